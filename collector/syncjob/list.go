@@ -1,0 +1,110 @@
+package syncjob
+
+import (
+	"strings"
+)
+
+// List describes one of the appliance's lists of synchronization jobs.
+type List struct {
+	// Name is the list's name in flags and logs.
+	Name string
+	// Cloud and Item are the labels of the list's metrics.
+	Cloud, Item string
+	// Path is the list's path below /api/v1/.
+	Path string
+	// ScopeFields are the fields of a job that hold its scopes. Where the API
+	// is known to use two names for them, both are read.
+	ScopeFields []string
+	// Kind is what a scope is, the label "kind" of cckm_sync_scope_info.
+	Kind string
+	// RegionPrefixed says that detailed_status puts a region and a "/" before
+	// the scope's identifier. In other clouds "/" is part of it.
+	RegionPrefixed bool
+	// Default says that the list is read unless it is turned off.
+	Default bool
+}
+
+// Lists returns every list that the exporter can read. This table is the only
+// place that knows a list: a new one is one entry here.
+func Lists() []List {
+	return []List{
+		{
+			Name: "google-keys", Cloud: "google", Item: "key", Default: true,
+			Path:        "cckm/google/synchronization-jobs",
+			ScopeFields: []string{"key_rings"}, Kind: KindKeyRing,
+		},
+		{
+			Name: "azure-certificates", Cloud: "azure", Item: "certificate", Default: true,
+			Path:        "cckm/azure/certificates/synchronization-jobs",
+			ScopeFields: []string{"key_vaults"}, Kind: KindKeyVault, RegionPrefixed: true,
+		},
+		{
+			Name: "azure-keys", Cloud: "azure", Item: "key",
+			Path:        "cckm/azure/synchronization-jobs",
+			ScopeFields: []string{"key_vaults"}, Kind: KindKeyVault, RegionPrefixed: true,
+		},
+		{
+			Name: "azure-secrets", Cloud: "azure", Item: "secret",
+			Path:        "cckm/azure/secrets/synchronization-jobs",
+			ScopeFields: []string{"key_vaults"}, Kind: KindKeyVault, RegionPrefixed: true,
+		},
+		{
+			Name: "aws-keys", Cloud: "aws", Item: "key",
+			Path:        "cckm/aws/synchronization-jobs",
+			ScopeFields: []string{"kms"}, Kind: "kms",
+		},
+		{
+			Name: "aws-custom-key-stores", Cloud: "aws", Item: "custom_key_store",
+			Path:        "cckm/aws/custom-key-stores/synchronization-jobs",
+			ScopeFields: []string{"kms"}, Kind: "kms",
+		},
+		{
+			Name: "oci-keys", Cloud: "oci", Item: "key",
+			Path:        "cckm/oci/synchronization-jobs",
+			ScopeFields: []string{"vaults"}, Kind: "vault",
+		},
+		{
+			Name: "sap-keys", Cloud: "sap", Item: "key",
+			Path:        "cckm/sap/synchronization-jobs",
+			ScopeFields: []string{"groups"}, Kind: "group",
+		},
+		{
+			Name: "sfdc-keys", Cloud: "sfdc", Item: "key",
+			Path:        "cckm/sfdc/keys/synchronization-jobs",
+			ScopeFields: []string{"organizations", "organization_ids"}, Kind: "organization",
+		},
+		{
+			Name: "sfdc-certificates", Cloud: "sfdc", Item: "certificate",
+			Path:        "cckm/sfdc/certificates/synchronization-jobs",
+			ScopeFields: []string{"organizations", "organization_ids"}, Kind: "organization",
+		},
+		{
+			Name: "dsm-keys", Cloud: "dsm", Item: "key",
+			Path:        "cckm/dsm/refresh",
+			ScopeFields: []string{"domains"}, Kind: "domain",
+		},
+		{
+			Name: "external-cm-keys", Cloud: "external-cm", Item: "key",
+			Path:        "cckm/external-cm/refresh",
+			ScopeFields: []string{"domains"}, Kind: "domain",
+		},
+		{
+			Name: "luna-keys", Cloud: "luna", Item: "key",
+			Path:        "cckm/hsm/luna/refresh",
+			ScopeFields: []string{"partitions"}, Kind: "partition",
+		},
+	}
+}
+
+// scopeOf returns the scope that a key of detailed_status names. listed says
+// whether an identifier stands in the job's scope field: one that stands there
+// as a whole is never cut.
+func (l *List) scopeOf(key string, listed func(string) bool) string {
+	if !l.RegionPrefixed || listed(key) {
+		return key
+	}
+	if _, scope, found := strings.Cut(key, "/"); found {
+		return scope
+	}
+	return key
+}

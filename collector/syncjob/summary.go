@@ -1,0 +1,198 @@
+package syncjob
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Summary is what a whole list says: the jobs by status, and each scope.
+type Summary struct {
+	// Jobs counts the jobs of the list, each once, by the job's own status.
+	Jobs [NumStatuses]int
+	// Scopes holds every key ring or vault that a job covers, by name.
+	Scopes []Scope
+	// UnknownStatuses holds the first few values of overall_status that this
+	// version does not know, for the log.
+	UnknownStatuses []string
+}
+
+// Scope is what a list says about one key ring or vault. Times are zero where
+// there is none, or where the API gives none that can be read.
+type Scope struct {
+	Name string
+	// Jobs counts the jobs that cover the scope by the scope's status in them.
+	Jobs [NumStatuses]int
+
+	// Newest is the newest job by createdAt, then id.
+	Newest Newest
+	// Last is the finished job that finished last, then by id; it is nil until
+	// one has finished.
+	Last *Last
+
+	// OldestInProgress is the createdAt of the oldest job that is in progress
+	// for the scope.
+	OldestInProgress time.Time
+	// LastSuccess and LastFailure are when the last finished job in which the
+	// scope completed, or failed, finished.
+	LastSuccess, LastFailure time.Time
+}
+
+// Newest is a scope's newest job.
+type Newest struct {
+	ID        string
+	Status    Status
+	CreatedAt time.Time
+}
+
+// Last is a scope's newest finished job.
+type Last struct {
+	ID         string
+	Result     Status
+	CreatedAt  time.Time
+	FinishedAt time.Time
+}
+
+// Duration returns how long the job took, and false where one of its times is
+// missing. Nodes of a cluster may disagree on the time, so it is never below 0.
+func (l *Last) Duration() (time.Duration, bool) {
+	if l.CreatedAt.IsZero() || l.FinishedAt.IsZero() {
+		return 0, false
+	}
+	return max(0, l.FinishedAt.Sub(l.CreatedAt)), true
+}
+
+// maxUnknownStatuses bounds what a list of nonsense can make the log hold.
+const maxUnknownStatuses = 16
+
+// Summarizer makes a Summary from the jobs of one list, in any order. It is
+// not safe for concurrent use.
+type Summarizer struct {
+	list     List
+	patterns textPatterns
+	jobs     [NumStatuses]int
+	scopes   map[string]*Scope
+	unknown  []string
+
+	// own is the statuses of the scopes of the job at hand, kept to be reused.
+	own map[string]ownStatus
+}
+
+// ownStatus is a scope's status in one job.
+type ownStatus struct {
+	status Status
+	// listed is true where the scope stands in the job's scope field.
+	listed bool
+	// told is true once a text of detailed_status has set the status.
+	told bool
+}
+
+// NewSummarizer returns a Summarizer for the jobs of list.
+func NewSummarizer(list List) *Summarizer {
+	return &Summarizer{
+		list:     list,
+		patterns: newTextPatterns(),
+		scopes:   map[string]*Scope{},
+		own:      map[string]ownStatus{},
+	}
+}
+
+// Add counts a job. The caller sees to it that a job is added once. The job is
+// not kept.
+func (s *Summarizer) Add(j *Job) {
+	status := j.Status()
+	s.jobs[status]++
+	if status == Unknown {
+		s.noteUnknown(j.OverallStatus)
+	}
+
+	clear(s.own)
+	for _, name := range j.Scopes {
+		if name != "" {
+			s.own[name] = ownStatus{status: status, listed: true}
+		}
+	}
+	listed := func(key string) bool {
+		return s.own[key].listed
+	}
+	for _, d := range j.Details {
+		name := s.list.scopeOf(d.Key, listed)
+		if name == "" {
+			continue
+		}
+		own := s.own[name]
+		told := j.scopeStatus(s.patterns.read(d.Text))
+		if own.told {
+			told = worse(own.status, told)
+		}
+		own.status, own.told = told, true
+		s.own[name] = own
+	}
+	for name, own := range s.own {
+		scope := s.scopes[name]
+		if scope == nil {
+			scope = &Scope{Name: name}
+			s.scopes[name] = scope
+		}
+		scope.add(j, own.status)
+	}
+}
+
+func (s *Summarizer) noteUnknown(status string) {
+	if len(s.unknown) < maxUnknownStatuses && !slices.Contains(s.unknown, status) {
+		s.unknown = append(s.unknown, status)
+	}
+}
+
+// Summary returns what the jobs added so far say. The Summarizer must not be
+// used afterwards: the summary takes over what it holds.
+func (s *Summarizer) Summary() *Summary {
+	summary := &Summary{Jobs: s.jobs, UnknownStatuses: slices.Sorted(slices.Values(s.unknown))}
+	for _, name := range slices.Sorted(maps.Keys(s.scopes)) {
+		summary.Scopes = append(summary.Scopes, *s.scopes[name])
+	}
+	return summary
+}
+
+// add counts a job in which the scope has the given status.
+func (s *Scope) add(j *Job, status Status) {
+	s.Jobs[status]++
+	if s.Newest.ID == "" || newer(j.CreatedAt, j.ID, s.Newest.CreatedAt, s.Newest.ID) {
+		s.Newest = Newest{ID: j.ID, Status: status, CreatedAt: j.CreatedAt}
+	}
+	if status == InProgress && (s.OldestInProgress.IsZero() || before(j.CreatedAt, s.OldestInProgress)) {
+		s.OldestInProgress = j.CreatedAt
+	}
+	if !j.Finished() {
+		return
+	}
+	finished := j.FinishedAt()
+	if s.Last == nil || newer(finished, j.ID, s.Last.FinishedAt, s.Last.ID) {
+		s.Last = &Last{ID: j.ID, Result: status, CreatedAt: j.CreatedAt, FinishedAt: finished}
+	}
+	switch status {
+	case Completed:
+		s.LastSuccess = later(s.LastSuccess, finished)
+	case Failed:
+		s.LastFailure = later(s.LastFailure, finished)
+	case InProgress, Aborted, Unknown:
+	}
+}
+
+// newer orders jobs by a time and then by id. A missing time is older than any.
+func newer(at time.Time, id string, thanAt time.Time, thanID string) bool {
+	return cmp.Or(at.Compare(thanAt), cmp.Compare(id, thanID)) > 0
+}
+
+// before says whether a is an earlier time than b; a missing one never is.
+func before(a, b time.Time) bool {
+	return !a.IsZero() && a.Before(b)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
