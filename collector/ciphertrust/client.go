@@ -1,0 +1,192 @@
+// Package ciphertrust is a REST client for one CipherTrust Manager: it logs in,
+// keeps the token, reads pages of the API and says in one of a few words why it
+// could not. It knows nothing of synchronization jobs.
+package ciphertrust
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"cckm_sync_exporter/collector/reason"
+)
+
+// Config configures a Client.
+type Config struct {
+	// URL is the appliance's address, with or without a trailing "/" or "/api".
+	URL string
+	// Credentials are those of the user that reads.
+	Credentials Credentials
+	// TLS says how the appliance is verified and, for a login by client
+	// certificate, holds the certificate's files.
+	TLS TLSConfig
+	// Concurrency is how many pages may be in flight at once; 0 means 4.
+	Concurrency int
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Observer sees every request and login; nil means that nobody looks.
+	Observer Observer
+	// Logger gets what no caller is told; nil means that nothing is logged.
+	Logger log.Logger
+}
+
+// Observer sees what the client does, for the exporter's own metrics.
+type Observer interface {
+	// Request is called after each request with the path below /api/v1/, the
+	// status code, or 0 where no answer came, and the time until the header.
+	Request(endpoint string, code int, took time.Duration)
+	// Login is called after each login. The result is one of LoginResults.
+	Login(grant, result string)
+}
+
+// Client reads from one appliance. It is safe for concurrent use.
+type Client struct {
+	base      *url.URL
+	http      *http.Client
+	userAgent string
+	observer  Observer
+	logger    log.Logger
+	session   *session
+	// slots bounds the pages in flight.
+	slots chan struct{}
+}
+
+// New returns a client. It reads the TLS files to find mistakes early, and
+// connects to nothing.
+func New(cfg Config) (*Client, error) {
+	base, err := ParseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = 4
+	}
+	transport, err := newTransport(cfg.TLS, cfg.Concurrency)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = log.NewNopLogger()
+	}
+	c := &Client{
+		base: base,
+		http: &http.Client{
+			Transport: transport,
+			// A redirect could carry the token to another host.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		userAgent: cfg.UserAgent,
+		observer:  cfg.Observer,
+		logger:    cfg.Logger,
+		slots:     make(chan struct{}, cfg.Concurrency),
+	}
+	c.session = newSession(c, cfg.Credentials, cfg.TLS)
+	return c, nil
+}
+
+// URL returns the appliance's address without a path, for messages.
+func (c *Client) URL() string { return c.base.Redacted() }
+
+// Login gets a token unless there is a good one.
+func (c *Client) Login(ctx context.Context) error {
+	_, err := c.session.token(ctx)
+	return err
+}
+
+// TokenExpiry returns when the present token expires by its own duration, and
+// false while there is none.
+func (c *Client) TokenExpiry() (time.Time, bool) { return c.session.expiry() }
+
+// Get asks for a path below /api/v1/ and hands the body of a 200 to read. It
+// waits for a free slot, renews the token where it is needed, and after a 401
+// gets one new token and asks once more. A body that ends too early, or whose
+// transfer fails, is an error with its own reason even where read did not mind.
+//
+// Its errors carry a reason.Reason.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return classify(context.Cause(ctx))
+	}
+	token, err := c.session.token(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.getWith(ctx, token, path, query, read)
+	if !isUnauthorized(err) {
+		return err
+	}
+	c.session.discard(token)
+	if token, err = c.session.token(ctx); err != nil {
+		return err
+	}
+	return c.getWith(ctx, token, path, query, read)
+}
+
+func (c *Client) getWith(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
+	req, err := c.newRequest(ctx, http.MethodGet, path, query, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := c.do(req, path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return newAPIError(resp)
+	}
+	body := &watchedBody{r: resp.Body}
+	err = read(body)
+	return body.judge(resp, err)
+}
+
+// newRequest makes a request for a path below /api/v1/.
+func (c *Client) newRequest(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
+	u := c.base.JoinPath("api", "v1", path)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	if err != nil {
+		return nil, reason.New(reason.Other, fmt.Errorf("making a request for %s: %w", path, err), "")
+	}
+	req.Header.Set("Accept", "application/json")
+	if c.userAgent != "" {
+		req.Header.Set("User-Agent", c.userAgent)
+	}
+	return req, nil
+}
+
+// do sends a request and reports it to the observer under the endpoint's name.
+func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) {
+	start := time.Now()
+	resp, err := c.http.Do(req)
+	took := time.Since(start)
+	if err != nil {
+		c.observe(endpoint, 0, took)
+		return nil, classify(err)
+	}
+	c.observe(endpoint, resp.StatusCode, took)
+	return resp, nil
+}
+
+func (c *Client) observe(endpoint string, code int, took time.Duration) {
+	if c.observer != nil {
+		c.observer.Request(endpoint, code, took)
+	}
+}
+
+// Close gives up logins under way, revokes the refresh token on the appliance
+// so that none is left behind, and closes idle connections.
+func (c *Client) Close(ctx context.Context) error {
+	err := c.session.close(ctx)
+	c.http.CloseIdleConnections()
+	return err
+}

@@ -1,0 +1,209 @@
+package ciphertrust
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"cckm_sync_exporter/collector/reason"
+)
+
+// APIError is an error that the appliance answered with, in the form that the
+// API describes: {"code":5,"codeDesc":"NCERR…","message":"…","requestID":"…"}.
+type APIError struct {
+	// Status is the HTTP status code.
+	Status int
+	// Code and CodeDesc are the appliance's own; they are empty where the
+	// answer's body has another form, as that of a proxy has.
+	Code     int
+	CodeDesc string
+	// Message and RequestID may be empty.
+	Message   string
+	RequestID string
+	// Location is where a redirect, which is never followed, points to.
+	Location string
+}
+
+// Error implements error.
+func (e *APIError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the appliance answered %d %s", e.Status, http.StatusText(e.Status))
+	if e.CodeDesc != "" {
+		fmt.Fprintf(&b, ", code %d, %s", e.Code, e.CodeDesc)
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %s", e.Message)
+	}
+	if e.RequestID != "" {
+		fmt.Fprintf(&b, " (request %s)", e.RequestID)
+	}
+	if e.Location != "" {
+		fmt.Fprintf(&b, " to %s", e.Location)
+	}
+	return b.String()
+}
+
+// reason maps the status to the contract's reasons.
+func (e *APIError) reason() reason.Reason {
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		return reason.Auth
+	case e.Status == http.StatusForbidden:
+		return reason.Forbidden
+	case e.Status == http.StatusNotFound:
+		return reason.NotFound
+	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
+		return reason.Server
+	default:
+		return reason.Other
+	}
+}
+
+// What a user can do, for the log, check and the README's table.
+const (
+	remedyPassword = "check --ciphertrust.username, the password (--ciphertrust.password-file or CM_PASSWORD), " +
+		"--ciphertrust.domain, --ciphertrust.auth-domain and --ciphertrust.connection, and whether the user is locked out"
+	remedyCertificate = "check --ciphertrust.client-id, --ciphertrust.cert-file and --ciphertrust.key-file, " +
+		"and whether the appliance still knows the client"
+	remedyForbidden = "add the user to the group \"CCKM Users\" and give it the view permission on the key rings or vaults"
+	remedyNotFound  = "this appliance does not have the path: turn the list off, or check --ciphertrust.url"
+	remedyAddress   = "check that --ciphertrust.url is the address of a CipherTrust Manager"
+	remedyServer    = "look at the appliance's health and its own log; the next scrape tries again"
+	remedyDecode    = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
+		"if it is, report the answer's form"
+	remedyTimeout = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
+	remedyNetwork = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
+	remedyTLS     = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
+	remedyAuth    = "the appliance refuses a token that it has just given: look at its clock and its own log"
+)
+
+func (e *APIError) remedy() string {
+	switch e.reason() {
+	case reason.Auth:
+		return remedyAuth
+	case reason.Forbidden:
+		return remedyForbidden
+	case reason.NotFound:
+		return remedyNotFound
+	case reason.Server:
+		return remedyServer
+	case reason.Timeout, reason.TLS, reason.Network, reason.Decode, reason.Inconsistent, reason.Other:
+	}
+	if e.Status/100 == 3 {
+		return "give the address that the redirect points to in --ciphertrust.url; redirects are never followed"
+	}
+	return remedyAddress
+}
+
+const (
+	// maxErrorBody bounds what is read of an error's body.
+	maxErrorBody = 64 << 10
+	// maxErrorText bounds what of an appliance's text reaches the log.
+	maxErrorText = 300
+)
+
+// readAPIError reads the error in an answer's body, as far as it has one.
+func readAPIError(resp *http.Response) *APIError {
+	failure := &APIError{Status: resp.StatusCode}
+	var body struct {
+		Code      json.Number `json:"code"`
+		CodeDesc  string      `json:"codeDesc"`
+		Message   string      `json:"message"`
+		RequestID string      `json:"requestID"`
+	}
+	// A body of another form, such as a proxy's page, says nothing that the
+	// status does not say. A field of a wrong kind leaves the others readable.
+	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	_ = json.Unmarshal(content, &body)
+	if code, err := body.Code.Int64(); err == nil {
+		failure.Code = int(code)
+	}
+	failure.CodeDesc, failure.Message = shorten(body.CodeDesc), shorten(body.Message)
+	failure.RequestID = shorten(body.RequestID)
+	if location, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
+		failure.Location = cmp.Or(location.Scheme, "https") + "://" + location.Host
+	}
+	return failure
+}
+
+func newAPIError(resp *http.Response) error {
+	failure := readAPIError(resp)
+	return reason.New(failure.reason(), failure, failure.remedy())
+}
+
+func shorten(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxErrorText], "") + "…"
+}
+
+func isUnauthorized(err error) bool {
+	failure, ok := errors.AsType[*APIError](err)
+	return ok && failure.Status == http.StatusUnauthorized && reason.Of(err) == reason.Auth
+}
+
+// classify gives an error of the transport its reason.
+func classify(err error) error {
+	r, remedy := transportReason(err)
+	return reason.New(r, err, remedy)
+}
+
+func transportReason(err error) (r reason.Reason, remedy string) {
+	// A scraper that leaves cancels the read, so that both mean that the time
+	// was not enough.
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return reason.Timeout, remedyTimeout
+	}
+	if remedy, ok := tlsRemedy(err); ok {
+		return reason.TLS, remedy
+	}
+	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
+		return reason.Timeout, remedyTimeout
+	}
+	return reason.Network, remedyNetwork
+}
+
+// tlsRemedy says whether err kept a trusted TLS connection from being made, and
+// what can be done about it.
+func tlsRemedy(err error) (remedy string, ok bool) {
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return "the appliance speaks plain HTTP at this address: check the scheme and port of --ciphertrust.url", true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "give the CA of the appliance's certificate in --ciphertrust.ca-file", true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "use a name of the appliance's certificate in --ciphertrust.url, or give it in --ciphertrust.server-name", true
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "renew the appliance's certificate, or mend the clock of this machine", true
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return remedyTLS, true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the appliance does not speak TLS at this address: check the scheme and port of --ciphertrust.url", true
+	}
+	// An alert of the other side ("certificate required"), or of ours
+	// ("protocol version not supported"), has no exported type.
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
+		return "check the client certificate (--ciphertrust.cert-file, --ciphertrust.key-file) and the TLS version of the appliance", true
+	}
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		return fmt.Sprintf("make %s readable", path.Path), true
+	}
+	if strings.Contains(err.Error(), "tls: ") {
+		return remedyTLS, true
+	}
+	return "", false
+}

@@ -1,0 +1,216 @@
+package ciphertrust
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"cckm_sync_exporter/collector/reason"
+)
+
+// endpointTokens is the path of logins and revocations below /api/v1/.
+const endpointTokens = "auth/tokens" //nolint:gosec // It is a path, no credential.
+
+// The grants by which the API gives tokens.
+const (
+	grantPassword    = "password"
+	grantRefresh     = "refresh_token"
+	grantCertificate = "client_credential"
+)
+
+// The results of a login, for Observer.Login.
+const (
+	loginSuccess  = "success"
+	loginRejected = "rejected"
+	loginError    = "error"
+)
+
+// Grants returns the grants that a login may use.
+func Grants() []string { return []string{grantPassword, grantRefresh, grantCertificate} }
+
+// LoginResults returns the results that a login may have: it worked, the
+// appliance refused the credentials, or it failed in another way.
+func LoginResults() []string { return []string{loginSuccess, loginRejected, loginError} }
+
+// loginBody is what is sent for a token.
+type loginBody struct {
+	GrantType      string `json:"grant_type"`
+	Username       string `json:"username,omitempty"`
+	Password       string `json:"password,omitempty"`
+	RefreshToken   string `json:"refresh_token,omitempty"`
+	ClientID       string `json:"client_id,omitempty"`
+	Connection     string `json:"connection,omitempty"`
+	Domain         string `json:"domain,omitempty"`
+	AuthDomain     string `json:"auth_domain,omitempty"`
+	AuthDomainPath string `json:"auth_domain_path,omitempty"`
+	RevokeUnusedIn int    `json:"refresh_token_revoke_unused_in,omitempty"`
+}
+
+// setAuthDomain tells a path of domains from a domain's name.
+func (b *loginBody) setAuthDomain(domain string) {
+	if strings.HasPrefix(domain, "/") {
+		b.AuthDomainPath = domain
+	} else {
+		b.AuthDomain = domain
+	}
+}
+
+// hide removes the body's secrets from a text of the appliance.
+func (b *loginBody) hide(text string) string {
+	for _, secret := range []string{b.Password, b.RefreshToken} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, hidden)
+		}
+	}
+	return text
+}
+
+// loginAnswer is what comes for a login.
+type loginAnswer struct {
+	JWT            string `json:"jwt"`
+	Duration       int64  `json:"duration"`
+	RefreshToken   string `json:"refresh_token"`
+	RefreshTokenID string `json:"refresh_token_id"`
+}
+
+// maxTokenLifetime bounds a duration that makes no sense. A token that the
+// appliance drops earlier costs one 401.
+const maxTokenLifetime = 24 * time.Hour
+
+func (a *loginAnswer) lifetime() time.Duration {
+	if a.Duration > int64(maxTokenLifetime/time.Second) {
+		return maxTokenLifetime
+	}
+	return time.Duration(a.Duration) * time.Second
+}
+
+// check finds what makes an answer unusable. Its errors never repeat a value:
+// most of them are secrets.
+func (a *loginAnswer) check() error {
+	switch {
+	case a.JWT == "":
+		return errors.New("the answer to the login has no jwt")
+	case strings.ContainsFunc(a.JWT, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("the jwt in the answer to the login has characters that no token has")
+	case a.Duration <= 0:
+		return fmt.Errorf("the token in the answer to the login lives for %d seconds", a.Duration)
+	}
+	return nil
+}
+
+// maxLoginAnswer bounds the body of a login's answer.
+const maxLoginAnswer = 1 << 20
+
+// login sends one login.
+func (c *Client) login(ctx context.Context, body loginBody) (*loginAnswer, error) {
+	sent, err := json.Marshal(body) //nolint:gosec // A login has to send the password.
+	if err != nil {
+		return nil, reason.New(reason.Other, errors.New("encoding the login failed"), "")
+	}
+	// The API's documents end the path of logins with a slash.
+	req, err := c.newRequest(ctx, http.MethodPost, endpointTokens+"/", nil, bytes.NewReader(sent))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.do(req, endpointTokens)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode/100 != 2 {
+		return nil, loginFailure(resp, body)
+	}
+	watched := &watchedBody{r: io.LimitReader(resp.Body, maxLoginAnswer)}
+	answer := new(loginAnswer)
+	err = decodeLogin(watched, answer)
+	if err := watched.judge(resp, err); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+func decodeLogin(r io.Reader, answer *loginAnswer) error {
+	content, err := io.ReadAll(r)
+	if err == nil {
+		err = json.Unmarshal(content, answer)
+	}
+	if err != nil {
+		// The decoder's own words may repeat a part of a secret.
+		return reason.New(reason.Decode, errors.New("the answer to the login is not the JSON that the API describes"), remedyDecode)
+	}
+	if err := answer.check(); err != nil {
+		return reason.New(reason.Decode, err, remedyDecode)
+	}
+	return nil
+}
+
+// loginFailure returns the error of a login that was answered with an error.
+func loginFailure(resp *http.Response, body loginBody) error {
+	failure := readAPIError(resp)
+	failure.Message, failure.CodeDesc = body.hide(failure.Message), body.hide(failure.CodeDesc)
+	switch {
+	case isCredentialStatus(resp.StatusCode):
+		remedy := remedyPassword
+		if body.GrantType == grantCertificate {
+			remedy = remedyCertificate
+		}
+		return reason.New(reason.Auth, fmt.Errorf("login by %s was refused: %w", body.GrantType, failure), remedy)
+	case resp.StatusCode == http.StatusNotFound:
+		return reason.New(reason.NotFound, fmt.Errorf("login: %w", failure), remedyAddress)
+	default:
+		return reason.New(failure.reason(), fmt.Errorf("login: %w", failure), failure.remedy())
+	}
+}
+
+// isCredentialStatus says whether the status of a login's answer is about what
+// was sent: trying the same again would be refused again, and may lock the user
+// out.
+func isCredentialStatus(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
+		return true
+	default:
+		return false
+	}
+}
+
+// isRejected says whether err is a login that the appliance refused.
+func isRejected(err error) bool {
+	failure, ok := errors.AsType[*APIError](err)
+	return ok && isCredentialStatus(failure.Status)
+}
+
+func loginResult(err error) string {
+	switch {
+	case err == nil:
+		return loginSuccess
+	case isRejected(err):
+		return loginRejected
+	default:
+		return loginError
+	}
+}
+
+// readKeyPair reads the client certificate and its key.
+func readKeyPair(tls TLSConfig) (cert, key string, err error) {
+	if tls.CertFile == "" && tls.KeyFile == "" {
+		return tls.Cert, string(tls.Key), nil
+	}
+	certContent, err := os.ReadFile(tls.CertFile)
+	if err != nil {
+		return "", "", fmt.Errorf("reading the client certificate: %w", err)
+	}
+	keyContent, err := os.ReadFile(tls.KeyFile)
+	if err != nil {
+		return "", "", fmt.Errorf("reading the client certificate's key: %w", err)
+	}
+	return string(certContent), string(keyContent), nil
+}

@@ -1,0 +1,61 @@
+package ciphertrust
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/common/config"
+)
+
+// TLSConfig is Prometheus' own form of a client's TLS settings. Its files are
+// read again when they change.
+type TLSConfig = config.TLSConfig
+
+// newTransport returns a transport for as many requests at once as there are
+// pages in flight. It speaks HTTP/1.1 only: bulk reads over HTTP/2 share one
+// connection and its flow control, which makes them slower.
+func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
+	tlsConfig, err := config.NewTLSConfig(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("TLS settings: %w", err)
+	}
+	if tlsConfig.MinVersion == 0 {
+		tlsConfig.MinVersion = tls.VersionTLS12
+	}
+	newTransport := func(tlsConfig *tls.Config) (http.RoundTripper, error) {
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		return &http.Transport{
+			Proxy:           http.ProxyFromEnvironment,
+			TLSClientConfig: tlsConfig,
+			Protocols:       protocols,
+			// The default of two idle connections would throw warm TLS
+			// connections away between pages. A login needs one more.
+			MaxIdleConnsPerHost: concurrency + 1,
+			IdleConnTimeout:     90 * time.Second,
+			TLSHandshakeTimeout: 10 * time.Second,
+		}, nil
+	}
+	return config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)
+}
+
+// tlsFiles names the files that are watched for changes.
+func tlsFiles(cfg TLSConfig) config.TLSRoundTripperSettings {
+	secret := func(inline, file string) config.SecretReader {
+		switch {
+		case file != "":
+			return config.NewFileSecret(file)
+		case inline != "":
+			return config.NewInlineSecret(inline)
+		default:
+			return nil
+		}
+	}
+	return config.TLSRoundTripperSettings{
+		CA:   secret(cfg.CA, cfg.CAFile),
+		Cert: secret(cfg.Cert, cfg.CertFile),
+		Key:  secret(string(cfg.Key), cfg.KeyFile),
+	}
+}
