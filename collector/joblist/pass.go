@@ -1,0 +1,276 @@
+package joblist
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"math"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// pass is one reading of the list from its start to its end.
+//
+// Its proof that what it read is one list: every page begins with the record
+// that the page before it ended with. A job that is inserted or deleted before
+// that place, between the reading of the two, shifts one of them against the
+// other and shows. The list ends where a page reaches the total that the same
+// page tells. No order is assumed.
+type pass struct {
+	reader *Reader
+	limit  int
+	// longest bounds where the list may end.
+	longest int
+	// pages counts the pages that were asked for, over all passes.
+	pages *atomic.Int64
+
+	mu         sync.Mutex
+	seen       map[string]struct{}
+	summarizer *syncjob.Summarizer
+	// single is true where pages hold one record each, so that they cannot
+	// overlap; digest then tells one pass from another.
+	single bool
+	seed   maphash.Seed
+	digest uint64
+}
+
+func newPass(r *Reader, pages *atomic.Int64) *pass {
+	return &pass{
+		reader:     r,
+		pages:      pages,
+		seen:       map[string]struct{}{},
+		summarizer: syncjob.NewSummarizer(r.list),
+		seed:       r.seed,
+	}
+}
+
+// proven says whether the pass has proven that it read one list.
+func (p *pass) proven() bool { return !p.single }
+
+// read reads the list.
+func (p *pass) read(ctx context.Context) error {
+	first, err := p.first(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case first.count == first.total:
+		return nil
+	case first.count == 0:
+		return gapf("the first page is empty and tells a total of %d", first.total)
+	case first.total > maxPositions:
+		return gapf("the first page tells a total of %d, and no more than %d can be read", first.total, maxPositions)
+	}
+	// A list may grow while it is read, and no list doubles meanwhile.
+	p.longest = min(maxPositions, 2*first.total+maxGrowth)
+	if first.count == 1 {
+		return p.readSingly(ctx, first)
+	}
+	return p.readRest(ctx, first)
+}
+
+// first reads the first page, with a smaller limit where one is refused.
+func (p *pass) first(ctx context.Context) (*page, error) {
+	p.limit = p.reader.startLimit()
+	for {
+		first, err := p.page(ctx, 0, math.MaxInt)
+		if err == nil {
+			p.reader.limit.Store(int64(p.limit))
+			return first, nil
+		}
+		smaller, ok := p.reader.smallerLimit(p.limit, err)
+		if !ok {
+			return nil, err
+		}
+		p.limit = smaller
+	}
+}
+
+// readRest reads what is behind the first page, several pages at once, in
+// segments that are as long as the first page and overlap by one record.
+func (p *pass) readRest(ctx context.Context, first *page) error {
+	stride := first.count - 1
+	seams := &seams{last: first.lastID, waiting: map[int]segment{}}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(p.reader.options.Concurrency)
+	segments, from := 0, stride
+	for ; from+1 < first.total && groupCtx.Err() == nil; from += stride {
+		segments++
+		number, start, until := segments, from, from+stride+1
+		if until >= first.total {
+			// The last segment goes on to where the list ends by then.
+			until = math.MaxInt
+		}
+		group.Go(func() error {
+			s, err := p.segment(groupCtx, start, until)
+			if err != nil {
+				return err
+			}
+			return seams.add(number, s)
+		})
+	}
+	switch err := group.Wait(); {
+	case err != nil:
+		return err
+	case from+1 < first.total:
+		return reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), remedyTimeout)
+	case seams.joined != segments:
+		return gapf("of %d segments %d join", segments, seams.joined)
+	default:
+		return nil
+	}
+}
+
+// segment is a stretch of the list that was read.
+type segment struct {
+	firstID, lastID string
+}
+
+// segment reads the positions that begin with from and end before until, or at
+// the end of the list. It advances by what came: a page may be shorter than asked.
+func (p *pass) segment(ctx context.Context, from, until int) (segment, error) {
+	var s segment
+	for at := from; ; {
+		got, err := p.page(ctx, at, until-at)
+		if err != nil {
+			return segment{}, err
+		}
+		switch {
+		case got.count == 0:
+			return segment{}, gapf("the page at skip=%d is empty and tells a total of %d", at, got.total)
+		case at == from:
+			s.firstID = got.firstID
+		case got.firstID != s.lastID:
+			return segment{}, gapf("the page at skip=%d does not begin where the one before it ends", at)
+		}
+		s.lastID = got.lastID
+		end := at + got.count
+		switch {
+		case end >= until:
+			return s, nil
+		case end == got.total && until == math.MaxInt:
+			return s, nil
+		case end == got.total:
+			return segment{}, gapf("the list ends at %d, before it ended further on", end)
+		case got.count == 1:
+			return segment{}, gapf("the page at skip=%d has one record and tells a total of %d", at, got.total)
+		case end > p.longest:
+			return segment{}, gapf("the list does not end within %d records", p.longest)
+		}
+		at = end - 1
+	}
+}
+
+// readSingly reads a list whose pages hold one record each. They cannot
+// overlap, so that only a second pass can prove this one.
+func (p *pass) readSingly(ctx context.Context, first *page) error {
+	p.single = true
+	p.mix(0, first.firstID)
+	for at := 1; ; at++ {
+		got, err := p.page(ctx, at, 1)
+		if err != nil {
+			return err
+		}
+		if got.count == 0 {
+			return gapf("the page at skip=%d is empty and tells a total of %d", at, got.total)
+		}
+		p.mix(at, got.firstID)
+		if at+1 == got.total {
+			return nil
+		}
+		if at > p.longest {
+			return gapf("the list does not end within %d records", p.longest)
+		}
+	}
+}
+
+// mix adds a position to the digest.
+func (p *pass) mix(position int, id string) {
+	p.digest += maphash.String(p.seed, strconv.Itoa(position)+" "+id)
+}
+
+// page is what the proof needs of a page.
+type page struct {
+	// count is how many records came.
+	count int
+	total int
+	// firstID is the id of the first record, lastID that of the last one that
+	// was wanted.
+	firstID, lastID string
+}
+
+// page reads the page at skip and counts its jobs, of which no more than want.
+func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
+	p.pages.Add(1)
+	query := url.Values{"skip": {strconv.Itoa(skip)}, "limit": {strconv.Itoa(p.limit)}}
+	var got page
+	err := p.reader.getter.Get(ctx, p.reader.list.Path, query, func(body io.Reader) error {
+		got = page{}
+		var err error
+		got.total, err = decodePage(body, p.reader.list.ScopeFields, func(job *syncjob.Job) {
+			if got.count == 0 {
+				got.firstID = job.ID
+			}
+			if got.count < want && got.count < maxPositions {
+				got.lastID = job.ID
+				p.count(job)
+			}
+			got.count++
+		})
+		return err
+	})
+	if err != nil {
+		return nil, reason.New(reason.Of(err), fmt.Errorf("page at skip=%d&limit=%d: %w", skip, p.limit, err), reason.RemedyOf(err))
+	}
+	if skip+got.count > got.total && got.count > 0 {
+		return nil, gapf("the page at skip=%d has %d records and tells a total of %d", skip, got.count, got.total)
+	}
+	return &got, nil
+}
+
+// count counts a job once, whichever pages it comes in.
+func (p *pass) count(job *syncjob.Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.seen[job.ID]; ok {
+		return
+	}
+	p.seen[job.ID] = struct{}{}
+	p.summarizer.Add(job)
+}
+
+// seams checks that segments join, in whatever order they come.
+type seams struct {
+	mu      sync.Mutex
+	joined  int
+	last    string
+	waiting map[int]segment
+}
+
+// add takes the segment with the given number, counted from 1, and checks every
+// seam whose two sides are known.
+func (s *seams) add(number int, next segment) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting[number] = next
+	for {
+		next, ok := s.waiting[s.joined+1]
+		if !ok {
+			return nil
+		}
+		if next.firstID != s.last {
+			return gapf("segment %d does not begin where the one before it ends", s.joined+1)
+		}
+		delete(s.waiting, s.joined+1)
+		s.joined++
+		s.last = next.lastID
+	}
+}
