@@ -1,0 +1,119 @@
+package collector
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+)
+
+// Telemetry holds the metrics about the exporter itself. It is the
+// ciphertrust.Observer of every client, and a prometheus.Collector.
+type Telemetry struct {
+	requests        *prometheus.CounterVec
+	requestDuration prometheus.Histogram
+	logins          *prometheus.CounterVec
+	reloadSuccess   prometheus.Gauge
+	reloadTime      prometheus.Gauge
+}
+
+// NewTelemetry returns the metrics about the exporter itself. Starting counts
+// as the first load of the configuration, which has succeeded.
+func NewTelemetry() *Telemetry {
+	t := &Telemetry{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cckm_sync_exporter_api_requests_total",
+			Help: "Requests to the appliance's API by the path below /api/v1/ and the status code, " +
+				"which is \"error\" where no answer came.",
+		}, []string{"endpoint", "code"}),
+		requestDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:                            "cckm_sync_exporter_api_request_duration_seconds",
+			Help:                            "Time until the header of an answer of the appliance's API came.",
+			Buckets:                         []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}),
+		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cckm_sync_exporter_logins_total",
+			Help: "Logins to the appliance by grant and result: success, rejected (the credentials were refused) or error.",
+		}, []string{"grant", "result"}),
+		reloadSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cckm_sync_exporter_config_last_reload_successful",
+			Help: "Whether the last load of the configuration succeeded.",
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cckm_sync_exporter_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration was last loaded with success, in seconds since the epoch.",
+		}),
+	}
+	for _, grant := range ciphertrust.Grants() {
+		for _, result := range ciphertrust.LoginResults() {
+			t.logins.WithLabelValues(grant, result)
+		}
+	}
+	t.reloadSuccess.Set(1)
+	t.reloadTime.SetToCurrentTime()
+	return t
+}
+
+// Request implements ciphertrust.Observer.
+func (t *Telemetry) Request(endpoint string, code int, took time.Duration) {
+	label := "error"
+	if code != 0 {
+		label = strconv.Itoa(code)
+	}
+	t.requests.WithLabelValues(endpoint, label).Inc()
+	t.requestDuration.Observe(took.Seconds())
+}
+
+// Login implements ciphertrust.Observer.
+func (t *Telemetry) Login(grant, result string) {
+	t.logins.WithLabelValues(grant, result).Inc()
+}
+
+func (t *Telemetry) collectors() []prometheus.Collector {
+	return []prometheus.Collector{t.requests, t.requestDuration, t.logins, t.reloadSuccess, t.reloadTime}
+}
+
+// Describe implements prometheus.Collector.
+func (t *Telemetry) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range t.collectors() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range t.collectors() {
+		c.Collect(ch)
+	}
+}
+
+// NewTokenExpiry returns the metric of a client's token, which is absent while
+// there is no token.
+func NewTokenExpiry(expiry func() (time.Time, bool)) prometheus.Collector {
+	return &tokenExpiry{
+		expiry: expiry,
+		desc: prometheus.NewDesc("cckm_sync_exporter_token_expiry_timestamp_seconds",
+			"When the present token for the appliance expires, in seconds since the epoch. Absent while there is none.",
+			nil, nil),
+	}
+}
+
+type tokenExpiry struct {
+	expiry func() (time.Time, bool)
+	desc   *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (e *tokenExpiry) Describe(ch chan<- *prometheus.Desc) { ch <- e.desc }
+
+// Collect implements prometheus.Collector.
+func (e *tokenExpiry) Collect(ch chan<- prometheus.Metric) {
+	if at, ok := e.expiry(); ok {
+		ch <- prometheus.MustNewConstMetric(e.desc, prometheus.GaugeValue, float64(at.UnixMicro())/1e6)
+	}
+}
