@@ -1,0 +1,222 @@
+package cmsim_test
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/cmsim"
+)
+
+// newFleet makes an appliance with a fleet in it.
+func newFleet(t *testing.T, opts cmsim.FleetOptions) (*cmsim.Appliance, *cmsim.Fleet) {
+	t.Helper()
+	a := cmsim.New(cmsim.Options{Clock: newClock().Now})
+	f, err := cmsim.NewFleet(a, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, f
+}
+
+// lists returns all that the appliance's two lists hold.
+func lists(a *cmsim.Appliance) [][]cmsim.Job {
+	return [][]cmsim.Job{a.List(cmsim.GoogleKeys).Snapshot(), a.List(cmsim.AzureCertificates).Snapshot()}
+}
+
+func TestFleetIsThereFromTheFirstSecond(t *testing.T) {
+	a, _ := newFleet(t, cmsim.FleetOptions{})
+	begin := newClock().Now()
+	for _, jobs := range lists(a) {
+		if len(jobs) < 400 {
+			t.Errorf("a backlog of %d jobs", len(jobs))
+		}
+		if age := begin.Sub(jobs[0].CreatedAt); age < 3*24*time.Hour || age > 5*24*time.Hour {
+			t.Errorf("the backlog begins %v before", age)
+		}
+		var completed, failed, aborted, oneOfMany int
+		var hanging []time.Duration
+		for _, j := range jobs {
+			switch {
+			case j.OverallStatus == cmsim.StatusInProgress:
+				hanging = append(hanging, begin.Sub(j.CreatedAt).Truncate(10*time.Minute))
+			case j.Abort:
+				aborted++
+			case j.OverallStatus == cmsim.StatusFailed:
+				failed++
+				for _, text := range j.DetailedStatus {
+					if text == "vault synchronized successfully" {
+						oneOfMany++
+					}
+				}
+			default:
+				completed++
+			}
+		}
+		if completed == 0 || failed == 0 || aborted == 0 {
+			t.Errorf("%d completed, %d failed, %d aborted", completed, failed, aborted)
+		}
+		if azure := jobs[0].Cloud == "AzureCloud"; (oneOfMany > 0) != azure {
+			t.Errorf("%s: %d jobs failed for one vault of several", jobs[0].Cloud, oneOfMany)
+		}
+		if want := []time.Duration{3 * time.Hour, 40 * time.Minute}; !slices.Equal(hanging, want) {
+			t.Errorf("in progress since %v, want %v", hanging, want)
+		}
+	}
+}
+
+func TestFleetInOneStepOrMany(t *testing.T) {
+	begin := newClock().Now()
+	for _, keep := range []int{0, 7} {
+		for _, span := range []time.Duration{time.Second, 83 * time.Second, 17*time.Minute + 3*time.Second} {
+			opts := cmsim.FleetOptions{Backlog: 50, Keep: keep, Seed: 5}
+			once, f := newFleet(t, opts)
+			f.Advance(begin.Add(span))
+			often, f := newFleet(t, opts)
+			for at := time.Duration(0); at < span; at += 1700 * time.Millisecond {
+				f.Advance(begin.Add(at))
+			}
+			f.Advance(begin.Add(span))
+			f.Advance(begin) // Time does not run backwards.
+			if diff := cmp.Diff(lists(once), lists(often)); diff != "" {
+				t.Fatalf("keep %d, after %v: %s", keep, span, diff)
+			}
+		}
+	}
+}
+
+func TestFleetNeverRests(t *testing.T) {
+	begin := newClock().Now()
+	for _, name := range []string{cmsim.GoogleKeys, cmsim.AzureCertificates} {
+		a, f := newFleet(t, cmsim.FleetOptions{Backlog: 20})
+		changed, before := begin, map[string]string(nil)
+		for now := begin; now.Before(begin.Add(20 * time.Minute)); now = now.Add(time.Second) {
+			f.Advance(now)
+			shown := make(map[string]string)
+			for _, j := range a.List(name).Snapshot() {
+				shown[j.ID] = j.OverallStatus
+			}
+			if !maps.Equal(shown, before) {
+				changed, before = now, shown
+			}
+			if rest := now.Sub(changed); rest > 20*time.Second {
+				t.Fatalf("%s: nothing changed for %v at %v", name, rest, now.Sub(begin))
+			}
+		}
+	}
+}
+
+// TestFleetJobsAreOrderly follows every job from second to second.
+func TestFleetJobsAreOrderly(t *testing.T) {
+	a, f := newFleet(t, cmsim.FleetOptions{Backlog: 20})
+	begin := newClock().Now()
+	known := make(map[string]cmsim.Job)
+	var ended, partly, aborting int
+	for now := begin; now.Before(begin.Add(10 * time.Minute)); now = now.Add(time.Second) {
+		f.Advance(now)
+		for _, j := range slices.Concat(lists(a)...) {
+			old, seen := known[j.ID]
+			known[j.ID] = j
+			if seen && old.OverallStatus != cmsim.StatusInProgress && !reflect.DeepEqual(old, j) {
+				t.Fatalf("a finished job changed: %s", cmp.Diff(old, j))
+			}
+			if j.CreatedAt.After(now) || j.CompletedAt.After(now) || j.UpdatedAt.Before(old.UpdatedAt) || j.UpdatedAt.Before(j.CreatedAt) {
+				t.Fatalf("a time is wrong at %v: %+v", now, j)
+			}
+			if j.OverallStatus == cmsim.StatusInProgress {
+				if !j.CompletedAt.IsZero() {
+					t.Fatalf("a running job is complete: %+v", j)
+				}
+				if j.Abort {
+					aborting++
+				}
+				for _, text := range j.DetailedStatus {
+					if text != cmsim.StatusInProgress {
+						partly++
+					}
+				}
+				continue
+			}
+			if took := j.CompletedAt.Sub(j.CreatedAt); took < 2*time.Second || took > 45*time.Second {
+				t.Fatalf("a job took %v: %+v", took, j)
+			}
+			if seen && old.OverallStatus == cmsim.StatusInProgress {
+				ended++
+			}
+		}
+	}
+	if ended < 50 || partly == 0 || aborting == 0 {
+		t.Errorf("%d jobs ended, %d sightings of partly finished and %d of aborting ones", ended, partly, aborting)
+	}
+}
+
+func TestFleetOverYears(t *testing.T) {
+	a, f := newFleet(t, cmsim.FleetOptions{Keep: 100})
+	f.Advance(newClock().Now().AddDate(20, 0, 0))
+	for _, jobs := range lists(a) {
+		if n := len(jobs); n < 300 || n > 700 {
+			t.Errorf("%d jobs, want at most a hundred of each life", n)
+		}
+	}
+}
+
+func TestFleetLeavesCancelledJobsAlone(t *testing.T) {
+	a, f := newFleet(t, cmsim.FleetOptions{})
+	c := connect(t, a)
+	l := a.List(cmsim.GoogleKeys)
+	hung := slices.IndexFunc(l.Snapshot(), func(j cmsim.Job) bool { return j.OverallStatus == cmsim.StatusInProgress })
+	id := l.Snapshot()[hung].ID
+	ask[answered](c, "POST", googlePath+"/"+id+"/cancel", "", 200)
+	before, _ := l.Get(id)
+	f.Advance(newClock().Now().Add(time.Minute))
+	after, _ := l.Get(id)
+	if diff := cmp.Diff(before, after); diff != "" || before.OverallStatus != cmsim.StatusCompleted {
+		t.Error(diff)
+	}
+}
+
+func TestFleetRuns(t *testing.T) {
+	now := newClock()
+	a := cmsim.New(cmsim.Options{Clock: now.Now})
+	f, err := cmsim.NewFleet(a, cmsim.FleetOptions{Backlog: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := a.List(cmsim.GoogleKeys).Len() + 1
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.Run(ctx, time.Millisecond)
+	}()
+	for a.List(cmsim.GoogleKeys).Len() < want {
+		now.Move(100 * time.Millisecond)
+	}
+	cancel()
+	<-done
+}
+
+func TestLivesThatCannotBe(t *testing.T) {
+	good := cmsim.Life{Name: "x", List: cmsim.GoogleKeys, Scopes: []string{"s"}, Period: time.Minute}
+	for name, spoil := range map[string]func(*cmsim.Life){
+		"no name":        func(l *cmsim.Life) { l.Name = "" },
+		"no scopes":      func(l *cmsim.Life) { l.Scopes = nil },
+		"no such list":   func(l *cmsim.Life) { l.List = "y" },
+		"short period":   func(l *cmsim.Life) { l.Period = time.Second },
+		"negative phase": func(l *cmsim.Life) { l.Phase = -1 },
+	} {
+		life := good
+		spoil(&life)
+		if _, err := cmsim.NewFleet(cmsim.New(cmsim.Options{}), cmsim.FleetOptions{Lives: []cmsim.Life{life}}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := cmsim.NewFleet(cmsim.New(cmsim.Options{}), cmsim.FleetOptions{Lives: []cmsim.Life{good, good}}); err == nil {
+		t.Error("the same name twice: no error")
+	}
+}

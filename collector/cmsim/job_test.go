@@ -1,0 +1,230 @@
+package cmsim_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/cmsim"
+)
+
+// answered is a job as an answer shows it.
+type answered struct {
+	ID            string            `json:"id"`
+	CreatedAt     string            `json:"createdAt"`
+	UpdatedAt     string            `json:"updatedAt"`
+	CompletedAt   *string           `json:"completed_at"`
+	OverallStatus string            `json:"overall_status"`
+	Detailed      map[string]string `json:"detailed_status"`
+	KeyRings      []string          `json:"key_rings"`
+	Organizations []string          `json:"organizations"`
+	Abort         bool              `json:"abort"`
+}
+
+func TestJobsLookLikeTheExamples(t *testing.T) {
+	a := cmsim.New(cmsim.Options{})
+	for name, example := range map[string][]byte{
+		cmsim.GoogleKeys:        cmsim.GoogleKeysExample(),
+		cmsim.AzureCertificates: cmsim.AzureCertificatesExample(),
+	} {
+		var want struct {
+			Resources []map[string]any `json:"resources"`
+		}
+		if err := json.Unmarshal(example, &want); err != nil {
+			t.Fatal(err)
+		}
+		l := a.List(name)
+		j := insert(t, l, cmsim.Job{Scopes: []string{"a::b", "c::d"}})
+		if _, finished := want.Resources[0]["completed_at"]; finished {
+			l.Complete(j.ID, j.CreatedAt.Add(time.Second))
+		}
+		j, _ = l.Get(j.ID)
+		var got map[string]any
+		if err := json.Unmarshal(l.JSON(j), &got); err != nil {
+			t.Fatal(err)
+		}
+		for field, value := range want.Resources[0] {
+			if reflect.TypeOf(got[field]) != reflect.TypeOf(value) {
+				t.Errorf("%s: %s is %v, in the example %v", name, field, got[field], value)
+			}
+			delete(got, field)
+		}
+		if len(got) > 0 {
+			t.Errorf("%s: fields that the example has not: %v", name, got)
+		}
+		for _, field := range []string{"cloud", "sync_item"} {
+			if v := want.Resources[0][field]; v != nil && v != map[string]string{"cloud": l.Kind().Cloud, "sync_item": l.Kind().SyncItem}[field] {
+				t.Errorf("%s: %s is not %v", name, field, v)
+			}
+		}
+	}
+}
+
+func TestStart(t *testing.T) {
+	now := newClock()
+	a := cmsim.New(cmsim.Options{Clock: now.Now, Kinds: cmsim.AllKinds()})
+	c := connect(t, a)
+	got := ask[answered](c, http.MethodPost, googlePath, `{"key_rings":["ring \"ä\""]}`, http.StatusCreated)
+	if got.CreatedAt != "2026-03-04T05:06:07.123456789Z" || got.OverallStatus != cmsim.StatusInProgress || got.CompletedAt != nil {
+		t.Errorf("answer %+v", got)
+	}
+	got = ask[answered](c, http.MethodGet, googlePath+"/"+got.ID, "", http.StatusOK)
+	want := answered{
+		ID: got.ID, CreatedAt: "2026-03-04T05:06:07.123456Z", UpdatedAt: "2026-03-04T05:06:07.123456Z", OverallStatus: "in_progress",
+		Detailed: map[string]string{`ring "ä"`: "in_progress"}, KeyRings: []string{`ring "ä"`},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, path := range []string{"/api/v1/cckm/sfdc/keys/synchronization-jobs", "/api/v1/cckm/sfdc/certificates/synchronization-jobs"} {
+		got = ask[answered](c, http.MethodPost, path, `{"organization_ids":["o"]}`, http.StatusCreated)
+		if !cmp.Equal(got.Organizations, []string{"o"}) {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	if got = ask[answered](c, http.MethodPost, googlePath, `{"synchronize_all":true}`, http.StatusCreated); len(got.KeyRings) != 0 {
+		t.Errorf("everything: %+v", got)
+	}
+	c.refused(http.MethodPost, googlePath, `{}`, http.StatusUnprocessableEntity, 15)
+	c.refused(http.MethodPost, googlePath, `{"key_rings":"one"}`, http.StatusBadRequest, 15)
+	c.refused(http.MethodPost, googlePath, `{"synchronize_all":"yes"}`, http.StatusBadRequest, 15)
+	c.refused(http.MethodPost, googlePath, `[]`, http.StatusBadRequest, 15)
+}
+
+func TestCancel(t *testing.T) {
+	now := newClock()
+	a := cmsim.New(cmsim.Options{Clock: now.Now})
+	c := connect(t, a)
+	for path, list := range map[string]string{googlePath: cmsim.GoogleKeys, azurePath: cmsim.AzureCertificates} {
+		l := a.List(list)
+		j := insert(t, l, cmsim.Job{Scopes: []string{"a::b"}})
+		now.Move(time.Second)
+		got := ask[answered](c, http.MethodPost, path+"/"+j.ID+"/cancel", "", http.StatusOK)
+		if !got.Abort || got.OverallStatus != cmsim.StatusInProgress {
+			t.Errorf("%s: answer %+v", path, got)
+		}
+		got = ask[answered](c, http.MethodGet, path+"/"+j.ID, "", http.StatusOK)
+		if list == cmsim.GoogleKeys {
+			if !got.Abort || got.OverallStatus != cmsim.StatusCompleted || got.CompletedAt == nil || got.Detailed["a::b"] != "in_progress" {
+				t.Errorf("%s: %+v", path, got)
+			}
+			c.refused(http.MethodPost, path+"/"+j.ID+"/cancel", "", http.StatusBadRequest, 15)
+		} else if !got.Abort || got.OverallStatus != cmsim.StatusInProgress {
+			t.Errorf("%s: %+v", path, got)
+		}
+		if err := l.SetHistory(1, cmsim.HistoryShape{}); err != nil {
+			t.Fatal(err)
+		}
+		c.refused(http.MethodPost, path+"/"+l.HistoryJob(0).ID+"/cancel", "", http.StatusBadRequest, 15)
+		c.refused(http.MethodPost, path+"/x/cancel", "", http.StatusNotFound, 16)
+	}
+}
+
+func TestPathsAndMethods(t *testing.T) {
+	a := cmsim.New(cmsim.Options{})
+	j := insert(t, a.List(cmsim.GoogleKeys), cmsim.Job{})
+	c := connect(t, a)
+	for _, path := range []string{
+		"/", "/api/v1/", "/api/v2/cckm/google/synchronization-jobs", "/api/v1/cckm/azure/synchronization-jobs",
+		googlePath + "/x", googlePath + "/" + j.ID + "/cancel/x", "/api/v1/cckm/google/synchronization-jobsx",
+	} {
+		if got := c.refused(http.MethodGet, path, "", http.StatusNotFound, 16); got.CodeDesc != "NCERRResourceNotFound: Resource not found" {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	for _, path := range []string{googlePath, googlePath + "/" + j.ID, googlePath + "/" + j.ID + "/cancel"} {
+		if status, _ := c.do(http.MethodDelete, path, ""); status != http.StatusMethodNotAllowed {
+			t.Errorf("DELETE %s: status %d", path, status)
+		}
+	}
+	for _, kind := range cmsim.AllKinds() {
+		a.Register(kind)
+		c.page("/api/v1/"+kind.Path, 0, 1, "")
+		a.Unregister(kind.Name)
+		c.refused(http.MethodGet, "/api/v1/"+kind.Path, "", http.StatusNotFound, 16)
+	}
+}
+
+func TestFixtures(t *testing.T) {
+	a := cmsim.New(cmsim.Options{})
+	c := connect(t, a)
+	for path, body := range map[string][]byte{googlePath: cmsim.GoogleKeysExample(), azurePath: cmsim.AzureCertificatesExample(), "/api/v1/some/where": []byte("not JSON")} {
+		a.SetFixture(path, body)
+		if status, got := c.do(http.MethodGet, path+"?skip=5&limit=1", ""); status != http.StatusOK || !cmp.Equal(got, body) {
+			t.Errorf("%s: status %d: %s", path, status, got)
+		}
+	}
+	token := c.token
+	c.token = ""
+	c.refused(http.MethodGet, googlePath, "", http.StatusUnauthorized, 5)
+	c.token = token
+	a.SetFixture("cckm/google/synchronization-jobs", nil)
+	if p := c.page(googlePath, 0, 10, ""); p.Total != 0 {
+		t.Errorf("without its fixture the list has %d jobs", p.Total)
+	}
+	var example page
+	if err := json.Unmarshal(cmsim.AzureCertificatesExample(), &example); err != nil || example.Total != 2 || len(example.Resources) != 2 {
+		t.Errorf("the example: %+v, %v", example, err)
+	}
+}
+
+func TestJobList(t *testing.T) {
+	now := newClock()
+	l := cmsim.New(cmsim.Options{Clock: now.Now}).List(cmsim.AzureCertificates)
+	j := insert(t, l, cmsim.Job{Scopes: []string{"v::s", "w::s"}})
+	if !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(j.ID) {
+		t.Errorf("id %q", j.ID)
+	}
+	if _, err := l.Insert(cmsim.Job{ID: j.ID}); !errors.Is(err, cmsim.ErrDuplicateID) {
+		t.Errorf("the same id again: %v", err)
+	}
+	if err := l.SetHistory(5, cmsim.HistoryShape{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Insert(cmsim.Job{ID: l.HistoryJob(2).ID}); !errors.Is(err, cmsim.ErrDuplicateID) {
+		t.Errorf("an id of the history: %v", err)
+	}
+	older := insert(t, l, cmsim.Job{CreatedAt: j.CreatedAt.Add(-time.Hour)})
+	at := now.Now().Add(time.Minute)
+	if !l.Fail(j.ID, at, map[string]string{"w::s": "out of order"}) || l.Fail("x", at, nil) {
+		t.Error("Fail does not say whether the job is there")
+	}
+	got, _ := l.Get(j.ID)
+	kind := l.Kind()
+	wantDetail := map[string]string{kind.DetailKey("v::s"): "vault synchronized successfully", kind.DetailKey("w::s"): "out of order"}
+	if got.OverallStatus != cmsim.StatusFailed || !cmp.Equal(got.DetailedStatus, wantDetail) || !got.CompletedAt.Equal(at.Truncate(time.Microsecond)) {
+		t.Errorf("failed job %+v", got)
+	}
+	if s := l.Snapshot(); len(s) != 2 || s[0].ID != older.ID || l.Len() != 7 {
+		t.Errorf("snapshot %+v", s)
+	}
+	l.Update(j.ID, func(j *cmsim.Job) { j.ID, j.CreatedAt = "changed", older.CreatedAt.Add(-time.Hour) })
+	if s := l.Snapshot(); s[0].ID != j.ID {
+		t.Error("the job did not move, or its id changed")
+	}
+	if !l.Abort(older.ID, at) || !l.Remove(older.ID) || l.Remove(older.ID) || l.Abort(older.ID, at) {
+		t.Error("Remove or Abort does not say whether the job is there")
+	}
+	raw := insert(t, l, cmsim.Job{Raw: []byte(`{"odd":true}`)})
+	if string(l.JSON(raw)) != `{"odd":true}` {
+		t.Errorf("raw job %s", l.JSON(raw))
+	}
+}
+
+func TestSnapshotsAreCopies(t *testing.T) {
+	l := cmsim.New(cmsim.Options{}).List(cmsim.GoogleKeys)
+	scopes := []string{"a"}
+	j := insert(t, l, cmsim.Job{Scopes: scopes})
+	scopes[0] = "changed"
+	j.DetailedStatus["a"] = "changed"
+	l.Snapshot()[0].Scopes[0] = "changed"
+	if got := l.Snapshot()[0]; got.Scopes[0] != "a" || got.DetailedStatus["a"] != "in_progress" {
+		t.Errorf("the list was changed from outside: %+v", got)
+	}
+}
