@@ -1,0 +1,251 @@
+package web_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/collector/web"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// readerFunc is a web.Reader.
+type readerFunc func(context.Context) *collector.Snapshot
+
+func (f readerFunc) Read(ctx context.Context) *collector.Snapshot { return f(ctx) }
+
+func snapshot() *collector.Snapshot {
+	lists := syncjob.Lists()
+	return &collector.Snapshot{Lists: []collector.ListRead{
+		{List: lists[0], Summary: &syncjob.Summary{}},
+		{List: lists[1], Err: reason.New(reason.NotFound, errors.New("no such list"), "")},
+	}}
+}
+
+func handler(t *testing.T, change func(*web.Config)) http.Handler {
+	t.Helper()
+	cfg := web.Config{
+		Reader:        readerFunc(func(context.Context) *collector.Snapshot { return snapshot() }),
+		Telemetry:     prometheus.NewRegistry(),
+		Instrument:    true,
+		TelemetryPath: "/metrics",
+		Timeout:       30 * time.Second,
+		TimeoutOffset: 500 * time.Millisecond,
+		Logger:        log.NewNopLogger(),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	h, err := web.NewHandler(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func get(t *testing.T, h http.Handler, path string, header map[string]string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	recorder := httptest.NewRecorder()
+	h.ServeHTTP(recorder, req)
+	return recorder
+}
+
+// TestTimeout holds which deadline a read gets from Prometheus' header.
+func TestTimeout(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"":      30 * time.Second,
+		"10":    9500 * time.Millisecond,
+		"2.5":   2 * time.Second,
+		"30":    29500 * time.Millisecond,
+		"31":    30 * time.Second,
+		"1e300": 30 * time.Second,
+		// An offset that is the whole timeout would leave no time to read.
+		"0.5":   250 * time.Millisecond,
+		"0.6":   300 * time.Millisecond,
+		"0":     30 * time.Second,
+		"-1":    30 * time.Second,
+		"NaN":   30 * time.Second,
+		"Inf":   30 * time.Second,
+		"soon":  30 * time.Second,
+		"10s":   30 * time.Second,
+		"1e-12": 0,
+	} {
+		t.Run(header, func(t *testing.T) {
+			var got time.Duration
+			h := handler(t, func(cfg *web.Config) {
+				cfg.Reader = readerFunc(func(ctx context.Context) *collector.Snapshot {
+					deadline, ok := ctx.Deadline()
+					if !ok {
+						t.Error("the read has no deadline")
+					}
+					got = time.Until(deadline)
+					return snapshot()
+				})
+			})
+			get(t, h, "/metrics", map[string]string{"X-Prometheus-Scrape-Timeout-Seconds": header})
+			if got > want || got < want-time.Second {
+				t.Errorf("header %q gives %s, want %s", header, got, want)
+			}
+		})
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	tests := []struct {
+		name        string
+		accept      string
+		contentType string
+		want        []string
+	}{
+		{
+			name: "text", accept: "text/plain", contentType: "text/plain; version=0.0.4",
+			want: []string{
+				`cckm_sync_up{cloud="google",item="key"} 1`,
+				`cckm_sync_up{cloud="azure",item="certificate"} 0`,
+				`cckm_sync_scrape_error{cloud="azure",item="certificate",reason="not_found"} 1`,
+				`promhttp_metric_handler_requests_total{code="200"} 0`,
+			},
+		},
+		{
+			name: "OpenMetrics", accept: "application/openmetrics-text;version=1.0.0", contentType: "application/openmetrics-text; version=1.0.0",
+			want: []string{`cckm_sync_up{cloud="google",item="key"} 1.0`, "# EOF"},
+		},
+		{
+			name: "protobuf", accept: "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+			contentType: "application/vnd.google.protobuf", want: []string{"cckm_sync_up"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := get(t, handler(t, nil), "/metrics", map[string]string{"Accept": test.accept})
+			if got.Code != http.StatusOK {
+				t.Errorf("status %d: a failed list must not fail the scrape", got.Code)
+			}
+			if ct := got.Header().Get("Content-Type"); !strings.HasPrefix(ct, test.contentType) {
+				t.Errorf("content type %q", ct)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(got.Body.String(), want) {
+					t.Errorf("the body lacks %q:\n%s", want, got.Body)
+				}
+			}
+		})
+	}
+}
+
+// TestDuplicateSeries holds that two series with equal labels cost no other
+// series its life, and the scrape no 200.
+func TestDuplicateSeries(t *testing.T) {
+	var logged strings.Builder
+	twice := snapshot()
+	twice.Lists = append(twice.Lists, twice.Lists[0])
+	h := handler(t, func(cfg *web.Config) {
+		cfg.Logger = log.NewLogfmtLogger(&logged)
+		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot { return twice })
+	})
+	got := get(t, h, "/metrics", nil)
+	if got.Code != http.StatusOK || !strings.Contains(got.Body.String(), `cckm_sync_up{cloud="azure",item="certificate"} 0`) {
+		t.Errorf("status %d:\n%s", got.Code, got.Body)
+	}
+	if !strings.Contains(logged.String(), "collected before with the same name and label values") {
+		t.Errorf("the log does not tell of the duplicate: %s", logged.String())
+	}
+}
+
+func TestMaxRequests(t *testing.T) {
+	reading, finish := make(chan struct{}), make(chan struct{})
+	h := handler(t, func(cfg *web.Config) {
+		cfg.MaxRequests = 2
+		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot {
+			reading <- struct{}{}
+			<-finish
+			return snapshot()
+		})
+	})
+	var wait sync.WaitGroup
+	for range 2 {
+		wait.Go(func() {
+			if got := get(t, h, "/metrics", nil); got.Code != http.StatusOK {
+				t.Errorf("status %d within the limit", got.Code)
+			}
+		})
+		<-reading
+	}
+	got := get(t, h, "/metrics", nil)
+	if got.Code != http.StatusServiceUnavailable || !strings.Contains(got.Body.String(), "--web.max-requests") {
+		t.Errorf("beyond the limit: status %d, %q", got.Code, got.Body)
+	}
+	close(finish)
+	wait.Wait()
+}
+
+// TestOtherPaths holds that no path but the metrics' asks an appliance.
+func TestOtherPaths(t *testing.T) {
+	noRead := func(cfg *web.Config) {
+		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot {
+			t.Error("the appliance was asked")
+			return snapshot()
+		})
+	}
+	tests := []struct {
+		path string
+		code int
+		want string
+	}{
+		{"/-/healthy", http.StatusOK, "healthy"},
+		{"/-/ready", http.StatusOK, "ready"},
+		{"/", http.StatusOK, `href="/metrics"`},
+		{"/nowhere", http.StatusNotFound, ""},
+		{"/metrics/nowhere", http.StatusNotFound, ""},
+		{"/debug/pprof/", http.StatusNotFound, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.path, func(t *testing.T) {
+			got := get(t, handler(t, noRead), test.path, nil)
+			body, err := io.ReadAll(got.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Code != test.code || !strings.Contains(string(body), test.want) {
+				t.Errorf("status %d, body %q; want %d and %q", got.Code, body, test.code, test.want)
+			}
+			if strings.Contains(string(body), "/debug/pprof") {
+				t.Error("the page links to profiles that are not served")
+			}
+		})
+	}
+}
+
+func TestTelemetryPath(t *testing.T) {
+	for _, path := range []string{"/", "/sync"} {
+		h := handler(t, func(cfg *web.Config) { cfg.TelemetryPath = path })
+		if got := get(t, h, path, nil); !strings.Contains(got.Body.String(), "cckm_sync_up") {
+			t.Errorf("%s has no metrics: %s", path, got.Body)
+		}
+	}
+}
+
+func TestWithoutInstrument(t *testing.T) {
+	h := handler(t, func(cfg *web.Config) { cfg.Instrument = false })
+	if got := get(t, h, "/metrics", nil); strings.Contains(got.Body.String(), "promhttp_") {
+		t.Errorf("promhttp's metrics are there:\n%s", got.Body)
+	}
+}
