@@ -1,0 +1,189 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+const (
+	programName    = "cckm_sync_exporter"
+	defaultAddress = ":10458"
+
+	// envPassword holds the password itself, which no flag can: command lines
+	// are there for everybody to read.
+	envPassword = "CM_PASSWORD"
+
+	commandServe = "serve"
+	commandOnce  = "once"
+	commandCheck = "check"
+	commandDemo  = "demo"
+)
+
+// settings are what flags and the environment say.
+type settings struct {
+	url         string
+	credentials ciphertrust.Credentials
+	tls         ciphertrust.TLSConfig
+
+	// lists are the enabled lists.
+	lists             []syncjob.List
+	pageSize          int
+	concurrency       int
+	timeout           time.Duration
+	timeoutOffset     time.Duration
+	minInterval       time.Duration
+	fullReadInterval  time.Duration
+	forgetScopesAfter time.Duration
+
+	web                    *toolkit.FlagConfig
+	telemetryPath          string
+	maxRequests            int
+	disableExporterMetrics bool
+
+	logLevel, logFormat string
+
+	// offline keeps check from connecting.
+	offline bool
+}
+
+// listFlag is the flag that turns a list on or off.
+type listFlag struct {
+	list syncjob.List
+	on   *bool
+	// given is true where the command line holds the flag.
+	given bool
+	envar string
+}
+
+// enabled says whether the list is read. A default counts only as long as
+// defaults are not turned off.
+func (f *listFlag) enabled(disableDefaults bool) bool {
+	if disableDefaults && !f.given && os.Getenv(f.envar) == "" {
+		return false
+	}
+	return *f.on
+}
+
+// parse reads the command line and the environment. It does not return after
+// --help and --version.
+func parse(args []string) (command string, s *settings, err error) {
+	// A build by the go command alone stamps no version.
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version.Version = cmp.Or(version.Version, info.Main.Version, "unstamped")
+	}
+	s = &settings{}
+	app := kingpin.New(programName,
+		"Prometheus exporter for the synchronization jobs of CipherTrust Manager's cloud key manager (CCKM).")
+	app.UsageWriter(os.Stdout)
+	app.DefaultEnvars()
+	app.HelpFlag.Short('h').NoEnvar()
+	app.Version(version.Print(programName))
+	app.VersionFlag.NoEnvar()
+
+	app.Command(commandServe, "Serve metrics over HTTP (the default).").Default()
+	app.Command(commandOnce, "Read every enabled list once and print the metrics; fails unless every list was read.")
+	checkCommand := app.Command(commandCheck, "Try out step by step whether the appliance can be read, and say what to do where it cannot.")
+	checkCommand.Flag("offline", "Look at flags and files only, connect to nothing.").BoolVar(&s.offline)
+	app.Command(commandDemo, "Serve metrics of a simulated CipherTrust Manager within this process; needs no other flag.")
+
+	s.applianceFlags(app)
+	lists, disableDefaults := s.collectorFlags(app)
+	s.webFlags(app)
+	app.Flag("log.level", "Only log messages of this severity or above.").
+		Default("info").EnumVar(&s.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.format", "Format of log messages.").
+		Default("logfmt").EnumVar(&s.logFormat, "logfmt", "json")
+
+	command, err = app.Parse(args)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w; see --help", err)
+	}
+	s.credentials.Password = ciphertrust.Secret(os.Getenv(envPassword))
+	for _, flag := range lists {
+		if flag.enabled(*disableDefaults) {
+			s.lists = append(s.lists, flag.list)
+		}
+	}
+	return command, s, nil
+}
+
+// applianceFlags declares the flags of the appliance and the login. The
+// environment variables are those of Thales' Terraform provider, which users
+// already have.
+func (s *settings) applianceFlags(app *kingpin.Application) {
+	app.Flag("ciphertrust.url", "Address of the CipherTrust Manager, for example https://cm.example.com.").
+		Envar("CM_ADDRESS").StringVar(&s.url)
+	app.Flag("ciphertrust.username", "Name of the user that reads.").
+		Envar("CM_USERNAME").StringVar(&s.credentials.Username)
+	app.Flag("ciphertrust.password-file", "File with the user's password, read anew at every login. "+
+		"The password itself can only be given in the environment, as CM_PASSWORD.").
+		Envar("CM_PASSWORD_FILE").StringVar(&s.credentials.PasswordFile)
+	app.Flag("ciphertrust.domain", "Domain whose jobs are read; by default the user's own.").
+		Envar("CM_DOMAIN").StringVar(&s.credentials.Domain)
+	app.Flag("ciphertrust.auth-domain", "Domain that the user logs in to; one that begins with / is a path of domains.").
+		Envar("CM_AUTH_DOMAIN").StringVar(&s.credentials.AuthDomain)
+	app.Flag("ciphertrust.connection", "Connection (identity provider) of the user; by default local users.").
+		Envar("CM_CONNECTION").StringVar(&s.credentials.Connection)
+	app.Flag("ciphertrust.client-id", "Client that logs in by its certificate, in place of a user and password.").
+		StringVar(&s.credentials.ClientID)
+	app.Flag("ciphertrust.cert-file", "Client certificate (PEM).").StringVar(&s.tls.CertFile)
+	app.Flag("ciphertrust.key-file", "Key of the client certificate (PEM).").StringVar(&s.tls.KeyFile)
+	app.Flag("ciphertrust.ca-file", "CA that the appliance's certificate is verified with (PEM); by default the system's.").
+		StringVar(&s.tls.CAFile)
+	app.Flag("ciphertrust.server-name", "Name that the appliance's certificate must have; by default the URL's host.").
+		StringVar(&s.tls.ServerName)
+	app.Flag("ciphertrust.insecure-skip-verify", "Do not verify the appliance's certificate. Whoever is on the network can then read the password.").
+		BoolVar(&s.tls.InsecureSkipVerify)
+}
+
+// collectorFlags declares the flags of the lists and of how they are read.
+func (s *settings) collectorFlags(app *kingpin.Application) (lists []*listFlag, disableDefaults *bool) {
+	for _, list := range syncjob.Lists() {
+		flag := &listFlag{list: list}
+		name := "collector." + list.Name
+		clause := app.Flag(name, fmt.Sprintf("Read the list of synchronization jobs %s.", list.Path)).
+			Default(strconv.FormatBool(list.Default)).IsSetByUser(&flag.given)
+		flag.envar = envar(name)
+		flag.on = clause.Envar(flag.envar).Bool()
+		lists = append(lists, flag)
+	}
+	disableDefaults = app.Flag("collector.disable-defaults", "Read only the lists that are turned on by a flag of their own.").Bool()
+	app.Flag("collector.page-size", "How many jobs to ask for in a page; adapted where the appliance refuses it or gives fewer.").
+		Default("1000").IntVar(&s.pageSize)
+	app.Flag("collector.concurrency", "How many pages may be asked for at once.").
+		Default("4").IntVar(&s.concurrency)
+	app.Flag("collector.timeout", "Longest read of one scrape. Prometheus' own scrape timeout, less the offset, wins where it is shorter.").
+		Default("30s").DurationVar(&s.timeout)
+	app.Flag("collector.timeout-offset", "What to leave of Prometheus' scrape timeout for the answer's way back.").
+		Default("0.5s").DurationVar(&s.timeoutOffset)
+	app.Flag("collector.min-interval", "Answer a scrape within this time of the last read from that read; 0s means never.").
+		Default("0s").DurationVar(&s.minInterval)
+	app.Flag("collector.full-read-interval", "How often to read everything in place of what can be new. "+
+		"This version reads everything at every scrape.").
+		Default("10m").DurationVar(&s.fullReadInterval)
+	app.Flag("collector.forget-scopes-after", "Leave out a key ring or vault whose newest job is older than this; 0s means never.").
+		Default("0s").DurationVar(&s.forgetScopesAfter)
+	return lists, disableDefaults
+}
+
+// webFlags declares the flags of the exporter's own HTTP interface.
+func (s *settings) webFlags(app *kingpin.Application) {
+	s.web = kingpinflag.AddFlags(app, defaultAddress)
+	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&s.telemetryPath)
+	app.Flag("web.max-requests", "How many scrapes may be served at once; 0 means no limit.").
+		Default("40").IntVar(&s.maxRequests)
+	app.Flag("web.disable-exporter-metrics", "Leave out the metrics about the process (promhttp_*, process_*, go_*).").
+		BoolVar(&s.disableExporterMetrics)
+}

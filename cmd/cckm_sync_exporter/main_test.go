@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"cckm_sync_exporter/collector/cmsim"
+)
+
+// actAsProgram makes the test's own binary run as the exporter, so that tests
+// see a real process with signals and an exit code.
+const actAsProgram = "CCKM_TEST_ACT_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(actAsProgram) != "" {
+		main()
+	}
+	testscript.Main(m, map[string]func(){programName: main})
+}
+
+// process is a running exporter.
+type process struct {
+	cmd *exec.Cmd
+	// address is where it listens, such as "127.0.0.1:40123".
+	address string
+	// done is closed when its output has ended.
+	done chan struct{}
+
+	mu     sync.Mutex
+	stderr bytes.Buffer
+}
+
+// start runs the exporter and waits until it listens.
+func start(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startCommand(t, exec.Command(executable, append(args, "--web.listen-address=127.0.0.1:0")...), env) //nolint:noctx // stop ends it.
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd, env []string) *process {
+	t.Helper()
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	p.cmd.Env = append([]string{actAsProgram + "=1", "PATH=" + os.Getenv("PATH")}, env...)
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	listening := make(chan string, 1)
+	go p.watch(stderr, listening)
+	select {
+	case p.address = <-listening:
+	case <-p.done:
+		t.Fatalf("the exporter ended before it listened: %s", p.log())
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the exporter does not listen after 30s: %s", p.log())
+	}
+	return p
+}
+
+// watch keeps what the process logs and finds where it listens.
+func (p *process) watch(stderr io.Reader, listening chan<- string) {
+	defer close(p.done)
+	address := regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		p.mu.Lock()
+		p.stderr.WriteString(lines.Text() + "\n")
+		p.mu.Unlock()
+		if found := address.FindStringSubmatch(lines.Text()); found != nil {
+			select {
+			case listening <- found[1]:
+			default:
+			}
+		}
+	}
+}
+
+func (p *process) log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.String()
+}
+
+// get asks the process for a path and returns the body of a 200.
+func (p *process) get(t *testing.T, path string) string {
+	t.Helper()
+	body, err := p.tryGet(t.Context(), path)
+	if err != nil {
+		t.Fatalf("%v; log:\n%s", err, p.log())
+	}
+	return body
+}
+
+func (p *process) tryGet(ctx context.Context, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+path, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	return string(body), err
+}
+
+// terminate sends SIGTERM and returns how long the process took to end. Its
+// exit code must be 0.
+func (p *process) terminate(t *testing.T) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v; log:\n%s", err, p.log())
+	}
+	return time.Since(begun)
+}
+
+// startAppliance starts a simulated appliance with both example lists, and
+// returns it with the environment that leads the exporter to it.
+func startAppliance(t testing.TB, dir string) (appliance *cmsim.Appliance, server *cmsim.Server, env []string) {
+	t.Helper()
+	appliance = cmsim.New(cmsim.Options{ClientID: "client-1"})
+	appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
+	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
+	server, err := appliance.StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	ca := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, server.CAPEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return appliance, server, []string{
+		"CM_ADDRESS=" + server.URL,
+		"CM_USERNAME=" + cmsim.DefaultUsername,
+		"CM_PASSWORD=" + cmsim.DefaultPassword,
+		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + ca,
+	}
+}
+
+// wantLines fails unless every wanted line is in the text.
+func wantLines(t *testing.T, text string, want ...string) {
+	t.Helper()
+	for _, line := range want {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("%q is missing in:\n%s", line, text)
+		}
+	}
+}
+
+// write writes a file below dir and returns its path.
+func write(t testing.TB, dir, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// do sends a request and returns the body of the answer, which must have the
+// wanted status.
+func do(t *testing.T, client *http.Client, req *http.Request, status int) string {
+	t.Helper()
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != status {
+		t.Fatalf("status %d, want %d: %s", resp.StatusCode, status, body)
+	}
+	return string(body)
+}
+
+// firstCertificate returns the DER form of the first certificate in a PEM text.
+func firstCertificate(t *testing.T, text []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatal("no PEM block")
+	}
+	return block.Bytes
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+)
+
+// closeTimeout bounds what follows the work of once and check.
+const closeTimeout = 5 * time.Second
+
+// once reads every enabled list once and prints the metrics.
+func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
+	if err := s.validate(); err != nil {
+		return err
+	}
+	e, err := newExporter(s, logs.kit)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		e.close(ctx)
+	}()
+	readCtx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	snapshot := e.collector.Read(readCtx)
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(e.exposition.Of(snapshot))
+	text, err := expose(prometheus.Gatherers{registry, e.telemetry})
+	if err != nil {
+		return fmt.Errorf("the metrics cannot be written: %w", err)
+	}
+	if _, err := out.Write(text); err != nil {
+		return fmt.Errorf("the metrics cannot be printed: %w", err)
+	}
+	if !snapshot.Whole() {
+		return errors.New("not every list was read; cckm_sync_scrape_error and the log above say why")
+	}
+	return nil
+}
+
+// expose returns the exporter's own metrics in the text format, as a whole: a
+// textfile collector must never see half of it.
+func expose(gatherer prometheus.Gatherer) ([]byte, error) {
+	families, err := gatherer.Gather()
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	for _, family := range families {
+		if !strings.HasPrefix(family.GetName(), "cckm_sync_") {
+			continue
+		}
+		if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+			return nil, err
+		}
+	}
+	return text.Bytes(), nil
+}
