@@ -27,7 +27,9 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // goldenTime is when the golden expositions are collected.
-var goldenTime = time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
+func goldenTime() time.Time {
+	return time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
+}
 
 func TestGolden(t *testing.T) {
 	const google, azure = "cckm/google/synchronization-jobs", "cckm/azure/certificates/synchronization-jobs"
@@ -72,7 +74,7 @@ func TestGolden(t *testing.T) {
 				// How long a read took is another number in every run.
 				snapshot.Lists[i].Took = 250 * time.Millisecond
 			}
-			got := expose(t, collector.Exposition{}, snapshot, goldenTime)
+			got := expose(t, collector.Exposition{}, snapshot, goldenTime())
 
 			path := filepath.Join("testdata", test.name+".prom")
 			if *update {
@@ -102,8 +104,8 @@ func TestForgetScopes(t *testing.T) {
 		Summary: &syncjob.Summary{
 			Jobs: [syncjob.NumStatuses]int{syncjob.Completed: 2},
 			Scopes: []syncjob.Scope{
-				{Name: "gone", Newest: syncjob.Newest{ID: "1", CreatedAt: goldenTime.Add(-time.Hour - time.Second)}},
-				{Name: "kept", Newest: syncjob.Newest{ID: "2", CreatedAt: goldenTime.Add(-time.Hour)}},
+				{Name: "gone", Newest: syncjob.Newest{ID: "1", CreatedAt: goldenTime().Add(-time.Hour - time.Second)}},
+				{Name: "kept", Newest: syncjob.Newest{ID: "2", CreatedAt: goldenTime().Add(-time.Hour)}},
 				{Name: "timeless", Newest: syncjob.Newest{ID: "3"}},
 			},
 		},
@@ -112,7 +114,7 @@ func TestForgetScopes(t *testing.T) {
 		0:         {"gone": true, "kept": true, "timeless": true},
 		time.Hour: {"gone": false, "kept": true, "timeless": true},
 	} {
-		got := string(expose(t, collector.Exposition{ForgetScopesAfter: forget}, snapshot, goldenTime))
+		got := string(expose(t, collector.Exposition{ForgetScopesAfter: forget}, snapshot, goldenTime()))
 		for scope, present := range want {
 			if strings.Contains(got, `scope="`+scope+`"`) != present {
 				t.Errorf("with %s, scope %s present: want %v in\n%s", forget, scope, present, got)

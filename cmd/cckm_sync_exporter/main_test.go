@@ -53,7 +53,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startCommand(t, exec.Command(executable, append(args, "--web.listen-address=127.0.0.1:0")...), env) //nolint:noctx // stop ends it.
+	return startCommand(t, exec.Command(executable, append(args, "--web.listen-address=127.0.0.1:0")...), env) //nolint:noctx // The test ends it.
 }
 
 func startCommand(t *testing.T, cmd *exec.Cmd, env []string) *process {
@@ -104,18 +104,18 @@ func (p *process) log() string {
 	return p.stderr.String()
 }
 
-// get asks the process for a path and returns the body of a 200.
-func (p *process) get(t *testing.T, path string) string {
+// metrics scrapes the process.
+func (p *process) metrics(t *testing.T) string {
 	t.Helper()
-	body, err := p.tryGet(t.Context(), path)
+	body, err := p.scrape(t.Context())
 	if err != nil {
 		t.Fatalf("%v; log:\n%s", err, p.log())
 	}
 	return body
 }
 
-func (p *process) tryGet(ctx context.Context, path string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+path, http.NoBody)
+func (p *process) scrape(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/metrics", http.NoBody)
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +149,7 @@ func (p *process) terminate(t *testing.T) time.Duration {
 
 // startAppliance starts a simulated appliance with both example lists, and
 // returns it with the environment that leads the exporter to it.
-func startAppliance(t testing.TB, dir string) (appliance *cmsim.Appliance, server *cmsim.Server, env []string) {
+func startAppliance(t *testing.T, dir string) (appliance *cmsim.Appliance, server *cmsim.Server, env []string) {
 	t.Helper()
 	appliance = cmsim.New(cmsim.Options{ClientID: "client-1"})
 	appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
@@ -182,7 +182,7 @@ func wantLines(t *testing.T, text string, want ...string) {
 }
 
 // write writes a file below dir and returns its path.
-func write(t testing.TB, dir, name string, content []byte) string {
+func write(t *testing.T, dir, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,14 +25,14 @@ const shutdownLimit = 5 * time.Second
 func TestServe(t *testing.T) {
 	appliance, _, env := startAppliance(t, t.TempDir())
 	p := start(t, env)
-	wantLines(t, p.get(t, "/metrics"),
+	wantLines(t, p.metrics(t),
 		`cckm_sync_up{cloud="google",item="key"} 1`,
 		`cckm_sync_up{cloud="azure",item="certificate"} 1`,
 		`cckm_sync_scope_last_completion_timestamp_seconds{cloud="azure",item="certificate",scope="cckm-vault::260ecbe7-777b-4d3c-84ea-887620498863"} 1.652780461958222e+09`,
 		`cckm_sync_exporter_logins_total{grant="password",result="success"} 1`,
 	)
 	for _, name := range []string{"go_goroutines", "process_open_fds", "promhttp_metric_handler_requests_total", "cckm_sync_exporter_build_info"} {
-		if !strings.Contains(p.get(t, "/metrics"), "\n"+name) {
+		if !strings.Contains(p.metrics(t), "\n"+name) {
 			t.Errorf("%s is missing", name)
 		}
 	}
@@ -53,7 +54,7 @@ func TestServe(t *testing.T) {
 // leaves out, and what it leaves.
 func TestServeWithoutProcessMetrics(t *testing.T) {
 	_, _, env := startAppliance(t, t.TempDir())
-	metrics := start(t, env, "--web.disable-exporter-metrics").get(t, "/metrics")
+	metrics := start(t, env, "--web.disable-exporter-metrics").metrics(t)
 	for _, prefix := range []string{"go_", "process_", "promhttp_"} {
 		if strings.Contains(metrics, "\n"+prefix) {
 			t.Errorf("there are metrics that begin with %s", prefix)
@@ -85,7 +86,7 @@ func TestShutdownWithHungAppliance(t *testing.T) {
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		body, err := p.tryGet(t.Context(), "/metrics")
+		body, err := p.scrape(t.Context())
 		answered <- answer{body, err}
 	}()
 	<-asked
@@ -149,7 +150,7 @@ func TestWebConfigFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
-		InsecureSkipVerify: true, //nolint:gosec // The certificate is compared below.
+		InsecureSkipVerify: true, // The certificate is compared below.
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if !state.PeerCertificates[0].Equal(block) {
 				return fmt.Errorf("another certificate: %s", state.PeerCertificates[0].Subject)
@@ -174,7 +175,7 @@ func TestSocketActivation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	tcp, ok := listener.(*net.TCPListener)
 	if !ok {
 		t.Fatalf("the listener is a %T", listener)
@@ -183,19 +184,19 @@ func TestSocketActivation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	executable, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The process that listens has to be named by its id.
-	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`, executable) //nolint:noctx,gosec // stop ends it.
+	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`, executable) //nolint:noctx // The test ends it.
 	cmd.ExtraFiles = []*os.File{file}
 	p := startCommand(t, cmd, env)
 	if p.address != listener.Addr().String() {
 		t.Errorf("it listens on %s, want %s", p.address, listener.Addr())
 	}
-	wantLines(t, p.get(t, "/metrics"), `cckm_sync_up{cloud="google",item="key"} 1`)
+	wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 1`)
 }
 
 // TestRejectedPassword holds that a rejected password is told once in the log
@@ -207,7 +208,7 @@ func TestRejectedPassword(t *testing.T) {
 	file := write(t, dir, "password", []byte("wrong\n"))
 	p := start(t, append(env, "CM_PASSWORD_FILE="+file))
 	for range 5 {
-		wantLines(t, p.get(t, "/metrics"), `cckm_sync_up{cloud="google",item="key"} 0`,
+		wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 0`,
 			`cckm_sync_scrape_error{cloud="google",item="key",reason="auth"} 1`,
 			`cckm_sync_exporter_logins_total{grant="password",result="rejected"} 1`)
 	}
@@ -218,7 +219,7 @@ func TestRejectedPassword(t *testing.T) {
 		t.Errorf("%d lines about the two lists in 5 scrapes:\n%s", n, p.log())
 	}
 	write(t, dir, "password", []byte(cmsim.DefaultPassword+"\n"))
-	wantLines(t, p.get(t, "/metrics"), `cckm_sync_up{cloud="google",item="key"} 1`)
+	wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 1`)
 	if strings.Contains(p.log(), "wrong") {
 		t.Errorf("the log holds the password:\n%s", p.log())
 	}
@@ -226,13 +227,8 @@ func TestRejectedPassword(t *testing.T) {
 
 // TestDemo holds that the demo needs no flag and has metrics of both lists.
 func TestDemo(t *testing.T) {
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(executable, "demo", "--web.listen-address=127.0.0.1:0") //nolint:noctx // stop ends it.
-	p := startCommand(t, cmd, nil)
-	metrics := p.get(t, "/metrics")
+	p := startDemo(t)
+	metrics := p.metrics(t)
 	wantLines(t, metrics, `cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 1`)
 	for _, status := range []string{"in_progress", "completed", "failed", "aborted"} {
 		if strings.Contains(metrics, fmt.Sprintf("cckm_sync_jobs{cloud=\"azure\",item=\"certificate\",status=%q} 0\n", status)) {
@@ -253,7 +249,7 @@ func TestAddressInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), executable, "--web.listen-address="+p.address)
-	cmd.Env = append(env, actAsProgram+"=1")
+	cmd.Env = slices.Concat(env, []string{actAsProgram + "=1"})
 	output, err := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(output), "--web.listen-address") {
 		t.Errorf("%v:\n%s", err, output)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"cckm_sync_exporter/collector/cmsim"
+)
+
+// TestScripts runs testdata/script against a simulated appliance each, to which
+// the environment leads as a user's would.
+func TestScripts(t *testing.T) {
+	type applianceKey struct{}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			appliance := cmsim.New(cmsim.Options{ClientID: "client-1"})
+			appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
+			appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
+			server, err := appliance.StartTLS()
+			if err != nil {
+				return err
+			}
+			env.Defer(server.Close)
+			cert, key, err := server.ClientCertificate("client-1")
+			if err != nil {
+				return err
+			}
+			for name, content := range map[string][]byte{
+				"ca.pem": server.CAPEM, "client.pem": cert, "client.key": key, "password": []byte(cmsim.DefaultPassword + "\n"),
+			} {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600); err != nil {
+					return err
+				}
+			}
+			env.Values[applianceKey{}] = appliance
+			env.Setenv("CM_ADDRESS", server.URL)
+			env.Setenv("CM_USERNAME", cmsim.DefaultUsername)
+			env.Setenv("CM_PASSWORD_FILE", "password")
+			env.Setenv("CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE", "ca.pem")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// drop-list NAME makes the appliance an older one, without a list.
+			"drop-list": func(ts *testscript.TestScript, _ bool, args []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				kind, ok := cmsim.KindNamed(args[0])
+				if !ok {
+					ts.Fatalf("there is no list %s", args[0])
+				}
+				appliance.SetFixture(kind.Path, nil)
+				appliance.Unregister(args[0])
+			},
+			// no-refresh-tokens fails where one is left on the appliance.
+			"no-refresh-tokens": func(ts *testscript.TestScript, _ bool, _ []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				if n := len(appliance.RefreshTokens()); n > 0 {
+					ts.Fatalf("%d refresh tokens are left on the appliance", n)
+				}
+			},
+		},
+	})
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestValidate holds that a wrong or missing setting is told in one sentence
+// that names the flag and what to do.
+func TestValidate(t *testing.T) {
+	dir := t.TempDir()
+	password := write(t, dir, "password", []byte("secret-1\n"))
+	empty := write(t, dir, "empty", []byte("\n"))
+	tests := []struct {
+		name string
+		// args replace or extend those of a complete command line.
+		args []string
+		env  map[string]string
+		// want are parts of the error; none means that all is well.
+		want []string
+	}{
+		{name: "complete"},
+		{name: "no URL", args: []string{"--ciphertrust.url="}, want: []string{"--ciphertrust.url is missing", "CM_ADDRESS"}},
+		{name: "URL from the environment", env: map[string]string{"CM_ADDRESS": "cm.example.com"}},
+		{
+			name: "URL with credentials", args: []string{"--ciphertrust.url=https://user:secret-2@cm.example.com"},
+			want: []string{"--ciphertrust.url is wrong", "credentials"},
+		},
+		{name: "URL of another scheme", args: []string{"--ciphertrust.url=ftp://cm"}, want: []string{"--ciphertrust.url is wrong", `"ftp"`}},
+		{name: "no user", args: []string{"--ciphertrust.username="}, want: []string{"--ciphertrust.username is missing", "CM_USERNAME"}},
+		{name: "no password", args: []string{"--ciphertrust.password-file="}, want: []string{"--ciphertrust.password-file is missing", "CM_PASSWORD"}},
+		{name: "password from the environment", args: []string{"--ciphertrust.password-file="}, env: map[string]string{"CM_PASSWORD": "secret-1"}},
+		{
+			name: "password file that is not there", args: []string{"--ciphertrust.password-file=" + dir + "/none"},
+			want: []string{"--ciphertrust.password-file cannot be used", "no such file"},
+		},
+		{name: "empty password file", args: []string{"--ciphertrust.password-file=" + empty}, want: []string{"--ciphertrust.password-file cannot be used", "is empty"}},
+		{name: "CA file that is not there", args: []string{"--ciphertrust.ca-file=/none"}, want: []string{"--ciphertrust.ca-file cannot be read", "no such file"}},
+		{name: "certificate without key", args: []string{"--ciphertrust.cert-file=" + password}, want: []string{"--ciphertrust.key-file", "give both"}},
+		{name: "client id without certificate", args: []string{"--ciphertrust.client-id=c"}, want: []string{"--ciphertrust.client-id", "--ciphertrust.cert-file"}},
+		{
+			name: "client id with certificate",
+			args: []string{"--ciphertrust.client-id=c", "--ciphertrust.username=", "--ciphertrust.cert-file=" + password, "--ciphertrust.key-file=" + password},
+		},
+		{name: "no list", args: []string{"--collector.disable-defaults"}, want: []string{"no list is enabled", "--collector.google-keys"}},
+		{name: "one list", args: []string{"--collector.disable-defaults", "--collector.luna-keys"}},
+		{
+			name: "one list by the environment", args: []string{"--collector.disable-defaults"},
+			env: map[string]string{"CCKM_SYNC_EXPORTER_COLLECTOR_AWS_KEYS": "true"},
+		},
+		{name: "page size", args: []string{"--collector.page-size=1"}, want: []string{"--collector.page-size is 1", "at least 2"}},
+		{name: "concurrency", args: []string{"--collector.concurrency=0"}, want: []string{"--collector.concurrency is 0", "1 to 64"}},
+		{name: "timeout", args: []string{"--collector.timeout=0s"}, want: []string{"--collector.timeout is 0s", "more than 0s"}},
+		{name: "timeout offset", args: []string{"--collector.timeout-offset=-1s"}, want: []string{"--collector.timeout-offset is -1s"}},
+		{name: "min interval", args: []string{"--collector.min-interval=-1s"}, want: []string{"--collector.min-interval is -1s"}},
+		{name: "full-read interval", args: []string{"--collector.full-read-interval=-1s"}, want: []string{"--collector.full-read-interval is -1s"}},
+		{name: "forget", args: []string{"--collector.forget-scopes-after=-1s"}, want: []string{"--collector.forget-scopes-after is -1s"}},
+		{name: "telemetry path", args: []string{"--web.telemetry-path=metrics"}, want: []string{`--web.telemetry-path is "metrics"`}},
+		{name: "telemetry path of a probe", args: []string{"--web.telemetry-path=/-/ready"}, want: []string{"--web.telemetry-path"}},
+		{name: "max requests", args: []string{"--web.max-requests=-1"}, want: []string{"--web.max-requests is -1"}},
+		{name: "not a duration", args: []string{"--collector.timeout=soon"}, want: []string{"soon", "--help"}},
+		{name: "not a level", args: []string{"--log.level=loud"}, want: []string{"loud", "--help"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for name, value := range test.env {
+				t.Setenv(name, value)
+			}
+			// A flag that comes twice is an error, so that a test's own wins.
+			args, complete := slices.Clone(test.args), []string{"--ciphertrust.username=prometheus", "--ciphertrust.password-file=" + password}
+			if test.env["CM_ADDRESS"] == "" {
+				complete = append(complete, "--ciphertrust.url=https://cm.example.com")
+			}
+			for _, arg := range complete {
+				flag, _, _ := strings.Cut(arg, "=")
+				if !slices.ContainsFunc(args, func(given string) bool { return strings.HasPrefix(given, flag+"=") }) {
+					args = append(args, arg)
+				}
+			}
+			_, s, err := parse(args)
+			if err == nil {
+				err = s.validate()
+			}
+			if len(test.want) == 0 {
+				if err != nil {
+					t.Errorf("a good command line: %v", err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatalf("no error, want %q", test.want)
+			}
+			text := err.Error()
+			for _, want := range test.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q lacks %q", text, want)
+				}
+			}
+			if strings.Contains(text, "\n") || strings.Contains(text, "secret-") {
+				t.Errorf("the error is more than a sentence, or holds a secret: %q", text)
+			}
+		})
+	}
+}
