@@ -1,0 +1,47 @@
+ARG GO_VERSION=1.26
+
+# Compiles on the platform that builds, for the platform that was asked for.
+FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS build
+WORKDIR /src
+
+# A layer of its own: the modules are fetched again only when go.mod or go.sum change.
+COPY go.mod go.sum ./
+RUN go mod download
+
+COPY cmd ./cmd
+COPY collector ./collector
+
+# What --version and cckm_sync_exporter_build_info say. The caller gives them, so
+# that the same arguments make the same binary.
+ARG VERSION=dev
+ARG REVISION=""
+ARG BRANCH=""
+ARG BUILD_USER=""
+ARG BUILD_DATE=""
+ARG TARGETOS
+ARG TARGETARCH
+RUN p=github.com/prometheus/common/version && \
+    CGO_ENABLED=0 GOOS="${TARGETOS}" GOARCH="${TARGETARCH}" go build -trimpath \
+      -ldflags "-s -w -X '${p}.Version=${VERSION}' -X '${p}.Revision=${REVISION}' -X '${p}.Branch=${BRANCH}' -X '${p}.BuildUser=${BUILD_USER}' -X '${p}.BuildDate=${BUILD_DATE}'" \
+      -o /out/cckm_sync_exporter ./cmd/cckm_sync_exporter
+
+
+FROM scratch
+ARG VERSION=dev
+ARG REVISION=""
+ARG BUILD_DATE=""
+LABEL org.opencontainers.image.title="cckm_sync_exporter" \
+      org.opencontainers.image.description="Prometheus exporter for the synchronization jobs of CipherTrust Cloud Key Management" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${BUILD_DATE}"
+
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/cckm_sync_exporter /bin/cckm_sync_exporter
+COPY LICENSE /LICENSE
+
+# Numeric, so that a cluster can prove that it is not root.
+USER 65534:65534
+EXPOSE 10458
+ENTRYPOINT ["/bin/cckm_sync_exporter"]
