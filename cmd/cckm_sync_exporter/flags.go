@@ -37,8 +37,11 @@ type settings struct {
 	credentials ciphertrust.Credentials
 	tls         ciphertrust.TLSConfig
 
-	// lists are the enabled lists.
-	lists             []syncjob.List
+	// lists are the enabled lists, by the flags below.
+	lists           []syncjob.List
+	listFlags       []*listFlag
+	disableDefaults bool
+
 	pageSize          int
 	concurrency       int
 	timeout           time.Duration
@@ -79,11 +82,28 @@ func (f *listFlag) enabled(disableDefaults bool) bool {
 // parse reads the command line and the environment. It does not return after
 // --help and --version.
 func parse(args []string) (command string, s *settings, err error) {
+	app, s := newApp()
+	command, err = app.Parse(args)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w; see --help", err)
+	}
+	s.credentials.Password = ciphertrust.Secret(os.Getenv(envPassword))
+	for _, flag := range s.listFlags {
+		if flag.enabled(s.disableDefaults) {
+			s.lists = append(s.lists, flag.list)
+		}
+	}
+	return command, s, nil
+}
+
+// newApp declares the commands and flags, and returns the settings that parsing
+// fills.
+func newApp() (*kingpin.Application, *settings) {
 	// A build by the go command alone stamps no version.
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version.Version = cmp.Or(version.Version, info.Main.Version, "unstamped")
 	}
-	s = &settings{}
+	s := &settings{}
 	app := kingpin.New(programName,
 		"Prometheus exporter for the synchronization jobs of CipherTrust Manager's cloud key manager (CCKM).")
 	app.UsageWriter(os.Stdout)
@@ -99,24 +119,13 @@ func parse(args []string) (command string, s *settings, err error) {
 	app.Command(commandDemo, "Serve metrics of a simulated CipherTrust Manager within this process; needs no other flag.")
 
 	s.applianceFlags(app)
-	lists, disableDefaults := s.collectorFlags(app)
+	s.collectorFlags(app)
 	s.webFlags(app)
 	app.Flag("log.level", "Only log messages of this severity or above.").
 		Default("info").EnumVar(&s.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "Format of log messages.").
 		Default("logfmt").EnumVar(&s.logFormat, "logfmt", "json")
-
-	command, err = app.Parse(args)
-	if err != nil {
-		return "", nil, fmt.Errorf("%w; see --help", err)
-	}
-	s.credentials.Password = ciphertrust.Secret(os.Getenv(envPassword))
-	for _, flag := range lists {
-		if flag.enabled(*disableDefaults) {
-			s.lists = append(s.lists, flag.list)
-		}
-	}
-	return command, s, nil
+	return app, s
 }
 
 // applianceFlags declares the flags of the appliance and the login. The
@@ -149,7 +158,7 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 }
 
 // collectorFlags declares the flags of the lists and of how they are read.
-func (s *settings) collectorFlags(app *kingpin.Application) (lists []*listFlag, disableDefaults *bool) {
+func (s *settings) collectorFlags(app *kingpin.Application) {
 	for _, list := range syncjob.Lists() {
 		flag := &listFlag{list: list}
 		name := "collector." + list.Name
@@ -157,9 +166,10 @@ func (s *settings) collectorFlags(app *kingpin.Application) (lists []*listFlag, 
 			Default(strconv.FormatBool(list.Default)).IsSetByUser(&flag.given)
 		flag.envar = envar(name)
 		flag.on = clause.Envar(flag.envar).Bool()
-		lists = append(lists, flag)
+		s.listFlags = append(s.listFlags, flag)
 	}
-	disableDefaults = app.Flag("collector.disable-defaults", "Read only the lists that are turned on by a flag of their own.").Bool()
+	app.Flag("collector.disable-defaults", "Read only the lists that are turned on by a flag of their own.").
+		BoolVar(&s.disableDefaults)
 	app.Flag("collector.page-size", "How many jobs to ask for in a page; adapted where the appliance refuses it or gives fewer.").
 		Default("1000").IntVar(&s.pageSize)
 	app.Flag("collector.concurrency", "How many pages may be asked for at once.").
@@ -175,7 +185,6 @@ func (s *settings) collectorFlags(app *kingpin.Application) (lists []*listFlag, 
 		Default("10m").DurationVar(&s.fullReadInterval)
 	app.Flag("collector.forget-scopes-after", "Leave out a key ring or vault whose newest job is older than this; 0s means never.").
 		Default("0s").DurationVar(&s.forgetScopesAfter)
-	return lists, disableDefaults
 }
 
 // webFlags declares the flags of the exporter's own HTTP interface.

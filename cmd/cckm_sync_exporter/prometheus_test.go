@@ -51,6 +51,14 @@ func TestPromtoolCheckMetrics(t *testing.T) {
 	}
 }
 
+// TestPromtoolCheckConfig holds the configuration that README.md leads to.
+func TestPromtoolCheckConfig(t *testing.T) {
+	check := exec.CommandContext(t.Context(), program(t, "promtool"), "check", "config", "../../deploy/prometheus/prometheus.yml")
+	if output, err := check.CombinedOutput(); err != nil {
+		t.Errorf("promtool check config: %v\n%s", err, output)
+	}
+}
+
 // TestPrometheusScrapesDemo has a real Prometheus scrape the demo and looks at
 // what it stored. Under .ci/run it does so for a minute.
 func TestPrometheusScrapesDemo(t *testing.T) {

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// update rewrites README.md's tables: go test ./cmd/... -run TestReadme -update.
+var update = flag.Bool("update", false, "rewrite the tables of README.md")
+
+// TestReadmeTables holds README.md's tables against the program: the metrics
+// against what a registry gathers, the flags against the parser, the lists
+// against the table in code.
+func TestReadmeTables(t *testing.T) {
+	path := filepath.Join("..", "..", "README.md")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(content)
+	for name, want := range map[string]string{
+		"metrics": metricsTable(t), "flags": flagsTable(), "lists": listsTable(),
+	} {
+		begin, end := "<!-- table: "+name+" -->\n", "<!-- end -->"
+		before, rest, found := strings.Cut(readme, begin)
+		got, after, ended := strings.Cut(rest, end)
+		if !found || !ended {
+			t.Errorf("README.md has no table of %s", name)
+			continue
+		}
+		if *update {
+			readme = before + begin + want + end + after
+		} else if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("README.md's table of %s is not what the program has (-want +got); run this test with -update:\n%s", name, diff)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(readme), 0o644); err != nil { //nolint:gosec // README.md is for everybody.
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestReadmeReasons holds that each reason has a row with what to do.
+func TestReadmeReasons(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, r := range reason.All() {
+		want = append(want, string(r))
+	}
+	_, section, _ := strings.Cut(string(readme), "## Troubleshooting")
+	var got []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(section, -1) {
+		got = append(got, row[1])
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("the reasons in README.md (-want +got):\n%s", diff)
+	}
+}
+
+// metricsTable returns the table of what an exporter has that reads a lively
+// appliance.
+func metricsTable(t *testing.T) string {
+	t.Helper()
+	appliance := cmsim.New(cmsim.Options{})
+	if _, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	server, err := appliance.StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	_, s, err := parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM)}
+	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
+	e, err := newExporter(s, log.NewNopLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), closeTimeout)
+		defer cancel()
+		e.close(ctx)
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(e.exposition.Of(e.collector.Read(ctx)))
+	families, err := prometheus.Gatherers{registry, e.telemetry}.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	table.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
+	for _, family := range families {
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", family.GetName(), strings.ToLower(family.GetType().String()),
+			labelsOf(family), family.GetHelp())
+	}
+	return table.String()
+}
+
+func labelsOf(family *dto.MetricFamily) string {
+	var names []string
+	for _, pair := range family.GetMetric()[0].GetLabel() {
+		names = append(names, "`"+pair.GetName()+"`")
+	}
+	return strings.Join(names, " ")
+}
+
+func flagsTable() string {
+	app, _ := newApp()
+	// Parsing gives the flags their environment variables.
+	_, _ = app.ParseContext(nil)
+	var table strings.Builder
+	table.WriteString("| flag | environment | default | meaning |\n|---|---|---|---|\n")
+	for _, f := range app.Model().Flags {
+		if f.Hidden {
+			continue
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", flagName(f), code(f.Envar), code(strings.Join(f.Default, " ")), f.Help)
+	}
+	return table.String()
+}
+
+// flagName shows that the flag of a list can be turned off.
+func flagName(f *kingpin.FlagModel) string {
+	if on := strings.Join(f.Default, ""); on == "true" || on == "false" {
+		return "--[no-]" + f.Name
+	}
+	return "--" + f.Name
+}
+
+func listsTable() string {
+	var table strings.Builder
+	table.WriteString("| `--collector.NAME` | `cloud` | `item` | path below `/api/v1/` | scope | default |\n|---|---|---|---|---|---|\n")
+	for _, list := range syncjob.Lists() {
+		on := "off"
+		if list.Default {
+			on = "on"
+		}
+		fmt.Fprintf(&table, "| `%s` | `%s` | `%s` | `%s` | %s | %s |\n", list.Name, list.Cloud, list.Item, list.Path, list.Kind, on)
+	}
+	return table.String()
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
