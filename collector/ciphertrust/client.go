@@ -63,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Concurrency == 0 {
+	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 4
 	}
 	transport, err := newTransport(cfg.TLS, cfg.Concurrency)
@@ -89,6 +89,10 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// Format implements fmt.Formatter: printed by a verb that does not suit it, a
+// struct shows what its pointers lead to, and here that is the password.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "client of %s", c.URL()) }
+
 // URL returns the appliance's address without a path, for messages.
 func (c *Client) URL() string { return c.base.Redacted() }
 
@@ -109,6 +113,10 @@ func (c *Client) TokenExpiry() (time.Time, bool) { return c.session.expiry() }
 //
 // Its errors carry a reason.Reason.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
+	// A select would choose at random between a free slot and the end.
+	if ctx.Err() != nil {
+		return classify(context.Cause(ctx))
+	}
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
@@ -142,7 +150,7 @@ func (c *Client) getWith(ctx context.Context, token, path string, query url.Valu
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return newAPIError(resp)
+		return newAPIError(resp, token)
 	}
 	body := &watchedBody{r: resp.Body}
 	err = read(body)

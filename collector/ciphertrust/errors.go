@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"unicode"
 
 	"cckm_sync_exporter/collector/reason"
 )
@@ -80,10 +81,11 @@ const (
 	remedyServer    = "look at the appliance's health and its own log; the next scrape tries again"
 	remedyDecode    = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
 		"if it is, report the answer's form"
-	remedyTimeout = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
-	remedyNetwork = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
-	remedyTLS     = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
-	remedyAuth    = "the appliance refuses a token that it has just given: look at its clock and its own log"
+	remedyTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
+	remedyNetwork   = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
+	remedyTLS       = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
+	remedyPlainHTTP = "give --ciphertrust.url with https: the server does not take plain HTTP at this address"
+	remedyAuth      = "the appliance refuses a token that it has just given: look at its clock and its own log"
 )
 
 func (e *APIError) remedy() string {
@@ -111,8 +113,10 @@ const (
 	maxErrorText = 300
 )
 
-// readAPIError reads the error in an answer's body, as far as it has one.
-func readAPIError(resp *http.Response) *APIError {
+// readAPIError reads the error in an answer's body, as far as it has one. The
+// appliance may repeat what it was sent, so that the secrets of the request are
+// taken out.
+func readAPIError(resp *http.Response, secrets ...string) *APIError {
 	failure := &APIError{Status: resp.StatusCode}
 	var body struct {
 		Code      json.Number `json:"code"`
@@ -127,20 +131,39 @@ func readAPIError(resp *http.Response) *APIError {
 	if code, err := body.Code.Int64(); err == nil {
 		failure.Code = int(code)
 	}
-	failure.CodeDesc, failure.Message = shorten(body.CodeDesc), shorten(body.Message)
-	failure.RequestID = shorten(body.RequestID)
+	failure.CodeDesc = shorten(hide(body.CodeDesc, secrets))
+	failure.Message = shorten(hide(body.Message, secrets))
+	failure.RequestID = shorten(hide(body.RequestID, secrets))
 	if location, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
 		failure.Location = cmp.Or(location.Scheme, "https") + "://" + location.Host
 	}
 	return failure
 }
 
-func newAPIError(resp *http.Response) error {
-	failure := readAPIError(resp)
+func newAPIError(resp *http.Response, secrets ...string) error {
+	failure := readAPIError(resp, secrets...)
 	return reason.New(failure.reason(), failure, failure.remedy())
 }
 
+// hide takes secrets out of a text of the appliance. It comes before shorten,
+// which could cut a secret in two.
+func hide(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, hidden)
+		}
+	}
+	return text
+}
+
+// shorten makes an appliance's text fit into a line.
 func shorten(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 	if len(text) <= maxErrorText {
 		return text
 	}
@@ -202,7 +225,8 @@ func tlsRemedy(err error) (remedy string, ok bool) {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return fmt.Sprintf("make %s readable", path.Path), true
 	}
-	if strings.Contains(err.Error(), "tls: ") {
+	// Prometheus' package has no type for a CA file that was spoilt at run time.
+	if text := err.Error(); strings.Contains(text, "tls: ") || strings.Contains(text, "unable to use specified CA cert") {
 		return remedyTLS, true
 	}
 	return "", false

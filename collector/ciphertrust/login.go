@@ -62,16 +62,6 @@ func (b *loginBody) setAuthDomain(domain string) {
 	}
 }
 
-// hide removes the body's secrets from a text of the appliance.
-func (b *loginBody) hide(text string) string {
-	for _, secret := range []string{b.Password, b.RefreshToken} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, hidden)
-		}
-	}
-	return text
-}
-
 // loginAnswer is what comes for a login.
 type loginAnswer struct {
 	JWT            string `json:"jwt"`
@@ -154,9 +144,11 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 
 // loginFailure returns the error of a login that was answered with an error.
 func loginFailure(resp *http.Response, body loginBody) error {
-	failure := readAPIError(resp)
-	failure.Message, failure.CodeDesc = body.hide(failure.Message), body.hide(failure.CodeDesc)
+	failure := readAPIError(resp, body.Password, body.RefreshToken)
 	switch {
+	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && failure.CodeDesc == "":
+		// So answer servers that were spoken to without the TLS that they expect.
+		return reason.New(reason.TLS, fmt.Errorf("login over plain HTTP: %w", failure), remedyPlainHTTP)
 	case isCredentialStatus(resp.StatusCode):
 		remedy := remedyPassword
 		if body.GrantType == grantCertificate {
@@ -185,7 +177,16 @@ func isCredentialStatus(status int) bool {
 // isRejected says whether err is a login that the appliance refused.
 func isRejected(err error) bool {
 	failure, ok := errors.AsType[*APIError](err)
-	return ok && isCredentialStatus(failure.Status)
+	return ok && isCredentialStatus(failure.Status) && reason.Of(err) == reason.Auth
+}
+
+// answered says whether a login failed by an answer that another grant may mend:
+// an appliance that cannot be reached, or asks for patience, gets no second one.
+func answered(err error) bool {
+	if failure, ok := errors.AsType[*APIError](err); ok {
+		return failure.Status != http.StatusTooManyRequests
+	}
+	return reason.Of(err) == reason.Decode
 }
 
 func loginResult(err error) string {
@@ -199,18 +200,23 @@ func loginResult(err error) string {
 	}
 }
 
-// readKeyPair reads the client certificate and its key.
+// readKeyPair reads the client certificate and its key, each of which may be in
+// a file or in the settings.
 func readKeyPair(tls TLSConfig) (cert, key string, err error) {
-	if tls.CertFile == "" && tls.KeyFile == "" {
-		return tls.Cert, string(tls.Key), nil
+	cert, key = tls.Cert, string(tls.Key)
+	if tls.CertFile != "" {
+		content, err := os.ReadFile(tls.CertFile)
+		if err != nil {
+			return "", "", fmt.Errorf("reading the client certificate: %w", err)
+		}
+		cert = string(content)
 	}
-	certContent, err := os.ReadFile(tls.CertFile)
-	if err != nil {
-		return "", "", fmt.Errorf("reading the client certificate: %w", err)
+	if tls.KeyFile != "" {
+		content, err := os.ReadFile(tls.KeyFile)
+		if err != nil {
+			return "", "", fmt.Errorf("reading the client certificate's key: %w", err)
+		}
+		key = string(content)
 	}
-	keyContent, err := os.ReadFile(tls.KeyFile)
-	if err != nil {
-		return "", "", fmt.Errorf("reading the client certificate's key: %w", err)
-	}
-	return string(certContent), string(keyContent), nil
+	return cert, key, nil
 }

@@ -1,6 +1,7 @@
 package ciphertrust
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ type session struct {
 	cancel context.CancelFunc
 	// logins lets all who need a token wait for one login.
 	logins singleflight.Group
+	// turn holds one login back while another is under way, which a refused
+	// token can bring about: each is to begin with the refresh token that the
+	// one before it left, and the later one is to have the last word.
+	turn chan struct{}
 
 	mu sync.Mutex
 	// source keeps the token and renews it when it is about to expire.
@@ -62,7 +67,7 @@ type refreshToken struct {
 }
 
 func newSession(c *Client, credentials Credentials, tls TLSConfig) *session {
-	s := &session{client: c, credentials: credentials, tls: tls, rejections: newRejections()}
+	s := &session{client: c, credentials: credentials, tls: tls, rejections: newRejections(), turn: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.source = s.newSource()
 	return s
@@ -81,6 +86,8 @@ type loginSource struct{ session *session }
 
 // Token implements oauth2.TokenSource.
 func (l loginSource) Token() (*oauth2.Token, error) {
+	l.session.turn <- struct{}{}
+	defer func() { <-l.session.turn }()
 	ctx, cancel := context.WithTimeout(l.session.ctx, loginTimeout)
 	defer cancel()
 	return l.session.obtain(ctx)
@@ -92,12 +99,12 @@ func (s *session) token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		return "", reason.New(reason.Other, errors.New("the session with the appliance is closed"), "")
+		return "", errClosed()
 	}
 	source, generation := s.source, s.generation
 	result := s.logins.DoChan(strconv.Itoa(generation), func() (any, error) {
 		if !s.begin() {
-			return nil, context.Canceled
+			return nil, errClosed()
 		}
 		defer s.underway.Done()
 		return source.Token()
@@ -117,6 +124,10 @@ func (s *session) token(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", classify(fmt.Errorf("waiting for a login: %w", context.Cause(ctx)))
 	}
+}
+
+func errClosed() error {
+	return reason.New(reason.Other, errors.New("the session with the appliance is closed"), "")
 }
 
 // begin counts a login unless the session is closed.
@@ -155,21 +166,32 @@ func (s *session) obtain(ctx context.Context) (*oauth2.Token, error) {
 	s.mu.Lock()
 	refresh := s.refresh
 	s.mu.Unlock()
-	if refresh.token != "" {
-		token, err := s.login(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)})
-		if err == nil {
-			return token, nil
-		}
-		if !isRejected(err) {
-			return nil, err
-		}
-		level.Debug(s.client.logger).Log("during", "login", "grant", grantRefresh, "err", err,
-			"msg", "the refresh token is no longer good, logging in anew")
+	if refresh.token == "" {
+		return s.obtainAnew(ctx)
+	}
+	token, err := s.login(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)})
+	if err == nil || !answered(err) {
+		return token, err
+	}
+	level.Debug(s.client.logger).Log("during", "login", "grant", grantRefresh, "err", err,
+		"msg", "the refresh token could not be used, logging in anew")
+	if isRejected(err) || reason.Of(err) == reason.NotFound {
 		s.mu.Lock()
 		s.refresh = refreshToken{}
 		s.mu.Unlock()
+		return s.obtainAnew(ctx)
 	}
+	if token, err = s.obtainAnew(ctx); err != nil {
+		return nil, err
+	}
+	// The refresh token may still be good, and nobody will use it any more. If
+	// it cannot be revoked, the appliance drops it as unused.
+	_ = s.revoke(ctx, token.AccessToken, refresh.id)
+	return token, nil
+}
 
+// obtainAnew gets a token by the password or certificate.
+func (s *session) obtainAnew(ctx context.Context) (*oauth2.Token, error) {
 	grant, body, secret, err := s.primary()
 	if err != nil {
 		return nil, err
@@ -237,11 +259,11 @@ func (s *session) login(ctx context.Context, grant string, body loginBody) (*oau
 func (s *session) close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	token, refresh := s.present, s.refresh
-	s.present, s.expiresAt, s.refresh = "", time.Time{}, refreshToken{}
 	s.mu.Unlock()
 	s.cancel()
+	// A login whose answer is there already may still leave a refresh token.
 	s.underway.Wait()
+	token, refresh := s.take()
 	if refresh.id == "" {
 		return nil
 	}
@@ -249,16 +271,24 @@ func (s *session) close(ctx context.Context) error {
 	err := s.revoke(ctx, token, refresh.id)
 	if isUnauthorized(err) {
 		// The token has expired; the refresh token can still get a last one.
-		answer, loginErr := s.client.login(ctx, loginBody{GrantType: grantRefresh, RefreshToken: string(refresh.token)})
-		if loginErr != nil {
-			return fmt.Errorf("revoking the refresh token: %w", loginErr)
+		if _, err = s.login(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)}); err == nil {
+			token, latest := s.take()
+			err = s.revoke(ctx, token, cmp.Or(latest.id, refresh.id))
 		}
-		err = s.revoke(ctx, answer.JWT, refresh.id)
 	}
 	if err != nil {
 		return fmt.Errorf("revoking the refresh token: %w", err)
 	}
 	return nil
+}
+
+// take takes the tokens out of the session.
+func (s *session) take() (token string, refresh refreshToken) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token, refresh = s.present, s.refresh
+	s.present, s.expiresAt, s.refresh = "", time.Time{}, refreshToken{}
+	return token, refresh
 }
 
 func (s *session) revoke(ctx context.Context, token, id string) error {
@@ -272,8 +302,9 @@ func (s *session) revoke(ctx context.Context, token, id string) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode/100 != 2 {
-		return newAPIError(resp)
+	// A refresh token that is gone already is as good as revoked.
+	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
+		return newAPIError(resp, token)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package ciphertrust
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -31,6 +32,9 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			Proxy:           http.ProxyFromEnvironment,
 			TLSClientConfig: tlsConfig,
 			Protocols:       protocols,
+			// A scrape's deadline ends its own wait, not the attempt to connect,
+			// which the next scrape may use.
+			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 			// The default of two idle connections would throw warm TLS
 			// connections away between pages. A login needs one more.
 			MaxIdleConnsPerHost: concurrency + 1,

@@ -30,12 +30,14 @@ func ParseURL(address string) (*url.URL, error) {
 		return nil, fmt.Errorf("the appliance's URL has the scheme %q, only https (or http) can be spoken", u.Scheme)
 	case u.Host == "" || u.Hostname() == "":
 		return nil, errors.New("the appliance's URL has no host")
-	case u.RawQuery != "" || u.Fragment != "":
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("the appliance's URL has a query or a fragment")
 	}
 	path := strings.TrimRight(u.Path, "/")
-	path = strings.TrimSuffix(path, "/v1")
-	path = strings.TrimSuffix(path, "/api")
+	path, found := strings.CutSuffix(path, "/api/v1")
+	if !found {
+		path = strings.TrimSuffix(path, "/api")
+	}
 	u.Path, u.RawPath = strings.TrimRight(path, "/"), ""
 	return u, nil
 }

@@ -65,7 +65,7 @@ func (d *Doctor) Check(ctx context.Context) bool {
 			total, err = list.First(ctx)
 			return err
 		})
-		Report(d.Out, "list "+list.Name, fmt.Sprintf("%d jobs", total), err)
+		Report(d.Out, "list "+list.Name, fmt.Sprintf("total %d", total), err)
 		healthy = healthy && err == nil
 	}
 	return healthy

@@ -1,0 +1,180 @@
+package ciphertrust_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// onPages has the appliance answer pages, and nothing else, by the handler.
+func (h *harness) onPages(handler http.HandlerFunc) {
+	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if isList(r) {
+			handler(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// TestStatuses holds the reason, the text and the remedy of each status of a
+// page.
+func TestStatuses(t *testing.T) {
+	for _, test := range []struct {
+		status   int
+		want     reason.Reason
+		text     string
+		remedy   string
+		location string
+	}{
+		{400, reason.Other, "400 Bad Request", "--ciphertrust.url", ""},
+		{401, reason.Auth, "401 Unauthorized", "look at its clock", ""},
+		{403, reason.Forbidden, "403 Forbidden", "CCKM Users", ""},
+		{404, reason.NotFound, "404 Not Found", "turn the list off", ""},
+		{409, reason.Other, "409 Conflict", "--ciphertrust.url", ""},
+		{418, reason.Other, "418", "--ciphertrust.url", ""},
+		{422, reason.Other, "422 Unprocessable Entity", "--ciphertrust.url", ""},
+		{429, reason.Server, "429 Too Many Requests", "next scrape", ""},
+		{500, reason.Server, "500 Internal Server Error", "next scrape", ""},
+		{502, reason.Server, "502 Bad Gateway", "next scrape", ""},
+		{503, reason.Server, "503 Service Unavailable", "next scrape", ""},
+		{599, reason.Server, "599", "next scrape", ""},
+		{201, reason.Other, "201 Created", "--ciphertrust.url", ""},
+		{204, reason.Other, "204 No Content", "--ciphertrust.url", ""},
+		{206, reason.Other, "206 Partial Content", "--ciphertrust.url", ""},
+		{304, reason.Other, "304 Not Modified", "redirects are never followed", ""},
+		{302, reason.Other, "302 Found", "redirects are never followed", ""},
+		{
+			302, reason.Other, "302 Found to https://sso.example.com", "redirects are never followed",
+			"https://user:SECRET@sso.example.com/login?token=SECRET",
+		},
+		{307, reason.Other, "307 Temporary Redirect to " + unroutable, "redirects are never followed", "/elsewhere?SECRET"},
+	} {
+		t.Run(test.text, func(t *testing.T) {
+			h := inMemory(t, cmsim.Options{}, nil)
+			h.onPages(func(w http.ResponseWriter, _ *http.Request) {
+				if test.location != "" {
+					w.Header().Set("Location", test.location)
+				}
+				w.WriteHeader(test.status)
+			})
+			err := h.failure(test.want)
+			if want := "the appliance answered " + test.text; !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("got %q, want %q", err, want)
+			}
+			wantText(t, reason.RemedyOf(err), test.remedy)
+			if failure, ok := errors.AsType[*ciphertrust.APIError](err); !ok || failure.Status != test.status {
+				t.Errorf("the status cannot be found in %#v", err)
+			}
+		})
+	}
+}
+
+// TestErrorBodies holds what of an error's body is told.
+func TestErrorBodies(t *testing.T) {
+	const status = "the appliance answered 503 Service Unavailable"
+	for _, test := range []struct{ name, body, want string }{
+		{
+			"the API's form", `{"code":1,"codeDesc":"NCERRInternalServerError","message":"starting up","requestID":"r-1"}`,
+			status + ", code 1, NCERRInternalServerError: starting up (request r-1)",
+		},
+		{"no message", `{"code":16,"codeDesc":"NCERRResourceNotFound"}`, status + ", code 16, NCERRResourceNotFound"},
+		{"only a message", `{"message":"later"}`, status + ": later"},
+		{"code in quotes", `{"code":"1","codeDesc":"NCERR","message":"m"}`, status + ", code 1, NCERR: m"},
+		{"code of a wrong kind", `{"code":[1],"codeDesc":"NCERR","message":"m"}`, status + ", code 0, NCERR: m"},
+		{"code that is no whole number", `{"code":1.5,"codeDesc":"NCERR","message":"m"}`, status + ", code 0, NCERR: m"},
+		{"message of a wrong kind", `{"code":1,"codeDesc":"NCERR","message":{"a":1},"requestID":"r"}`, status + ", code 1, NCERR (request r)"},
+		{"empty", ``, status},
+		{"null", `null`, status},
+		{"an array", `[1]`, status},
+		{"HTML", `<html><body><h1>503 Service Unavailable</h1></body></html>`, status},
+		{"cut short", `{"code":1,"codeDesc":"NCERR`, status},
+		{"huge HTML", "<html>" + strings.Repeat("x", 10<<20), status},
+		{"a long message", `{"message":"` + strings.Repeat("x", 1000) + `"}`, status + ": " + strings.Repeat("x", 300) + "…"},
+		{"a message that is cut within a letter", `{"message":"` + strings.Repeat("x", 299) + `éé"}`, status + ": " + strings.Repeat("x", 299) + "…"},
+		{"a message that repeats the token", `{"message":"jwt TOKEN","codeDesc":"TOKEN","requestID":"TOKEN"}`, status + ", code 0, <secret>: jwt <secret> (request <secret>)"},
+		{
+			"a long message that repeats the token at its end", `{"message":"` + strings.Repeat("x", 290) + `TOKEN"}`,
+			status + ": " + strings.Repeat("x", 290) + "<secret>",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := inMemory(t, cmsim.Options{}, nil)
+			h.onPages(func(w http.ResponseWriter, r *http.Request) {
+				token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+				respond(w, http.StatusServiceUnavailable, strings.ReplaceAll(test.body, "TOKEN", token))
+			})
+			if err := h.failure(reason.Server); err.Error() != test.want {
+				t.Errorf("got %q, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestLoginErrorsThatRepeatSecrets has an appliance that says in its errors
+// what it was sent, also where the text is so long that it is shortened.
+func TestLoginErrorsThatRepeatSecrets(t *testing.T) {
+	for name, padding := range map[string]string{"short": "", "long": strings.Repeat("x", 291)} {
+		t.Run(name, func(t *testing.T) {
+			refuse := false
+			h := serving(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case isLogin(r) && !refuse:
+					respond(w, http.StatusOK, `{"jwt":"jwt-SECRET","duration":300,"refresh_token":"refresh-SECRET","refresh_token_id":"id"}`)
+				case isLogin(r):
+					var sent cmsim.LoginRequest
+					if err := json.Unmarshal([]byte(bodyOf(r)), &sent); err != nil {
+						t.Error(err)
+					}
+					message := padding + sent.Password + sent.RefreshToken
+					respond(w, http.StatusUnauthorized, `{"codeDesc":"`+message+`","message":"`+message+`","requestID":"`+message+`"}`)
+				default:
+					cmsim.WriteError(w, http.StatusUnauthorized, padding+"jwt-SECRET")
+				}
+			})
+			h.wantReason(reason.Auth)
+			refuse = true
+			h.wantReason(reason.Auth)
+			h.wantReason(reason.Auth)
+		})
+	}
+}
+
+// TestRedirectsAreNotFollowed holds that no other server ever sees a request,
+// which could bear a password or a token.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	var asked atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		respond(w, http.StatusOK, `{}`)
+	}))
+	defer other.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for name, picked := range map[string]func(*http.Request) bool{"login": isLogin, "page": isList} {
+			t.Run(name+" "+http.StatusText(status), func(t *testing.T) {
+				h, _ := overTLS(t, cmsim.Options{}, nil)
+				h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+					if picked(r) {
+						http.Redirect(w, r, other.URL+"/elsewhere", status)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+				err := h.failure(reason.Other)
+				wantText(t, err.Error(), "to "+other.URL)
+				wantText(t, reason.RemedyOf(err), "redirects are never followed")
+			})
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the other server saw %d requests", n)
+	}
+}

@@ -1,0 +1,199 @@
+package ciphertrust_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/config"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+)
+
+// recordLogins keeps the bodies of logins in the form in which they are sent.
+func recordLogins(a *cmsim.Appliance) (bodies func() []string) {
+	var mu sync.Mutex
+	var sent []string
+	a.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if isLogin(r) {
+			body := bodyOf(r)
+			mu.Lock()
+			sent = append(sent, body)
+			mu.Unlock()
+		}
+		next.ServeHTTP(w, r)
+	})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return sent
+	}
+}
+
+func wantJSON(t *testing.T, got, want string) {
+	t.Helper()
+	var g, w any
+	if err := json.Unmarshal([]byte(got), &g); err != nil {
+		t.Fatalf("%v: %s", err, got)
+	}
+	if err := json.Unmarshal([]byte(want), &w); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(w, g); diff != "" {
+		t.Errorf("want (-) got (+): %s", diff)
+	}
+}
+
+func TestPasswordLoginBody(t *testing.T) {
+	const always = `"grant_type":"password","username":"prometheus","password":"pass-SECRET-word","refresh_token_revoke_unused_in":120`
+	for _, test := range []struct {
+		name   string
+		change func(*ciphertrust.Credentials)
+		want   string
+	}{
+		{"nothing but a user", func(*ciphertrust.Credentials) {}, `{` + always + `}`},
+		{"domain", func(c *ciphertrust.Credentials) { c.Domain = "emea" }, `{` + always + `,"domain":"emea"}`},
+		{"auth domain", func(c *ciphertrust.Credentials) { c.AuthDomain = "users" }, `{` + always + `,"auth_domain":"users"}`},
+		{"path of auth domains", func(c *ciphertrust.Credentials) { c.AuthDomain = "/tenant" }, `{` + always + `,"auth_domain_path":"/tenant"}`},
+		{
+			"all of it", func(c *ciphertrust.Credentials) { c.Domain, c.AuthDomain, c.Connection = "emea", "users", "ldap" },
+			`{` + always + `,"domain":"emea","auth_domain":"users","connection":"ldap"}`,
+		},
+		{"a file wins over the environment", func(c *ciphertrust.Credentials) {
+			c.PasswordFile, c.Password = write(t, "password", []byte(password+"\n")), "another"
+		}, `{` + always + `}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := inMemory(t, cmsim.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) { test.change(&cfg.Credentials) })
+			bodies := recordLogins(h.appliance)
+			h.mustGet()
+			if sent := bodies(); len(sent) != 1 {
+				t.Fatalf("logins: %q", sent)
+			}
+			wantJSON(t, bodies()[0], test.want)
+			for _, r := range h.appliance.Requests() {
+				if r.Method == http.MethodPost && r.Path != "/api/v1/auth/tokens/" {
+					t.Errorf("the login went to %s", r.Path)
+				}
+			}
+		})
+	}
+}
+
+func TestRefreshLoginBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
+			cfg.Credentials.Domain, cfg.Credentials.AuthDomain = "emea", "users"
+		})
+		bodies := recordLogins(h.appliance)
+		h.mustGet()
+		advance(300 * time.Second)
+		h.mustGet()
+		if sent := bodies(); len(sent) != 2 {
+			t.Fatalf("logins: %q", sent)
+		}
+		wantJSON(t, bodies()[1], `{"grant_type":"refresh_token","refresh_token":"`+h.appliance.RefreshTokens()[0].Token+`"}`)
+	})
+}
+
+// certificateFiles writes a client certificate and its key.
+func certificateFiles(t *testing.T, server *cmsim.Server) (cert, key string) {
+	t.Helper()
+	certPEM, keyPEM, err := server.ClientCertificate("exporter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "cert.pem", certPEM), write(t, "key.pem", keyPEM)
+}
+
+// TestClientCertificateLogin logs in over mutual TLS with the certificate in
+// files, in the settings, and one part here and the other there.
+func TestClientCertificateLogin(t *testing.T) {
+	for _, test := range []struct {
+		name                     string
+		inlineCert, inlineKey    bool
+		domain, authDomain, want string
+	}{
+		{"files", false, false, "", "", `{"grant_type":"client_credential","client_id":"client-1"}`},
+		{
+			"inline", true, true, "emea", "/tenant",
+			`{"grant_type":"client_credential","client_id":"client-1","domain":"emea","auth_domain_path":"/tenant"}`,
+		},
+		{"inline certificate", true, false, "", "", `{"grant_type":"client_credential","client_id":"client-1"}`},
+		{"inline key", false, true, "", "", `{"grant_type":"client_credential","client_id":"client-1"}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t, cmsim.Options{ClientID: "client-1", Domains: []string{"emea"}})
+			server, err := h.appliance.StartTLS()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(server.Close)
+			certPEM, keyPEM, err := server.ClientCertificate("exporter")
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.connect(server.URL, func(cfg *ciphertrust.Config) {
+				cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1", Domain: test.domain, AuthDomain: test.authDomain}
+				cfg.TLS.CA = string(server.CAPEM)
+				if test.inlineCert {
+					cfg.TLS.Cert = string(certPEM)
+				} else {
+					cfg.TLS.CertFile = write(t, "cert.pem", certPEM)
+				}
+				if test.inlineKey {
+					cfg.TLS.Key = config.Secret(keyPEM)
+				} else {
+					cfg.TLS.KeyFile = write(t, "key.pem", keyPEM)
+				}
+			}, nil)
+			bodies := recordLogins(h.appliance)
+			h.mustGet()
+			h.appliance.RevokeAllTokens()
+			h.mustGet()
+			if sent := bodies(); len(sent) != 2 {
+				t.Fatalf("logins: %q", sent)
+			}
+			wantJSON(t, bodies()[0], test.want)
+			wantJSON(t, bodies()[1], test.want)
+			h.wantRefreshTokens(0)
+		})
+	}
+}
+
+func TestRequest(t *testing.T) {
+	h := newHarness(t, cmsim.Options{})
+	var got *http.Request
+	h.connect(unroutable+"/gateway/api/", nil, memory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			if r.URL.Path != "/gateway/api/v1/auth/tokens/" || r.Header.Get("Content-Type") != "application/json" ||
+				r.Header.Get("Authorization") != "" {
+				t.Errorf("login to %s with %v", r.URL, r.Header)
+			}
+			respond(w, http.StatusOK, `{"jwt":"jwt-SECRET","duration":300}`)
+			return
+		}
+		got = r
+		respond(w, http.StatusOK, `{}`)
+	})})
+	query := url.Values{"skip": {"0"}, "limit": {"10"}, "id": {"a b", "c&d"}}
+	if err := h.client.Get(t.Context(), listPath, query, discard); err != nil {
+		t.Fatal(err)
+	}
+	if want := unroutable + "/gateway/api/v1/" + listPath + "?id=a+b&id=c%26d&limit=10&skip=0"; got.URL.String() != want {
+		t.Errorf("asked %s, want %s", got.URL, want)
+	}
+	for name, want := range map[string]string{
+		"Authorization": "Bearer jwt-SECRET", "Accept": "application/json", "User-Agent": "cckm_sync_exporter/test",
+	} {
+		if value := got.Header.Get(name); value != want {
+			t.Errorf("%s: %q, want %q", name, value, want)
+		}
+	}
+}

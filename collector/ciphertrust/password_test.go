@@ -1,0 +1,112 @@
+package ciphertrust_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// TestPasswordFile holds what of a file is the password, and that a file
+// without one is reason auth, with no request sent. Check says the same before
+// anything is connected to.
+func TestPasswordFile(t *testing.T) {
+	for _, test := range []struct {
+		name, content string
+		// want is the password; where it is empty, problem is in the error.
+		want, problem string
+	}{
+		{"no line break", "a-SECRET", "a-SECRET", ""},
+		{"line break", "a-SECRET\n", "a-SECRET", ""},
+		{"line breaks", "a-SECRET\n\n", "a-SECRET", ""},
+		{"line break of Windows", "a-SECRET\r\n", "a-SECRET", ""},
+		{"blanks are part of it", " a SECRET \t\n", " a SECRET \t", ""},
+		{"a line break within is part of it", "a\nSECRET\n", "a\nSECRET", ""},
+		{"JSON and HTML", `a"\<&>SECRET` + "\n", `a"\<&>SECRET`, ""},
+		{"the longest", strings.Repeat("SECRET-a", 1<<13), strings.Repeat("SECRET-a", 1<<13), ""},
+		{"empty", "", "", "is empty"},
+		{"only line breaks", "\r\n\n", "", "is empty"},
+		{"huge", strings.Repeat("SECRET-a", 1<<13) + "\n", "", "more than 65536 bytes"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := write(t, "password", []byte(test.content))
+			h := inMemory(t, cmsim.Options{Password: test.want}, withPasswordFile(path))
+			credentials := ciphertrust.Credentials{Username: cmsim.DefaultUsername, PasswordFile: path}
+			if test.want != "" {
+				h.mustGet()
+				if err := credentials.Check(); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wantNoPassword(t, h, path, test.problem)
+			wantText(t, credentials.Check().Error(), path, test.problem)
+		})
+	}
+}
+
+func wantNoPassword(t *testing.T, h *harness, parts ...string) {
+	t.Helper()
+	err := h.failure(reason.Auth)
+	wantText(t, err.Error(), parts...)
+	wantText(t, reason.RemedyOf(err), "--ciphertrust.password-file")
+	if n := len(h.appliance.Requests()); n != 0 {
+		t.Errorf("%d requests without a password", n)
+	}
+}
+
+func TestPasswordFileThatCannotBeRead(t *testing.T) {
+	directory := t.TempDir()
+	for name, path := range map[string]string{"missing": filepath.Join(directory, "missing"), "a directory": directory} {
+		t.Run(name, func(t *testing.T) {
+			h := inMemory(t, cmsim.Options{}, withPasswordFile(path))
+			wantNoPassword(t, h, "reading the password", path)
+			// It is not a rejection: the file is looked at again at once.
+			if name == "missing" {
+				overwrite(t, path, password)
+				h.mustGet()
+			}
+		})
+	}
+}
+
+func TestCheckCredentials(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		credentials ciphertrust.Credentials
+		want        string
+	}{
+		{"a password", ciphertrust.Credentials{Username: "u", Password: password}, ""},
+		{"a client", ciphertrust.Credentials{ClientID: "c"}, ""},
+		{"no user", ciphertrust.Credentials{Password: password}, "the user name is missing"},
+		{"no password", ciphertrust.Credentials{Username: "u"}, "the password is missing"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := ""
+			if err := test.credentials.Check(); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestChangedPasswordFile holds that the file is read at every login, and a
+// token that lives does not need it.
+func TestChangedPasswordFile(t *testing.T) {
+	path := write(t, "password", []byte(password))
+	h := inMemory(t, cmsim.Options{}, withPasswordFile(path))
+	h.mustGet()
+	h.appliance.SetPassword("another-SECRET")
+	overwrite(t, path, "another-SECRET\n")
+	h.mustGet()
+	h.appliance.RevokeAllTokens()
+	h.appliance.RevokeRefreshTokens()
+	h.mustGet()
+	h.wantLogins(2, 0)
+}

@@ -1,0 +1,286 @@
+package ciphertrust_test
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// wrong is a password that the appliance refuses.
+const wrong = "wrong-SECRET-word"
+
+// withPassword gives the client the password.
+func withPassword(password ciphertrust.Secret) func(*ciphertrust.Config) {
+	return func(cfg *ciphertrust.Config) { cfg.Credentials.Password = password }
+}
+
+// withPasswordFile gives the client a file with the password, and its path.
+func withPasswordFile(path string) func(*ciphertrust.Config) {
+	return func(cfg *ciphertrust.Config) { cfg.Credentials.Password, cfg.Credentials.PasswordFile = "", path }
+}
+
+// scrapeFor reads each second for a while and returns when, since its begin,
+// the appliance was asked for a token.
+func scrapeFor(h *harness, lasts time.Duration) []time.Duration {
+	h.t.Helper()
+	begun := time.Now()
+	before := h.logins()
+	for time.Since(begun) < lasts {
+		h.wantReason(reason.Auth)
+		advance(time.Second)
+	}
+	var asked []time.Duration
+	for _, r := range h.appliance.Requests() {
+		if r.Method != http.MethodPost {
+			continue
+		}
+		if before > 0 {
+			before--
+			continue
+		}
+		asked = append(asked, r.Time.Sub(begun))
+	}
+	return asked
+}
+
+func wantTimes(t *testing.T, got []time.Duration, seconds ...int) {
+	t.Helper()
+	want := make([]time.Duration, 0, len(seconds))
+	for _, s := range seconds {
+		want = append(want, time.Duration(s)*time.Second)
+	}
+	if !slices.Equal(want, got) {
+		t.Errorf("logins after %s, want %s", got, want)
+	}
+}
+
+// TestBackOff scrapes each second with a wrong password: the appliance, which
+// may lock the user out, is asked ever more rarely. After a success all begins
+// anew.
+func TestBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{}, withPassword(wrong))
+		wantTimes(t, scrapeFor(h, 30*time.Minute), 0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510)
+		if n := h.lists(); n != 0 {
+			t.Errorf("%d pages were asked for without a token", n)
+		}
+
+		h.appliance.SetPassword(wrong)
+		advance(10 * time.Second)
+		h.mustGet()
+
+		h.appliance.SetPassword(password)
+		h.appliance.RevokeRefreshTokens()
+		h.appliance.RevokeAllTokens()
+		wantTimes(t, scrapeFor(h, 20*time.Second), 0, 0, 10)
+	})
+}
+
+// TestWhatASecondTryIsToldInTheBackOff holds that a scrape within the back-off
+// says the same as the one that was refused, and until when it will.
+func TestWhatASecondTryIsToldInTheBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{}, withPassword(wrong))
+		first := h.failure(reason.Auth)
+		wantText(t, first.Error(), "login by password was refused: the appliance answered 401 Unauthorized, code 5, NCERRUnauthorizedAccess")
+		wantText(t, reason.RemedyOf(first), "--ciphertrust.password-file", "locked out")
+		advance(time.Second)
+		second := h.failure(reason.Auth)
+		wantText(t, second.Error(), "not tried again before 2000-01-01T00:00:10Z, because: login by password was refused")
+		if reason.RemedyOf(second) != reason.RemedyOf(first) {
+			t.Errorf("the remedy is %q", reason.RemedyOf(second))
+		}
+		if failure, ok := errors.AsType[*ciphertrust.APIError](second); !ok || failure.Status != http.StatusUnauthorized {
+			t.Errorf("the appliance's own error is lost: %v", second)
+		}
+		if err := h.client.Login(t.Context()); reason.Of(err) != reason.Auth {
+			t.Errorf("login: %v", err)
+		}
+		if diff := cmp.Diff([]string{"auth/tokens 401", "login password rejected"}, h.observed.take()); diff != "" {
+			t.Errorf("the observer saw: %s", diff)
+		}
+	})
+}
+
+// TestPasswordFileEndsTheBackOff holds that another password is tried at once,
+// and that a file that was only written anew holds no other password.
+func TestPasswordFileEndsTheBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := write(t, "password", []byte(wrong))
+		h := inMemory(t, cmsim.Options{}, withPasswordFile(path))
+		wantTimes(t, scrapeFor(h, 15*time.Second), 0, 10)
+
+		overwrite(t, path, wrong)
+		later := time.Now().AddDate(30, 0, 0)
+		if err := os.Chtimes(path, later, later); err != nil {
+			t.Fatal(err)
+		}
+		overwrite(t, path, wrong+"\r\n")
+		wantTimes(t, scrapeFor(h, 5*time.Second))
+
+		// Another wrong one has a back-off of its own, from the start.
+		overwrite(t, path, wrong+"2")
+		wantTimes(t, scrapeFor(h, 25*time.Second), 0, 10)
+
+		overwrite(t, path, password)
+		h.mustGet()
+	})
+}
+
+// TestWhatIsARejection holds which answers to a login say that the credentials
+// are bad. After all others the next scrape tries again.
+func TestWhatIsARejection(t *testing.T) {
+	for _, test := range []struct {
+		status   int
+		want     reason.Reason
+		rejected bool
+	}{
+		{http.StatusBadRequest, reason.Auth, true},
+		{http.StatusUnauthorized, reason.Auth, true},
+		{http.StatusForbidden, reason.Auth, true},
+		{http.StatusUnprocessableEntity, reason.Auth, true},
+		{http.StatusFound, reason.Other, false},
+		{http.StatusNotFound, reason.NotFound, false},
+		{http.StatusConflict, reason.Other, false},
+		{http.StatusTooManyRequests, reason.Server, false},
+		{http.StatusInternalServerError, reason.Server, false},
+		{http.StatusBadGateway, reason.Server, false},
+		{http.StatusServiceUnavailable, reason.Server, false},
+		{0, reason.Network, false},
+	} {
+		t.Run(http.StatusText(test.status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, cmsim.Options{}, nil)
+				h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+					if test.status == 0 {
+						panic(http.ErrAbortHandler)
+					}
+					cmsim.WriteError(w, test.status, "no")
+				})
+				for range 3 {
+					h.wantReason(test.want)
+				}
+				want, result := 3, "login password error"
+				if test.rejected {
+					want, result = 1, "login password rejected"
+				}
+				if n := h.logins(); n != want {
+					t.Errorf("%d logins for three scrapes, want %d", n, want)
+				}
+				if events := h.observed.take(); len(events) != 2*want || events[1] != result {
+					t.Errorf("the observer saw %q", events)
+				}
+				h.appliance.Intercept(nil)
+				if test.rejected {
+					h.wantReason(reason.Auth)
+					advance(10 * time.Second)
+				}
+				h.mustGet()
+			})
+		})
+	}
+}
+
+// TestFailuresDoNotEndABackOff holds that an appliance that is ill in between
+// changes nothing about the pauses.
+func TestFailuresDoNotEndABackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{}, withPassword(wrong))
+		wantTimes(t, scrapeFor(h, 10*time.Second), 0)
+		h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			cmsim.WriteError(w, http.StatusServiceUnavailable, "starting")
+		})
+		h.wantReason(reason.Server)
+		h.appliance.Intercept(nil)
+		wantTimes(t, scrapeFor(h, 35*time.Second), 0, 20)
+	})
+}
+
+// TestRejectedCertificate holds that a certificate is treated as a password is:
+// refused once, it is left alone until its files change.
+func TestRejectedCertificate(t *testing.T) {
+	pair := func() (certPEM, keyPEM []byte) {
+		server, err := cmsim.New(cmsim.Options{}).StartTLS()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if certPEM, keyPEM, err = server.ClientCertificate("exporter"); err != nil {
+			t.Fatal(err)
+		}
+		return certPEM, keyPEM
+	}
+	oldCert, oldKey := pair()
+	newCert, newKey := pair()
+	cert, key := write(t, "cert.pem", oldCert), write(t, "key.pem", oldKey)
+
+	synctest.Test(t, func(t *testing.T) {
+		var known atomic.Bool
+		h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+			cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1"}
+			cfg.TLS.CertFile, cfg.TLS.KeyFile = cert, key
+		})
+		h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			switch {
+			case !isLogin(r):
+				respond(w, http.StatusOK, `{}`)
+			case known.Load():
+				respond(w, http.StatusOK, `{"jwt":"jwt-SECRET","duration":300}`)
+			default:
+				cmsim.WriteError(w, http.StatusUnauthorized, "Invalid Client")
+			}
+		})
+		wantTimes(t, scrapeFor(h, 60*time.Second), 0, 10, 30)
+		err := h.failure(reason.Auth)
+		wantText(t, err.Error(), "login by client_credential was refused", "Invalid Client")
+		wantText(t, reason.RemedyOf(err), "--ciphertrust.cert-file")
+
+		known.Store(true)
+		overwrite(t, cert, string(oldCert))
+		h.wantReason(reason.Auth)
+		overwrite(t, cert, string(newCert))
+		overwrite(t, key, string(newKey))
+		h.mustGet()
+
+		// A file that has gone is told for what it is, and nothing is sent.
+		advance(time.Hour)
+		before := h.logins()
+		if err := os.Remove(key); err != nil {
+			t.Fatal(err)
+		}
+		err = h.failure(reason.Auth)
+		wantText(t, err.Error(), "reading the client certificate's key", key)
+		if n := h.logins(); n != before {
+			t.Errorf("%d logins without a key", n-before)
+		}
+	})
+}
+
+// TestRejectionInAnotherForm holds that a refusal need not be the appliance's
+// own to be heeded: a gateway may have asked the appliance.
+func TestRejectionInAnotherForm(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			h := inMemory(t, cmsim.Options{}, nil)
+			h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+				respond(w, status, "<html>no</html>")
+			})
+			h.wantReason(reason.Auth)
+			h.wantReason(reason.Auth)
+			if n := h.logins(); n != 1 {
+				t.Errorf("%d logins for two scrapes", n)
+			}
+		})
+	}
+}

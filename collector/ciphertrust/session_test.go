@@ -1,0 +1,291 @@
+package ciphertrust_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// TestOneLoginPerLifetime reads with fifty readers for twenty minutes with
+// tokens that live for five: each is renewed half a minute before its end.
+func TestOneLoginPerLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{}, nil)
+		h.appliance.SetLatency(within(50*time.Millisecond, isLogin))
+		var wait sync.WaitGroup
+		for range 50 {
+			wait.Go(func() {
+				for range 120 {
+					if err := h.get(t.Context()); err != nil {
+						t.Error(err)
+					}
+					advance(10 * time.Second)
+				}
+			})
+		}
+		wait.Wait()
+		h.wantLogins(1, 4)
+		h.wantRefreshTokens(1)
+		for _, r := range h.appliance.Requests() {
+			if r.Status != http.StatusOK {
+				t.Errorf("%s %s was answered %d", r.Method, r.Path, r.Status)
+			}
+		}
+		if n := h.lists(); n != 50*120 {
+			t.Errorf("%d pages were asked for", n)
+		}
+	})
+}
+
+// TestRenewal holds when a token is replaced: half a minute before its expiry,
+// or when a fifth of a short life is left, and never by a constant.
+func TestRenewal(t *testing.T) {
+	for _, test := range []struct {
+		lifetime, renewed time.Duration
+	}{
+		{time.Second, 800 * time.Millisecond},
+		{2 * time.Second, 1600 * time.Millisecond},
+		{10 * time.Second, 8 * time.Second},
+		{150 * time.Second, 120 * time.Second},
+		{300 * time.Second, 270 * time.Second},
+		{time.Hour, 59*time.Minute + 30*time.Second},
+		// A day is the longest that a token is believed to live.
+		{1000 * time.Hour, 24*time.Hour - 30*time.Second},
+	} {
+		t.Run(test.lifetime.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, cmsim.Options{TokenLifetime: test.lifetime}, nil)
+				begun := time.Now()
+				if err := h.client.Login(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				expiry, ok := h.client.TokenExpiry()
+				if want := begun.Add(min(test.lifetime, 24*time.Hour)); !ok || !expiry.Equal(want) {
+					t.Errorf("the token expires at %s, want %s", expiry, want)
+				}
+				advance(test.renewed - time.Nanosecond)
+				h.mustGet()
+				if n := h.logins(); n != 1 {
+					t.Errorf("%d logins before the time", n)
+				}
+				advance(time.Nanosecond)
+				before := h.logins()
+				h.mustGet()
+				if n := h.logins(); n == before {
+					t.Error("no login when it was time")
+				}
+			})
+		})
+	}
+}
+
+// TestRefreshTokens holds that no renewal leaves a further refresh token on the
+// appliance, whether it rotates them or not.
+func TestRefreshTokens(t *testing.T) {
+	for name, rotate := range map[string]bool{"kept": false, "rotated": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, cmsim.Options{RotateRefreshTokens: rotate}, nil)
+				for range 10 {
+					h.mustGet()
+					advance(10 * time.Minute)
+				}
+				h.wantLogins(1, 9)
+				h.wantRefreshTokens(1)
+
+				// Nobody scrapes for so long that the appliance drops it.
+				advance(3 * time.Hour)
+				h.mustGet()
+				h.wantLogins(2, 9)
+				h.wantRefreshTokens(1)
+
+				h.appliance.RevokeRefreshTokens()
+				advance(10 * time.Minute)
+				h.mustGet()
+				h.wantLogins(3, 9)
+				h.wantRefreshTokens(1)
+				if n := h.appliance.LoginCount(cmsim.GrantRefreshToken, cmsim.LoginRejected); n != 2 {
+					t.Errorf("%d refresh tokens were refused, want 2", n)
+				}
+			})
+		})
+	}
+}
+
+// TestRefusedRefresh holds that whatever the appliance answers to a refresh, the
+// password is tried, unless it asks for patience; and that no refresh token is
+// left behind which nobody will use.
+func TestRefusedRefresh(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		want   reason.Reason // "" where the password helps
+	}{
+		{http.StatusBadRequest, ""},
+		{http.StatusUnauthorized, ""},
+		{http.StatusForbidden, ""},
+		{http.StatusNotFound, ""},
+		{http.StatusUnprocessableEntity, ""},
+		{http.StatusTooManyRequests, reason.Server},
+		{http.StatusInternalServerError, ""},
+		{http.StatusServiceUnavailable, ""},
+	} {
+		t.Run(http.StatusText(test.status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, cmsim.Options{}, nil)
+				h.mustGet()
+				h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+					if isLogin(r) && strings.Contains(bodyOf(r), `"refresh_token":`) {
+						cmsim.WriteError(w, test.status, "no")
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+				advance(300 * time.Second)
+				if test.want == "" {
+					h.mustGet()
+					h.wantLogins(2, 0)
+					if test.status >= http.StatusInternalServerError {
+						h.wantRefreshTokens(1)
+					}
+					return
+				}
+				h.wantReason(test.want)
+				h.appliance.Intercept(nil)
+				h.mustGet()
+				h.wantLogins(1, 1)
+			})
+		})
+	}
+}
+
+// TestRefusedToken has the appliance forget its tokens, as a restart does: one
+// new token, and each page once more.
+func TestRefusedToken(t *testing.T) {
+	for name, latency := range map[string]func(*http.Request) time.Duration{
+		"pages that are refused at once":         within(time.Second, isList),
+		"pages that are refused one by one":      staggered(time.Second),
+		"pages that are refused during a login":  within(time.Second, func(*http.Request) bool { return true }),
+		"pages that are refused around a login":  staggered(300 * time.Millisecond),
+		"pages that are refused before they ask": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, cmsim.Options{}, nil)
+				if err := h.client.Login(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				h.appliance.SetLatency(latency)
+				if latency == nil {
+					h.appliance.RevokeAllTokens()
+				}
+				var wait sync.WaitGroup
+				for range 4 {
+					wait.Go(func() {
+						if err := h.get(t.Context()); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				synctest.Wait()
+				if latency != nil {
+					h.appliance.RevokeAllTokens()
+				}
+				wait.Wait()
+				h.wantLogins(1, 1)
+				if n := h.lists(); latency != nil && n != 8 {
+					t.Errorf("%d requests for four pages that were refused once, want 8", n)
+				}
+			})
+		})
+	}
+}
+
+// staggered returns a latency that grows from page to page.
+func staggered(step time.Duration) func(*http.Request) time.Duration {
+	var n atomic.Int64
+	return func(r *http.Request) time.Duration {
+		if !isList(r) {
+			return step
+		}
+		return step * time.Duration(n.Add(1))
+	}
+}
+
+// TestTokenThatIsRefusedForEver holds that a page costs two requests and a
+// login at most, however little the appliance likes its own tokens.
+func TestTokenThatIsRefusedForEver(t *testing.T) {
+	h := inMemory(t, cmsim.Options{}, nil)
+	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if isList(r) {
+			cmsim.WriteError(w, http.StatusUnauthorized, "the token is not valid")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	const pages = 10
+	for range pages {
+		err := h.failure(reason.Auth)
+		wantText(t, reason.RemedyOf(err), "refuses a token that it has just given")
+	}
+	if n := h.lists(); n != 2*pages {
+		t.Errorf("%d requests for %d pages, want two for each", n, pages)
+	}
+	h.wantLogins(1, pages)
+	h.wantRefreshTokens(1)
+}
+
+// TestTokenThatIsRefusedDuringARenewal holds what happens when a token is about
+// to expire, and the appliance refuses it while its renewal is under way: the
+// two logins do not spoil each other's refresh token, and the later one counts.
+func TestTokenThatIsRefusedDuringARenewal(t *testing.T) {
+	for name, latencies := range map[string][]time.Duration{
+		"the first login is the slower one":  {0, 10 * time.Second, time.Second},
+		"the second login is the slower one": {0, 5 * time.Second, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, cmsim.Options{RotateRefreshTokens: true}, nil)
+				var logins atomic.Int64
+				h.appliance.SetLatency(func(r *http.Request) time.Duration {
+					switch {
+					case isList(r):
+						return 3 * time.Second
+					case isLogin(r):
+						return latencies[min(int(logins.Add(1))-1, len(latencies)-1)]
+					default:
+						return 0
+					}
+				})
+				if err := h.client.Login(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				advance(269 * time.Second)
+				var wait sync.WaitGroup
+				read := func() {
+					if err := h.get(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+				wait.Go(read)
+				advance(time.Second)
+				wait.Go(read) // It begins the renewal.
+				advance(time.Second)
+				h.appliance.RevokeAllTokens()
+				wait.Wait()
+				h.wantLogins(1, 2)
+				h.wantRefreshTokens(1)
+
+				h.appliance.RevokeAllTokens()
+				h.mustGet()
+				h.wantLogins(1, 3)
+			})
+		})
+	}
+}

@@ -1,0 +1,282 @@
+package ciphertrust_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// TestVerification holds which certificates are taken, and what is advised
+// about the others.
+func TestVerification(t *testing.T) {
+	now := time.Now()
+	foreign, err := cmsim.New(cmsim.Options{}).StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Close()
+	for _, test := range []struct {
+		name        string
+		certificate cmsim.Certificate
+		change      func(*ciphertrust.TLSConfig)
+		// remedy is a part of it; where it is empty, the certificate is taken.
+		remedy string
+	}{
+		{"as it should be", cmsim.Certificate{}, nil, ""},
+		{"system's CAs", cmsim.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = "" }, "--ciphertrust.ca-file"},
+		{"another CA", cmsim.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = string(foreign.CAPEM) }, "--ciphertrust.ca-file"},
+		{
+			"another CA, not verified",
+			cmsim.Certificate{},
+			func(c *ciphertrust.TLSConfig) { c.CA, c.InsecureSkipVerify = string(foreign.CAPEM), true }, "",
+		},
+		{"wrong name", cmsim.Certificate{Names: []string{"cm.example.com"}}, nil, "--ciphertrust.server-name"},
+		{
+			"server name",
+			cmsim.Certificate{Names: []string{"cm.example.com"}},
+			func(c *ciphertrust.TLSConfig) { c.ServerName = "cm.example.com" }, "",
+		},
+		{
+			"wrong server name",
+			cmsim.Certificate{},
+			func(c *ciphertrust.TLSConfig) { c.ServerName = "cm.example.com" }, "--ciphertrust.server-name",
+		},
+		{"expired", cmsim.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}, nil, "renew the appliance's certificate"},
+		{
+			"expired, not verified",
+			cmsim.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)},
+			func(c *ciphertrust.TLSConfig) { c.InsecureSkipVerify = true }, "",
+		},
+		{"not valid yet", cmsim.Certificate{NotBefore: now.Add(time.Hour)}, nil, "clock of this machine"},
+		{"TLS 1.3 asked for", cmsim.Certificate{}, func(c *ciphertrust.TLSConfig) { c.MinVersion = tls.VersionTLS13 }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t, cmsim.Options{})
+			server, err := h.appliance.StartTLSWith(test.certificate)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(server.Close)
+			h.connect(server.URL, func(cfg *ciphertrust.Config) {
+				cfg.TLS.CA = string(server.CAPEM)
+				if test.change != nil {
+					test.change(&cfg.TLS)
+				}
+			}, nil)
+			if test.remedy == "" {
+				h.mustGet()
+				return
+			}
+			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
+			if n := len(h.appliance.Requests()); n != 0 {
+				t.Errorf("%d requests went to a server that is not trusted", n)
+			}
+		})
+	}
+}
+
+// quiet starts a server of the standard library that logs nothing.
+func quiet(t *testing.T, config *tls.Config) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		t.Error("a request arrived")
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if config == nil {
+		server.Start()
+	} else {
+		server.TLS = config
+		server.StartTLS()
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+func caOf(server *httptest.Server) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+}
+
+func TestOldTLS(t *testing.T) {
+	server := quiet(t, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+	h := newHarness(t, cmsim.Options{})
+	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
+	wantText(t, reason.RemedyOf(h.failure(reason.TLS)), "TLS version")
+}
+
+// TestPlainHTTP mistakes the one protocol for the other, both ways. The
+// password itself is no suspect in either.
+func TestPlainHTTP(t *testing.T) {
+	plain := quiet(t, nil)
+	secure := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12})
+	noTLS := listen(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1))
+		_, _ = io.WriteString(conn, "220 mail.example.com ESMTP\r\n")
+	})
+	for _, test := range []struct{ name, url, remedy string }{
+		{"HTTPS to plain HTTP", strings.Replace(plain.URL, "http:", "https:", 1), "speaks plain HTTP"},
+		{"HTTPS to what is no HTTP", "https://" + noTLS, "does not speak TLS"},
+		{"plain HTTP to HTTPS", strings.Replace(secure.URL, "https:", "http:", 1), "https"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t, cmsim.Options{})
+			h.connect(test.url, nil, nil)
+			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
+			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
+		})
+	}
+}
+
+// TestClientCertificateRequired has a server that takes nobody without a
+// certificate. It reads on after its alert, because a reset could overtake it.
+func TestClientCertificateRequired(t *testing.T) {
+	issuer, err := cmsim.New(cmsim.Options{}).StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer issuer.Close()
+	cert, key := certificateFiles(t, issuer)
+	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+		for given, change := range map[string]func(*ciphertrust.TLSConfig){
+			"none":    func(*ciphertrust.TLSConfig) {},
+			"foreign": func(c *ciphertrust.TLSConfig) { c.CertFile, c.KeyFile = cert, key },
+		} {
+			t.Run(name+", "+given, func(t *testing.T) {
+				identity := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12})
+				config := &tls.Config{
+					MinVersion: version, MaxVersion: version, Certificates: identity.TLS.Certificates,
+					ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool(),
+				}
+				address := listen(t, func(conn net.Conn) {
+					if err := tls.Server(conn, config).HandshakeContext(t.Context()); err == nil {
+						t.Error("the handshake succeeded")
+					}
+					if plain, ok := conn.(*net.TCPConn); ok {
+						_ = plain.CloseWrite()
+					}
+					_, _ = io.Copy(io.Discard, conn)
+				})
+				h := newHarness(t, cmsim.Options{})
+				h.connect("https://"+address, func(cfg *ciphertrust.Config) {
+					cfg.TLS.CA = caOf(identity)
+					change(&cfg.TLS)
+				}, nil)
+				wantText(t, reason.RemedyOf(h.failure(reason.TLS)), "--ciphertrust.cert-file")
+			})
+		}
+	}
+}
+
+// TestCAFileAtRunTime has the CA's file replaced, spoilt and removed while the
+// client runs: what it says counts from the next connection on, and its loss is
+// told by its name.
+func TestCAFileAtRunTime(t *testing.T) {
+	foreign, err := cmsim.New(cmsim.Options{}).StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Close()
+	path := write(t, "ca.pem", foreign.CAPEM)
+	h, server := overTLS(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.TLS.CA, cfg.TLS.CAFile = "", path })
+	h.wantReason(reason.TLS)
+
+	overwrite(t, path, string(server.CAPEM))
+	h.mustGet()
+	overwrite(t, path, string(foreign.CAPEM)+string(server.CAPEM))
+	h.mustGet()
+
+	overwrite(t, path, "no certificate")
+	err = h.failure(reason.TLS)
+	wantText(t, err.Error(), path)
+	wantText(t, reason.RemedyOf(err), "--ciphertrust.ca-file")
+
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	err = h.failure(reason.TLS)
+	wantText(t, err.Error(), path)
+	wantText(t, reason.RemedyOf(err), "make "+path+" readable")
+
+	overwrite(t, path, string(server.CAPEM))
+	h.mustGet()
+	h.wantLogins(1, 0)
+}
+
+// TestClientCertificateAtRunTime has the certificate and key replaced while the
+// client runs, as an issuer of short-lived certificates does.
+func TestClientCertificateAtRunTime(t *testing.T) {
+	h, server := overTLS(t, cmsim.Options{ClientID: "client-1"}, nil)
+	cert, key := write(t, "cert.pem", nil), write(t, "key.pem", nil)
+	renew := func(name string) {
+		certPEM, keyPEM, err := server.ClientCertificate(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		overwrite(t, cert, string(certPEM))
+		overwrite(t, key, string(keyPEM))
+	}
+	renew("old")
+	h.connect(server.URL, func(cfg *ciphertrust.Config) {
+		cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1"}
+		cfg.TLS.CA, cfg.TLS.CertFile, cfg.TLS.KeyFile = string(server.CAPEM), cert, key
+	}, nil)
+	var names []string
+	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		names = append(names, r.TLS.PeerCertificates[0].Subject.CommonName)
+		next.ServeHTTP(w, r)
+	})
+	h.mustGet()
+	renew("new")
+	h.mustGet()
+	if !slices.Equal(names, []string{"old", "old", "new"}) {
+		t.Errorf("requests came from %q", names)
+	}
+}
+
+// TestTLSFilesAtTheStart holds that mistakes in the files are found before
+// anything is connected to.
+func TestTLSFilesAtTheStart(t *testing.T) {
+	server, err := cmsim.New(cmsim.Options{}).StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	cert, key := certificateFiles(t, server)
+	_, otherKey := certificateFiles(t, server)
+	garbage := write(t, "garbage.pem", []byte("SECRET"))
+	for name, cfg := range map[string]ciphertrust.TLSConfig{
+		"CA missing":                       {CAFile: garbage + ".missing"},
+		"CA garbage":                       {CAFile: garbage},
+		"CA garbage inline":                {CA: "SECRET"},
+		"certificate missing":              {CertFile: cert + ".missing", KeyFile: key},
+		"key missing":                      {CertFile: cert, KeyFile: key + ".missing"},
+		"key of another certificate":       {CertFile: cert, KeyFile: otherKey},
+		"key garbage":                      {CertFile: cert, KeyFile: garbage},
+		"certificate without a key":        {CertFile: cert},
+		"CA in a file and in the settings": {CAFile: cert, CA: string(server.CAPEM)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ciphertrust.New(ciphertrust.Config{URL: server.URL, TLS: cfg})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("the error shows what is in the file: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,86 @@
+package ciphertrust_test
+
+import (
+	"strings"
+	"testing"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+)
+
+func TestParseURL(t *testing.T) {
+	for _, test := range []struct{ address, want, problem string }{
+		{"https://cm.example.com", "https://cm.example.com", ""},
+		{"https://cm.example.com/", "https://cm.example.com", ""},
+		{"https://cm.example.com//", "https://cm.example.com", ""},
+		{"https://cm.example.com/api", "https://cm.example.com", ""},
+		{"https://cm.example.com/api/", "https://cm.example.com", ""},
+		{"https://cm.example.com/api/v1", "https://cm.example.com", ""},
+		{"https://cm.example.com/api/v1/", "https://cm.example.com", ""},
+		{"  https://cm.example.com\n", "https://cm.example.com", ""},
+		{"cm.example.com", "https://cm.example.com", ""},
+		{"cm.example.com:8443/api", "https://cm.example.com:8443", ""},
+		{"localhost", "https://localhost", ""},
+		{"192.0.2.1:443", "https://192.0.2.1:443", ""},
+		{"HTTPS://CM.example.com", "https://CM.example.com", ""},
+		{"http://cm.example.com", "http://cm.example.com", ""},
+		{"https://[2001:db8::1]", "https://[2001:db8::1]", ""},
+		{"https://[2001:db8::1]:8443/api/v1", "https://[2001:db8::1]:8443", ""},
+		{"[2001:db8::1]:8443", "https://[2001:db8::1]:8443", ""},
+		{"https://gateway.example.com/cm", "https://gateway.example.com/cm", ""},
+		{"https://gateway.example.com/cm/api/v1/", "https://gateway.example.com/cm", ""},
+		{"https://gateway.example.com/my-api", "https://gateway.example.com/my-api", ""},
+		// Only as a part of /api/v1 is it the API's own version.
+		{"https://gateway.example.com/cm/v1", "https://gateway.example.com/cm/v1", ""},
+		{"https://gateway.example.com/api/v1/cm", "https://gateway.example.com/api/v1/cm", ""},
+
+		{"", "", "is empty"},
+		{"  ", "", "is empty"},
+		{"https://", "", "no host"},
+		{"https://:443", "", "no host"},
+		{"/api/v1", "", "no host"},
+		{"ftp://cm.example.com", "", `the scheme "ftp"`},
+		{"unix:///run/cm.sock", "", `the scheme "unix"`},
+		{"https://user:SECRET@cm.example.com", "", "holds credentials"},
+		{"user:SECRET@cm.example.com", "", "holds credentials"},
+		{"user@cm.example.com", "", "holds credentials"},
+		{"ftp://user:SECRET@cm.example.com", "", "holds credentials"},
+		{"https://user:SECRET%zz@cm.example.com", "", "cannot be parsed"},
+		{"https://user:SEC RET@cm.example.com", "", "cannot be parsed"},
+		{"https://cm.example.com:port", "", "cannot be parsed"},
+		{"2001:db8::1", "", "cannot be parsed"},
+		{"https://cm example.com", "", "cannot be parsed"},
+		{"https://cm.example.com?token=SECRET", "", "a query or a fragment"},
+		{"https://cm.example.com/api?", "", "a query or a fragment"},
+		{"https://cm.example.com/#/SECRET", "", "a query or a fragment"},
+	} {
+		t.Run(test.address, func(t *testing.T) {
+			u, err := ciphertrust.ParseURL(test.address)
+			if test.problem != "" {
+				if err == nil {
+					t.Fatalf("got %s, want an error", u)
+				}
+				wantText(t, err.Error(), test.problem)
+				if strings.Contains(err.Error(), "SEC") {
+					t.Errorf("the error shows a secret: %v", err)
+				}
+				if _, err := ciphertrust.New(ciphertrust.Config{URL: test.address}); err == nil {
+					t.Error("a client was made of it")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u.String() != test.want {
+				t.Errorf("got %s, want %s", u, test.want)
+			}
+			client, err := ciphertrust.New(ciphertrust.Config{URL: test.address})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if client.URL() != test.want {
+				t.Errorf("the client says %s, want %s", client.URL(), test.want)
+			}
+		})
+	}
+}
