@@ -1,0 +1,139 @@
+package grafana
+
+// exporter is the board about the exporters themselves.
+func exporter() Dashboard {
+	return newBoard(selfUID, "CCKM sync / Exporter",
+		"The exporters themselves: what they read, what they ask the appliances for, their logins, and what they use.",
+		"now-6h", commonVariables(`{__name__=~"cckm_sync_up|cckm_sync_exporter_build_info"}`),
+		heading("Now"),
+		exporterNow(),
+		[]Panel{exporterTable()},
+		heading("Reading"),
+		[]Panel{readTimeline("Reading of each list")},
+		reading(),
+		heading("Requests and logins"),
+		requests(),
+		logins(),
+		heading("Process"),
+		process(),
+	)
+}
+
+// ofSelf selects a metric of the exporters.
+func ofSelf(name, further string) string {
+	if further != "" {
+		further = ", " + further
+	}
+	return name + "{" + ofExporter + further + "}"
+}
+
+func exporterNow() []Panel {
+	wrong := field{unit: "short", decimals: 0, mappings: none("✔ 0"), thresholds: anyIsWrong(), noValue: "no data"}
+	all := ofSelf("cckm_sync_exporter_api_requests_total", "")
+	bad := ofSelf("cckm_sync_exporter_api_requests_total", `code!~"2.."`)
+	return []Panel{
+		stat("Exporters down",
+			"Exporters, or appliances that an exporter is asked for, which do not answer Prometheus now and did within the board's time.",
+			4, wrong, now("count", "", down("cckm_sync_up", "cckm_sync_exporter_build_info"))),
+		stat("Lists unreadable", "Lists that were not read whole at the last scrape.",
+			4, wrong, now("count", "", unreadable(selection{matchers: ofList, by: eachList}, ""))),
+		stat("Configuration", "Whether the last load of the configuration succeeded, at the worst exporter. Where it was refused, the one before is still in use.",
+			4, field{unit: "short", decimals: -1, noValue: "no data", mappings: values(map[int]Shown{
+				0: {Text: "✖ refused", Color: vermilion}, 1: {Text: "✔ loaded", Color: blue},
+			})}, now("reload", "", "min("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")")),
+		stat("Requests refused", "Share of the requests to the appliances within the board's time that were not answered by 2xx, or not at all.",
+			4, field{
+				unit: "percentunit", decimals: 1, mappings: nothing("no requests"), noValue: "no requests",
+				thresholds: thresholds(blue, from(0.001, orange), from(0.05, vermilion)),
+			}, now("share", "", "(sum(increase("+bad+"[$__range])) or 0 * sum(increase("+all+"[$__range])))\n/\nsum(increase("+all+"[$__range]))")),
+		stat("Logins refused", "Logins within the board's time that the appliances refused or did not answer. Counts between scrapes are estimated, so it need not be whole.",
+			4, wrong, now("count", "", "sum(increase("+ofSelf("cckm_sync_exporter_logins_total", `result!="success"`)+"[$__range]))")),
+		stat("Next token expiry", "Time until the token that expires first does so. It is refreshed before; a token of the past could not be.",
+			4, field{unit: "s", decimals: 0, noValue: "no token", thresholds: thresholds(vermilion, from(0, blue))},
+			now("expiry", "", "min("+ofSelf("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
+	}
+}
+
+func exporterTable() Panel {
+	when := field{unit: "dateTimeAsIso", decimals: -1, noValue: "unknown"}
+	return table("Exporters", "Version of each exporter, when it started, and when its configuration was last loaded with success.",
+		5, "Started",
+		[]column{
+			label("instance", "Instance", 0), label("version", "Version", 0), label("revision", "Revision", 0), label("goversion", "Go", 0),
+			value("started", "Started", 200, when), value("loaded", "Configuration loaded", 200, when),
+			hidden("build"),
+		},
+		rows("build", "group by (instance, version, revision, goversion) ("+ofSelf("cckm_sync_exporter_build_info", "")+")"),
+		rows("started", "1000 * max by (instance) ("+ofSelf("process_start_time_seconds", "")+" and on (job, instance) "+
+			ofSelf("cckm_sync_exporter_build_info", "")+")"),
+		rows("loaded", "1000 * max by (instance) ("+ofSelf("cckm_sync_exporter_config_last_reload_success_timestamp_seconds", "")+")"),
+	)
+}
+
+func reading() []Panel {
+	lists := selection{matchers: ofList, by: eachList}
+	const legend = "{{instance}} {{cloud}} {{item}}"
+	return []Panel{
+		graph("Duration of each list's read", "How long the read of each list took that was read whole. Hold it against the scrape's time-out.",
+			8, field{unit: "s", decimals: -1}, nil, query("duration", legend, lists.of("max", "scrape_duration_seconds"))),
+		graph("Pages of each list's read", "How many pages were asked for to read each list.",
+			8, field{unit: "short", decimals: 0}, nil, query("pages", legend, lists.of("max", "scrape_pages"))),
+		graph("Duration of the scrape", "How long Prometheus waited for the whole answer.",
+			8, field{unit: "s", decimals: -1}, nil,
+			query("duration", "{{instance}}", "max by (instance) ("+ofSelf("scrape_duration_seconds", "")+
+				" and on (job, instance) "+ofSelf("cckm_sync_up", "")+")")),
+	}
+}
+
+func requests() []Panel {
+	perMinute := func(by string) string {
+		return "60 * sum by (" + by + ") (rate(" + ofSelf("cckm_sync_exporter_api_requests_total", "") + "[$__rate_interval]))"
+	}
+	rate := func(name string) string { return "sum(rate(" + ofSelf(name, "") + "[$__rate_interval]))" }
+	const duration = "cckm_sync_exporter_api_request_duration_seconds"
+	buckets := "sum by (le) (rate(" + ofSelf(duration+"_bucket", "") + "[$__rate_interval]))"
+	return []Panel{
+		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request that no answer came to.",
+			8, field{unit: "reqpm", decimals: -1}, []Override{colour("200", blue), colour("error", vermilion)}, query("requests", "{{code}}", perMinute("code"))),
+		graph("Requests by path", "Requests to the appliances' API by the path below /api/v1/.",
+			8, field{unit: "reqpm", decimals: -1}, nil, query("requests", "{{endpoint}}", perMinute("endpoint"))),
+		graph("Time until an answer", "Time until the header of an answer came: mean, median and 95th percentile. Percentiles are estimated from the histogram's buckets.",
+			8, field{unit: "s", decimals: -1}, nil,
+			query("mean", "mean", rate(duration+"_sum")+" / "+rate(duration+"_count")),
+			query("p50", "median", "histogram_quantile(0.5, "+buckets+")"),
+			query("p95", "95 %", "histogram_quantile(0.95, "+buckets+")")),
+	}
+}
+
+func logins() []Panel {
+	return []Panel{
+		graph("Logins per hour", "Logins to the appliances by grant and result. There should be one in each lifetime of a token; more means that tokens are thrown away.",
+			12, field{unit: "suffix:/h", decimals: 1}, nil,
+			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofSelf("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
+		graph("Time until the token expires", "It leaps up at each login or refresh, and does not reach 0 where tokens are refreshed in time. Absent while there is no token.",
+			12, field{unit: "s", decimals: 0}, nil,
+			query("expiry", "{{instance}}", "min by (instance) ("+ofSelf("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
+	}
+}
+
+func process() []Panel {
+	// Other programs may be in the same scrape job.
+	of := func(name string) string {
+		return ofSelf(name, "") + " and on (job, instance) " + ofSelf("cckm_sync_exporter_build_info", "")
+	}
+	const missing = " Absent with --web.disable-exporter-metrics."
+	return []Panel{
+		graph("Processor", "Processor time used, as a share of one core."+missing,
+			8, field{unit: "percentunit", decimals: 1}, nil,
+			query("cpu", "{{instance}}", "max by (instance) (rate("+ofSelf("process_cpu_seconds_total", "")+"[$__rate_interval]) and on (job, instance) "+
+				ofSelf("cckm_sync_exporter_build_info", "")+")")),
+		graph("Memory", "Resident memory of the process, and Go's heap in use."+missing,
+			8, field{unit: "bytes", decimals: -1}, nil,
+			query("resident", "{{instance}} resident", "max by (instance) ("+of("process_resident_memory_bytes")+")"),
+			query("heap", "{{instance}} heap", "max by (instance) ("+of("go_memstats_heap_inuse_bytes")+")")),
+		graph("Goroutines and open files", "They rise and fall with scrapes; what only rises is a leak."+missing,
+			8, field{unit: "short", decimals: 0}, nil,
+			query("goroutines", "{{instance}} goroutines", "max by (instance) ("+of("go_goroutines")+")"),
+			query("files", "{{instance}} open files", "max by (instance) ("+of("process_open_fds")+")")),
+	}
+}
