@@ -253,7 +253,7 @@ func (d *decoder) count() (int, error) {
 	}
 	n, err := token.Int()
 	if err != nil || n < 0 {
-		return 0, d.errorf("is %s, which is no count", token.String())
+		return 0, d.errorf("is %.20s, which is no count", token.String())
 	}
 	return int(n), nil
 }
@@ -269,7 +269,8 @@ func (d *decoder) time(into *time.Time) error {
 	if err != nil {
 		return tooEarly(err)
 	}
-	if t, err := time.Parse(time.RFC3339Nano, token.String()); err == nil {
+	// A time before the zero time, of which Go's own is the usual one, is none.
+	if t, err := time.Parse(time.RFC3339Nano, token.String()); err == nil && t.After(time.Time{}) {
 		*into = t.UTC()
 	}
 	return nil

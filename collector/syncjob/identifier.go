@@ -26,12 +26,13 @@ func (l *List) Identify(scope string) Identifier {
 	case KindKeyRing:
 		// The form is Google's: projects/P/locations/L/keyRings/R.
 		part := strings.Split(scope, "/")
-		if len(part) == 6 && part[0] == "projects" && part[2] == "locations" && part[4] == "keyRings" {
+		if len(part) == 6 && part[0] == "projects" && part[2] == "locations" && part[4] == "keyRings" &&
+			part[1] != "" && part[3] != "" && part[5] != "" {
 			return Identifier{Project: part[1], Location: part[3], Name: part[5]}
 		}
 	case KindKeyVault:
 		// The form is CipherTrust's: VAULT::SUBSCRIPTION.
-		if name, subscription, found := strings.Cut(scope, "::"); found {
+		if name, subscription, found := strings.Cut(scope, "::"); found && name != "" && subscription != "" {
 			return Identifier{Name: name, Subscription: subscription}
 		}
 	}

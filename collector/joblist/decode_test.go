@@ -1,0 +1,391 @@
+package joblist
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// decode decodes a page and keeps its jobs.
+func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total int, err error) {
+	total, err = decodePage(body, scopeFields, func(job *syncjob.Job) {
+		kept := *job
+		kept.Scopes, kept.Details = slices.Clone(job.Scopes), slices.Clone(job.Details)
+		jobs = append(jobs, kept)
+	})
+	return jobs, total, err
+}
+
+// long returns a text of n bytes.
+func long(n int) string { return strings.Repeat("x", n) }
+
+// TestDecodePage has pages that are read, with how many jobs they hold.
+func TestDecodePage(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		page  string
+		total int
+		ids   []string
+	}{
+		"empty":                       {`{"skip":0,"limit":10,"total":0,"resources":[]}`, 0, nil},
+		"null where nothing matches":  {`{"total":0,"resources":null}`, 0, nil},
+		"total behind resources":      {`{"resources":[{"id":"a"}],"total":1}`, 1, []string{"a"}},
+		"part of a list":              {`{"skip":3,"limit":1,"total":7,"resources":[{"id":"a"}]}`, 7, []string{"a"}},
+		"empty behind the end":        {`{"skip":9,"limit":1,"total":7,"resources":[]}`, 7, nil},
+		"the same id twice":           {`{"total":2,"resources":[{"id":"a"},{"id":"a"}]}`, 2, []string{"a", "a"}},
+		"white space":                 {" \t\r\n{ \"total\" : 1 ,\n\"resources\" : [ { \"id\" : \"a\" } ] } \n", 1, []string{"a"}},
+		"fields that nobody knows":    {`{"total":1,"more":{"total":2,"resources":[1]},"resources":[{"id":"a","x":[{"id":"b"}],"y":null}]}`, 1, []string{"a"}},
+		"other fields twice":          {`{"skip":0,"skip":0,"total":1,"resources":[{"id":"a","x":1,"x":2}]}`, 1, []string{"a"}},
+		"names in other cases":        {`{"total":1,"Total":5,"RESOURCES":5,"resources":[{"id":"a","ID":"b","Id":7}]}`, 1, []string{"a"}},
+		"escapes":                     {`{"t\u006ftal":1,"resources":[{"\u0069d":"\u0061\ud83d\ude00"}]}`, 1, []string{"a😀"}},
+		"a long text":                 {`{"total":1,"resources":[{"id":"a","x":"` + long(1<<19) + `"}]}`, 1, []string{"a"}},
+		"a long field of short texts": {`{"total":1,"resources":[{"id":"a","x":[` + strings.Repeat(`"x",`, 1<<20) + `1]}]}`, 1, []string{"a"}},
+		"depth":                       {`{"total":1,"resources":[{"id":"a","x":` + strings.Repeat("[", 900) + strings.Repeat("]", 900) + `}]}`, 1, []string{"a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for way, body := range map[string]io.Reader{
+				"at once":           strings.NewReader(test.page),
+				"a bit at a time":   iotest.HalfReader(strings.NewReader(test.page)),
+				"EOF with the data": iotest.DataErrReader(strings.NewReader(test.page)),
+			} {
+				jobs, total, err := decode(body)
+				if err != nil {
+					t.Fatalf("%s: %v", way, err)
+				}
+				ids := make([]string, 0, len(jobs))
+				for i := range jobs {
+					ids = append(ids, jobs[i].ID)
+				}
+				if total != test.total || !slices.Equal(ids, test.ids) {
+					t.Errorf("%s: got a total of %d and the jobs %q, want %d and %q", way, total, ids, test.total, test.ids)
+				}
+			}
+		})
+	}
+}
+
+// TestDecodePageRefuses has answers that are no page. The reason is always decode; one that ends too
+// early says so, because only the transport knows whether that was the network.
+func TestDecodePageRefuses(t *testing.T) {
+	t.Parallel()
+	const early = true
+	for name, test := range map[string]struct {
+		page  string
+		early bool
+	}{
+		"nothing":                          {``, early},
+		"white space alone":                {" \n", early},
+		"cut short at its start":           {`{`, early},
+		"cut short within a name":          {`{"tot`, early},
+		"cut short behind a name":          {`{"total"`, early},
+		"cut short within a number":        {`{"total":1`, early},
+		"cut short within resources":       {`{"total":1,"resources":[`, early},
+		"cut short within a job":           {`{"total":1,"resources":[{"id":"a"`, early},
+		"cut short between jobs":           {`{"total":2,"resources":[{"id":"a"},`, early},
+		"cut short within a skipped field": {`{"total":1,"resources":[{"id":"a","x":[1,`, early},
+		"cut short within a scope":         {`{"total":1,"resources":[{"id":"a","key_rings":["r`, early},
+		"cut short within details":         {`{"total":1,"resources":[{"id":"a","detailed_status":{"r":`, early},
+		"cut short within a time":          {`{"total":1,"resources":[{"id":"a","createdAt":"2022`, early},
+		"cut short before its end":         {`{"total":1,"resources":[{"id":"a"}]`, early},
+
+		"HTML":               {page: `<html></html>`},
+		"null":               {page: `null`},
+		"an array":           {page: `[{"id":"a"}]`},
+		"a text":             {page: `"page"`},
+		"an error's body":    {page: `{"code":5,"codeDesc":"NCERRUnauthorizedAccess"}`},
+		"something behind":   {page: `{"total":0,"resources":[]} x`},
+		"another page":       {page: `{"total":0,"resources":[]}{"total":0,"resources":[]}`},
+		"a bracket behind":   {page: `{"total":0,"resources":[]}]`},
+		"a trailing comma":   {page: `{"total":1,"resources":[{"id":"a"},]}`},
+		"a missing comma":    {page: `{"total":1 "resources":[]}`},
+		"mismatched":         {page: `{"total":1,"resources":[{"id":"a"]}}`},
+		"single quotes":      {page: `{'total':0,'resources':[]}`},
+		"a comment":          {page: `{"total":0,/* none */"resources":[]}`},
+		"a byte order mark":  {page: "\ufeff" + `{"total":0,"resources":[]}`},
+		"bad UTF-8 in an id": {page: `{"total":1,"resources":[{"id":"` + "\xff" + `"}]}`},
+		"bad UTF-8, skipped": {page: `{"total":1,"resources":[{"id":"a","x":"` + "\xc3\x28" + `"}]}`},
+		"half a surrogate":   {page: `{"total":1,"resources":[{"id":"\ud83d"}]}`},
+		"a control byte":     {page: `{"total":1,"resources":[{"id":"` + "\x01" + `"}]}`},
+
+		"no total":            {page: `{"resources":[]}`},
+		"total null":          {page: `{"total":null,"resources":[]}`},
+		"total text":          {page: `{"total":"1","resources":[{"id":"a"}]}`},
+		"total negative":      {page: `{"total":-1,"resources":[]}`},
+		"total fraction":      {page: `{"total":1.5,"resources":[]}`},
+		"total beyond int64":  {page: `{"total":9223372036854775808,"resources":[]}`},
+		"total with exponent": {page: `{"total":1e0,"resources":[{"id":"a"}]}`},
+		"total with point":    {page: `{"total":1.0,"resources":[{"id":"a"}]}`},
+		"total true":          {page: `{"total":true,"resources":[]}`},
+		"total array":         {page: `{"total":[1],"resources":[]}`},
+		"total twice":         {page: `{"total":0,"total":0,"resources":[]}`},
+
+		"no resources":              {page: `{"total":0}`},
+		"resources null, total 5":   {page: `{"total":5,"resources":null}`},
+		"resources object":          {page: `{"total":0,"resources":{}}`},
+		"resources text":            {page: `{"total":0,"resources":"none"}`},
+		"resources number":          {page: `{"total":0,"resources":0}`},
+		"resources false":           {page: `{"total":0,"resources":false}`},
+		"resources twice":           {page: `{"total":0,"resources":[],"resources":[]}`},
+		"resources twice, one null": {page: `{"total":0,"resources":null,"resources":[]}`},
+
+		"job null":               {page: `{"total":1,"resources":[null]}`},
+		"job text":               {page: `{"total":1,"resources":["a"]}`},
+		"job array":              {page: `{"total":1,"resources":[[]]}`},
+		"job without id":         {page: `{"total":1,"resources":[{}]}`},
+		"job with empty id":      {page: `{"total":1,"resources":[{"id":""}]}`},
+		"job with id null":       {page: `{"total":1,"resources":[{"id":null}]}`},
+		"job with numeric id":    {page: `{"total":1,"resources":[{"id":7}]}`},
+		"id twice":               {page: `{"total":1,"resources":[{"id":"a","id":"b"}]}`},
+		"overall_status number":  {page: `{"total":1,"resources":[{"id":"a","overall_status":1}]}`},
+		"overall_status object":  {page: `{"total":1,"resources":[{"id":"a","overall_status":{}}]}`},
+		"overall_status twice":   {page: `{"total":1,"resources":[{"id":"a","overall_status":"failed","overall_status":"completed"}]}`},
+		"abort text":             {page: `{"total":1,"resources":[{"id":"a","abort":"true"}]}`},
+		"abort number":           {page: `{"total":1,"resources":[{"id":"a","abort":1}]}`},
+		"abort twice":            {page: `{"total":1,"resources":[{"id":"a","abort":true,"abort":false}]}`},
+		"createdAt twice":        {page: `{"total":1,"resources":[{"id":"a","createdAt":null,"createdAt":null}]}`},
+		"detailed_status twice":  {page: `{"total":1,"resources":[{"id":"a","detailed_status":{},"detailed_status":{}}]}`},
+		"scope field object":     {page: `{"total":1,"resources":[{"id":"a","key_rings":{"r":1}}]}`},
+		"scope field number":     {page: `{"total":1,"resources":[{"id":"a","key_rings":1}]}`},
+		"scope field of numbers": {page: `{"total":1,"resources":[{"id":"a","key_rings":[1]}]}`},
+
+		"a text of megabytes":             {page: `{"total":1,"resources":[{"id":"a","x":"` + long(3<<20) + `"}]}`},
+		"an id of megabytes":              {page: `{"total":1,"resources":[{"id":"` + long(3<<20) + `"}]}`},
+		"a name of megabytes":             {page: `{"total":1,"` + long(3<<20) + `":1,"resources":[]}`},
+		"a number of megabytes":           {page: `{"total":1` + strings.Repeat("0", 3<<20) + `,"resources":[]}`},
+		"white space of megabytes":        {page: `{"total":0,` + strings.Repeat(" ", 3<<20) + `"resources":[]}`},
+		"scopes beyond the bound":         {page: `{"total":1,"resources":[{"id":"a","key_rings":[` + strings.Repeat(`"r",`, maxScopes) + `"r"]}]}`},
+		"details beyond the bound":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":{` + strings.Repeat(`"r":"",`, maxScopes) + `"r":""}}]}`},
+		"a mistake behind a long name":    {page: `{"total":1,"` + long(1<<19) + `":tru}`},
+		"a wrong kind behind a long name": {page: `{"total":1,"resources":[{"id":"a","` + long(1<<19) + `":1,"id":"b"}]}`},
+		"an endless count":                {page: `{"total":1` + strings.Repeat("0", 1<<19) + `,"resources":[]}`},
+		"depth without an end":            {page: `{"total":1,"resources":[{"id":"a","x":` + strings.Repeat("[", 20_000)},
+		"depth with an end":               {page: `{"total":1,"resources":[{"id":"a","x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}]}`},
+		"depth of detailed_status":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":` + strings.Repeat(`{"x":`, 20_000)},
+		"depth where there is none":       {page: strings.Repeat("[", 20_000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := decode(strings.NewReader(test.page), "key_rings")
+			if err == nil || reason.Of(err) != reason.Decode || reason.RemedyOf(err) == "" {
+				t.Fatalf("got %v, want an error with reason decode and a remedy", err)
+			}
+			if got := errors.Is(err, io.ErrUnexpectedEOF); got != test.early {
+				t.Errorf("ends too early: %t, want %t: %v", got, test.early, err)
+			}
+			if len(err.Error()) > 1000 {
+				t.Errorf("an error of %d bytes", len(err.Error()))
+			}
+		})
+	}
+}
+
+// TestDecodePageBoundsWhatItReads holds that a text that never ends is given up, soon.
+func TestDecodePageBoundsWhatItReads(t *testing.T) {
+	t.Parallel()
+	for name, endless := range map[string]string{"text": "x", "digits": "7", "white space": " "} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := map[string]string{"text": `{"total":"`, "digits": `{"total":1`, "white space": `{"total":1 `}[name]
+			counted := &countingReader{r: io.MultiReader(strings.NewReader(start), repeat(endless[0]))}
+			if _, _, err := decode(counted); reason.Of(err) != reason.Decode {
+				t.Errorf("got %v, want reason decode", err)
+			}
+			if counted.n > 4*maxTokenBytes {
+				t.Errorf("read %d bytes of a text that never ends", counted.n)
+			}
+		})
+	}
+}
+
+// repeat never ends.
+type repeat byte
+
+// Read implements io.Reader.
+func (r repeat) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(r)
+	}
+	return len(p), nil
+}
+
+// countingReader counts what is read.
+type countingReader struct {
+	r io.Reader
+	n int
+}
+
+// Read implements io.Reader.
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
+}
+
+// TestDecodePageTransportError holds that the transport's own error is not lost.
+func TestDecodePageTransportError(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("connection reset")
+	for _, start := range []string{``, `{"total":`, `{"total":1,"resources":[{"id":"a`, `{"total":1,"resources":[{"id":"a"}]}`} {
+		_, _, err := decode(io.MultiReader(strings.NewReader(start), iotest.ErrReader(broken)))
+		if !errors.Is(err, broken) {
+			t.Errorf("behind %q: got %v, want it to be the transport's", start, err)
+		}
+	}
+}
+
+// TestDecodeJob has records with all that is lenient in them.
+func TestDecodeJob(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2022, time.May, 17, 9, 40, 35, 546384000, time.UTC)
+	for name, test := range map[string]struct {
+		fields string
+		want   syncjob.Job
+	}{
+		"all": {
+			`"createdAt":"2022-05-17T09:40:35.546384Z","updatedAt":"2022-05-17T09:40:35.546384Z","completed_at":"2022-05-17T09:40:35.546384Z",` +
+				`"overall_status":"completed","abort":true,"key_rings":["r","s"],"detailed_status":{"r":"in_progress","s":""}`,
+			syncjob.Job{
+				CreatedAt: at, UpdatedAt: at, CompletedAt: at, OverallStatus: "completed", Abort: true,
+				Scopes: []string{"r", "s"}, Details: []syncjob.Detail{{Key: "r", Text: "in_progress"}, {Key: "s"}},
+			},
+		},
+		"nothing but an id": {``, syncjob.Job{}},
+		"all null": {
+			`"createdAt":null,"updatedAt":null,"completed_at":null,"overall_status":null,"abort":null,"key_rings":null,"detailed_status":null`,
+			syncjob.Job{},
+		},
+		"nine digits and an offset": {
+			`"createdAt":"2022-05-17T15:10:35.546384000+05:30","updatedAt":"2022-05-17T09:40:35.546384-00:00"`,
+			syncjob.Job{CreatedAt: at, UpdatedAt: at},
+		},
+		"times that cannot be read":   {`"createdAt":"yesterday","updatedAt":"","completed_at":"2022-05-17 09:40:35Z"`, syncjob.Job{}},
+		"times of other kinds":        {`"createdAt":1652780435,"updatedAt":{"$date":1},"completed_at":[true,"2022-05-17T09:40:35Z"]`, syncjob.Job{}},
+		"the zero time":               {`"completed_at":"0001-01-01T00:00:00Z"`, syncjob.Job{}},
+		"one scope alone":             {`"key_rings":"r"`, syncjob.Job{Scopes: []string{"r"}}},
+		"two scope fields":            {`"key_rings":["r"],"other_rings":"s"`, syncjob.Job{Scopes: []string{"r", "s"}}},
+		"another list's scopes":       {`"key_vaults":["v"]`, syncjob.Job{}},
+		"null among scopes":           {`"key_rings":["r",null]`, syncjob.Job{Scopes: []string{"r", ""}}},
+		"no scopes":                   {`"key_rings":[]`, syncjob.Job{}},
+		"detailed_status is a text":   {`"detailed_status":"in_progress"`, syncjob.Job{}},
+		"detailed_status is an array": {`"detailed_status":[{"r":"in_progress"}]`, syncjob.Job{}},
+		"detailed_status is a number": {`"detailed_status":3`, syncjob.Job{}},
+		"null says nothing":           {`"detailed_status":{"r":null}`, syncjob.Job{Details: []syncjob.Detail{{Key: "r"}}}},
+		"arrays among details are as if they were not there": {
+			`"detailed_status":{"a":["failed"],"b":{"c":"failed"},"d":1,"e":true,"r":"in_progress","f":[]}`,
+			syncjob.Job{Details: []syncjob.Detail{{Key: "r", Text: "in_progress"}}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fields := test.fields
+			if fields != "" {
+				fields = "," + fields
+			}
+			// A job leaves nothing of itself to the next.
+			page := fmt.Sprintf(`{"total":3,"resources":[{"id":"1"%s},{"id":"2"},{"id":"3"%s}]}`, fields, fields)
+			jobs, _, err := decode(strings.NewReader(page), "key_rings", "other_rings")
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, third := test.want, test.want
+			first.ID, third.ID = "1", "3"
+			want := []syncjob.Job{first, {ID: "2"}, third}
+			for i := range jobs {
+				// None and no more than none are the same.
+				jobs[i].Scopes = append([]string(nil), jobs[i].Scopes...)
+				jobs[i].Details = append([]syncjob.Detail(nil), jobs[i].Details...)
+			}
+			if diff := cmp.Diff(want, jobs); diff != "" {
+				t.Errorf("jobs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// FuzzDecodePage holds that no answer makes the decoder panic, that every refusal has its reason, and
+// that a page which is accepted holds what encoding/json reads in it.
+func FuzzDecodePage(f *testing.F) {
+	fixtures, err := filepath.Glob(filepath.Join("..", "cmsim", "fixtures", "*.json"))
+	if err != nil || len(fixtures) == 0 {
+		f.Fatalf("no fixtures: %v", err)
+	}
+	for _, fixture := range fixtures {
+		content, err := os.ReadFile(fixture)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	for _, seed := range []string{
+		``, `null`, `[]`, `{"total":0,"resources":null}`, `{"total":5,"resources":null}`, `{"total":1e0,"resources":[{"id":"a"}]}`,
+		`{"total":-0,"resources":[]}`, `{"total":1.0,"resources":[{"id":"a"}]}`, `{"total":1,"total":2,"resources":[]}`,
+		`{"total":1,"resources":[{"id":"a","id":"b"}]}`, `{"total":1,"resources":[{"id":"\ud83d\ude00\u0000","abort":true}]} `,
+		`{"total":1,"resources":[{"id":"a","key_rings":"r","detailed_status":{"r":["x"],"s":null,"r":"failed"}}]}x`,
+		`{"total":2,"Total":3,"resources":[{"id":"a","overall_status":null,"createdAt":"2022-05-17T09:40:35.546384Z"},{"ID":"b","id":"c"}]}`,
+		"{\"total\":1,\"resources\":[{\"id\":\"\xff\"}]}", "\ufeff{}",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		jobs, total, err := decode(bytes.NewReader(content), "key_rings", "key_vaults")
+		if err != nil {
+			if reason.Of(err) != reason.Decode {
+				t.Errorf("reason %s: %v", reason.Of(err), err)
+			}
+			return
+		}
+		var page map[string]json.RawMessage
+		if err := json.Unmarshal(content, &page); err != nil {
+			t.Fatalf("encoding/json does not read what was accepted: %v", err)
+		}
+		if want, err := strconv.ParseInt(string(page["total"]), 10, 64); err != nil || int64(total) != want {
+			t.Errorf("total %d of %s (%v)", total, page["total"], err)
+		}
+		var records []map[string]any
+		if err := json.Unmarshal(page["resources"], &records); err != nil {
+			t.Fatalf("encoding/json does not read resources that were accepted: %v", err)
+		}
+		if len(jobs) != len(records) {
+			t.Fatalf("%d jobs of %d records", len(jobs), len(records))
+		}
+		for i, record := range records {
+			sameAsRecord(t, &jobs[i], record)
+		}
+	})
+}
+
+// sameAsRecord compares a job with its record: what has one meaning however leniently it is read.
+func sameAsRecord(t *testing.T, job *syncjob.Job, record map[string]any) {
+	t.Helper()
+	if job.ID != record["id"] {
+		t.Errorf("id %q of %v", job.ID, record["id"])
+	}
+	if status, _ := record["overall_status"].(string); job.OverallStatus != status {
+		t.Errorf("overall_status %q of %v", job.OverallStatus, record["overall_status"])
+	}
+	if abort, _ := record["abort"].(bool); job.Abort != abort {
+		t.Errorf("abort %t of %v", job.Abort, record["abort"])
+	}
+	details, _ := record["detailed_status"].(map[string]any)
+	for _, detail := range job.Details {
+		if _, ok := details[detail.Key]; !ok {
+			t.Errorf("detail %q is not in the record", detail.Key)
+		}
+	}
+}

@@ -1,0 +1,251 @@
+// Package oracle recomputes, in the plainest way and from the whole list, what the exporter has to
+// expose; tests hold the exporter against it.
+//
+// It shares no code with the exporter: it decodes with encoding/json, keeps every job, and for each
+// scope goes through all of them once more for every series.
+package oracle
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A List says what the oracle has to know of a list of synchronization jobs.
+type List struct {
+	Cloud, Item string
+	// Kind is the kind of the list's scopes: "key_ring", "key_vault" and so on.
+	Kind string
+	// ScopeFields are the fields of a job that may hold its scopes.
+	ScopeFields []string
+	// RegionPrefix is set where detailed_status may put a region before a scope, as Azure does.
+	RegionPrefix bool
+}
+
+// Series returns every series of a list that was read whole, by its name and labels as [Key] writes
+// them. A scope whose newest job is older than forgetAfter is left out, unless that is 0. The
+// duration and the pages of the read are not the oracle's to know.
+func Series(list List, records []json.RawMessage, now time.Time, forgetAfter time.Duration) (map[string]float64, error) {
+	jobs, err := decode(list, records)
+	if err != nil {
+		return nil, err
+	}
+	out := make(series)
+	of := map[string]string{"cloud": list.Cloud, "item": list.Item}
+	out.set("cckm_sync_up", of, 1)
+	for _, reason := range reasons() {
+		out.set("cckm_sync_scrape_error", with(of, "reason", reason), 0)
+	}
+	for _, status := range statuses() {
+		n := 0
+		for _, j := range jobs {
+			if j.counted() == status {
+				n++
+			}
+		}
+		out.set("cckm_sync_jobs", with(of, "status", status), float64(n))
+	}
+	for _, scope := range scopes(jobs) {
+		var covering []job
+		for _, j := range jobs {
+			if _, ok := j.scopes[scope]; ok {
+				covering = append(covering, j)
+			}
+		}
+		newest := slices.MaxFunc(covering, byCreation)
+		if forgetAfter > 0 && newest.created != nil && now.Sub(*newest.created) > forgetAfter {
+			continue
+		}
+		writeScope(out, with(of, "scope", scope), scope, covering, now)
+		out.set("cckm_sync_scope_info", info(list, with(of, "scope", scope), scope), 1)
+	}
+	return out, nil
+}
+
+// writeScope writes what the jobs that cover a scope say about it.
+func writeScope(out series, labels map[string]string, scope string, covering []job, now time.Time) {
+	for _, status := range statuses() {
+		n := 0
+		for _, j := range covering {
+			if j.scopes[scope] == status {
+				n++
+			}
+		}
+		out.set("cckm_sync_scope_jobs", with(labels, "status", status), float64(n))
+	}
+
+	newest := slices.MaxFunc(covering, byCreation)
+	for _, status := range statuses() {
+		out.set("cckm_sync_scope_status", with(labels, "status", status), truth(newest.scopes[scope] == status))
+	}
+	if newest.created != nil {
+		out.set("cckm_sync_scope_last_job_timestamp_seconds", labels, unix(*newest.created))
+		out.set("cckm_sync_scope_job_age_seconds", labels, since(now, *newest.created))
+	}
+
+	running := only(covering, func(j job) bool { return j.scopes[scope] == inProgress })
+	if len(running) == 0 {
+		out.set("cckm_sync_scope_in_progress_age_seconds", labels, 0)
+	}
+	timed := only(running, func(j job) bool { return j.created != nil })
+	if len(timed) > 0 {
+		out.set("cckm_sync_scope_in_progress_age_seconds", labels, since(now, *slices.MinFunc(timed, byCreation).created))
+	}
+
+	writeFinished(out, labels, scope, only(covering, job.finished))
+}
+
+// writeFinished writes what a scope's finished jobs say about it: nothing, where there is none.
+func writeFinished(out series, labels map[string]string, scope string, finished []job) {
+	if len(finished) == 0 {
+		return
+	}
+	last := slices.MaxFunc(finished, byFinish)
+	for _, result := range []string{completed, failed, aborted, unknown} {
+		out.set("cckm_sync_scope_last_result", with(labels, "result", result), truth(last.scopes[scope] == result))
+	}
+	if last.finish != nil && last.created != nil {
+		out.set("cckm_sync_scope_last_duration_seconds", labels, since(*last.finish, *last.created))
+	}
+	for name, ended := range map[string][]job{
+		"cckm_sync_scope_last_completion_timestamp_seconds": finished,
+		"cckm_sync_scope_last_success_timestamp_seconds":    only(finished, func(j job) bool { return j.scopes[scope] == completed }),
+		"cckm_sync_scope_last_failure_timestamp_seconds":    only(finished, func(j job) bool { return j.scopes[scope] == failed }),
+	} {
+		if len(ended) == 0 {
+			continue
+		}
+		if at := slices.MaxFunc(ended, byFinish).finish; at != nil {
+			out.set(name, labels, unix(*at))
+		}
+	}
+}
+
+// info returns the labels of a scope's info series: the parts of its identifier, where it has the
+// form of its cloud, else the whole of it as its name.
+func info(list List, labels map[string]string, scope string) map[string]string {
+	labels = with(labels, "kind", list.Kind)
+	labels["name"], labels["project"], labels["location"], labels["subscription"] = scope, "", "", ""
+	switch list.Cloud {
+	case "google":
+		parts := strings.Split(scope, "/")
+		if len(parts) == 6 && parts[0] == "projects" && parts[2] == "locations" && parts[4] == "keyRings" &&
+			parts[1] != "" && parts[3] != "" && parts[5] != "" {
+			labels["project"], labels["location"], labels["name"] = parts[1], parts[3], parts[5]
+		}
+	case "azure":
+		if name, subscription, ok := strings.Cut(scope, "::"); ok && name != "" && subscription != "" {
+			labels["name"], labels["subscription"] = name, subscription
+		}
+	}
+	return labels
+}
+
+// scopes returns every scope that a job covers, once.
+func scopes(jobs []job) []string {
+	all := make(map[string]bool)
+	for _, j := range jobs {
+		for scope := range j.scopes {
+			all[scope] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// only returns the jobs that keep accepts.
+func only(jobs []job, keep func(job) bool) []job {
+	var kept []job
+	for _, j := range jobs {
+		if keep(j) {
+			kept = append(kept, j)
+		}
+	}
+	return kept
+}
+
+// byCreation orders jobs by createdAt, then by id; one without createdAt is older than any other.
+func byCreation(a, b job) int {
+	if c := compare(a.created, b.created); c != 0 {
+		return c
+	}
+	return strings.Compare(a.id, b.id)
+}
+
+// byFinish orders jobs by when they finished, then by id; one without that time is older than any other.
+func byFinish(a, b job) int {
+	if c := compare(a.finish, b.finish); c != 0 {
+		return c
+	}
+	return strings.Compare(a.id, b.id)
+}
+
+// compare orders times; none is older than any.
+func compare(a, b *time.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	default:
+		return a.Compare(*b)
+	}
+}
+
+// since returns the seconds from a time to a later one, and 0 where the later one is not.
+func since(later, earlier time.Time) float64 {
+	return max(0, later.Sub(earlier).Seconds())
+}
+
+// unix returns a time as seconds since 1970.
+func unix(t time.Time) float64 {
+	return float64(t.Unix()) + float64(t.Nanosecond())/1e9
+}
+
+// truth returns a member of a state set.
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// reasons returns every reason of a failed read.
+func reasons() []string {
+	return []string{"auth", "forbidden", "not_found", "timeout", "tls", "network", "server", "decode", "inconsistent", "other"}
+}
+
+// series holds values by their key.
+type series map[string]float64
+
+// set adds a value, and panics where the same series is written twice: then the oracle is wrong.
+func (s series) set(name string, labels map[string]string, value float64) {
+	key := Key(name, labels)
+	if _, twice := s[key]; twice {
+		panic(fmt.Sprintf("the oracle writes %s twice", key))
+	}
+	s[key] = value
+}
+
+// Key returns a series as the text format writes it, its labels sorted by name.
+func Key(name string, labels map[string]string) string {
+	pairs := make([]string, 0, len(labels))
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		value := strings.ReplaceAll(labels[label], `\`, `\\`)
+		value = strings.ReplaceAll(value, `"`, `\"`)
+		value = strings.ReplaceAll(value, "\n", `\n`)
+		pairs = append(pairs, label+`="`+value+`"`)
+	}
+	return name + "{" + strings.Join(pairs, ",") + "}"
+}
+
+// with returns the labels and one more.
+func with(labels map[string]string, name, value string) map[string]string {
+	more := maps.Clone(labels)
+	more[name] = value
+	return more
+}

@@ -1,0 +1,153 @@
+package syncjob_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// TestLists holds the table of lists that the API's description has.
+func TestLists(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Name, Cloud, Item, Path string
+		Fields                  []string
+		Kind                    string
+		Default                 bool
+	}
+	want := []row{
+		{"google-keys", "google", "key", "cckm/google/synchronization-jobs", []string{"key_rings"}, "key_ring", true},
+		{"azure-certificates", "azure", "certificate", "cckm/azure/certificates/synchronization-jobs", []string{"key_vaults"}, "key_vault", true},
+		{"azure-keys", "azure", "key", "cckm/azure/synchronization-jobs", []string{"key_vaults"}, "key_vault", false},
+		{"azure-secrets", "azure", "secret", "cckm/azure/secrets/synchronization-jobs", []string{"key_vaults"}, "key_vault", false},
+		{"aws-keys", "aws", "key", "cckm/aws/synchronization-jobs", []string{"kms"}, "kms", false},
+		{"aws-custom-key-stores", "aws", "custom_key_store", "cckm/aws/custom-key-stores/synchronization-jobs", []string{"kms"}, "kms", false},
+		{"oci-keys", "oci", "key", "cckm/oci/synchronization-jobs", []string{"vaults"}, "vault", false},
+		{"sap-keys", "sap", "key", "cckm/sap/synchronization-jobs", []string{"groups"}, "group", false},
+		{"sfdc-keys", "sfdc", "key", "cckm/sfdc/keys/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false},
+		{"sfdc-certificates", "sfdc", "certificate", "cckm/sfdc/certificates/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false},
+		{"dsm-keys", "dsm", "key", "cckm/dsm/refresh", []string{"domains"}, "domain", false},
+		{"external-cm-keys", "external-cm", "key", "cckm/external-cm/refresh", []string{"domains"}, "domain", false},
+		{"luna-keys", "luna", "key", "cckm/hsm/luna/refresh", []string{"partitions"}, "partition", false},
+	}
+	var got []row
+	for _, l := range syncjob.Lists() {
+		got = append(got, row{l.Name, l.Cloud, l.Item, l.Path, l.ScopeFields, l.Kind, l.Default})
+		if want := l.Cloud == "azure"; l.RegionPrefixed != want {
+			t.Errorf("%s: region prefixed %t, want %t", l.Name, l.RegionPrefixed, want)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lists (-want +got):\n%s", diff)
+	}
+	// Whoever gets the table may change it and changes nobody else's.
+	syncjob.Lists()[0].ScopeFields[0] = "changed"
+	if got := syncjob.Lists()[0].ScopeFields[0]; got != "key_rings" {
+		t.Errorf("the table has become %q", got)
+	}
+}
+
+// TestIdentify holds the parts of identifiers.
+func TestIdentify(t *testing.T) {
+	t.Parallel()
+	whole := func(name string) syncjob.Identifier { return syncjob.Identifier{Name: name} }
+	for _, test := range []struct {
+		list, scope string
+		want        syncjob.Identifier
+	}{
+		{
+			"google-keys", "projects/gemalto-kyloeng/locations/global/keyRings/demo-key-ring",
+			syncjob.Identifier{Name: "demo-key-ring", Project: "gemalto-kyloeng", Location: "global"},
+		},
+		{
+			"google-keys", "projects/example.com:p/locations/europe-west1/keyRings/r",
+			syncjob.Identifier{Name: "r", Project: "example.com:p", Location: "europe-west1"},
+		},
+		{
+			"azure-certificates", "cckm-vault::260ecbe7-777b-4d3c-84ea-887620498863",
+			syncjob.Identifier{Name: "cckm-vault", Subscription: "260ecbe7-777b-4d3c-84ea-887620498863"},
+		},
+		{"azure-keys", "v::s", syncjob.Identifier{Name: "v", Subscription: "s"}},
+		{"azure-secrets", "west/v::s", syncjob.Identifier{Name: "west/v", Subscription: "s"}},
+
+		// Other forms are names as a whole.
+		{"google-keys", "demo-key-ring", whole("demo-key-ring")},
+		{"google-keys", "projects/p/locations/l/keyRings", whole("projects/p/locations/l/keyRings")},
+		{"google-keys", "projects/p/locations/l/keyRings/r/cryptoKeys/k", whole("projects/p/locations/l/keyRings/r/cryptoKeys/k")},
+		{"google-keys", "projects/p/locations/l/keyrings/r", whole("projects/p/locations/l/keyrings/r")},
+		{"google-keys", "folders/p/locations/l/keyRings/r", whole("folders/p/locations/l/keyRings/r")},
+		{"google-keys", "projects/p/regions/l/keyRings/r", whole("projects/p/regions/l/keyRings/r")},
+		{"google-keys", "projects//locations/l/keyRings/r", whole("projects//locations/l/keyRings/r")},
+		{"google-keys", "projects/p/locations//keyRings/r", whole("projects/p/locations//keyRings/r")},
+		{"google-keys", "projects/p/locations/l/keyRings/", whole("projects/p/locations/l/keyRings/")},
+		{"google-keys", "v::s", whole("v::s")},
+		{"azure-keys", "v", whole("v")},
+		{"azure-keys", "v:s", whole("v:s")},
+		{"azure-keys", "::s", whole("::s")},
+		{"azure-keys", "v::", whole("v::")},
+		{"azure-keys", "::", whole("::")},
+		{"azure-keys", "projects/p/locations/l/keyRings/r", whole("projects/p/locations/l/keyRings/r")},
+		{"aws-keys", "123456789012/us-east-1", whole("123456789012/us-east-1")},
+		{"aws-keys", "a::b", whole("a::b")},
+		{"oci-keys", "ocid1.vault.oc1.iad.a.b", whole("ocid1.vault.oc1.iad.a.b")},
+		{"luna-keys", "projects/p/locations/l/keyRings/r", whole("projects/p/locations/l/keyRings/r")},
+	} {
+		l := list(t, test.list)
+		if diff := cmp.Diff(test.want, l.Identify(test.scope)); diff != "" {
+			t.Errorf("%s, %q (-want +got):\n%s", test.list, test.scope, diff)
+		}
+	}
+}
+
+// TestScopesOfAJob holds which scopes a job covers.
+func TestScopesOfAJob(t *testing.T) {
+	t.Parallel()
+	const done = "synchronized successfully"
+	for name, test := range map[string]struct {
+		list    string
+		scopes  []string
+		details []string
+		want    []string
+	}{
+		"none":                                 {"google-keys", nil, nil, nil},
+		"of the scope field":                   {"google-keys", []string{"r", "s"}, nil, []string{"r", "s"}},
+		"of the scope field, twice":            {"google-keys", []string{"r", "r"}, []string{"r"}, []string{"r"}},
+		"of detailed_status alone":             {"google-keys", nil, []string{"s", "r"}, []string{"r", "s"}},
+		"of both":                              {"google-keys", []string{"r"}, []string{"s"}, []string{"r", "s"}},
+		"empty names":                          {"google-keys", []string{"", "r"}, []string{""}, []string{"r"}},
+		"all of them, by an empty field":       {"azure-keys", nil, []string{"west/a::s", "east/b::s"}, []string{"a::s", "b::s"}},
+		"Google's names contain slashes":       {"google-keys", nil, []string{"projects/p/locations/l/keyRings/r"}, []string{"projects/p/locations/l/keyRings/r"}},
+		"AWS' names contain slashes":           {"aws-keys", []string{"kms-1"}, []string{"123456789012/us-east-1"}, []string{"123456789012/us-east-1", "kms-1"}},
+		"other clouds' names are whole":        {"sfdc-keys", nil, []string{"west/v::s", "/x"}, []string{"/x", "west/v::s"}},
+		"Azure, behind a region":               {"azure-certificates", []string{"a::s"}, []string{"northcentralus/a::s"}, []string{"a::s"}},
+		"Azure, without a region":              {"azure-certificates", []string{"a::s"}, []string{"a::s"}, []string{"a::s"}},
+		"Azure, both":                          {"azure-certificates", nil, []string{"a::s", "west/a::s"}, []string{"a::s"}},
+		"Azure, the first slash ends it":       {"azure-certificates", nil, []string{"west/a/b::s"}, []string{"a/b::s"}},
+		"Azure, a region alone":                {"azure-certificates", nil, []string{"west/"}, nil},
+		"Azure, no region before the slash":    {"azure-certificates", nil, []string{"/a::s"}, []string{"a::s"}},
+		"Azure, listed as a whole":             {"azure-certificates", []string{"west/a::s"}, []string{"west/a::s"}, []string{"west/a::s"}},
+		"Azure, listed as a whole and in part": {"azure-certificates", []string{"west/a::s", "a::s"}, []string{"west/a::s"}, []string{"a::s", "west/a::s"}},
+		"Azure, not listed":                    {"azure-certificates", []string{"a::s"}, []string{"west/b::s"}, []string{"a::s", "b::s"}},
+		"Azure, named so only by a detail":     {"azure-certificates", nil, []string{"x/west/a::s", "west/a::s"}, []string{"a::s", "west/a::s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			job := syncjob.Job{ID: "1", OverallStatus: "completed", Scopes: test.scopes}
+			for _, key := range test.details {
+				job.Details = append(job.Details, syncjob.Detail{Key: key, Text: done})
+			}
+			summary := summarize(t, test.list, job)
+			if got := names(summary); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			for i := range summary.Scopes {
+				if got := summary.Scopes[i].Jobs; got != [syncjob.NumStatuses]int{syncjob.Completed: 1} {
+					t.Errorf("%s counts %v", summary.Scopes[i].Name, got)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,341 @@
+package syncjob_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// list returns the list with this name.
+func list(t *testing.T, name string) syncjob.List {
+	t.Helper()
+	for _, l := range syncjob.Lists() {
+		if l.Name == name {
+			return l
+		}
+	}
+	t.Fatalf("no list %s", name)
+	return syncjob.List{}
+}
+
+// summarize returns what a list of these jobs says.
+func summarize(t *testing.T, name string, jobs ...syncjob.Job) *syncjob.Summary {
+	t.Helper()
+	s := syncjob.NewSummarizer(list(t, name))
+	for i := range jobs {
+		s.Add(&jobs[i])
+	}
+	return s.Summary()
+}
+
+// scope returns what a summary says about a scope.
+func scope(t *testing.T, summary *syncjob.Summary, name string) syncjob.Scope {
+	t.Helper()
+	for i := range summary.Scopes {
+		if summary.Scopes[i].Name == name {
+			return summary.Scopes[i]
+		}
+	}
+	t.Fatalf("no scope %q", name)
+	return syncjob.Scope{}
+}
+
+// names returns the scopes of a summary in its order.
+func names(summary *syncjob.Summary) []string {
+	names := make([]string, 0, len(summary.Scopes))
+	for i := range summary.Scopes {
+		names = append(names, summary.Scopes[i].Name)
+	}
+	return names
+}
+
+// at returns a time of one morning.
+func at(minute int) time.Time {
+	return time.Date(2022, time.May, 17, 9, minute, 0, 0, time.UTC)
+}
+
+const (
+	inProgress = syncjob.InProgress
+	completed  = syncjob.Completed
+	failed     = syncjob.Failed
+	aborted    = syncjob.Aborted
+	unknown    = syncjob.Unknown
+)
+
+func TestStatuses(t *testing.T) {
+	t.Parallel()
+	want := []string{"in_progress", "completed", "failed", "aborted", "unknown"}
+	for i, status := range syncjob.Statuses() {
+		if status.String() != want[i] {
+			t.Errorf("status %d is called %q, want %q", i, status, want[i])
+		}
+	}
+	for i, result := range syncjob.Results() {
+		if result.String() != want[1+i] {
+			t.Errorf("result %d is called %q, want %q", i, result, want[1+i])
+		}
+	}
+	if got := syncjob.Status(99).String(); got != "unknown" {
+		t.Errorf("a status that is none is called %q", got)
+	}
+}
+
+// TestJobStatus holds a job's own status, and the status of its scope where detailed_status does not
+// mention it, for every status with and without a cancel.
+func TestJobStatus(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		overall  string
+		abort    bool
+		want     syncjob.Status
+		finished bool
+	}{
+		{"in_progress", false, inProgress, false},
+		{"in_progress", true, inProgress, false},
+		{"completed", false, completed, true},
+		{"completed", true, aborted, true},
+		{"failed", false, failed, true},
+		{"failed", true, failed, true},
+		{"error", false, failed, true},
+		{"error", true, failed, true},
+		{"", false, unknown, true},
+		{"queued", false, unknown, true},
+		{"queued", true, unknown, true},
+		// There is no status "cancelled", so that it is as unknown as any other.
+		{"cancelled", false, unknown, true},
+		{"aborted", true, unknown, true},
+		// The values are the API's own, to the letter.
+		{"COMPLETED", false, unknown, true},
+		{" completed", false, unknown, true},
+		{"completed successfully", false, unknown, true},
+	} {
+		job := syncjob.Job{ID: "1", OverallStatus: test.overall, Abort: test.abort, Scopes: []string{"r"}}
+		if got := job.Status(); got != test.want {
+			t.Errorf("%q, abort %t: status %s, want %s", test.overall, test.abort, got, test.want)
+		}
+		if got := job.Finished(); got != test.finished {
+			t.Errorf("%q, abort %t: finished %t", test.overall, test.abort, got)
+		}
+		summary := summarize(t, "google-keys", job)
+		if got := scope(t, summary, "r"); summary.Jobs[test.want] != 1 || got.Jobs[test.want] != 1 || got.Newest.Status != test.want {
+			t.Errorf("%q, abort %t: list %v, scope %+v, want one that is %s", test.overall, test.abort, summary.Jobs, got, test.want)
+		}
+	}
+}
+
+// TestFinishedAt holds when a job finished.
+func TestFinishedAt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		job  syncjob.Job
+		want time.Time
+	}{
+		"completed_at":                         {syncjob.Job{OverallStatus: "completed", UpdatedAt: at(3), CompletedAt: at(2)}, at(2)},
+		"else updatedAt":                       {syncjob.Job{OverallStatus: "failed", UpdatedAt: at(3)}, at(3)},
+		"of unknown status":                    {syncjob.Job{OverallStatus: "queued", UpdatedAt: at(3), CompletedAt: at(2)}, at(2)},
+		"no time":                              {syncjob.Job{OverallStatus: "completed", CreatedAt: at(1)}, time.Time{}},
+		"in progress":                          {syncjob.Job{OverallStatus: "in_progress", UpdatedAt: at(3)}, time.Time{}},
+		"in progress although it has finished": {syncjob.Job{OverallStatus: "in_progress", UpdatedAt: at(3), CompletedAt: at(2)}, time.Time{}},
+		"in progress and cancelled":            {syncjob.Job{OverallStatus: "in_progress", Abort: true, UpdatedAt: at(3)}, time.Time{}},
+	} {
+		if got := test.job.FinishedAt(); !got.Equal(test.want) {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// TestUnknownStatuses holds what is told to the log.
+func TestUnknownStatuses(t *testing.T) {
+	t.Parallel()
+	named := func(statuses ...string) []syncjob.Job {
+		jobs := make([]syncjob.Job, 0, len(statuses))
+		for _, status := range statuses {
+			jobs = append(jobs, syncjob.Job{ID: "1", OverallStatus: status})
+		}
+		return jobs
+	}
+	jobs := named("queued", "completed", "paused", "queued", "error", "in_progress")
+	if got, want := summarize(t, "google-keys", jobs...).UnknownStatuses, []string{"paused", "queued"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	nonsense := make([]string, 0, 10_000)
+	for i := range cap(nonsense) {
+		nonsense = append(nonsense, at(i).String())
+	}
+	jobs = named(nonsense...)
+	if got := len(summarize(t, "google-keys", jobs...).UnknownStatuses); got == 0 || got > 100 {
+		t.Errorf("%d different statuses are kept of a list of nonsense", got)
+	}
+}
+
+// jobKinds are the jobs in which a text is looked at.
+func jobKinds() map[string]syncjob.Job {
+	return map[string]syncjob.Job{
+		"running":   {OverallStatus: "in_progress"},
+		"stopping":  {OverallStatus: "in_progress", Abort: true},
+		"done":      {OverallStatus: "completed"},
+		"cancelled": {OverallStatus: "completed", Abort: true},
+		"failed":    {OverallStatus: "failed"},
+		"error":     {OverallStatus: "error", Abort: true},
+		"odd":       {OverallStatus: "queued"},
+		"odd abort": {OverallStatus: "queued", Abort: true},
+	}
+}
+
+// outcome is the status of a scope by the kind of its job.
+type outcome map[string]syncjob.Status
+
+// own is what a text without a word that counts leaves to the job's own status.
+func own() outcome {
+	return outcome{
+		"running": inProgress, "stopping": inProgress, "done": completed, "cancelled": aborted,
+		"failed": failed, "error": failed, "odd": unknown, "odd abort": unknown,
+	}
+}
+
+// always is the same in each job.
+func always(status syncjob.Status) outcome {
+	all := own()
+	for kind := range all {
+		all[kind] = status
+	}
+	return all
+}
+
+// success is a success, but where a job that was cancelled has ended.
+func success() outcome {
+	all := always(completed)
+	all["cancelled"], all["error"], all["odd abort"] = aborted, aborted, aborted
+	return all
+}
+
+// denied is the job's own status, and a failure where that claims a success.
+func denied() outcome {
+	all := own()
+	all["done"] = failed
+	return all
+}
+
+// TestTexts holds what each text means in each kind of job.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for _, group := range []struct {
+		want  outcome
+		texts []string
+	}{
+		// A text of in_progress in a job that has ended leaves it to the job.
+		{own(), []string{"in_progress", "IN_PROGRESS", " in_progress\n", "", " ", "queued", "something else", "ошибка"}},
+		// Rule 1, the documented ends of a success.
+		{success(), []string{
+			"key ring synchronized successfully", "vault synchronized successfully", "region synchronized successfully",
+			"synchronized successfully", "Vault Synchronized Successfully", "\tvault synchronized successfully \n",
+			// The words before it may be a scope's name.
+			"failover-vault synchronized successfully", "error-vault synchronized successfully", "cancel-ring synchronized successfully",
+			"retried after a timeout, then synchronized successfully", "notsynchronized synchronized successfully",
+		}},
+		// Rule 1, failures.
+		{always(failed), []string{
+			"fail", "failed", "Failed to list keys", "failure", "the sync FAILED", "prefailed",
+			"error", "Internal Server Error", "errors: 3",
+			"access denied", "Denied", "403 Forbidden", "401 Unauthorized", "unable to reach the vault",
+			"cannot read", "key ring not found", "404 Not Found", "timed out", "request timed out", "timeout", "i/o timeout",
+			"invalid credentials", "unsuccessful", "Synchronization was unsuccessful", "java.lang.Exception", "exception",
+			// A failure comes before an abort and a success.
+			"aborted after an error", "cancelled: timeout", "completed with errors", "synchronized successfully, then failed",
+			"vault synchronized successfully: 3 keys failed", "could not be synchronized: access denied", "unsuccessfully completed",
+		}},
+		// Rule 1, aborts; they come before a success.
+		{always(aborted), []string{
+			"abort", "aborted", "Aborting", "cancel", "cancelled", "canceled", "Cancelled by user",
+			"completed: cancelled", "cancelled before it was complete", "not synchronized: aborted", "abort completed",
+		}},
+		// Rule 1, other successes.
+		{success(), []string{
+			"success", "Success", "successful", "successfully", "synchronization successful", "complete", "completed", "COMPLETED", "sync completed.",
+			"synchronized", "Synchronized 5 keys", "vault synchronized successfully.", "partly synchronized", "notwithstanding, completed", "not only completed",
+		}},
+		// Words of success within others say nothing.
+		{own(), []string{"incomplete", "uncompleted", "completely gone", "unsynchronized", "resynchronized", "completion", "succeeded", "nonsuccess"}},
+		// A success that is denied is none, and not always a failure.
+		{denied(), []string{
+			"not synchronized", "not completed", "not complete", "not successful", "not yet complete", "not fully synchronized", "never synchronized",
+			"Not Synchronized", "could not be synchronized", "has not been synchronized", "has not yet been fully synchronized successfully",
+			"was not synchronized successfully", "wasn't completed", "isn't  complete", "hasn't been synchronized successfully", "never yet completed",
+			"not\tbe\nsynchronized",
+		}},
+	} {
+		for _, text := range group.texts {
+			for kind, job := range jobKinds() {
+				job.ID, job.Scopes, job.Details = "1", []string{"r"}, []syncjob.Detail{{Key: "r", Text: text}}
+				got := scope(t, summarize(t, "google-keys", job), "r")
+				if want := group.want[kind]; got.Newest.Status != want || got.Jobs[want] != 1 {
+					t.Errorf("%q in a job that is %s: %s, want %s", text, kind, got.Newest.Status, want)
+				}
+			}
+		}
+	}
+}
+
+// TestTextsLeaveTheJobAlone holds that the list counts a job by its own status, whatever its texts say.
+func TestTextsLeaveTheJobAlone(t *testing.T) {
+	t.Parallel()
+	for kind, job := range jobKinds() {
+		job.ID = "1"
+		job.Details = []syncjob.Detail{{Key: "r", Text: "failed"}, {Key: "s", Text: "aborted"}, {Key: "u", Text: "completed"}}
+		summary := summarize(t, "google-keys", job)
+		for _, status := range syncjob.Statuses() {
+			want := 0
+			if status == own()[kind] {
+				want = 1
+			}
+			if got := summary.Jobs[status]; got != want {
+				t.Errorf("a job that is %s counts %d times as %s", kind, got, status)
+			}
+		}
+	}
+}
+
+// TestOneScopeTwice holds which status counts where detailed_status names a vault under two regions.
+func TestOneScopeTwice(t *testing.T) {
+	t.Parallel()
+	const done, wrong, stopped, busy = "vault synchronized successfully", "failed", "aborted", "in_progress"
+	for _, test := range []struct {
+		overall string
+		abort   bool
+		texts   []string
+		want    syncjob.Status
+	}{
+		{"completed", false, []string{done, done}, completed},
+		{"completed", false, []string{done, wrong}, failed},
+		{"completed", false, []string{done, stopped}, aborted},
+		{"failed", false, []string{stopped, wrong}, failed},
+		{"failed", false, []string{done, busy}, failed},
+		{"in_progress", false, []string{done, busy}, inProgress},
+		{"in_progress", false, []string{done, ""}, inProgress},
+		{"in_progress", false, []string{done, done}, completed},
+		{"in_progress", false, []string{stopped, busy}, aborted},
+		{"in_progress", false, []string{wrong, busy}, failed},
+		{"queued", false, []string{done, busy}, unknown},
+		{"queued", false, []string{stopped, busy}, aborted},
+		{"queued", false, []string{wrong, busy}, failed},
+		{"queued", true, []string{done, busy}, aborted},
+		{"completed", true, []string{done, done}, aborted},
+		{"completed", true, []string{done, wrong}, failed},
+		{"completed", false, []string{done, done, wrong, done}, failed},
+	} {
+		for range 2 {
+			job := syncjob.Job{ID: "1", OverallStatus: test.overall, Abort: test.abort, Scopes: []string{"v::s"}}
+			for i, text := range test.texts {
+				job.Details = append(job.Details, syncjob.Detail{Key: string(rune('a'+i)) + "/v::s", Text: text})
+			}
+			got := scope(t, summarize(t, "azure-keys", job), "v::s")
+			if got.Newest.Status != test.want || got.Jobs[test.want] != 1 {
+				t.Errorf("%q in a job that is %s, abort %t: %s, want %s", test.texts, test.overall, test.abort, got.Newest.Status, test.want)
+			}
+			// The order in which they come means nothing.
+			slices.Reverse(test.texts)
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package syncjob_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// ring is the only scope of the jobs of most cases.
+const ring = "projects/p/locations/l/keyRings/r"
+
+// newest and last are what a scope says about single jobs, without the scope's counts.
+type history struct {
+	Newest           syncjob.Newest
+	Last             *syncjob.Last
+	OldestInProgress time.Time
+	LastSuccess      time.Time
+	LastFailure      time.Time
+}
+
+// TestScopeHistory holds which of a scope's jobs each series is about. Whatever the order in which
+// they come, the outcome is the same.
+func TestScopeHistory(t *testing.T) {
+	t.Parallel()
+	// running and ended return a job that was created, and finished, at these minutes; 0 is no time.
+	minute := func(m int) time.Time {
+		if m == 0 {
+			return time.Time{}
+		}
+		return at(m)
+	}
+	running := func(id string, created int) syncjob.Job {
+		return syncjob.Job{ID: id, OverallStatus: "in_progress", CreatedAt: minute(created), UpdatedAt: at(59)}
+	}
+	ended := func(id, status string, created, finished int) syncjob.Job {
+		return syncjob.Job{ID: id, OverallStatus: status, CreatedAt: minute(created), CompletedAt: minute(finished)}
+	}
+	cancelled := ended("9", "completed", 8, 9)
+	cancelled.Abort = true
+	says := func(job syncjob.Job, text string) syncjob.Job {
+		job.Details = []syncjob.Detail{{Key: ring, Text: text}}
+		return job
+	}
+	for name, test := range map[string]struct {
+		jobs []syncjob.Job
+		want history
+	}{
+		"one that runs": {
+			[]syncjob.Job{running("1", 1)},
+			history{Newest: syncjob.Newest{ID: "1", Status: inProgress, CreatedAt: at(1)}, OldestInProgress: at(1)},
+		},
+		"one that is done": {
+			[]syncjob.Job{ended("1", "completed", 1, 2)},
+			history{
+				Newest:      syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1)},
+				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
+				LastSuccess: at(2),
+			},
+		},
+		"one that failed after a success": {
+			[]syncjob.Job{ended("1", "completed", 1, 2), ended("2", "failed", 3, 4)},
+			history{
+				Newest:      syncjob.Newest{ID: "2", Status: failed, CreatedAt: at(3)},
+				Last:        &syncjob.Last{ID: "2", Result: failed, CreatedAt: at(3), FinishedAt: at(4)},
+				LastSuccess: at(2), LastFailure: at(4),
+			},
+		},
+		"one that was cancelled is neither a success nor a failure": {
+			[]syncjob.Job{ended("1", "completed", 1, 2), ended("2", "error", 3, 4), cancelled},
+			history{
+				Newest:      syncjob.Newest{ID: "9", Status: aborted, CreatedAt: at(8)},
+				Last:        &syncjob.Last{ID: "9", Result: aborted, CreatedAt: at(8), FinishedAt: at(9)},
+				LastSuccess: at(2), LastFailure: at(4),
+			},
+		},
+		"one of unknown status has finished": {
+			[]syncjob.Job{ended("1", "completed", 1, 2), ended("2", "queued", 3, 4)},
+			history{
+				Newest:      syncjob.Newest{ID: "2", Status: unknown, CreatedAt: at(3)},
+				Last:        &syncjob.Last{ID: "2", Result: unknown, CreatedAt: at(3), FinishedAt: at(4)},
+				LastSuccess: at(2),
+			},
+		},
+		"two run at once": {
+			[]syncjob.Job{running("1", 5), running("2", 3), ended("3", "failed", 4, 6)},
+			history{
+				Newest:           syncjob.Newest{ID: "1", Status: inProgress, CreatedAt: at(5)},
+				Last:             &syncjob.Last{ID: "3", Result: failed, CreatedAt: at(4), FinishedAt: at(6)},
+				OldestInProgress: at(3), LastFailure: at(6),
+			},
+		},
+		"an old one hangs while newer ones finish": {
+			[]syncjob.Job{running("1", 1), ended("2", "completed", 5, 6)},
+			history{
+				Newest:           syncjob.Newest{ID: "2", Status: completed, CreatedAt: at(5)},
+				Last:             &syncjob.Last{ID: "2", Result: completed, CreatedAt: at(5), FinishedAt: at(6)},
+				OldestInProgress: at(1), LastSuccess: at(6),
+			},
+		},
+		"what finished last was not created last": {
+			[]syncjob.Job{ended("1", "completed", 1, 9), ended("2", "failed", 2, 3)},
+			history{
+				Newest:      syncjob.Newest{ID: "2", Status: failed, CreatedAt: at(2)},
+				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(1), FinishedAt: at(9)},
+				LastSuccess: at(9), LastFailure: at(3),
+			},
+		},
+		"created at once: the higher id is newer": {
+			[]syncjob.Job{ended("b", "failed", 1, 3), running("c", 1), ended("a", "completed", 1, 2)},
+			history{
+				Newest:           syncjob.Newest{ID: "c", Status: inProgress, CreatedAt: at(1)},
+				Last:             &syncjob.Last{ID: "b", Result: failed, CreatedAt: at(1), FinishedAt: at(3)},
+				OldestInProgress: at(1), LastSuccess: at(2), LastFailure: at(3),
+			},
+		},
+		"finished at once: the higher id is last": {
+			[]syncjob.Job{ended("b", "failed", 1, 3), ended("a", "completed", 2, 3)},
+			history{
+				Newest:      syncjob.Newest{ID: "a", Status: completed, CreatedAt: at(2)},
+				Last:        &syncjob.Last{ID: "b", Result: failed, CreatedAt: at(1), FinishedAt: at(3)},
+				LastSuccess: at(3), LastFailure: at(3),
+			},
+		},
+		"no createdAt is older than any": {
+			[]syncjob.Job{ended("9", "failed", 0, 9), ended("1", "completed", 1, 2)},
+			history{
+				Newest:      syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1)},
+				Last:        &syncjob.Last{ID: "9", Result: failed, FinishedAt: at(9)},
+				LastSuccess: at(2), LastFailure: at(9),
+			},
+		},
+		"no finish time is older than any": {
+			[]syncjob.Job{ended("9", "failed", 8, 0), ended("1", "completed", 1, 2)},
+			history{
+				Newest:      syncjob.Newest{ID: "9", Status: failed, CreatedAt: at(8)},
+				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
+				LastSuccess: at(2),
+			},
+		},
+		"no times at all: by id": {
+			[]syncjob.Job{ended("2", "failed", 0, 0), ended("1", "completed", 0, 0), running("3", 0)},
+			history{
+				Newest: syncjob.Newest{ID: "3", Status: inProgress},
+				Last:   &syncjob.Last{ID: "2", Result: failed},
+			},
+		},
+		"of two that run, one without createdAt": {
+			[]syncjob.Job{running("1", 0), running("2", 4)},
+			history{Newest: syncjob.Newest{ID: "2", Status: inProgress, CreatedAt: at(4)}, OldestInProgress: at(4)},
+		},
+		"finished before it was created": {
+			[]syncjob.Job{ended("1", "completed", 5, 2)},
+			history{
+				Newest:      syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(5)},
+				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(5), FinishedAt: at(2)},
+				LastSuccess: at(2),
+			},
+		},
+		"a scope that is done in a job that runs": {
+			[]syncjob.Job{says(running("1", 1), "key ring synchronized successfully")},
+			history{Newest: syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1)}},
+		},
+		"a scope that failed in a job that runs": {
+			[]syncjob.Job{ended("0", "completed", 1, 2), says(running("1", 3), "failed")},
+			history{
+				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(3)},
+				Last:        &syncjob.Last{ID: "0", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
+				LastSuccess: at(2),
+			},
+		},
+		"a scope that is still busy in a job that has failed": {
+			[]syncjob.Job{says(ended("1", "failed", 1, 2), "in_progress")},
+			history{
+				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(1)},
+				Last:        &syncjob.Last{ID: "1", Result: failed, CreatedAt: at(1), FinishedAt: at(2)},
+				LastFailure: at(2),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			jobs := test.jobs
+			for i := range jobs {
+				jobs[i].Scopes = []string{ring}
+			}
+			for i := range 2 * len(jobs) {
+				// Every rotation, and every rotation of the reverse: of three jobs, every order.
+				if i == len(jobs) {
+					slices.Reverse(jobs)
+				}
+				jobs = append(jobs[1:], jobs[0])
+				s := scope(t, summarize(t, "google-keys", jobs...), ring)
+				got := history{s.Newest, s.Last, s.OldestInProgress, s.LastSuccess, s.LastFailure}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Fatalf("history (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// TestDuration holds how long a job took.
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		last syncjob.Last
+		took time.Duration
+		ok   bool
+	}{
+		"both times":               {syncjob.Last{CreatedAt: at(1), FinishedAt: at(3)}, 2 * time.Minute, true},
+		"at once":                  {syncjob.Last{CreatedAt: at(1), FinishedAt: at(1)}, 0, true},
+		"finished before it began": {syncjob.Last{CreatedAt: at(3), FinishedAt: at(1)}, 0, true},
+		"no createdAt":             {syncjob.Last{FinishedAt: at(3)}, 0, false},
+		"no finish":                {syncjob.Last{CreatedAt: at(1)}, 0, false},
+		"neither":                  {syncjob.Last{}, 0, false},
+	} {
+		if took, ok := test.last.Duration(); took != test.took || ok != test.ok {
+			t.Errorf("%s: %s, %t, want %s, %t", name, took, ok, test.took, test.ok)
+		}
+	}
+}
+
+// TestPartlyFailedJob holds that each vault of a job fares by its own.
+func TestPartlyFailedJob(t *testing.T) {
+	t.Parallel()
+	summary := summarize(t, "azure-certificates", syncjob.Job{
+		ID: "1", OverallStatus: "failed", CreatedAt: at(1), CompletedAt: at(2),
+		Scopes: []string{"a::s", "b::s", "c::s", "d::s", "e::s"},
+		Details: []syncjob.Detail{
+			{Key: "west/b::s", Text: "403 Forbidden"},
+			{Key: "west/a::s", Text: "vault synchronized successfully"},
+			{Key: "east/c::s", Text: "in_progress"},
+			{Key: "east/d::s"},
+			{Key: "east/f::s", Text: "cancelled"},
+		},
+	})
+	want := map[string]syncjob.Status{"a::s": completed, "b::s": failed, "c::s": failed, "d::s": failed, "e::s": failed, "f::s": aborted}
+	got := make(map[string]syncjob.Status)
+	for i := range summary.Scopes {
+		got[summary.Scopes[i].Name] = summary.Scopes[i].Last.Result
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	if summary.Jobs != [syncjob.NumStatuses]int{syncjob.Failed: 1} {
+		t.Errorf("the list counts %v", summary.Jobs)
+	}
+	if a := scope(t, summary, "a::s"); !a.LastSuccess.Equal(at(2)) || !a.LastFailure.IsZero() {
+		t.Errorf("the vault that was synchronized: %+v", a)
+	}
+}
+
+// TestJobIsNotKept holds that a job may be overwritten once it is counted, as the decoder does.
+func TestJobIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := syncjob.NewSummarizer(list(t, "google-keys"))
+	job := syncjob.Job{ID: "1", OverallStatus: "completed", CreatedAt: at(1), CompletedAt: at(2), Scopes: []string{"r"}, Details: []syncjob.Detail{{Key: "d"}}}
+	s.Add(&job)
+	job.Scopes[0], job.Details[0].Key = "x", "y"
+	job.ID, job.OverallStatus, job.CompletedAt = "2", "failed", at(9)
+	summary := s.Summary()
+	if diff := cmp.Diff([]string{"d", "r"}, names(summary)); diff != "" {
+		t.Errorf("scopes (-want +got):\n%s", diff)
+	}
+	if r := scope(t, summary, "r"); r.Last.ID != "1" || r.Last.Result != completed || !r.LastSuccess.Equal(at(2)) {
+		t.Errorf("the scope has become %+v, %+v", r, *r.Last)
+	}
+}
+
+// TestEmptyList holds that a list of nothing says nothing.
+func TestEmptyList(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff(&syncjob.Summary{}, summarize(t, "google-keys")); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
