@@ -23,10 +23,14 @@ import (
 // that the page before it ended with. A job that is inserted or deleted before
 // that place, between the reading of the two, shifts one of them against the
 // other and shows. The list ends where a page reaches the total that the same
-// page tells. No order is assumed.
+// page tells. Where as many jobs came before a seam as went, the two make up
+// for each other; what went behind it then shows in a total that is smaller than
+// the first page's. No order is assumed.
 type pass struct {
 	reader *Reader
 	limit  int
+	// total is what the first page told; 0 before it came.
+	total int
 	// longest bounds where the list may end.
 	longest int
 	// pages counts the pages that were asked for, over all passes.
@@ -69,6 +73,7 @@ func (p *pass) read(ctx context.Context) error {
 	case first.total > maxPositions:
 		return gapf("the first page tells a total of %d, and no more than %d can be read", first.total, maxPositions)
 	}
+	p.total = first.total
 	// A list may grow while it is read, and no list doubles meanwhile.
 	p.longest = min(maxPositions, 2*first.total+maxGrowth)
 	if first.count == 1 {
@@ -156,10 +161,8 @@ func (p *pass) segment(ctx context.Context, from, until int) (segment, error) {
 		switch {
 		case end >= until:
 			return s, nil
-		case end == got.total && until == math.MaxInt:
-			return s, nil
 		case end == got.total:
-			return segment{}, gapf("the list ends at %d, before it ended further on", end)
+			return s, nil
 		case got.count == 1:
 			return segment{}, gapf("the page at skip=%d has one record and tells a total of %d", at, got.total)
 		case end > p.longest:
@@ -184,12 +187,21 @@ func (p *pass) readSingly(ctx context.Context, first *page) error {
 		}
 		p.mix(at, got.firstID)
 		if at+1 == got.total {
-			return nil
+			return p.differs(got.total)
 		}
 		if at > p.longest {
 			return gapf("the list does not end within %d records", p.longest)
 		}
 	}
+}
+
+// differs returns a gap where the pages of one record held the same ones over
+// and over: then the appliance does not heed skip.
+func (p *pass) differs(total int) error {
+	if 2*len(p.seen) <= total {
+		return gapf("only %d different records came at %d positions", len(p.seen), total)
+	}
+	return nil
 }
 
 // mix adds a position to the digest.
@@ -232,6 +244,9 @@ func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
 	}
 	if skip+got.count > got.total && got.count > 0 {
 		return nil, gapf("the page at skip=%d has %d records and tells a total of %d", skip, got.count, got.total)
+	}
+	if got.total < p.total {
+		return nil, gapf("the page at skip=%d tells a total of %d, and the first page told %d", skip, got.total, p.total)
 	}
 	return &got, nil
 }
