@@ -150,10 +150,13 @@ func (p *prometheusServer) query(ctx context.Context, query string) ([]float64, 
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var answer struct {
-		Status, Error string
-		Data          struct {
-			Result []struct{ Value [2]any }
-		}
+		Status string `json:"status"`
+		Error  string `json:"error"`
+		Data   struct {
+			Result []struct {
+				Value [2]any `json:"value"`
+			} `json:"result"`
+		} `json:"data"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return nil, err

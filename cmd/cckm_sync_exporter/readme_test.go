@@ -65,16 +65,13 @@ func TestReadmeReasons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []string
-	for _, r := range reason.All() {
-		want = append(want, string(r))
-	}
 	_, section, _ := strings.Cut(string(readme), "## Troubleshooting")
-	var got []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(section, -1) {
-		got = append(got, row[1])
+	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(section, -1)
+	got := make([]reason.Reason, 0, len(rows))
+	for _, row := range rows {
+		got = append(got, reason.Reason(row[1]))
 	}
-	if diff := gocmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(reason.All(), got); diff != "" {
 		t.Errorf("the reasons in README.md (-want +got):\n%s", diff)
 	}
 }
@@ -125,8 +122,9 @@ func metricsTable(t *testing.T) string {
 }
 
 func labelsOf(family *dto.MetricFamily) string {
-	var names []string
-	for _, pair := range family.GetMetric()[0].GetLabel() {
+	labels := family.GetMetric()[0].GetLabel()
+	names := make([]string, 0, len(labels))
+	for _, pair := range labels {
 		names = append(names, "`"+pair.GetName()+"`")
 	}
 	return strings.Join(names, " ")
