@@ -1,12 +1,13 @@
 package ciphertrust
 
 import (
-	"compress/flate"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
 
 	"cckm_sync_exporter/collector/reason"
 )
@@ -30,7 +31,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 // judge returns the error of an answer whose body was read with err.
 func (b *watchedBody) judge(resp *http.Response, err error) error {
 	if b.err != nil {
-		return judgeTransfer(b.err)
+		return classify(fmt.Errorf("reading the body: %w", b.err))
 	}
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) && endsWithConnection(resp) {
 		return reason.New(reason.Network, fmt.Errorf("the connection ended within the body: %w", err), remedyNetwork)
@@ -38,17 +39,42 @@ func (b *watchedBody) judge(resp *http.Response, err error) error {
 	return err
 }
 
-// judgeTransfer gives an error of reading a body its reason.
-func judgeTransfer(err error) error {
-	var corrupt flate.CorruptInputError
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
-		return reason.New(reason.Decode, fmt.Errorf("inflating the body: %w", err), remedyDecode)
-	}
-	return classify(fmt.Errorf("reading the body: %w", err))
-}
-
 // endsWithConnection says whether only the end of the connection tells where
 // the body ends, so that a body that was cut short looks like a whole one.
 func endsWithConnection(resp *http.Response) bool {
-	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !resp.Uncompressed
+	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+}
+
+// inflate hands a body to read, inflated where the appliance has deflated it.
+func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reader) error) error {
+	switch encoding := strings.ToLower(resp.Header.Get("Content-Encoding")); encoding {
+	case "", "identity":
+		return read(body)
+	case "gzip":
+	default:
+		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", encoding), remedyDecode)
+	}
+	inflater, ok := c.inflaters.Get().(*gzip.Reader)
+	if !ok {
+		inflater = new(gzip.Reader)
+	}
+	defer c.inflaters.Put(inflater)
+	if err := inflater.Reset(body); err != nil {
+		return badGzip(err)
+	}
+	inflated := &watchedBody{r: inflater}
+	err := read(inflated)
+	if inflated.err != nil {
+		return badGzip(inflated.err)
+	}
+	return err
+}
+
+// badGzip gives an error of inflating its reason. That the deflated body itself
+// was cut short is not told here, but by the transfer's own error.
+func badGzip(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return reason.New(reason.Network, fmt.Errorf("the deflated body ends too early: %w", io.ErrUnexpectedEOF), remedyNetwork)
+	}
+	return reason.New(reason.Decode, fmt.Errorf("inflating the body: %w", err), remedyDecode)
 }

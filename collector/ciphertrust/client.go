@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/go-kit/log"
@@ -54,6 +55,8 @@ type Client struct {
 	session   *session
 	// slots bounds the pages in flight.
 	slots chan struct{}
+	// inflaters holds *gzip.Reader, whose windows are worth keeping.
+	inflaters sync.Pool
 }
 
 // New returns a client. It reads the TLS files to find mistakes early, and
@@ -144,16 +147,17 @@ func (c *Client) getWith(ctx context.Context, token, path string, query url.Valu
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept-Encoding", "gzip")
 	resp, err := c.do(req, path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return newAPIError(resp, token)
+		read = func(body io.Reader) error { return newAPIError(resp, body, token) }
 	}
 	body := &watchedBody{r: resp.Body}
-	err = read(body)
+	err = c.inflate(resp, body, read)
 	return body.judge(resp, err)
 }
 

@@ -116,9 +116,9 @@ const (
 // readAPIError reads the error in an answer's body, as far as it has one. The
 // appliance may repeat what it was sent, so that the secrets of the request are
 // taken out.
-func readAPIError(resp *http.Response, secrets ...string) *APIError {
+func readAPIError(resp *http.Response, body io.Reader, secrets ...string) *APIError {
 	failure := &APIError{Status: resp.StatusCode}
-	var body struct {
+	var fields struct {
 		Code      json.Number `json:"code"`
 		CodeDesc  string      `json:"codeDesc"`
 		Message   string      `json:"message"`
@@ -126,22 +126,22 @@ func readAPIError(resp *http.Response, secrets ...string) *APIError {
 	}
 	// A body of another form, such as a proxy's page, says nothing that the
 	// status does not say. A field of a wrong kind leaves the others readable.
-	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	_ = json.Unmarshal(content, &body)
-	if code, err := body.Code.Int64(); err == nil {
+	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
+	_ = json.Unmarshal(content, &fields)
+	if code, err := fields.Code.Int64(); err == nil {
 		failure.Code = int(code)
 	}
-	failure.CodeDesc = shorten(hide(body.CodeDesc, secrets))
-	failure.Message = shorten(hide(body.Message, secrets))
-	failure.RequestID = shorten(hide(body.RequestID, secrets))
+	failure.CodeDesc = shorten(hide(fields.CodeDesc, secrets))
+	failure.Message = shorten(hide(fields.Message, secrets))
+	failure.RequestID = shorten(hide(fields.RequestID, secrets))
 	if location, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
 		failure.Location = cmp.Or(location.Scheme, "https") + "://" + location.Host
 	}
 	return failure
 }
 
-func newAPIError(resp *http.Response, secrets ...string) error {
-	failure := readAPIError(resp, secrets...)
+func newAPIError(resp *http.Response, body io.Reader, secrets ...string) error {
+	failure := readAPIError(resp, body, secrets...)
 	return reason.New(failure.reason(), failure, failure.remedy())
 }
 

@@ -144,7 +144,7 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 
 // loginFailure returns the error of a login that was answered with an error.
 func loginFailure(resp *http.Response, body loginBody) error {
-	failure := readAPIError(resp, body.Password, body.RefreshToken)
+	failure := readAPIError(resp, resp.Body, body.Password, body.RefreshToken)
 	switch {
 	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && failure.CodeDesc == "":
 		// So answer servers that were spoken to without the TLS that they expect.

@@ -304,7 +304,7 @@ func (s *session) revoke(ctx context.Context, token, id string) error {
 	defer func() { _ = resp.Body.Close() }()
 	// A refresh token that is gone already is as good as revoked.
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
-		return newAPIError(resp, token)
+		return newAPIError(resp, resp.Body, token)
 	}
 	return nil
 }

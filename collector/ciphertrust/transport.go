@@ -32,6 +32,8 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			Proxy:           http.ProxyFromEnvironment,
 			TLSClientConfig: tlsConfig,
 			Protocols:       protocols,
+			// The client inflates by itself, see body.go.
+			DisableCompression: true,
 			// A scrape's deadline ends its own wait, not the attempt to connect,
 			// which the next scrape may use.
 			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,

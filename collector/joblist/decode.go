@@ -1,6 +1,7 @@
 package joblist
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,24 +29,36 @@ const remedyDecode = "check that --ciphertrust.url is the address of a CipherTru
 // body as a stream, so that a page of any size takes no more memory than its
 // longest string.
 type decoder struct {
+	input       *tokenLimiter
 	tokens      *jsontext.Decoder
 	scopeFields []string
 	visit       func(*syncjob.Job)
 	job         syncjob.Job
+	strings     interner
+	// unquoted holds a string whose escapes had to be resolved.
+	unquoted []byte
 }
 
-// decodePage reads a page from body and calls visit with each of its jobs, in
+// newDecoder returns a decoder for pages of jobs whose scopes are in the given
+// fields.
+func newDecoder(scopeFields []string) *decoder {
+	d := &decoder{scopeFields: scopeFields, strings: interner{}, input: new(tokenLimiter)}
+	d.tokens = jsontext.NewDecoder(d.input)
+	d.input.tokens = d.tokens
+	return d
+}
+
+// decode reads a page from body and calls visit with each of its jobs, in
 // order. The job that visit gets is overwritten by the next. It returns the
 // page's total.
 //
 // Its errors are reason.Decode. One that says that the JSON ends too early
 // wraps io.ErrUnexpectedEOF.
-func decodePage(body io.Reader, scopeFields []string, visit func(*syncjob.Job)) (total int, err error) {
-	limited := &tokenLimiter{r: body}
+func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job)) (total int, err error) {
+	d.input.r, d.input.read, d.visit = body, 0, visit
 	// Names are looked at only in so far as they are read: the decoder's own
 	// check for duplicates would hold every name of an object.
-	limited.tokens = jsontext.NewDecoder(limited, jsontext.AllowDuplicateNames(true))
-	d := &decoder{tokens: limited.tokens, scopeFields: scopeFields, visit: visit}
+	d.tokens.Reset(d.input, jsontext.AllowDuplicateNames(true))
 	total, err = d.page()
 	if err == nil {
 		err = d.end()
@@ -133,7 +146,7 @@ func (d *decoder) readJob() error {
 		}
 		switch name {
 		case "id":
-			return d.text(&job.ID)
+			return d.id(&job.ID)
 		case "overall_status":
 			return d.text(&job.OverallStatus)
 		case "abort":
@@ -169,11 +182,11 @@ func (d *decoder) object(field func(name string) error) error {
 		return err
 	}
 	for d.tokens.PeekKind() != jsontext.KindEndObject {
-		name, err := d.tokens.ReadToken()
+		name, err := d.bytes()
 		if err != nil {
-			return tooEarly(err)
+			return err
 		}
-		if err := field(name.String()); err != nil {
+		if err := field(d.strings.string(name)); err != nil {
 			return err
 		}
 	}
@@ -212,18 +225,42 @@ func (d *decoder) begin(kind jsontext.Kind, what string) error {
 
 // text reads a string; null is an empty one.
 func (d *decoder) text(into *string) error {
-	token, err := d.tokens.ReadToken()
-	if err != nil {
-		return tooEarly(err)
-	}
-	switch token.Kind() {
+	switch d.tokens.PeekKind() {
 	case jsontext.KindString:
-		*into = token.String()
-	case jsontext.KindNull:
+		text, err := d.bytes()
+		*into = d.strings.string(text)
+		return err
+	case jsontext.KindNull, jsontext.KindInvalid:
+		return d.skip()
 	default:
+		if err := d.skip(); err != nil {
+			return err
+		}
 		return d.errorf("is not a string")
 	}
-	return nil
+}
+
+// id reads a job's id, which comes once and is not worth remembering.
+func (d *decoder) id(into *string) error {
+	if d.tokens.PeekKind() != jsontext.KindString {
+		return d.text(into)
+	}
+	text, err := d.bytes()
+	*into = string(text)
+	return err
+}
+
+// bytes reads a string. What it returns is good until the next read.
+func (d *decoder) bytes() ([]byte, error) {
+	raw, err := d.tokens.ReadValue()
+	if err != nil {
+		return nil, tooEarly(err)
+	}
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	d.unquoted, err = jsontext.AppendUnquote(d.unquoted[:0], raw)
+	return d.unquoted, err
 }
 
 // flag reads true or false; null is false.
@@ -265,13 +302,13 @@ func (d *decoder) time(into *time.Time) error {
 	if d.tokens.PeekKind() != jsontext.KindString {
 		return d.skip()
 	}
-	token, err := d.tokens.ReadToken()
+	text, err := d.bytes()
 	if err != nil {
-		return tooEarly(err)
+		return err
 	}
 	// A time before the zero time, of which Go's own is the usual one, is none.
-	if t, err := time.Parse(time.RFC3339Nano, token.String()); err == nil && t.After(time.Time{}) {
-		*into = t.UTC()
+	if t, ok := parseTime(text); ok && t.After(time.Time{}) {
+		*into = t
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ import (
 
 // decode decodes a page and keeps its jobs.
 func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total int, err error) {
-	total, err = decodePage(body, scopeFields, func(job *syncjob.Job) {
+	total, err = newDecoder(scopeFields).decode(body, func(job *syncjob.Job) {
 		kept := *job
 		kept.Scopes, kept.Details = slices.Clone(job.Scopes), slices.Clone(job.Details)
 		jobs = append(jobs, kept)

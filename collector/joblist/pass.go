@@ -36,23 +36,21 @@ type pass struct {
 	// pages counts the pages that were asked for, over all passes.
 	pages *atomic.Int64
 
-	mu         sync.Mutex
-	seen       map[string]struct{}
-	summarizer *syncjob.Summarizer
+	mu   sync.Mutex
+	seen map[jobKey]struct{}
+	// idle are the workers that read no page just now.
+	idle []*worker
 	// single is true where pages hold one record each, so that they cannot
 	// overlap; digest then tells one pass from another.
 	single bool
-	seed   maphash.Seed
 	digest uint64
 }
 
 func newPass(r *Reader, pages *atomic.Int64) *pass {
 	return &pass{
-		reader:     r,
-		pages:      pages,
-		seen:       map[string]struct{}{},
-		summarizer: syncjob.NewSummarizer(r.list),
-		seed:       r.seed,
+		reader: r,
+		pages:  pages,
+		seen:   map[jobKey]struct{}{},
 	}
 }
 
@@ -206,7 +204,7 @@ func (p *pass) differs(total int) error {
 
 // mix adds a position to the digest.
 func (p *pass) mix(position int, id string) {
-	p.digest += maphash.String(p.seed, strconv.Itoa(position)+" "+id)
+	p.digest += maphash.String(p.reader.seeds[0], strconv.Itoa(position)+" "+id)
 }
 
 // page is what the proof needs of a page.
@@ -224,16 +222,20 @@ func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
 	p.pages.Add(1)
 	query := url.Values{"skip": {strconv.Itoa(skip)}, "limit": {strconv.Itoa(p.limit)}}
 	var got page
+	w := p.worker()
+	defer p.release(w)
 	err := p.reader.getter.Get(ctx, p.reader.list.Path, query, func(body io.Reader) error {
 		got = page{}
 		var err error
-		got.total, err = decodePage(body, p.reader.list.ScopeFields, func(job *syncjob.Job) {
+		got.total, err = w.decoder.decode(body, func(job *syncjob.Job) {
 			if got.count == 0 {
 				got.firstID = job.ID
 			}
 			if got.count < want && got.count < maxPositions {
 				got.lastID = job.ID
-				p.count(job)
+				if p.isNew(job.ID) {
+					w.summarizer.Add(job)
+				}
 			}
 			got.count++
 		})
@@ -251,15 +253,52 @@ func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
 	return &got, nil
 }
 
-// count counts a job once, whichever pages it comes in.
-func (p *pass) count(job *syncjob.Job) {
+// jobKey stands for a job's id. That two ids of a list have the same one is less
+// likely than that the machine fails.
+type jobKey [2]uint64
+
+// isNew says whether a job comes for the first time, whichever page it is in.
+func (p *pass) isNew(id string) bool {
+	key := jobKey{maphash.String(p.reader.seeds[0], id), maphash.String(p.reader.seeds[1], id)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.seen[job.ID]; ok {
-		return
+	before := len(p.seen)
+	p.seen[key] = struct{}{}
+	return len(p.seen) > before
+}
+
+// worker reads pages, one at a time, and sums up what they say.
+type worker struct {
+	decoder    *decoder
+	summarizer *syncjob.Summarizer
+}
+
+// worker returns a worker that reads no page. There are no more of them than
+// pages are read at once.
+func (p *pass) worker() *worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := len(p.idle) - 1; last >= 0 {
+		w := p.idle[last]
+		p.idle = p.idle[:last]
+		return w
 	}
-	p.seen[job.ID] = struct{}{}
-	p.summarizer.Add(job)
+	return &worker{decoder: newDecoder(p.reader.list.ScopeFields), summarizer: syncjob.NewSummarizer(p.reader.list)}
+}
+
+func (p *pass) release(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, w)
+}
+
+// summary returns what all pages together say, once all are read.
+func (p *pass) summary() *syncjob.Summary {
+	all := syncjob.NewSummarizer(p.reader.list)
+	for _, w := range p.idle {
+		all.Merge(w.summarizer)
+	}
+	return all.Summary()
 }
 
 // seams checks that segments join, in whatever order they come.

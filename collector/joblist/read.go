@@ -57,8 +57,8 @@ type Reader struct {
 	list    syncjob.List
 	getter  Getter
 	options Options
-	// seed makes the digests of passes comparable.
-	seed maphash.Seed
+	// seeds are those of the hashes that stand for ids.
+	seeds [2]maphash.Seed
 	// limit is the limit that the appliance took last; 0 before the first page.
 	limit atomic.Int64
 }
@@ -67,7 +67,7 @@ type Reader struct {
 func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	options.PageSize = max(options.PageSize, MinPageSize)
 	options.Concurrency = max(options.Concurrency, 1)
-	return &Reader{list: list, getter: getter, options: options, seed: maphash.MakeSeed()}
+	return &Reader{list: list, getter: getter, options: options, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 }
 
 // Read reads the whole list. It returns how many pages it asked for, with or
@@ -97,7 +97,7 @@ func (r *Reader) untilWhole(ctx context.Context, pages *atomic.Int64) (*syncjob.
 		case err != nil:
 			return nil, err
 		case p.proven() || (before != nil && before.digest == p.digest):
-			return p.summarizer.Summary(), nil
+			return p.summary(), nil
 		default:
 			// Only a second pass with the same outcome proves this one.
 			gap, before = &gapError{"pages of one job cannot overlap, and two passes differ"}, p

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -20,14 +22,26 @@ func list(t *testing.T, name string) syncjob.List {
 	return syncjob.List{}
 }
 
-// summarize returns what a list of these jobs says.
+// summarize returns what a list of these jobs says. It says the same when two
+// summarizers share the jobs, wherever the cut is.
 func summarize(t *testing.T, name string, jobs ...syncjob.Job) *syncjob.Summary {
 	t.Helper()
-	s := syncjob.NewSummarizer(list(t, name))
-	for i := range jobs {
-		s.Add(&jobs[i])
+	add := func(jobs []syncjob.Job) *syncjob.Summarizer {
+		s := syncjob.NewSummarizer(list(t, name))
+		for i := range jobs {
+			s.Add(&jobs[i])
+		}
+		return s
 	}
-	return s.Summary()
+	whole := add(jobs).Summary()
+	for cut := range len(jobs) + 1 {
+		merged := add(jobs[:cut])
+		merged.Merge(add(jobs[cut:]))
+		if diff := cmp.Diff(whole, merged.Summary()); diff != "" {
+			t.Errorf("jobs shared at %d (-whole +merged):\n%s", cut, diff)
+		}
+	}
+	return whole
 }
 
 // scope returns what a summary says about a scope.

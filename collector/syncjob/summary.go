@@ -155,6 +155,42 @@ func (s *Summarizer) Summary() *Summary {
 	return summary
 }
 
+// Merge adds the jobs that another Summarizer of the same list has counted,
+// which must not be used afterwards.
+func (s *Summarizer) Merge(other *Summarizer) {
+	for status, n := range other.jobs {
+		s.jobs[status] += n
+	}
+	for _, status := range other.unknown {
+		s.noteUnknown(status)
+	}
+	for name, theirs := range other.scopes {
+		if ours := s.scopes[name]; ours != nil {
+			ours.merge(theirs)
+		} else {
+			s.scopes[name] = theirs
+		}
+	}
+}
+
+// merge adds the jobs that another Scope of the same name has counted.
+func (s *Scope) merge(other *Scope) {
+	for status, n := range other.Jobs {
+		s.Jobs[status] += n
+	}
+	if newer(other.Newest.CreatedAt, other.Newest.ID, s.Newest.CreatedAt, s.Newest.ID) {
+		s.Newest = other.Newest
+	}
+	if s.OldestInProgress.IsZero() || before(other.OldestInProgress, s.OldestInProgress) {
+		s.OldestInProgress = other.OldestInProgress
+	}
+	if other.Last != nil && (s.Last == nil || newer(other.Last.FinishedAt, other.Last.ID, s.Last.FinishedAt, s.Last.ID)) {
+		s.Last = other.Last
+	}
+	s.LastSuccess = later(s.LastSuccess, other.LastSuccess)
+	s.LastFailure = later(s.LastFailure, other.LastFailure)
+}
+
 // add counts a job in which the scope has the given status.
 func (s *Scope) add(j *Job, status Status) {
 	s.Jobs[status]++
@@ -169,7 +205,10 @@ func (s *Scope) add(j *Job, status Status) {
 	}
 	finished := j.FinishedAt()
 	if s.Last == nil || newer(finished, j.ID, s.Last.FinishedAt, s.Last.ID) {
-		s.Last = &Last{ID: j.ID, Result: status, CreatedAt: j.CreatedAt, FinishedAt: finished}
+		if s.Last == nil {
+			s.Last = new(Last)
+		}
+		*s.Last = Last{ID: j.ID, Result: status, CreatedAt: j.CreatedAt, FinishedAt: finished}
 	}
 	switch status {
 	case Completed:
