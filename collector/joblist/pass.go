@@ -283,7 +283,7 @@ func (p *pass) worker() *worker {
 		p.idle = p.idle[:last]
 		return w
 	}
-	return &worker{decoder: newDecoder(p.reader.list.ScopeFields), summarizer: syncjob.NewSummarizer(p.reader.list)}
+	return &worker{decoder: newDecoder(p.reader.list.ScopeFields), summarizer: p.reader.none.Fork()}
 }
 
 func (p *pass) release(w *worker) {
@@ -294,7 +294,7 @@ func (p *pass) release(w *worker) {
 
 // summary returns what all pages together say, once all are read.
 func (p *pass) summary() *syncjob.Summary {
-	all := syncjob.NewSummarizer(p.reader.list)
+	all := p.reader.none.Fork()
 	for _, w := range p.idle {
 		all.Merge(w.summarizer)
 	}

@@ -57,6 +57,8 @@ type Reader struct {
 	list    syncjob.List
 	getter  Getter
 	options Options
+	// none has counted no job; the sums of each read are its forks.
+	none *syncjob.Summarizer
 	// seeds are those of the hashes that stand for ids.
 	seeds [2]maphash.Seed
 	// limit is the limit that the appliance took last; 0 before the first page.
@@ -67,7 +69,7 @@ type Reader struct {
 func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	options.PageSize = max(options.PageSize, MinPageSize)
 	options.Concurrency = max(options.Concurrency, 1)
-	return &Reader{list: list, getter: getter, options: options, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	return &Reader{list: list, getter: getter, options: options, none: syncjob.NewSummarizer(list), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 }
 
 // Read reads the whole list. It returns how many pages it asked for, with or

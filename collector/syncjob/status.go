@@ -86,22 +86,15 @@ const successSuffix = "synchronized successfully"
 // textPatterns are the words by which the texts of detailed_status are told
 // apart. The API's documents show only two kinds of text, "in_progress" and
 // "… synchronized successfully"; no failed example is public.
-//
-// The texts of a list are a handful that come again and again, so that what
-// each of them says is remembered. A textPatterns is not safe for concurrent
-// use.
 type textPatterns struct {
-	known map[string]said
-
 	denied    *regexp.Regexp
 	failure   *regexp.Regexp
 	aborted   *regexp.Regexp
 	completed *regexp.Regexp
 }
 
-func newTextPatterns() textPatterns {
-	return textPatterns{
-		known:  map[string]said{},
+func newTextPatterns() *textPatterns {
+	return &textPatterns{
 		denied: regexp.MustCompile(`(\bnot|n't|\bnever)(\s+(be|been|yet|fully))*\s+(synchronized|complete|success)`),
 		failure: regexp.MustCompile(`fail|error|denied|forbidden|unauthorized|unable|cannot|not found|timed out|` +
 			`timeout|invalid|unsuccessful|exception`),
@@ -111,28 +104,10 @@ func newTextPatterns() textPatterns {
 	}
 }
 
-// What is remembered of texts is bounded: long ones never come again.
-const (
-	maxKnownTexts = 1000
-	maxKnownBytes = 256
-)
-
-// read says what a text says.
-func (p *textPatterns) read(text string) said {
-	says, ok := p.known[text]
-	if !ok {
-		says = p.match(text)
-		if len(p.known) < maxKnownTexts && len(text) <= maxKnownBytes {
-			p.known[text] = says
-		}
-	}
-	return says
-}
-
-// match tells what a text says. The order of the rules is the contract's: the
+// read tells what a text says. The order of the rules is the contract's: the
 // documented end of a success comes first because a scope's name within the
 // text may hold any word ("failover-vault synchronized successfully").
-func (p *textPatterns) match(text string) said {
+func (p *textPatterns) read(text string) said {
 	text = strings.ToLower(strings.TrimSpace(text))
 	// A denied success is looked for before the rules: "could not be
 	// synchronized successfully" must never count as a success.

@@ -70,10 +70,12 @@ const maxUnknownStatuses = 16
 // not safe for concurrent use.
 type Summarizer struct {
 	list     List
-	patterns textPatterns
-	jobs     [NumStatuses]int
-	scopes   map[string]*Scope
-	unknown  []string
+	patterns *textPatterns
+	// texts remembers what texts say: a handful comes again and again.
+	texts   map[string]said
+	jobs    [NumStatuses]int
+	scopes  map[string]*Scope
+	unknown []string
 
 	// own is the statuses of the scopes of the job at hand, kept to be reused.
 	own map[string]ownStatus
@@ -90,9 +92,16 @@ type ownStatus struct {
 
 // NewSummarizer returns a Summarizer for the jobs of list.
 func NewSummarizer(list List) *Summarizer {
+	return (&Summarizer{list: list, patterns: newTextPatterns()}).Fork()
+}
+
+// Fork returns a Summarizer for jobs of the same list that has counted none. It
+// costs less than a new one, and may be used at the same time as s.
+func (s *Summarizer) Fork() *Summarizer {
 	return &Summarizer{
-		list:     list,
-		patterns: newTextPatterns(),
+		list:     s.list,
+		patterns: s.patterns,
+		texts:    map[string]said{},
 		scopes:   map[string]*Scope{},
 		own:      map[string]ownStatus{},
 	}
@@ -122,7 +131,7 @@ func (s *Summarizer) Add(j *Job) {
 			continue
 		}
 		own := s.own[name]
-		told := j.scopeStatus(s.patterns.read(d.Text))
+		told := j.scopeStatus(s.read(d.Text))
 		if own.told {
 			told = worse(own.status, told)
 		}
@@ -137,6 +146,24 @@ func (s *Summarizer) Add(j *Job) {
 		}
 		scope.add(j, own.status)
 	}
+}
+
+// What is remembered of texts is bounded: long ones never come again.
+const (
+	maxTexts     = 1000
+	maxTextBytes = 256
+)
+
+// read tells what a text says.
+func (s *Summarizer) read(text string) said {
+	says, ok := s.texts[text]
+	if !ok {
+		says = s.patterns.read(text)
+		if len(s.texts) < maxTexts && len(text) <= maxTextBytes {
+			s.texts[text] = says
+		}
+	}
+	return says
 }
 
 func (s *Summarizer) noteUnknown(status string) {
