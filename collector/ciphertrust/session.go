@@ -247,7 +247,8 @@ func (s *session) login(ctx context.Context, grant string, body loginBody) (*oau
 	defer s.mu.Unlock()
 	s.present, s.expiresAt = answer.JWT, expires
 	if answer.RefreshToken != "" {
-		s.refresh = refreshToken{token: Secret(answer.RefreshToken), id: answer.RefreshTokenID}
+		// An answer to a refresh may leave out the id of a token that stays.
+		s.refresh = refreshToken{token: Secret(answer.RefreshToken), id: cmp.Or(answer.RefreshTokenID, s.refresh.id)}
 	}
 	return &oauth2.Token{
 		AccessToken: answer.JWT,
