@@ -1,16 +1,11 @@
 package grafana_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -18,12 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/deploy/grafana"
+	"cckm_sync_exporter/deploy/livetest"
 )
 
 // busyScope is synchronized every ten seconds by the troubled appliance: three
@@ -35,30 +30,30 @@ const busyScope = "projects/acme-busy/locations/global/keyRings/busy"
 // appliance; an appliance one of whose lists fails; and an exporter that is
 // refused and then ends.
 func TestLive(t *testing.T) {
-	path := program(t, "prometheus")
+	livetest.Program(t, "prometheus")
 	executable := build(t)
-	demo := startExporter(t, executable, nil, "demo")
-	troubled := startExporter(t, executable, startTroubledAppliance(t, cmsim.DefaultPassword), "serve")
-	refused := startExporter(t, executable, startTroubledAppliance(t, "wrong"), "serve")
-	p := startPrometheus(t, path, fmt.Sprintf(`
+	_, demo := startExporter(t, executable, nil, "demo")
+	_, troubled := startExporter(t, executable, startTroubledAppliance(t, cmsim.DefaultPassword), "serve")
+	refusedProcess, refused := startExporter(t, executable, startTroubledAppliance(t, "wrong"), "serve")
+	p := &prometheusServer{livetest.StartPrometheus(t, fmt.Sprintf(`
 global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
   - job_name: cckm
     static_configs: [{targets: [%q, %q, %q]}]
   - job_name: twin
     static_configs: [{targets: [%q], labels: {instance: twin}}]
-`, demo.address, troubled.address, refused.address, demo.address))
+`, demo, troubled, refused, demo))}
 
-	p.await(t, `cckm_sync_scrape_error{reason="auth", instance="`+refused.address+`"} == 1`)
-	refused.end(t)
-	p.await(t, `up{instance="`+refused.address+`"} == 0`)
-	p.await(t, `delta(cckm_sync_scope_jobs{scope="`+busyScope+`", status=~"completed|failed"}[1m]) > 0`)
-	p.await(t, `delta(cckm_sync_jobs{instance="`+demo.address+`", status="completed"}[1m]) > 0`)
-	p.await(t, `min(count_over_time(up{job="cckm"}[1m])) >= 8`)
+	p.Await(t, time.Minute, `cckm_sync_scrape_error{reason="auth", instance="`+refused+`"} == 1`)
+	refusedProcess.End(t)
+	p.Await(t, time.Minute, `up{instance="`+refused+`"} == 0`)
+	p.Await(t, time.Minute, `delta(cckm_sync_scope_jobs{scope="`+busyScope+`", status=~"completed|failed"}[1m]) > 0`)
+	p.Await(t, time.Minute, `delta(cckm_sync_jobs{instance="`+demo+`", status="completed"}[1m]) > 0`)
+	p.Await(t, time.Minute, `min(count_over_time(up{job="cckm"}[1m])) >= 8`)
 
 	all := map[string]string{"job": ".+", "instance": ".+", "cloud": ".+", "item": ".+"}
 	narrow := map[string]string{
-		"job": several("cckm"), "instance": several(troubled.address), "cloud": several("azure", "google"), "item": several("certificate", "key"),
+		"job": several("cckm"), "instance": several(troubled), "cloud": several("azure", "google"), "item": several("certificate", "key"),
 	}
 	for _, b := range readBoards(t) {
 		for name, chosen := range map[string]map[string]string{"all": all, "one exporter": narrow} {
@@ -74,11 +69,8 @@ scrape_configs:
 	}
 }
 
-// prometheusServer is a running Prometheus.
-type prometheusServer struct {
-	url    string
-	client *http.Client
-}
+// prometheusServer is a Prometheus that the boards ask.
+type prometheusServer struct{ *livetest.Prometheus }
 
 // several is what Grafana makes of the values that were chosen of a variable.
 func several(values ...string) string {
@@ -287,7 +279,7 @@ func (p *prometheusServer) answer(t *testing.T, panel *grafana.Panel, target *gr
 		parameters.Set("step", "5s")
 	}
 	var data struct{ Result []sample }
-	if err := p.get(t.Context(), path, parameters, &data); err != nil {
+	if err := p.Get(t.Context(), path, parameters, &data); err != nil {
 		t.Fatalf("%s: %s: %v\n%s", panel.Title, target.RefID, err, parameters.Get("query"))
 	}
 	seen := make(map[string]bool)
@@ -320,7 +312,7 @@ func (p *prometheusServer) labelValues(t *testing.T, definition string) []string
 		t.Fatalf("%s is no query of label values", definition)
 	}
 	var series []map[string]string
-	if err := p.get(t.Context(), "/api/v1/series", url.Values{"match[]": {parts[1]}}, &series); err != nil {
+	if err := p.Get(t.Context(), "/api/v1/series", url.Values{"match[]": {parts[1]}}, &series); err != nil {
 		t.Fatalf("%s: %v", definition, err)
 	}
 	values := make([]string, 0, len(series))
@@ -364,184 +356,32 @@ func startTroubledAppliance(t *testing.T, password string) []string {
 		"CM_ADDRESS=" + server.URL,
 		"CM_USERNAME=" + cmsim.DefaultUsername,
 		"CM_PASSWORD=" + password,
-		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + write(t, "ca.pem", server.CAPEM),
+		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + livetest.WriteFile(t, "ca.pem", server.CAPEM),
 	}
-}
-
-// program returns the path of a program that the test needs. Where it is missing
-// the test is skipped, or fails under .ci/run, which has installed it.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CCKM_REQUIRE_PROGRAMS") != "" {
-		t.Fatalf("%s is needed and not installed: %v", name, err)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
 }
 
 // build builds the exporter.
 func build(t *testing.T) string {
 	t.Helper()
 	executable := filepath.Join(t.TempDir(), "cckm_sync_exporter")
-	cmd := exec.CommandContext(t.Context(), program(t, "go"), "build", "-buildvcs=false", "-o", executable, "cckm_sync_exporter/cmd/cckm_sync_exporter")
+	cmd := exec.CommandContext(t.Context(), livetest.Program(t, "go"), "build", "-buildvcs=false", "-o", executable, "cckm_sync_exporter/cmd/cckm_sync_exporter")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("the exporter cannot be built: %v\n%s", err, output)
 	}
 	return executable
 }
 
-// process is a program that runs until the test ends it, or ends itself.
-type process struct {
-	cmd *exec.Cmd
-	// address is where it listens.
-	address string
-	log     lockedBuffer
-	ended   sync.Once
-}
-
-// lockedBuffer is a buffer that may be read while a program writes to it.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(text)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-// start starts a program. It gets SIGTERM when the test is over.
-func start(t *testing.T, env []string, name string, args ...string) *process {
-	t.Helper()
-	p := &process{cmd: exec.CommandContext(t.Context(), name, args...)}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
-	p.cmd.Stderr = &p.log
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-	p.cmd.WaitDelay = 20 * time.Second
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		p.wait()
-		if t.Failed() {
-			t.Logf("%s %q wrote:\n%s", filepath.Base(name), args, p.log.String())
-		}
-	})
-	return p
-}
-
-// wait waits for the end. What a program that is told to end returns is not
-// this test's matter.
-func (p *process) wait() { p.ended.Do(func() { _ = p.cmd.Wait() }) }
-
-func (p *process) end(t *testing.T) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	p.wait()
-}
-
 // startExporter starts the exporter and waits until it listens.
-func startExporter(t *testing.T, executable string, env []string, command string) *process {
+func startExporter(t *testing.T, executable string, env []string, command string) (p *livetest.Process, address string) {
 	t.Helper()
-	p := start(t, env, executable, command, "--web.listen-address=127.0.0.1:0")
+	p = livetest.Start(t, env, executable, command, "--web.listen-address=127.0.0.1:0")
 	listening := regexp.MustCompile(`msg="Listening on" address=(\S+)\n`)
-	eventually(t, "the exporter listens", func() bool {
-		found := listening.FindStringSubmatch(p.log.String())
+	livetest.Eventually(t, time.Minute, "the exporter listens", func() bool {
+		found := listening.FindStringSubmatch(p.Log())
 		if found != nil {
-			p.address = found[1]
+			address = found[1]
 		}
 		return found != nil
 	})
-	return p
-}
-
-func startPrometheus(t *testing.T, path, config string) *prometheusServer {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	start(t, nil, path, "--config.file="+write(t, "prometheus.yml", []byte(config)),
-		"--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address)
-	p := &prometheusServer{url: "http://" + address, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
-	t.Cleanup(p.client.CloseIdleConnections)
-	return p
-}
-
-// get decodes the data of an answer of Prometheus' API.
-func (p *prometheusServer) get(ctx context.Context, path string, parameters url.Values, data any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path+"?"+parameters.Encode(), http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer := struct {
-		Status string `json:"status"`
-		Error  string `json:"error"`
-		Data   any    `json:"data"`
-	}{Data: data}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return err
-	}
-	if answer.Status != "success" {
-		return fmt.Errorf("status %s: %s", answer.Status, answer.Error)
-	}
-	return nil
-}
-
-// await waits until a query answers something.
-func (p *prometheusServer) await(t *testing.T, query string) {
-	t.Helper()
-	eventually(t, query, func() bool {
-		var data struct{ Result []sample }
-		err := p.get(t.Context(), "/api/v1/query", url.Values{"query": {query}}, &data)
-		return err == nil && len(data.Result) > 0
-	})
-}
-
-// eventually waits until a condition holds, and fails after a while.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("after a minute it is still not so: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
-// write writes a file that the test leaves behind nowhere and returns its path.
-func write(t *testing.T, name string, content []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return p, address
 }

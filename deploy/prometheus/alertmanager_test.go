@@ -5,20 +5,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"cckm_sync_exporter/deploy/livetest"
 )
 
 // TestInhibitions has a real Alertmanager say which of the alerts that fire
 // are held back.
 func TestInhibitions(t *testing.T) {
-	path := program(t, "prometheus-alertmanager", "alertmanager")
+	path := livetest.Program(t, "prometheus-alertmanager", "alertmanager")
 	const (
 		exporter = "instance=a"
 		list     = "instance=a cloud=azure item=certificate"
@@ -78,7 +77,7 @@ func TestInhibitions(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got map[string]bool
-			eventually(func() bool {
+			livetest.WaitFor(30*time.Second, func() bool {
 				got = heldBack(t, url)
 				return maps.Equal(got, want)
 			})
@@ -121,35 +120,14 @@ func labelsText(labels map[string]string) string {
 // startAlertmanager starts an Alertmanager and returns the URL of its alerts.
 func startAlertmanager(t *testing.T, path string) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, //nolint:noctx // The test ends it.
-		"--config.file=alertmanager.yml", "--storage.path="+t.TempDir(),
+	address := livetest.FreeAddress(t)
+	livetest.Start(t, nil, path, "--config.file=alertmanager.yml", "--storage.path="+t.TempDir(),
 		"--web.listen-address="+address, "--cluster.listen-address=")
-	var log strings.Builder
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			t.Logf("Alertmanager ended with %v:\n%s", err, log.String())
-		}
-	})
 	url := "http://" + address + "/api/v2/alerts"
-	if !eventually(func() bool {
+	livetest.Eventually(t, time.Minute, "Alertmanager answers", func() bool {
 		_, err := ask[any](t, http.MethodGet, url, nil)
 		return err == nil
-	}) {
-		t.Fatal("Alertmanager does not answer")
-	}
+	})
 	return url
 }
 
@@ -174,20 +152,4 @@ func ask[T any](t *testing.T, method, url string, body []byte) (answer T, err er
 		err = json.NewDecoder(resp.Body).Decode(&answer)
 	}
 	return answer, err
-}
-
-// eventually waits for a condition, and says whether it came to hold.
-func eventually(condition func() bool) bool {
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			return false
-		case <-tick.C:
-		}
-	}
-	return true
 }

@@ -16,6 +16,7 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/deploy/livetest"
 )
 
 const (
@@ -24,23 +25,6 @@ const (
 	alertsFile     = "cckm_sync_alerts.yml"
 	runbookURL     = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/deploy/runbooks/"
 )
-
-// program returns the path of a program that a test needs, by one of its
-// names. Where it is missing the test is skipped, or fails under .ci/run,
-// which has installed it.
-func program(t *testing.T, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CCKM_REQUIRE_PROGRAMS") != "" {
-		t.Fatalf("%s is needed and not installed", names[0])
-	}
-	t.Skipf("%s is not installed", names[0])
-	return ""
-}
 
 // run fails the test unless the program ends well.
 func run(t *testing.T, path string, args ...string) {
@@ -51,21 +35,21 @@ func run(t *testing.T, path string, args ...string) {
 }
 
 func TestPromtoolCheckRules(t *testing.T) {
-	run(t, program(t, "promtool"), "check", "rules", "--lint=all", "--lint-fatal", thresholdsFile, recordingFile, alertsFile)
+	run(t, livetest.Program(t, "promtool"), "check", "rules", "--lint=all", "--lint-fatal", thresholdsFile, recordingFile, alertsFile)
 }
 
 func TestPromtoolCheckConfig(t *testing.T) {
-	run(t, program(t, "promtool"), "check", "config", "prometheus.yml")
+	run(t, livetest.Program(t, "promtool"), "check", "config", "prometheus.yml")
 }
 
 func TestAmtoolCheckConfig(t *testing.T) {
-	run(t, program(t, "amtool"), "check-config", "alertmanager.yml")
+	run(t, livetest.Program(t, "amtool"), "check-config", "alertmanager.yml")
 }
 
 // TestPromtoolTestRules runs the unit tests of the alerts.
 func TestPromtoolTestRules(t *testing.T) {
 	t.Parallel()
-	promtool := program(t, "promtool")
+	promtool := livetest.Program(t, "promtool")
 	for _, file := range glob(t, "tests/*.test.yml") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".test.yml"), func(t *testing.T) {
 			t.Parallel()

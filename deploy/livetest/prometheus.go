@@ -1,0 +1,87 @@
+package livetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+)
+
+// Prometheus is a running Prometheus.
+type Prometheus struct {
+	*Process
+
+	// URL is its address, such as "http://127.0.0.1:40123".
+	URL string
+
+	client *http.Client
+}
+
+// StartPrometheus starts a Prometheus with a configuration. The test is skipped
+// where there is none.
+func StartPrometheus(t *testing.T, config string, args ...string) *Prometheus {
+	t.Helper()
+	path, address := Program(t, "prometheus"), FreeAddress(t)
+	args = append(args, "--config.file="+WriteFile(t, "prometheus.yml", []byte(config)),
+		"--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address)
+	p := &Prometheus{
+		Process: Start(t, nil, path, args...),
+		URL:     "http://" + address,
+		client:  &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
+	}
+	t.Cleanup(p.client.CloseIdleConnections)
+	return p
+}
+
+// Sample is a series of an instant query's answer, with its value.
+type Sample struct {
+	Metric map[string]string `json:"metric"`
+	// Value is a time and a value in text form.
+	Value [2]any `json:"value"`
+}
+
+// Query returns what an instant query answers.
+func (p *Prometheus) Query(ctx context.Context, query string) ([]Sample, error) {
+	var data struct {
+		Result []Sample `json:"result"`
+	}
+	err := p.Get(ctx, "/api/v1/query", url.Values{"query": {query}}, &data)
+	return data.Result, err
+}
+
+// Await waits until a query answers something.
+func (p *Prometheus) Await(t *testing.T, patience time.Duration, query string) {
+	t.Helper()
+	Eventually(t, patience, query, func() bool {
+		samples, err := p.Query(t.Context(), query)
+		return err == nil && len(samples) > 0
+	})
+}
+
+// Get decodes the data of an answer of Prometheus' API.
+func (p *Prometheus) Get(ctx context.Context, path string, parameters url.Values, data any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+path+"?"+parameters.Encode(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer := struct {
+		Status string `json:"status"`
+		Error  string `json:"error"`
+		Data   any    `json:"data"`
+	}{Data: data}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return err
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("status %s: %s", answer.Status, answer.Error)
+	}
+	return nil
+}
