@@ -34,7 +34,9 @@ type decoder struct {
 	scopeFields []string
 	visit       func(*syncjob.Job)
 	job         syncjob.Job
-	strings     interner
+	// fields are the bits of the job's fields that came already.
+	fields  int
+	strings interner
 	// unquoted holds a string whose escapes had to be resolved.
 	unquoted []byte
 }
@@ -73,8 +75,8 @@ func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job)) (total int, e
 func (d *decoder) page() (total int, err error) {
 	total = -1
 	resources := jsontext.KindInvalid
-	err = d.object(func(name string) error {
-		switch name {
+	err = d.object(func(name []byte) error {
+		switch string(name) {
 		case "total":
 			if total >= 0 {
 				return d.errorf("comes twice")
@@ -122,62 +124,73 @@ func (d *decoder) end() error {
 
 // fieldBit gives each field that a job must not have twice a bit, and others 0.
 // Of two values the decoder could only guess which one is meant.
-func fieldBit(name string) int {
-	for i, known := range [...]string{
-		"id", "overall_status", "abort", "createdAt", "updatedAt", "completed_at", "detailed_status",
-	} {
-		if name == known {
-			return 1 << i
-		}
+func fieldBit(name []byte) int {
+	switch string(name) {
+	case "id":
+		return 1 << 0
+	case "overall_status":
+		return 1 << 1
+	case "abort":
+		return 1 << 2
+	case "createdAt":
+		return 1 << 3
+	case "updatedAt":
+		return 1 << 4
+	case "completed_at":
+		return 1 << 5
+	case "detailed_status":
+		return 1 << 6
+	default:
+		return 0
 	}
-	return 0
 }
 
 // readJob reads one job and hands it on.
 func (d *decoder) readJob() error {
 	d.job = syncjob.Job{Scopes: d.job.Scopes[:0], Details: d.job.Details[:0]}
-	job, saw := &d.job, 0
-	err := d.object(func(name string) error {
-		if bit := fieldBit(name); bit != 0 {
-			if saw&bit != 0 {
-				return d.errorf("comes twice")
-			}
-			saw |= bit
-		}
-		switch name {
-		case "id":
-			return d.id(&job.ID)
-		case "overall_status":
-			return d.text(&job.OverallStatus)
-		case "abort":
-			return d.flag(&job.Abort)
-		case "createdAt":
-			return d.time(&job.CreatedAt)
-		case "updatedAt":
-			return d.time(&job.UpdatedAt)
-		case "completed_at":
-			return d.time(&job.CompletedAt)
-		case "detailed_status":
-			return d.details()
-		}
-		if slices.Contains(d.scopeFields, name) {
-			return d.scopes()
-		}
-		return d.skip()
-	})
-	if err != nil {
+	d.fields = 0
+	if err := d.object(d.readField); err != nil {
 		return err
 	}
-	if job.ID == "" {
+	if d.job.ID == "" {
 		return d.errorf("a job has no id")
 	}
-	d.visit(job)
+	d.visit(&d.job)
 	return nil
 }
 
+// readField reads the value of a job's field.
+func (d *decoder) readField(name []byte) error {
+	bit := fieldBit(name)
+	if d.fields&bit != 0 {
+		return d.errorf("comes twice")
+	}
+	d.fields |= bit
+	switch string(name) {
+	case "id":
+		return d.id(&d.job.ID)
+	case "overall_status":
+		return d.text(&d.job.OverallStatus)
+	case "abort":
+		return d.flag(&d.job.Abort)
+	case "createdAt":
+		return d.time(&d.job.CreatedAt)
+	case "updatedAt":
+		return d.time(&d.job.UpdatedAt)
+	case "completed_at":
+		return d.time(&d.job.CompletedAt)
+	case "detailed_status":
+		return d.details()
+	}
+	if slices.Contains(d.scopeFields, string(name)) {
+		return d.scopes()
+	}
+	return d.skip()
+}
+
 // object reads an object and calls field with the name of each of its fields;
-// field reads the value.
-func (d *decoder) object(field func(name string) error) error {
+// field reads the value. The name is good until the next read or peek.
+func (d *decoder) object(field func(name []byte) error) error {
 	if err := d.begin(jsontext.KindBeginObject, "an object"); err != nil {
 		return err
 	}
@@ -186,7 +199,7 @@ func (d *decoder) object(field func(name string) error) error {
 		if err != nil {
 			return err
 		}
-		if err := field(d.strings.string(name)); err != nil {
+		if err := field(name); err != nil {
 			return err
 		}
 	}
@@ -225,29 +238,34 @@ func (d *decoder) begin(kind jsontext.Kind, what string) error {
 
 // text reads a string; null is an empty one.
 func (d *decoder) text(into *string) error {
-	switch d.tokens.PeekKind() {
-	case jsontext.KindString:
-		text, err := d.bytes()
+	text, err := d.stringOrNull()
+	if err == nil {
 		*into = d.strings.string(text)
-		return err
-	case jsontext.KindNull, jsontext.KindInvalid:
-		return d.skip()
-	default:
-		if err := d.skip(); err != nil {
-			return err
-		}
-		return d.errorf("is not a string")
 	}
+	return err
 }
 
 // id reads a job's id, which comes once and is not worth remembering.
 func (d *decoder) id(into *string) error {
-	if d.tokens.PeekKind() != jsontext.KindString {
-		return d.text(into)
-	}
-	text, err := d.bytes()
+	text, err := d.stringOrNull()
 	*into = string(text)
 	return err
+}
+
+// stringOrNull reads a string; null is an empty one. What it returns is good
+// until the next read.
+func (d *decoder) stringOrNull() ([]byte, error) {
+	switch d.tokens.PeekKind() {
+	case jsontext.KindString:
+		return d.bytes()
+	case jsontext.KindNull, jsontext.KindInvalid:
+		return nil, d.skip()
+	default:
+		if err := d.skip(); err != nil {
+			return nil, err
+		}
+		return nil, d.errorf("is not a string")
+	}
 }
 
 // bytes reads a string. What it returns is good until the next read.
@@ -343,8 +361,8 @@ func (d *decoder) details() error {
 	if d.tokens.PeekKind() != jsontext.KindBeginObject {
 		return d.skip()
 	}
-	return d.object(func(key string) error {
-		var text string
+	return d.object(func(name []byte) error {
+		key, text := d.strings.string(name), ""
 		switch d.tokens.PeekKind() {
 		case jsontext.KindString, jsontext.KindNull:
 			if err := d.text(&text); err != nil {

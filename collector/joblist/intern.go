@@ -1,8 +1,11 @@
 package joblist
 
-// maxInterned bounds how many strings are remembered, so that a list of
-// nonsense takes no memory. What comes after is made anew each time.
-const maxInterned = 1 << 16
+// What is remembered is bounded, so that a list of nonsense takes no memory: the
+// strings in number and length. What is beyond is made anew each time.
+const (
+	maxInterned      = 1 << 14
+	maxInternedBytes = 256
+)
 
 // interner makes strings of bytes, each once. Statuses, texts and scopes are few
 // and come again in every job.
@@ -13,7 +16,7 @@ func (in interner) string(b []byte) string {
 		return s
 	}
 	s := string(b)
-	if len(in) < maxInterned {
+	if len(in) < maxInterned && len(b) <= maxInternedBytes {
 		in[s] = s
 	}
 	return s
