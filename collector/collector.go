@@ -6,6 +6,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -109,7 +110,11 @@ func (c *Collector) readList(ctx context.Context, source Source) (read ListRead)
 			level.Error(c.logger).Log("during", "read", "list", source.List.Name, "panic", p, "stack", string(debug.Stack()))
 		}
 		read.Took = time.Since(read.Started)
-		c.journal.note(read)
+		// That nobody waits any more, or the exporter ends, is no news about the
+		// list. A deadline that passes is.
+		if !errors.Is(context.Cause(ctx), context.Canceled) {
+			c.journal.note(read)
+		}
 	}()
 	read.Summary, read.Pages, read.Err = source.Reader.Read(ctx)
 	return read

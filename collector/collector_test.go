@@ -280,6 +280,27 @@ func TestJournal(t *testing.T) {
 	lines("the same statuses again")
 }
 
+// TestJournalOfAbandonedRead holds that a scraper which hangs up is no failure of
+// the list, while a deadline that passes is one.
+func TestJournalOfAbandonedRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		c := collector.New(source(slow(time.Hour)), collector.Options{Timeout: time.Hour, Logger: log.NewLogfmtLogger(&logged)})
+		ctx, hangUp := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, hangUp)
+		wantReason(t, c.Read(ctx).Lists[0], reason.Timeout)
+		synctest.Wait()
+		if logged.Len() > 0 {
+			t.Errorf("a scraper hung up, and the log says %q", logged.String())
+		}
+		scrape(t, c, time.Second)
+		c.Close()
+		if !strings.Contains(logged.String(), "reason=timeout") {
+			t.Errorf("a deadline passed, and the log says %q", logged.String())
+		}
+	})
+}
+
 // advance moves the clock of a synctest bubble.
 func advance(by time.Duration) {
 	time.Sleep(by) //nolint:forbidigo // It moves the clock of the test, and takes no time.
