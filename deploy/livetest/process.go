@@ -15,7 +15,7 @@ import (
 // Process is a program that runs until the test ends it, or ends itself.
 type Process struct {
 	cmd   *exec.Cmd
-	log   lockedBuffer
+	log   Buffer
 	ended sync.Once
 }
 
@@ -56,21 +56,21 @@ func (p *Process) End(t *testing.T) {
 // tests' matter.
 func (p *Process) wait() { p.ended.Do(func() { _ = p.cmd.Wait() }) }
 
-// lockedBuffer is a buffer that may be read while a program writes to it.
-type lockedBuffer struct {
+// Buffer is a buffer that may be read while a program writes to it.
+type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (b *lockedBuffer) Write(text []byte) (int, error) {
+func (b *Buffer) Write(text []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(text)
 }
 
 // String returns what was written so far.
-func (b *lockedBuffer) String() string {
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()

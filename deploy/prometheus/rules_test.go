@@ -172,7 +172,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 			}
 		})
 	}
-	if tests, rules := len(glob(t, "tests/*")), len(alerts(t)); tests != rules {
+	if tests, rules := len(glob(t, "tests/CCKMSync*")), len(alerts(t)); tests != rules {
 		t.Errorf("%d test files for %d alerts", tests, rules)
 	}
 }
