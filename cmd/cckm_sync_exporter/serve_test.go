@@ -19,7 +19,7 @@ import (
 	"cckm_sync_exporter/collector/cmsim"
 )
 
-// shutdownLimit is what CONTRACT.md allows from the signal to the end.
+// shutdownLimit is what the contract allows from the signal to the end.
 const shutdownLimit = 5 * time.Second
 
 func TestServe(t *testing.T) {

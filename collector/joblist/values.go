@@ -1,0 +1,191 @@
+package joblist
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxTokenBytes bounds a string, a number or a stretch of white space in an
+// answer, and with it the memory that an answer can take.
+const maxTokenBytes = 1 << 20
+
+// object reads an object and calls field with the name of each of its fields;
+// field reads the value. The name is good until the next read or peek.
+func (d *decoder) object(field func(name []byte) error) error {
+	if err := d.begin(jsontext.KindBeginObject, "an object"); err != nil {
+		return err
+	}
+	for d.tokens.PeekKind() != jsontext.KindEndObject {
+		name, err := d.bytes()
+		if err != nil {
+			return err
+		}
+		if err := field(name); err != nil {
+			return err
+		}
+	}
+	_, err := d.tokens.ReadToken()
+	return tooEarly(err)
+}
+
+// array reads an array and calls element for each of its elements.
+func (d *decoder) array(element func() error) error {
+	if err := d.begin(jsontext.KindBeginArray, "an array"); err != nil {
+		return err
+	}
+	for {
+		switch d.tokens.PeekKind() {
+		case jsontext.KindEndArray, jsontext.KindInvalid:
+			_, err := d.tokens.ReadToken()
+			return tooEarly(err)
+		default:
+			if err := element(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (d *decoder) begin(kind jsontext.Kind, what string) error {
+	token, err := d.tokens.ReadToken()
+	if err != nil {
+		return tooEarly(err)
+	}
+	if token.Kind() != kind {
+		return d.errorf("is not %s", what)
+	}
+	return nil
+}
+
+// text reads a string; null is an empty one.
+func (d *decoder) text(into *string) error {
+	text, err := d.stringOrNull()
+	if err == nil {
+		*into = d.strings.string(text)
+	}
+	return err
+}
+
+// id reads a job's id, which comes once and is not worth remembering.
+func (d *decoder) id(into *string) error {
+	text, err := d.stringOrNull()
+	*into = string(text)
+	return err
+}
+
+// stringOrNull reads a string; null is an empty one. What it returns is good
+// until the next read.
+func (d *decoder) stringOrNull() ([]byte, error) {
+	switch d.tokens.PeekKind() {
+	case jsontext.KindString:
+		return d.bytes()
+	case jsontext.KindNull, jsontext.KindInvalid:
+		return nil, d.skip()
+	default:
+		if err := d.skip(); err != nil {
+			return nil, err
+		}
+		return nil, d.errorf("is not a string")
+	}
+}
+
+// bytes reads a string. What it returns is good until the next read.
+func (d *decoder) bytes() ([]byte, error) {
+	raw, err := d.tokens.ReadValue()
+	if err != nil {
+		return nil, tooEarly(err)
+	}
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	d.unquoted, err = jsontext.AppendUnquote(d.unquoted[:0], raw)
+	return d.unquoted, err
+}
+
+// flag reads true or false; null is false.
+func (d *decoder) flag(into *bool) error {
+	token, err := d.tokens.ReadToken()
+	if err != nil {
+		return tooEarly(err)
+	}
+	switch token.Kind() {
+	case jsontext.KindTrue:
+		*into = true
+	case jsontext.KindFalse, jsontext.KindNull:
+	default:
+		return d.errorf("is neither true nor false")
+	}
+	return nil
+}
+
+// count reads a whole number that is not negative.
+func (d *decoder) count() (int, error) {
+	token, err := d.tokens.ReadToken()
+	if err != nil {
+		return 0, tooEarly(err)
+	}
+	if token.Kind() != jsontext.KindNumber {
+		return 0, d.errorf("is not a number")
+	}
+	n, err := token.Int()
+	if err != nil || n < 0 {
+		return 0, d.errorf("is %.20s, which is no count", token.String())
+	}
+	return int(n), nil
+}
+
+// time reads a time of RFC 3339. One that is missing, of another kind or
+// unreadable stays zero: the job still counts, and the series that need the
+// time are left out.
+func (d *decoder) time(into *time.Time) error {
+	if d.tokens.PeekKind() != jsontext.KindString {
+		return d.skip()
+	}
+	text, err := d.bytes()
+	if err != nil {
+		return err
+	}
+	// A time before the zero time, of which Go's own is the usual one, is none.
+	if t, ok := parseTime(text); ok && t.After(time.Time{}) {
+		*into = t
+	}
+	return nil
+}
+
+func (d *decoder) skip() error { return tooEarly(d.tokens.SkipValue()) }
+
+// errorf says where in the page something is wrong.
+func (d *decoder) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s %s", d.tokens.StackPointer(), fmt.Sprintf(format, args...))
+}
+
+// tooEarly makes the end of the input within the page an unexpected one.
+func tooEarly(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// tokenLimiter ends an input whose next token is longer than maxTokenBytes,
+// before the decoder has grown its buffer to hold it.
+type tokenLimiter struct {
+	r      io.Reader
+	tokens *jsontext.Decoder
+	read   int64
+}
+
+// Read implements io.Reader.
+func (l *tokenLimiter) Read(p []byte) (int, error) {
+	if l.read-l.tokens.InputOffset() > maxTokenBytes {
+		return 0, fmt.Errorf("a string or number is longer than %d bytes", maxTokenBytes)
+	}
+	n, err := l.r.Read(p)
+	l.read += int64(n)
+	return n, err
+}
