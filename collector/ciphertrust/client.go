@@ -154,11 +154,23 @@ func (c *Client) getWith(ctx context.Context, token, path string, query url.Valu
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		read = func(body io.Reader) error { return newAPIError(resp, body, token) }
+		return c.pageFailure(resp, token)
 	}
 	body := &watchedBody{r: resp.Body}
 	err = c.inflate(resp, body, read)
 	return body.judge(resp, err)
+}
+
+// pageFailure returns the error of a page that was answered with another status
+// than 200. The status says what is wrong even where its body is cut short or
+// garbled: a 401 has to bring a new token all the same.
+func (c *Client) pageFailure(resp *http.Response, token string) (failure error) {
+	failure = newAPIError(resp, http.NoBody, token)
+	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
+		failure = newAPIError(resp, body, token)
+		return nil
+	})
+	return failure
 }
 
 // newRequest makes a request for a path below /api/v1/.

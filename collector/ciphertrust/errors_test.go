@@ -3,6 +3,7 @@ package ciphertrust_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -176,5 +177,31 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the other server saw %d requests", n)
+	}
+}
+
+// TestStatusBeforeBody holds that the status of a page says what is wrong even
+// where the body of the error is cut short, reset, or garbled.
+func TestStatusBeforeBody(t *testing.T) {
+	for status, want := range map[int]reason.Reason{
+		http.StatusUnauthorized: reason.Auth, http.StatusForbidden: reason.Forbidden,
+		http.StatusNotFound: reason.NotFound, http.StatusServiceUnavailable: reason.Server,
+	} {
+		head := fmt.Sprintf("HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+		for name, rest := range map[string]string{
+			"cut short":        "Content-Length: 100\r\n\r\n{\"code\":5",
+			"chunks cut short": "Transfer-Encoding: chunked\r\n\r\n64\r\n{\"code\":5",
+			"no gzip":          "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone",
+			"another coding":   "Content-Encoding: br\r\nContent-Length: 4\r\n\r\nnone",
+		} {
+			t.Run(fmt.Sprintf("%d, %s", status, name), func(t *testing.T) {
+				h, _ := overTLS(t, cmsim.Options{}, nil)
+				h.onPages(raw(t, head+rest, name == "chunks cut short"))
+				wantReason(t, h.get(t.Context()), want)
+				if status == http.StatusUnauthorized {
+					h.wantLogins(1, 1)
+				}
+			})
+		}
 	}
 }
