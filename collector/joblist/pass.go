@@ -157,9 +157,7 @@ func (p *pass) segment(ctx context.Context, from, until int) (segment, error) {
 		s.lastID = got.lastID
 		end := at + got.count
 		switch {
-		case end >= until:
-			return s, nil
-		case end == got.total:
+		case end >= until, end == got.total:
 			return s, nil
 		case got.count == 1:
 			return segment{}, gapf("the page at skip=%d has one record and tells a total of %d", at, got.total)
