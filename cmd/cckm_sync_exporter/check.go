@@ -26,11 +26,7 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 		doctor.Report(out, "settings", "", err)
 		return unhealthyError{}
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		e.close(ctx)
-	}()
+	defer e.closeAfter(ctx)
 	doctor.Report(out, "settings", fmt.Sprintf("%d lists enabled", len(s.lists)), nil)
 	if s.offline {
 		return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -82,4 +83,15 @@ func (e *exporter) close(ctx context.Context) {
 			"todo", "none needed: the appliance drops an unused refresh token by itself",
 			"msg", "the refresh token could not be revoked")
 	}
+}
+
+// closeTimeout bounds what follows the work of a command that ends by itself.
+const closeTimeout = 5 * time.Second
+
+// closeAfter closes the exporter when a command's work is done, even where ctx
+// has ended by then.
+func (e *exporter) closeAfter(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	e.close(ctx)
 }

@@ -49,11 +49,18 @@ type process struct {
 // start runs the exporter and waits until it listens.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	executable, err := os.Executable()
+	return startCommand(t, exec.Command(executable(t), append(args, "--web.listen-address=127.0.0.1:0")...), env) //nolint:noctx // The test ends it.
+}
+
+// executable returns the test's own binary, which runs as the exporter where
+// actAsProgram is set.
+func executable(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startCommand(t, exec.Command(executable, append(args, "--web.listen-address=127.0.0.1:0")...), env) //nolint:noctx // The test ends it.
+	return path
 }
 
 func startCommand(t *testing.T, cmd *exec.Cmd, env []string) *process {

@@ -7,14 +7,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 )
-
-// closeTimeout bounds what follows the work of once and check.
-const closeTimeout = 5 * time.Second
 
 // once reads every enabled list once and prints the metrics.
 func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
@@ -25,11 +21,7 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		e.close(ctx)
-	}()
+	defer e.closeAfter(ctx)
 	readCtx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	snapshot := e.collector.Read(readCtx)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -16,11 +15,7 @@ import (
 // startDemo starts the demo.
 func startDemo(t *testing.T) *process {
 	t.Helper()
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startCommand(t, exec.Command(executable, "demo", "--web.listen-address=127.0.0.1:0"), nil) //nolint:noctx // The test ends it.
+	return start(t, nil, "demo")
 }
 
 // TestPromtoolCheckMetrics holds the exposition against Prometheus' own linter.

@@ -99,11 +99,7 @@ func metricsTable(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), closeTimeout)
-		defer cancel()
-		e.close(ctx)
-	}()
+	defer e.closeAfter(t.Context())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	registry := prometheus.NewRegistry()

@@ -185,12 +185,8 @@ func TestSocketActivation(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	// The process that listens has to be named by its id.
-	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`, executable) //nolint:noctx // The test ends it.
+	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`, executable(t)) //nolint:noctx // The test ends it.
 	cmd.ExtraFiles = []*os.File{file}
 	p := startCommand(t, cmd, env)
 	if p.address != listener.Addr().String() {
@@ -244,11 +240,7 @@ func TestDemo(t *testing.T) {
 func TestAddressInUse(t *testing.T) {
 	_, _, env := startAppliance(t, t.TempDir())
 	p := start(t, env)
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), executable, "--web.listen-address="+p.address)
+	cmd := exec.CommandContext(t.Context(), executable(t), "--web.listen-address="+p.address)
 	cmd.Env = slices.Concat(env, []string{actAsProgram + "=1"})
 	output, err := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(output), "--web.listen-address") {
