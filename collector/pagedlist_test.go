@@ -41,6 +41,9 @@ type pagedList struct {
 	refused int
 	// short has pages hold fewer records than there are, at random, but never fewer than two.
 	short bool
+	// cut has bodies end too early, at random, and the page be asked for again,
+	// as the client does with a failure that may pass.
+	cut bool
 	// between is called before each page but the first of a read, and may change the list.
 	between func()
 
@@ -56,31 +59,35 @@ func (l *pagedList) Get(ctx context.Context, _ string, query url.Values, read fu
 	if err := context.Cause(ctx); err != nil {
 		return reason.New(reason.Timeout, err, "")
 	}
-	body, err := l.page(query)
-	if err != nil {
-		return err
+	for {
+		body, whole, err := l.page(query)
+		if err != nil {
+			return err
+		}
+		if err := read(strings.NewReader(body)); whole {
+			return err
+		}
 	}
-	return read(strings.NewReader(body))
 }
 
-// page returns the body of a page.
-func (l *pagedList) page(query url.Values) (string, error) {
+// page returns the body of a page, and whether it is all of it.
+func (l *pagedList) page(query url.Values) (body string, whole bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pages++
 	if l.pages > 10_000 {
-		return "", reason.New(reason.Other, errors.New("too many pages"), "")
+		return "", false, reason.New(reason.Other, errors.New("too many pages"), "")
 	}
 	if l.pages > 1 && l.between != nil {
 		l.between()
 	}
 	skip, limit, err := position(query)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if l.refused > 0 && limit > l.refused {
 		failure := &ciphertrust.APIError{Status: http.StatusUnprocessableEntity, CodeDesc: "NCERRBadRequest", Message: "limit is too large"}
-		return "", reason.New(reason.Other, failure, "")
+		return "", false, reason.New(reason.Other, failure, "")
 	}
 	if l.clamp > 0 {
 		limit = min(limit, l.clamp)
@@ -90,7 +97,11 @@ func (l *pagedList) page(query url.Values) (string, error) {
 	}
 	from := min(skip, len(l.records))
 	until := min(from+limit, len(l.records))
-	return pageBody(skip, limit, len(l.records), raws(l.records[from:until])), nil
+	body = pageBody(skip, limit, len(l.records), raws(l.records[from:until]))
+	if l.cut && l.rng.IntN(3) == 0 {
+		return body[:l.rng.IntN(len(body))], false, nil
+	}
+	return body, true, nil
 }
 
 // begin tells the list that a read begins.
@@ -125,7 +136,7 @@ func (l *pagedList) remember() { l.versions = append(l.versions, slices.Clone(l.
 
 // String describes the list for a failure's message.
 func (l *pagedList) String() string {
-	return fmt.Sprintf("%s, %d records, clamp %d, refused above %d, short %t", l.order, len(l.records), l.clamp, l.refused, l.short)
+	return fmt.Sprintf("%s, %d records, clamp %d, refused above %d, short %t, cut %t", l.order, len(l.records), l.clamp, l.refused, l.short, l.cut)
 }
 
 // raws returns the records as they are served.

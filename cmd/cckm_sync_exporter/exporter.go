@@ -36,6 +36,7 @@ func newExporter(s *settings, logger log.Logger) (*exporter, error) {
 		Credentials: s.credentials,
 		TLS:         s.tls,
 		Concurrency: s.concurrency,
+		Retries:     ciphertrust.DefaultRetries,
 		UserAgent:   programName + "/" + version.Version,
 		Observer:    telemetry,
 		Logger:      logger,

@@ -28,6 +28,9 @@ type Config struct {
 	TLS TLSConfig
 	// Concurrency is how many pages may be in flight at once; 0 means 4.
 	Concurrency int
+	// Retries is how often a page is asked for again within one scrape, where
+	// its failure may pass; 0 means never.
+	Retries int
 	// UserAgent is sent with every request.
 	UserAgent string
 	// Observer sees every request and login; nil means that nobody looks.
@@ -53,6 +56,8 @@ type Client struct {
 	observer  Observer
 	logger    log.Logger
 	session   *session
+	retries   int
+	patience  patience
 	// slots bounds the pages in flight.
 	slots chan struct{}
 	// inflaters holds *gzip.Reader, whose windows are worth keeping.
@@ -86,6 +91,7 @@ func New(cfg Config) (*Client, error) {
 		userAgent: cfg.UserAgent,
 		observer:  cfg.Observer,
 		logger:    cfg.Logger,
+		retries:   max(0, cfg.Retries),
 		slots:     make(chan struct{}, cfg.Concurrency),
 	}
 	c.session = newSession(c, cfg.Credentials, cfg.TLS)
@@ -111,11 +117,24 @@ func (c *Client) TokenExpiry() (time.Time, bool) { return c.session.expiry() }
 
 // Get asks for a path below /api/v1/ and hands the body of a 200 to read. It
 // waits for a free slot, renews the token where it is needed, and after a 401
-// gets one new token and asks once more. A body that ends too early, or whose
-// transfer fails, is an error with its own reason even where read did not mind.
+// gets one new token and asks once more. A failure that may pass is tried again
+// after a pause, in which the slot is free for other pages; read is then called
+// once more, with a new body. A body that ends too early, or whose transfer
+// fails, is an error with its own reason even where read did not mind.
 //
 // Its errors carry a reason.Reason.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
+	tries := 0
+	return c.retry(ctx, func() error {
+		tries++
+		// Only the first try is cut short, so that an appliance that has become
+		// slow is waited for in the end.
+		return c.get(ctx, tries == 1, path, query, read)
+	})
+}
+
+// get is one try.
+func (c *Client) get(ctx context.Context, impatient bool, path string, query url.Values, read func(io.Reader) error) error {
 	// A select would choose at random between a free slot and the end.
 	if ctx.Err() != nil {
 		return classify(context.Cause(ctx))
@@ -130,7 +149,7 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, read fu
 	if err != nil {
 		return err
 	}
-	err = c.getWith(ctx, token, path, query, read)
+	err = c.getPage(ctx, impatient, token, path, query, read)
 	if !isUnauthorized(err) {
 		return err
 	}
@@ -138,7 +157,26 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, read fu
 	if token, err = c.session.token(ctx); err != nil {
 		return err
 	}
-	return c.getWith(ctx, token, path, query, read)
+	return c.getPage(ctx, impatient, token, path, query, read)
+}
+
+// getPage asks for a page with a token and learns how long pages take.
+func (c *Client) getPage(ctx context.Context, impatient bool, token, path string, query url.Values, read func(io.Reader) error) error {
+	try, cancel := ctx, context.CancelFunc(func() {})
+	if longest, ok := c.patience.of(); ok && impatient && c.retries > 0 {
+		try, cancel = context.WithTimeoutCause(ctx, longest, impatientError{longest})
+	}
+	defer cancel()
+	started := time.Now()
+	err := c.getWith(try, token, path, query, read)
+	// A page that the scrape's deadline ended would have taken longer still.
+	if err == nil || ctx.Err() != nil {
+		c.patience.note(time.Since(started))
+	}
+	if err != nil && ctx.Err() == nil && try.Err() != nil {
+		return reason.New(reason.Timeout, context.Cause(try), remedyTimeout)
+	}
+	return err
 }
 
 func (c *Client) getWith(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {

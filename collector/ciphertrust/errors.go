@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
 	"cckm_sync_exporter/collector/reason"
@@ -32,6 +33,9 @@ type APIError struct {
 	RequestID string
 	// Location is where a redirect, which is never followed, points to.
 	Location string
+	// RetryAfter is for how long the appliance asks not to be asked again; 0
+	// where it does not say.
+	RetryAfter time.Duration
 }
 
 // Error implements error.
@@ -49,6 +53,9 @@ func (e *APIError) Error() string {
 	}
 	if e.Location != "" {
 		fmt.Fprintf(&b, " to %s", e.Location)
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, ", and asks not to be asked again for %s", e.RetryAfter.Round(time.Second))
 	}
 	return b.String()
 }
@@ -117,7 +124,7 @@ const (
 // appliance may repeat what it was sent, so that the secrets of the request are
 // taken out.
 func readAPIError(resp *http.Response, body io.Reader, secrets ...string) *APIError {
-	failure := &APIError{Status: resp.StatusCode}
+	failure := &APIError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
 	var fields struct {
 		Code      json.Number `json:"code"`
 		CodeDesc  string      `json:"codeDesc"`

@@ -220,10 +220,12 @@ func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
 	p.pages.Add(1)
 	query := url.Values{"skip": {strconv.Itoa(skip)}, "limit": {strconv.Itoa(p.limit)}}
 	var got page
+	var tries tries
 	w := p.worker()
 	defer p.release(w)
 	err := p.reader.getter.Get(ctx, p.reader.list.Path, query, func(body io.Reader) error {
 		got = page{}
+		tries.begin()
 		var err error
 		got.total, err = w.decoder.decode(body, func(job *syncjob.Job) {
 			if got.count == 0 {
@@ -231,7 +233,9 @@ func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
 			}
 			if got.count < want && got.count < maxPositions {
 				got.lastID = job.ID
-				if p.isNew(job.ID) {
+				key := p.reader.key(job.ID)
+				tries.note(key)
+				if p.isNew(key) {
 					w.summarizer.Add(job)
 				}
 			}
@@ -241,6 +245,9 @@ func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
 	})
 	if err != nil {
 		return nil, reason.New(reason.Of(err), fmt.Errorf("page at skip=%d&limit=%d: %w", skip, p.limit, err), reason.RemedyOf(err))
+	}
+	if !tries.agree() {
+		return nil, gapf("the page at skip=%d was cut short, and was another when it was asked for again", skip)
 	}
 	if skip+got.count > got.total && got.count > 0 {
 		return nil, gapf("the page at skip=%d has %d records and tells a total of %d", skip, got.count, got.total)

@@ -10,9 +10,12 @@ import (
 // likely than that the machine fails.
 type jobKey [2]uint64
 
+func (r *Reader) key(id string) jobKey {
+	return jobKey{maphash.String(r.seeds[0], id), maphash.String(r.seeds[1], id)}
+}
+
 // isNew says whether a job comes for the first time, whichever page it is in.
-func (p *pass) isNew(id string) bool {
-	key := jobKey{maphash.String(p.reader.seeds[0], id), maphash.String(p.reader.seeds[1], id)}
+func (p *pass) isNew(key jobKey) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := len(p.seen)
