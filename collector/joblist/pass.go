@@ -36,8 +36,7 @@ type pass struct {
 	// pages counts the pages that were asked for, over all passes.
 	pages *atomic.Int64
 
-	mu   sync.Mutex
-	seen map[jobKey]struct{}
+	mu sync.Mutex
 	// idle are the workers that read no page just now.
 	idle []*worker
 	// single is true where pages hold one record each, so that they cannot
@@ -47,11 +46,8 @@ type pass struct {
 }
 
 func newPass(r *Reader, pages *atomic.Int64) *pass {
-	return &pass{
-		reader: r,
-		pages:  pages,
-		seen:   map[jobKey]struct{}{},
-	}
+	r.seen.reset()
+	return &pass{reader: r, pages: pages}
 }
 
 // proven says whether the pass has proven that it read one list.
@@ -72,6 +68,7 @@ func (p *pass) read(ctx context.Context) error {
 		return gapf("the first page tells a total of %d, and no more than %d can be read", first.total, maxPositions)
 	}
 	p.total = first.total
+	p.reader.seen.expect(first.total)
 	// A list may grow while it is read, and no list doubles meanwhile.
 	p.longest = min(maxPositions, 2*first.total+maxGrowth)
 	if first.count == 1 {
@@ -194,8 +191,8 @@ func (p *pass) readSingly(ctx context.Context, first *page) error {
 // differs returns a gap where the pages of one record held the same ones over
 // and over: then the appliance does not heed skip.
 func (p *pass) differs(total int) error {
-	if 2*len(p.seen) <= total {
-		return gapf("only %d different records came at %d positions", len(p.seen), total)
+	if seen := p.reader.seen.len(); 2*seen <= total {
+		return gapf("only %d different records came at %d positions", seen, total)
 	}
 	return nil
 }
@@ -233,9 +230,9 @@ func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
 			}
 			if got.count < want && got.count < maxPositions {
 				got.lastID = job.ID
-				key := p.reader.key(job.ID)
+				key := p.reader.seeds.key(job.ID)
 				tries.note(key)
-				if p.isNew(key) {
+				if p.reader.seen.add(key) {
 					w.summarizer.Add(job)
 				}
 			}

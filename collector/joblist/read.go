@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 
 	"cckm_sync_exporter/collector/ciphertrust"
@@ -59,8 +59,12 @@ type Reader struct {
 	options Options
 	// none has counted no job; the sums of each read are its forks.
 	none *syncjob.Summarizer
-	// seeds are those of the hashes that stand for ids.
-	seeds [2]maphash.Seed
+	// seeds are those of the keys that stand for ids.
+	seeds seeds
+	// seen is the jobs that came already, of the pass that is read.
+	seen *seenSet
+	// decoders holds *decoder, whose buffers are worth keeping.
+	decoders sync.Pool
 	// limit is the limit that the appliance took last; 0 before the first page.
 	limit atomic.Int64
 }
@@ -69,7 +73,9 @@ type Reader struct {
 func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	options.PageSize = max(options.PageSize, MinPageSize)
 	options.Concurrency = max(options.Concurrency, 1)
-	return &Reader{list: list, getter: getter, options: options, none: syncjob.NewSummarizer(list), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	return &Reader{
+		list: list, getter: getter, options: options, none: syncjob.NewSummarizer(list), seen: new(seenSet), seeds: newSeeds(),
+	}
 }
 
 // Read reads the whole list. It returns how many pages it asked for, with or

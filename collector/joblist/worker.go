@@ -1,27 +1,6 @@
 package joblist
 
-import (
-	"hash/maphash"
-
-	"cckm_sync_exporter/collector/syncjob"
-)
-
-// jobKey stands for a job's id. That two ids of a list have the same one is less
-// likely than that the machine fails.
-type jobKey [2]uint64
-
-func (r *Reader) key(id string) jobKey {
-	return jobKey{maphash.String(r.seeds[0], id), maphash.String(r.seeds[1], id)}
-}
-
-// isNew says whether a job comes for the first time, whichever page it is in.
-func (p *pass) isNew(key jobKey) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	before := len(p.seen)
-	p.seen[key] = struct{}{}
-	return len(p.seen) > before
-}
+import "cckm_sync_exporter/collector/syncjob"
 
 // worker reads pages, one at a time, and sums up what they say.
 type worker struct {
@@ -32,17 +11,24 @@ type worker struct {
 // worker returns a worker that reads no page. There are no more of them than
 // pages are read at once.
 func (p *pass) worker() *worker {
+	decoder, ok := p.reader.decoders.Get().(*decoder)
+	if !ok {
+		decoder = newDecoder(p.reader.list.ScopeFields)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if last := len(p.idle) - 1; last >= 0 {
 		w := p.idle[last]
 		p.idle = p.idle[:last]
+		w.decoder = decoder
 		return w
 	}
-	return &worker{decoder: newDecoder(p.reader.list.ScopeFields), summarizer: p.reader.none.Fork()}
+	return &worker{decoder: decoder, summarizer: p.reader.none.Fork()}
 }
 
 func (p *pass) release(w *worker) {
+	p.reader.decoders.Put(w.decoder)
+	w.decoder = nil
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.idle = append(p.idle, w)

@@ -1,0 +1,120 @@
+package joblist
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"sync"
+)
+
+// jobKey stands for a job's id. That two ids of a list have the same one is less
+// likely than that the machine fails. No key is zero.
+type jobKey [2]uint64
+
+// seeds make keys. A reader has its own, so that no list can be made up whose
+// ids share a key.
+type seeds [2]maphash.Seed
+
+func newSeeds() seeds { return seeds{maphash.MakeSeed(), maphash.MakeSeed()} }
+
+func (s *seeds) key(id string) jobKey {
+	return jobKey{maphash.String(s[0], id), maphash.String(s[1], id) | 1}
+}
+
+// seenShards is how many parts the set of jobs has, so that pages which are read
+// at once seldom wait for each other.
+const seenShards = 16
+
+// seenSet is the jobs that came already, of all pages of a pass. It takes about
+// 20 bytes a job where it was told how many will come. It is safe for concurrent
+// use but for reset.
+type seenSet struct {
+	shards [seenShards]seenShard
+}
+
+// seenShard is a table with open addressing: a key is at its place or, in the
+// run of keys from there on, behind it.
+type seenShard struct {
+	mu   sync.Mutex
+	keys []jobKey
+	n    int
+}
+
+// reset empties the set. It keeps the tables for the next pass: made anew each
+// time, they would wait for the garbage collector beside their successors.
+func (s *seenSet) reset() {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		clear(shard.keys)
+		shard.n = 0
+	}
+}
+
+// expect makes room for so many jobs. Tables that are much too large, from when
+// the list was longer, are given up.
+func (s *seenSet) expect(jobs int) {
+	each := jobs / seenShards
+	size := each + each/4 + 8
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.Lock()
+		if len(shard.keys) < size || len(shard.keys) > 2*size {
+			shard.resize(size)
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// add says whether a job comes for the first time, whichever page it is in.
+func (s *seenSet) add(key jobKey) bool {
+	shard := &s.shards[key[1]>>60]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	// Beyond nine of ten, runs become long.
+	if 10*shard.n >= 9*len(shard.keys) {
+		shard.resize(len(shard.keys) + len(shard.keys)/2 + 16)
+	}
+	return shard.insert(key)
+}
+
+// insert says whether a key is new. The table has room.
+func (s *seenShard) insert(key jobKey) bool {
+	// The high half of the product spreads keys over a table of any size.
+	place, _ := bits.Mul64(key[0], uint64(len(s.keys)))
+	at := int(place) //nolint:gosec // It is less than the table's length.
+	for {
+		switch s.keys[at] {
+		case jobKey{}:
+			s.keys[at] = key
+			s.n++
+			return true
+		case key:
+			return false
+		}
+		at++
+		if at == len(s.keys) {
+			at = 0
+		}
+	}
+}
+
+// resize moves the keys to a table of another size, larger than their number.
+func (s *seenShard) resize(size int) {
+	before := s.keys
+	s.keys, s.n = make([]jobKey, max(size, s.n+s.n/4)), 0
+	for _, key := range before {
+		if key != (jobKey{}) {
+			s.insert(key)
+		}
+	}
+}
+
+// len returns how many jobs came.
+func (s *seenSet) len() (n int) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.Lock()
+		n += shard.n
+		shard.mu.Unlock()
+	}
+	return n
+}

@@ -1,0 +1,81 @@
+package joblist
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+)
+
+// TestSeenSet holds that the set agrees with a map, however many jobs were
+// foretold, and over several passes.
+func TestSeenSet(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // A test that repeats.
+	set, seeds := new(seenSet), newSeeds()
+	for pass := range 60 {
+		set.reset()
+		jobs := 1 + rng.IntN(1<<(1+rng.IntN(14)))
+		foretold := rng.IntN(jobs)
+		want := map[string]bool{}
+		for i := range 2 * jobs {
+			if i == foretold {
+				set.expect(rng.IntN(3 * jobs))
+			}
+			id := "job-" + strconv.Itoa(rng.IntN(jobs))
+			if got := set.add(seeds.key(id)); got == want[id] {
+				t.Fatalf("pass %d: %s is new: %t, want %t", pass, id, got, !want[id])
+			}
+			want[id] = true
+		}
+		if set.len() != len(want) {
+			t.Fatalf("pass %d: %d jobs, want %d", pass, set.len(), len(want))
+		}
+	}
+}
+
+// TestSeenSetConcurrent holds that of many who add the same job at once one is
+// the first.
+func TestSeenSetConcurrent(t *testing.T) {
+	t.Parallel()
+	const jobs, workers = 5000, 8
+	set, seeds := new(seenSet), newSeeds()
+	var news atomic.Int64
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for i := range jobs {
+				if set.add(seeds.key(strconv.Itoa(i))) {
+					news.Add(1)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if news.Load() != jobs || set.len() != jobs {
+		t.Errorf("%d jobs came first, and the set has %d, want %d", news.Load(), set.len(), jobs)
+	}
+}
+
+// TestSeenSetMemory holds that a set which was told how many jobs come takes no
+// more than 24 bytes for each of them, and gives up what a longer list needed.
+func TestSeenSetMemory(t *testing.T) {
+	t.Parallel()
+	set, seeds := new(seenSet), newSeeds()
+	for _, jobs := range []int{1_000, 100_000, 1_000_000, 100_000} {
+		set.reset()
+		set.expect(jobs)
+		for i := range jobs {
+			set.add(seeds.key(strconv.Itoa(i)))
+		}
+		size := 0
+		for i := range set.shards {
+			size += cap(set.shards[i].keys) * int(unsafe.Sizeof(jobKey{}))
+		}
+		if most := 24*jobs + 4096; size > most {
+			t.Errorf("%d jobs take %d bytes, want no more than %d", jobs, size, most)
+		}
+	}
+}
