@@ -74,15 +74,20 @@ type Summarizer struct {
 	// texts remembers what texts say: a handful comes again and again.
 	texts   map[string]said
 	jobs    [NumStatuses]int
-	scopes  map[string]*Scope
+	scopes  map[string]*tally
 	unknown []string
 
-	// own is the statuses of the scopes of the job at hand, kept to be reused.
-	own map[string]ownStatus
+	// added counts the jobs, to tell one from another.
+	added uint64
+	// touched are the scopes of the job at hand, kept to be reused.
+	touched []*tally
 }
 
-// ownStatus is a scope's status in one job.
-type ownStatus struct {
+// tally is a scope, and its status in the job that covered it last.
+type tally struct {
+	scope Scope
+	// job is the number of that job.
+	job    uint64
 	status Status
 	// listed is true where the scope stands in the job's scope field.
 	listed bool
@@ -102,8 +107,7 @@ func (s *Summarizer) Fork() *Summarizer {
 		list:     s.list,
 		patterns: s.patterns,
 		texts:    map[string]said{},
-		scopes:   map[string]*Scope{},
-		own:      map[string]ownStatus{},
+		scopes:   map[string]*tally{},
 	}
 }
 
@@ -116,36 +120,50 @@ func (s *Summarizer) Add(j *Job) {
 		s.noteUnknown(j.OverallStatus)
 	}
 
-	clear(s.own)
+	s.added++
+	s.touched = s.touched[:0]
 	for _, name := range j.Scopes {
 		if name != "" {
-			s.own[name] = ownStatus{status: status, listed: true}
+			t := s.touch(name, status)
+			t.listed = true
 		}
 	}
-	listed := func(key string) bool {
-		return s.own[key].listed
-	}
 	for _, d := range j.Details {
-		name := s.list.scopeOf(d.Key, listed)
+		name := s.list.scopeOf(d.Key, s.listed)
 		if name == "" {
 			continue
 		}
-		own := s.own[name]
+		t := s.touch(name, status)
 		told := j.scopeStatus(s.read(d.Text))
-		if own.told {
-			told = worse(own.status, told)
+		if t.told {
+			told = worse(t.status, told)
 		}
-		own.status, own.told = told, true
-		s.own[name] = own
+		t.status, t.told = told, true
 	}
-	for name, own := range s.own {
-		scope := s.scopes[name]
-		if scope == nil {
-			scope = &Scope{Name: name}
-			s.scopes[name] = scope
-		}
-		scope.add(j, own.status)
+	for _, t := range s.touched {
+		t.scope.add(j, t.status)
 	}
+}
+
+// touch returns the scope of a name, as one that the job at hand covers. Until
+// a text tells otherwise it has the given status in it.
+func (s *Summarizer) touch(name string, status Status) *tally {
+	t := s.scopes[name]
+	if t == nil {
+		t = &tally{scope: Scope{Name: name}}
+		s.scopes[name] = t
+	}
+	if t.job != s.added {
+		t.job, t.status, t.listed, t.told = s.added, status, false, false
+		s.touched = append(s.touched, t)
+	}
+	return t
+}
+
+// listed says whether a name stands in the scope field of the job at hand.
+func (s *Summarizer) listed(name string) bool {
+	t := s.scopes[name]
+	return t != nil && t.job == s.added && t.listed
 }
 
 // What is remembered of texts is bounded: long ones never come again.
@@ -177,7 +195,7 @@ func (s *Summarizer) noteUnknown(status string) {
 func (s *Summarizer) Summary() *Summary {
 	summary := &Summary{Jobs: s.jobs, UnknownStatuses: slices.Sorted(slices.Values(s.unknown))}
 	for _, name := range slices.Sorted(maps.Keys(s.scopes)) {
-		summary.Scopes = append(summary.Scopes, *s.scopes[name])
+		summary.Scopes = append(summary.Scopes, s.scopes[name].scope)
 	}
 	return summary
 }
@@ -193,8 +211,10 @@ func (s *Summarizer) Merge(other *Summarizer) {
 	}
 	for name, theirs := range other.scopes {
 		if ours := s.scopes[name]; ours != nil {
-			ours.merge(theirs)
+			ours.scope.merge(&theirs.scope)
 		} else {
+			// The other's numbers of jobs mean nothing here.
+			theirs.job = 0
 			s.scopes[name] = theirs
 		}
 	}

@@ -278,3 +278,26 @@ func TestEmptyList(t *testing.T) {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 }
+
+// TestAddAfterMerge holds that a summarizer goes on counting after it took over what another one has
+// counted: a text of the other's jobs is no text of a later job.
+func TestAddAfterMerge(t *testing.T) {
+	t.Parallel()
+	ours := syncjob.NewSummarizer(list(t, "google-keys"))
+	theirs := ours.Fork()
+	failed := syncjob.Job{
+		ID: "1", OverallStatus: "failed", CreatedAt: at(1), Scopes: []string{ring}, Details: []syncjob.Detail{{Key: ring, Text: "failed"}},
+	}
+	completed := syncjob.Job{ID: "2", OverallStatus: "completed", CreatedAt: at(2), Scopes: []string{ring}}
+	theirs.Add(&failed)
+	ours.Merge(theirs)
+	ours.Add(&completed)
+	summary := ours.Summary()
+	if len(summary.Scopes) != 1 {
+		t.Fatalf("%d scopes, want one", len(summary.Scopes))
+	}
+	want := [syncjob.NumStatuses]int{syncjob.Completed: 1, syncjob.Failed: 1}
+	if got := summary.Scopes[0]; got.Jobs != want || got.Newest.Status != syncjob.Completed {
+		t.Errorf("got %v and the newest %s, want %v and completed", got.Jobs, got.Newest.Status, want)
+	}
+}
