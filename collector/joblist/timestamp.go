@@ -32,11 +32,26 @@ func parseUTC(text []byte) (time.Time, bool) {
 	}
 	year, month, day := decimal(text[0:4]), time.Month(decimal(text[5:7])), decimal(text[8:10])
 	hour, minute, second := decimal(text[11:13]), decimal(text[14:16]), decimal(text[17:19])
-	t := time.Date(year, month, day, hour, minute, second, nanos, time.UTC)
-	// time.Date takes a 30th of February for the 1st or 2nd of March.
-	y, m, d := t.Date()
-	hh, mm, ss := t.Clock()
-	return t, y == year && m == month && d == day && hh == hour && mm == minute && ss == second
+	if month < time.January || month > time.December || day < 1 || day > daysIn(month, year) || hour > 23 || minute > 59 || second > 59 {
+		// time.Date would take a 30th of February for the 1st or 2nd of March.
+		return time.Time{}, false
+	}
+	return time.Date(year, month, day, hour, minute, second, nanos, time.UTC), true
+}
+
+// daysIn returns how many days a month has.
+func daysIn(month time.Month, year int) int {
+	switch month {
+	case time.February:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	case time.April, time.June, time.September, time.November:
+		return 30
+	default:
+		return 31
+	}
 }
 
 func hasShape(text []byte) bool {
