@@ -31,6 +31,20 @@ const (
 // String returns what the order is called in a failure's message.
 func (o order) String() string { return [...]string{"newest first", "oldest first", "unordered"}[o] }
 
+// filter is what a list does with a filter.
+type filter int
+
+const (
+	heedsFilter filter = iota
+	ignoresFilter
+	refusesFilter
+	// misreadsFilter lists nothing, whatever is filtered for.
+	misreadsFilter
+)
+
+// String returns what the filter is called in a failure's message.
+func (f filter) String() string { return [...]string{"heeded", "ignored", "refused", "misread"}[f] }
+
 // pagedList is an appliance's list in memory; it implements joblist.Getter. It may change between
 // two pages, and remembers every version of itself since the read began.
 type pagedList struct {
@@ -44,6 +58,8 @@ type pagedList struct {
 	// cut has bodies end too early, at random, and the page be asked for again,
 	// as the client does with a failure that may pass.
 	cut bool
+	// filter says what the list does with overall_status.
+	filter filter
 	// between is called before each page but the first of a read, and may change the list.
 	between func()
 
@@ -95,13 +111,47 @@ func (l *pagedList) page(query url.Values) (body string, whole bool, err error) 
 	if l.short && limit > 2 {
 		limit = 2 + l.rng.IntN(limit-1)
 	}
-	from := min(skip, len(l.records))
-	until := min(from+limit, len(l.records))
-	body = pageBody(skip, limit, len(l.records), raws(l.records[from:until]))
+	records, err := l.filtered(query)
+	if err != nil {
+		return "", false, err
+	}
+	from := min(skip, len(records))
+	until := min(from+limit, len(records))
+	body = pageBody(skip, limit, len(records), raws(records[from:until]))
 	if l.cut && l.rng.IntN(3) == 0 {
 		return body[:l.rng.IntN(len(body))], false, nil
 	}
 	return body, true, nil
+}
+
+// filtered returns the records that a request asks for.
+func (l *pagedList) filtered(query url.Values) ([]record, error) {
+	if !query.Has("overall_status") || l.filter == ignoresFilter {
+		return l.records, nil
+	}
+	if l.filter == misreadsFilter {
+		return nil, nil
+	}
+	if l.filter == refusesFilter {
+		failure := &ciphertrust.APIError{Status: http.StatusBadRequest, CodeDesc: "NCERRInvalidParam", Message: "overall_status"}
+		return nil, reason.New(reason.Other, failure, "")
+	}
+	var matching []record
+	for _, r := range l.records {
+		if r.status() == query.Get("overall_status") {
+			matching = append(matching, r)
+		}
+	}
+	return matching, nil
+}
+
+// status returns the overall_status of a record, and "" where it has none.
+func (r record) status() string {
+	var job struct {
+		Status string `json:"overall_status"`
+	}
+	_ = json.Unmarshal(r.raw, &job) // It is JSON by its making.
+	return job.Status
 }
 
 // begin tells the list that a read begins.
@@ -136,7 +186,7 @@ func (l *pagedList) remember() { l.versions = append(l.versions, slices.Clone(l.
 
 // String describes the list for a failure's message.
 func (l *pagedList) String() string {
-	return fmt.Sprintf("%s, %d records, clamp %d, refused above %d, short %t, cut %t", l.order, len(l.records), l.clamp, l.refused, l.short, l.cut)
+	return fmt.Sprintf("%s, %d records, clamp %d, refused above %d, short %t, cut %t, filter %s", l.order, len(l.records), l.clamp, l.refused, l.short, l.cut, l.filter)
 }
 
 // raws returns the records as they are served.

@@ -30,6 +30,8 @@ import (
 var (
 	propertySeed = flag.Uint64("property.seed", 0, "seed of the property tests; 0 chooses one") //nolint:gochecknoglobals // A test's flag has no other place.
 	propertyCase = flag.Int("property.case", -1, "the only case to run of each property")       //nolint:gochecknoglobals // A test's flag has no other place.
+	// The properties that a list's whole life takes part in have fewer cases than a developer may want to try.
+	propertyTimes = flag.Int("property.times", 1, "how many times as many cases to run of each property") //nolint:gochecknoglobals // A test's flag has no other place.
 )
 
 // forEachCase runs a property on random cases, with a clock that stands still.
@@ -43,6 +45,7 @@ func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.
 	if testing.Short() {
 		cases /= 10
 	}
+	cases *= *propertyTimes
 	for shard := range shards {
 		t.Run(strconv.Itoa(shard), func(t *testing.T) {
 			t.Parallel()

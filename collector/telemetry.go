@@ -7,14 +7,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/syncjob"
 )
 
 // Telemetry holds the metrics about the exporter itself. It is the
-// ciphertrust.Observer of every client, and a prometheus.Collector.
+// ciphertrust.Observer of every client, the joblist.Observer of every reader,
+// and a prometheus.Collector.
 type Telemetry struct {
 	requests        *prometheus.CounterVec
 	requestDuration prometheus.Histogram
 	logins          *prometheus.CounterVec
+	listReads       *prometheus.CounterVec
+	historyDrift    *prometheus.CounterVec
 	reloadSuccess   prometheus.Gauge
 	reloadTime      prometheus.Gauge
 }
@@ -40,6 +45,16 @@ func NewTelemetry() *Telemetry {
 			Name: "cckm_sync_exporter_logins_total",
 			Help: "Logins to the appliance by grant and result: success, rejected (the credentials were refused) or error.",
 		}, []string{"grant", "result"}),
+		listReads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cckm_sync_exporter_list_reads_total",
+			Help: "Reads of a whole list by how it was read: full (every page) or incremental (what may have changed, " +
+				"with a proof that nothing else has). Reads that failed are not counted.",
+		}, []string{"cloud", "item", "kind"}),
+		historyDrift: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cckm_sync_exporter_history_drift_total",
+			Help: "How often a full read of the list differed from what was kept of it. " +
+				"From the first time on, every scrape reads the whole list until the exporter is restarted.",
+		}, []string{"cloud", "item"}),
 		reloadSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cckm_sync_exporter_config_last_reload_successful",
 			Help: "Whether the last load of the configuration succeeded.",
@@ -74,8 +89,27 @@ func (t *Telemetry) Login(grant, result string) {
 	t.logins.WithLabelValues(grant, result).Inc()
 }
 
+// Announce writes the counters of a list before it is read, so that their first
+// increase shows.
+func (t *Telemetry) Announce(list syncjob.List) {
+	for _, kind := range joblist.Kinds() {
+		t.listReads.WithLabelValues(list.Cloud, list.Item, kind)
+	}
+	t.historyDrift.WithLabelValues(list.Cloud, list.Item)
+}
+
+// ListRead implements joblist.Observer.
+func (t *Telemetry) ListRead(list syncjob.List, kind string) {
+	t.listReads.WithLabelValues(list.Cloud, list.Item, kind).Inc()
+}
+
+// HistoryDrift implements joblist.Observer.
+func (t *Telemetry) HistoryDrift(list syncjob.List) {
+	t.historyDrift.WithLabelValues(list.Cloud, list.Item).Inc()
+}
+
 func (t *Telemetry) collectors() []prometheus.Collector {
-	return []prometheus.Collector{t.requests, t.requestDuration, t.logins, t.reloadSuccess, t.reloadTime}
+	return []prometheus.Collector{t.requests, t.requestDuration, t.logins, t.listReads, t.historyDrift, t.reloadSuccess, t.reloadTime}
 }
 
 // Describe implements prometheus.Collector.

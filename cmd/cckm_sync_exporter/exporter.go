@@ -57,7 +57,14 @@ func newExporter(s *settings, logger log.Logger) (*exporter, error) {
 	}
 	sources := make([]collector.Source, 0, len(s.lists))
 	for _, list := range s.lists {
-		reader := joblist.NewReader(list, client, joblist.Options{PageSize: s.pageSize, Concurrency: s.concurrency})
+		telemetry.Announce(list)
+		reader := joblist.NewReader(list, client, joblist.Options{
+			PageSize:         s.pageSize,
+			Concurrency:      s.concurrency,
+			FullReadInterval: s.fullReadInterval,
+			Observer:         telemetry,
+			Logger:           logger,
+		})
 		e.readers = append(e.readers, reader)
 		sources = append(sources, collector.Source{List: list, Reader: reader})
 	}

@@ -180,8 +180,8 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 		Default("0.5s").DurationVar(&s.timeoutOffset)
 	app.Flag("collector.min-interval", "Answer a scrape within this time of the last read from that read; 0s means never.").
 		Default("0s").DurationVar(&s.minInterval)
-	app.Flag("collector.full-read-interval", "How often to read everything in place of what can be new. "+
-		"This version reads everything at every scrape.").
+	app.Flag("collector.full-read-interval", "How often to read the whole of a long list, and compare it with what was kept of it; "+
+		"scrapes in between read what may have changed. 0s means that every scrape reads everything.").
 		Default("10m").DurationVar(&s.fullReadInterval)
 	app.Flag("collector.forget-scopes-after", "Leave out a key ring or vault whose newest job is older than this; 0s means never.").
 		Default("0s").DurationVar(&s.forgetScopesAfter)

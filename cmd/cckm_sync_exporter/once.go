@@ -17,6 +17,8 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
+	// Nothing comes after the one read that could use what is kept.
+	s.fullReadInterval = 0
 	e, err := newExporter(s, logs.kit)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ type decoder struct {
 	input       *tokenLimiter
 	tokens      *jsontext.Decoder
 	scopeFields []string
-	visit       func(*syncjob.Job)
+	visit       func(*syncjob.Job) error
 	job         syncjob.Job
 	// fields are the bits of the job's fields that came already.
 	fields  int
@@ -50,7 +50,7 @@ func newDecoder(scopeFields []string) *decoder {
 //
 // Its errors are reason.Decode. One that says that the JSON ends too early
 // wraps io.ErrUnexpectedEOF.
-func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job)) (total int, err error) {
+func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job) error) (total int, err error) {
 	d.input.r, d.input.read, d.visit = body, 0, visit
 	// Names are looked at only in so far as they are read: the decoder's own
 	// check for duplicates would hold every name of an object.
@@ -58,6 +58,9 @@ func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job)) (total int, e
 	total, err = d.page()
 	if err == nil {
 		err = d.end()
+	}
+	if _, gap := errors.AsType[*gapError](err); gap {
+		return 0, err
 	}
 	if err != nil {
 		return 0, reason.New(reason.Decode, err, remedyDecode)
@@ -149,8 +152,7 @@ func (d *decoder) readJob() error {
 	if d.job.ID == "" {
 		return d.errorf("a job has no id")
 	}
-	d.visit(&d.job)
-	return nil
+	return d.visit(&d.job)
 }
 
 // readField reads the value of a job's field.

@@ -23,10 +23,11 @@ import (
 
 // decode decodes a page and keeps its jobs.
 func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total int, err error) {
-	total, err = newDecoder(scopeFields).decode(body, func(job *syncjob.Job) {
+	total, err = newDecoder(scopeFields).decode(body, func(job *syncjob.Job) error {
 		kept := *job
 		kept.Scopes, kept.Details = slices.Clone(job.Scopes), slices.Clone(job.Details)
 		jobs = append(jobs, kept)
+		return nil
 	})
 	return jobs, total, err
 }

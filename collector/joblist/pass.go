@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"math"
-	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,21 +30,36 @@ type pass struct {
 	total int
 	// longest bounds where the list may end.
 	longest int
-	// pages counts the pages that were asked for, over all passes.
-	pages *atomic.Int64
+	// seen is the jobs that came already.
+	seen *seenSet
+	// order is the jobs by their position; it is nil where no history is kept.
+	order *order
+	// audited is a history that this pass is to be compared with, or nil.
+	audited *history
 
 	mu sync.Mutex
 	// idle are the workers that read no page just now.
 	idle []*worker
+	// short is true where the list is one page.
+	short bool
 	// single is true where pages hold one record each, so that they cannot
 	// overlap; digest then tells one pass from another.
 	single bool
 	digest uint64
 }
 
-func newPass(r *Reader, pages *atomic.Int64) *pass {
-	r.seen.reset()
-	return &pass{reader: r, pages: pages}
+func newPass(r *Reader) *pass {
+	seen := r.spare
+	r.spare = nil
+	if seen == nil {
+		seen = new(seenSet)
+	}
+	seen.reset()
+	p := &pass{reader: r, seen: seen}
+	if r.keeps() {
+		p.order = new(order)
+	}
+	return p
 }
 
 // proven says whether the pass has proven that it read one list.
@@ -61,6 +73,7 @@ func (p *pass) read(ctx context.Context) error {
 	}
 	switch {
 	case first.count == first.total:
+		p.short = true
 		return nil
 	case first.count == 0:
 		return gapf("the first page is empty and tells a total of %d", first.total)
@@ -68,7 +81,10 @@ func (p *pass) read(ctx context.Context) error {
 		return gapf("the first page tells a total of %d, and no more than %d can be read", first.total, maxPositions)
 	}
 	p.total = first.total
-	p.reader.seen.expect(first.total)
+	p.seen.expect(first.total)
+	if p.order != nil {
+		p.order.expect(first.total)
+	}
 	// A list may grow while it is read, and no list doubles meanwhile.
 	p.longest = min(maxPositions, 2*first.total+maxGrowth)
 	if first.count == 1 {
@@ -191,7 +207,7 @@ func (p *pass) readSingly(ctx context.Context, first *page) error {
 // differs returns a gap where the pages of one record held the same ones over
 // and over: then the appliance does not heed skip.
 func (p *pass) differs(total int) error {
-	if seen := p.reader.seen.len(); 2*seen <= total {
+	if seen := p.seen.len(); 2*seen <= total {
 		return gapf("only %d different records came at %d positions", seen, total)
 	}
 	return nil
@@ -202,55 +218,68 @@ func (p *pass) mix(position int, id string) {
 	p.digest += maphash.String(p.reader.seeds[0], strconv.Itoa(position)+" "+id)
 }
 
-// page is what the proof needs of a page.
+// page reads the page at skip and counts its jobs, of which no more than want.
+func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
+	got := &page{pass: p, worker: p.worker(), skip: skip, want: min(want, maxPositions)}
+	defer p.release(got.worker)
+	var err error
+	got.total, err = p.reader.ask(ctx, question{skip: skip, limit: p.limit}, got)
+	switch {
+	case err != nil:
+		return nil, err
+	case !got.tries.agree():
+		return nil, gapf("the page at skip=%d was cut short, and was another when it was asked for again", skip)
+	case skip+got.count > got.total && got.count > 0:
+		return nil, gapf("the page at skip=%d has %d records and tells a total of %d", skip, got.count, got.total)
+	case got.total < p.total:
+		return nil, gapf("the page at skip=%d tells a total of %d, and the first page told %d", skip, got.total, p.total)
+	}
+	if p.order != nil {
+		p.order.add(skip, &got.stretch)
+	}
+	return got, nil
+}
+
+// page is one page of a pass, and what the proof needs of it.
 type page struct {
+	pass       *pass
+	worker     *worker
+	skip, want int
+	tries      tries
+	stretch    stretch
+
+	total int
 	// count is how many records came.
 	count int
-	total int
 	// firstID is the id of the first record, lastID that of the last one that
 	// was wanted.
 	firstID, lastID string
 }
 
-// page reads the page at skip and counts its jobs, of which no more than want.
-func (p *pass) page(ctx context.Context, skip, want int) (*page, error) {
-	p.pages.Add(1)
-	query := url.Values{"skip": {strconv.Itoa(skip)}, "limit": {strconv.Itoa(p.limit)}}
-	var got page
-	var tries tries
-	w := p.worker()
-	defer p.release(w)
-	err := p.reader.getter.Get(ctx, p.reader.list.Path, query, func(body io.Reader) error {
-		got = page{}
-		tries.begin()
-		var err error
-		got.total, err = w.decoder.decode(body, func(job *syncjob.Job) {
-			if got.count == 0 {
-				got.firstID = job.ID
-			}
-			if got.count < want && got.count < maxPositions {
-				got.lastID = job.ID
-				key := p.reader.seeds.key(job.ID)
-				tries.note(key)
-				if p.reader.seen.add(key) {
-					w.summarizer.Add(job)
-				}
-			}
-			got.count++
-		})
-		return err
-	})
-	if err != nil {
-		return nil, reason.New(reason.Of(err), fmt.Errorf("page at skip=%d&limit=%d: %w", skip, p.limit, err), reason.RemedyOf(err))
+// begin implements visitor.
+func (p *page) begin() {
+	p.count, p.firstID, p.lastID = 0, "", ""
+	p.tries.begin()
+	p.stretch.begin()
+}
+
+// visit implements visitor.
+func (p *page) visit(job *syncjob.Job) error {
+	p.count++
+	at := p.count - 1
+	if at == 0 {
+		p.firstID = job.ID
 	}
-	if !tries.agree() {
-		return nil, gapf("the page at skip=%d was cut short, and was another when it was asked for again", skip)
+	if at < p.want {
+		p.lastID = job.ID
+		key := p.pass.reader.seeds.key(job.ID)
+		p.tries.note(key)
+		if p.pass.order != nil {
+			p.stretch.add(key, job.CreatedAt)
+		}
+		if p.pass.seen.add(key) {
+			return p.worker.add(key, p.skip+at, job)
+		}
 	}
-	if skip+got.count > got.total && got.count > 0 {
-		return nil, gapf("the page at skip=%d has %d records and tells a total of %d", skip, got.count, got.total)
-	}
-	if got.total < p.total {
-		return nil, gapf("the page at skip=%d tells a total of %d, and the first page told %d", skip, got.total, p.total)
-	}
-	return &got, nil
+	return nil
 }

@@ -11,6 +11,10 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
@@ -38,6 +42,13 @@ const (
 	// read.
 	maxGrowth = 1000
 
+	// maxRetriedProofs is how often an incremental read is tried again before
+	// the whole list is read.
+	maxRetriedProofs = 1
+	// tooManyMiscounts is after how many reads in a row whose counts by status
+	// did not agree the filter is no longer trusted.
+	tooManyMiscounts = 2
+
 	remedyTimeout = "raise Prometheus' scrape_timeout and --collector.timeout, or --collector.page-size"
 
 	remedyInconsistent = "the list changes faster than it can be read: raise --collector.page-size, " +
@@ -50,51 +61,217 @@ type Options struct {
 	PageSize int
 	// Concurrency is how many pages are asked for at once.
 	Concurrency int
+	// FullReadInterval is how often a list is read whole of which a history is
+	// kept; 0 means at each read, without a history.
+	FullReadInterval time.Duration
+	// Observer is told how lists are read; nil means that nobody looks.
+	Observer Observer
+	// Logger is told why a history is given up; nil means that nothing is logged.
+	Logger log.Logger
 }
 
-// Reader reads one list. It may be used by one caller at a time.
+// The ways in which a list can be read.
+const (
+	// KindFull reads every page.
+	KindFull = "full"
+	// KindIncremental reads what may have changed, and proves that the rest has
+	// not.
+	KindIncremental = "incremental"
+)
+
+// Kinds returns the ways in which a list can be read.
+func Kinds() []string { return []string{KindFull, KindIncremental} }
+
+// Observer sees how lists are read, for the exporter's own metrics.
+type Observer interface {
+	// ListRead is called after each read of a whole list. The kind is one of Kinds.
+	ListRead(list syncjob.List, kind string)
+	// HistoryDrift is called where a full read differs from what was kept.
+	HistoryDrift(list syncjob.List)
+}
+
+// Reader reads one list.
 type Reader struct {
 	list    syncjob.List
 	getter  Getter
 	options Options
+	// turn is held by the read that is under way: what a scrape has given up may
+	// still be ending when the next one begins.
+	turn chan struct{}
 	// none has counted no job; the sums of each read are its forks.
 	none *syncjob.Summarizer
 	// seeds are those of the keys that stand for ids.
 	seeds seeds
-	// seen is the jobs that came already, of the pass that is read.
-	seen *seenSet
 	// decoders holds *decoder, whose buffers are worth keeping.
 	decoders sync.Pool
 	// limit is the limit that the appliance took last; 0 before the first page.
 	limit atomic.Int64
+	// asked counts the pages that the read under way has asked for.
+	asked atomic.Int64
+
+	// history is what is kept of the list, or nil.
+	history *history
+	// drifted is true once a history was wrong: none is kept from then on.
+	drifted bool
+	// ignoresFilter is true once the appliance did not heed overall_status.
+	ignoresFilter bool
+	// miscounts counts the reads in a row whose counts by status did not agree.
+	miscounts int
+	// spare is a set that no history holds, for the next pass.
+	spare *seenSet
 }
 
 // NewReader returns a Reader of list.
 func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	options.PageSize = max(options.PageSize, MinPageSize)
 	options.Concurrency = max(options.Concurrency, 1)
+	if options.Logger == nil {
+		options.Logger = log.NewNopLogger()
+	}
 	return &Reader{
-		list: list, getter: getter, options: options, none: syncjob.NewSummarizer(list), seen: new(seenSet), seeds: newSeeds(),
+		list: list, getter: getter, options: options, turn: make(chan struct{}, 1),
+		none: syncjob.NewSummarizer(list), seeds: newSeeds(),
 	}
 }
 
-// Read reads the whole list. It returns how many pages it asked for, with or
-// without an error. Its errors carry a reason.Reason and name the list.
+// Read reads the list: whole, or what may have changed of it since it was read
+// before, which comes to the same. The summary is not changed afterwards; while
+// nothing changes, it is the same one. It returns how many pages it asked for,
+// with or without an error. Its errors carry a reason.Reason and name the list.
 func (r *Reader) Read(ctx context.Context) (summary *syncjob.Summary, pages int, err error) {
-	var asked atomic.Int64
-	summary, err = r.untilWhole(ctx, &asked)
-	if err != nil {
-		err = r.explain(err)
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		err := fmt.Errorf("waiting for the end of the read before: %w", context.Cause(ctx))
+		return nil, 0, r.explain(reason.New(reason.Timeout, err, remedyTimeout))
 	}
-	return summary, int(asked.Load()), err
+	r.asked.Store(0)
+	summary, kind, err := r.read(ctx)
+	pages = int(r.asked.Load())
+	if err != nil {
+		return nil, pages, r.explain(err)
+	}
+	if r.options.Observer != nil {
+		r.options.Observer.ListRead(r.list, kind)
+	}
+	return summary, pages, nil
 }
+
+// read reads what may have changed, or everything where that proves nothing or
+// a full read is due.
+func (r *Reader) read(ctx context.Context) (summary *syncjob.Summary, kind string, err error) {
+	h := r.history
+	if h == nil {
+		summary, err = r.readWhole(ctx, nil)
+		return summary, KindFull, err
+	}
+	err = r.readHistory(ctx, h)
+	if gap, ok := errors.AsType[*gapError](err); ok {
+		level.Debug(r.options.Logger).Log("during", "read", "list", r.list.Name, "err", err, "msg", "reading the whole list again")
+		r.forget()
+		summary, err = r.readWhole(ctx, gap)
+		return summary, KindFull, err
+	}
+	if err != nil || time.Now().Before(h.fullReadAt) {
+		return h.summary, KindIncremental, err
+	}
+	if summary, err = r.audit(ctx, h); err != nil {
+		// What was kept is proven all the same.
+		h.fullReadAt = time.Now().Add(r.options.FullReadInterval / 10)
+		level.Debug(r.options.Logger).Log("during", "read", "list", r.list.Name, "err", err, "msg", "what is kept could not be compared with a full read")
+		return h.summary, KindIncremental, nil
+	}
+	return summary, KindFull, nil
+}
+
+// readHistory brings the history up to date. Where nothing is proven, which may
+// come from a change between two pages, it tries again.
+func (r *Reader) readHistory(ctx context.Context, h *history) error {
+	var gap *gapError
+	for range 1 + maxRetriedProofs {
+		found, err := r.readIncrement(ctx, h)
+		if err == nil {
+			r.miscounts = 0
+			h.update(found)
+			return nil
+		}
+		var ok bool
+		if gap, ok = errors.AsType[*gapError](err); !ok {
+			return err
+		}
+	}
+	if gap.miscounted {
+		// One that lists and counts differently does not heed the filter, whatever
+		// else it does.
+		r.miscounts++
+		r.ignoresFilter = r.miscounts >= tooManyMiscounts
+	}
+	return gap
+}
+
+// readWhole reads the whole list, after a gap where there was one, and keeps
+// what can be kept of it.
+func (r *Reader) readWhole(ctx context.Context, gap *gapError) (*syncjob.Summary, error) {
+	p, err := r.untilWhole(ctx, gap, nil)
+	if err != nil {
+		return nil, err
+	}
+	return r.adopt(p), nil
+}
+
+// adopt keeps what can be kept of a pass, and returns what the pass says.
+func (r *Reader) adopt(p *pass) *syncjob.Summary {
+	settled, open := p.merge()
+	if r.history = p.keep(settled, open); r.history != nil {
+		return r.history.summary
+	}
+	r.spare = p.seen
+	for i := range open {
+		settled.Add(&open[i].job)
+	}
+	return settled.Summary()
+}
+
+// audit reads the whole list and compares it with a history that has just been
+// brought up to date.
+func (r *Reader) audit(ctx context.Context, h *history) (*syncjob.Summary, error) {
+	p, err := r.untilWhole(ctx, nil, h)
+	if err != nil {
+		return nil, err
+	}
+	if !h.agrees(p.mergeAgain()) {
+		// A job that went since the history was brought up to date is no drift:
+		// then the history would not prove itself again.
+		if _, err := r.readIncrement(ctx, h); err == nil {
+			r.drifted = true
+			level.Warn(r.options.Logger).Log("during", "read", "list", r.list.Name,
+				"todo", "report it with the appliance's version; --collector.full-read-interval=0s turns the kept history off",
+				"msg", "what was kept of the list differs from a full read, from now on each scrape reads all of it")
+			if r.options.Observer != nil {
+				r.options.Observer.HistoryDrift(r.list)
+			}
+		}
+	}
+	r.forget()
+	return r.adopt(p), nil
+}
+
+// forget gives up what is kept.
+func (r *Reader) forget() {
+	r.spare = r.history.known
+	r.history = nil
+}
+
+// keeps says whether a history is to be kept.
+func (r *Reader) keeps() bool { return r.options.FullReadInterval > 0 && !r.drifted }
 
 // untilWhole reads the list again from its start after a gap.
-func (r *Reader) untilWhole(ctx context.Context, pages *atomic.Int64) (*syncjob.Summary, error) {
-	var gap *gapError
+func (r *Reader) untilWhole(ctx context.Context, gap *gapError, audited *history) (*pass, error) {
 	var before *pass
 	for range 1 + maxRereads {
-		p := newPass(r, pages)
+		p := newPass(r)
+		p.audited = audited
 		err := p.read(ctx)
 		found, isGap := errors.AsType[*gapError](err)
 		switch {
@@ -105,11 +282,12 @@ func (r *Reader) untilWhole(ctx context.Context, pages *atomic.Int64) (*syncjob.
 		case err != nil:
 			return nil, err
 		case p.proven() || (before != nil && before.digest == p.digest):
-			return p.summary(), nil
+			return p, nil
 		default:
 			// Only a second pass with the same outcome proves this one.
-			gap, before = &gapError{"pages of one job cannot overlap, and two passes differ"}, p
+			gap, before = &gapError{what: "pages of one job cannot overlap, and two passes differ"}, p
 		}
+		r.spare = p.seen
 	}
 	return nil, inconsistent(fmt.Errorf("%w, in each of %d passes", gap, 1+maxRereads))
 }
@@ -131,20 +309,23 @@ func (r *Reader) explain(err error) error {
 
 // gapError says that two pages do not fit together: the list has changed in
 // between, or the appliance does not page as it says.
-type gapError struct{ what string }
+type gapError struct {
+	what string
+	// miscounted says that the appliance's own counts by status differ.
+	miscounted bool
+}
 
 // Error implements error.
 func (e *gapError) Error() string { return e.what }
 
 func gapf(format string, args ...any) error {
-	return &gapError{fmt.Sprintf(format, args...)}
+	return &gapError{what: fmt.Sprintf(format, args...)}
 }
 
 // First reads the first page only, to try the list out. It returns how many
 // positions the list has.
 func (r *Reader) First(ctx context.Context) (total int, err error) {
-	var pages atomic.Int64
-	page, err := newPass(r, &pages).first(ctx)
+	page, err := newPass(r).first(ctx)
 	if err != nil {
 		return 0, r.explain(err)
 	}

@@ -76,25 +76,37 @@ func (s *seenSet) add(key jobKey) bool {
 	return shard.insert(key)
 }
 
+// has says whether a job came already.
+func (s *seenSet) has(key jobKey) bool {
+	shard := &s.shards[key[1]>>60]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	return len(shard.keys) > 0 && shard.keys[shard.find(key)] == key
+}
+
 // insert says whether a key is new. The table has room.
 func (s *seenShard) insert(key jobKey) bool {
+	at := s.find(key)
+	if s.keys[at] == key {
+		return false
+	}
+	s.keys[at] = key
+	s.n++
+	return true
+}
+
+// find returns where a key is, or would be. The table has room.
+func (s *seenShard) find(key jobKey) int {
 	// The high half of the product spreads keys over a table of any size.
 	place, _ := bits.Mul64(key[0], uint64(len(s.keys)))
 	at := int(place) //nolint:gosec // It is less than the table's length.
-	for {
-		switch s.keys[at] {
-		case jobKey{}:
-			s.keys[at] = key
-			s.n++
-			return true
-		case key:
-			return false
-		}
+	for s.keys[at] != key && s.keys[at] != (jobKey{}) {
 		at++
 		if at == len(s.keys) {
 			at = 0
 		}
 	}
+	return at
 }
 
 // resize moves the keys to a table of another size, larger than their number.

@@ -1,6 +1,7 @@
 package syncjob
 
 import (
+	"slices"
 	"time"
 )
 
@@ -44,6 +45,27 @@ func (j *Job) Status() Status {
 // status counts as finished.
 func (j *Job) Finished() bool {
 	return jobStatus(j.OverallStatus) != InProgress
+}
+
+// Settled says whether the job cannot change any more. A finished job does not,
+// but one whose status is unknown may be anything, so that it is looked at again.
+func (j *Job) Settled() bool {
+	status := jobStatus(j.OverallStatus)
+	return status != InProgress && status != Unknown
+}
+
+// Clone returns a copy that shares nothing with j.
+func (j *Job) Clone() Job {
+	c := *j
+	c.Scopes, c.Details = slices.Clone(j.Scopes), slices.Clone(j.Details)
+	return c
+}
+
+// Equal says whether two jobs tell the same.
+func (j *Job) Equal(other *Job) bool {
+	return j.ID == other.ID && j.OverallStatus == other.OverallStatus && j.Abort == other.Abort &&
+		j.CreatedAt.Equal(other.CreatedAt) && j.UpdatedAt.Equal(other.UpdatedAt) && j.CompletedAt.Equal(other.CompletedAt) &&
+		slices.Equal(j.Scopes, other.Scopes) && slices.Equal(j.Details, other.Details)
 }
 
 // FinishedAt returns when a finished job finished: completed_at, else

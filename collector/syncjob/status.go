@@ -51,15 +51,23 @@ func (s Status) String() string {
 	return "unknown"
 }
 
-// jobStatus reads overall_status. The API documents in_progress, completed and
-// failed; one of its public clients (for AWS) expects "error" for failed.
+// The values of overall_status that the API documents, and "error", which one of
+// its public clients (for AWS) expects for failed.
+const (
+	OverallInProgress = "in_progress"
+	OverallCompleted  = "completed"
+	OverallFailed     = "failed"
+	OverallError      = "error"
+)
+
+// jobStatus reads overall_status.
 func jobStatus(overall string) Status {
 	switch overall {
-	case "in_progress":
+	case OverallInProgress:
 		return InProgress
-	case "completed":
+	case OverallCompleted:
 		return Completed
-	case "failed", "error":
+	case OverallFailed, OverallError:
 		return Failed
 	default:
 		return Unknown

@@ -200,6 +200,27 @@ func (s *Summarizer) Summary() *Summary {
 	return summary
 }
 
+// Jobs counts the jobs added so far by their own status.
+func (s *Summarizer) Jobs() [NumStatuses]int { return s.jobs }
+
+// Scopes counts the scopes of the jobs added so far.
+func (s *Summarizer) Scopes() int { return len(s.scopes) }
+
+// Copy returns a Summarizer that has counted the same jobs.
+func (s *Summarizer) Copy() *Summarizer {
+	c := s.Fork()
+	c.jobs, c.unknown = s.jobs, slices.Clone(s.unknown)
+	for name, t := range s.scopes {
+		scope := t.scope
+		if scope.Last != nil {
+			last := *scope.Last
+			scope.Last = &last
+		}
+		c.scopes[name] = &tally{scope: scope}
+	}
+	return c
+}
+
 // Merge adds the jobs that another Summarizer of the same list has counted,
 // which must not be used afterwards.
 func (s *Summarizer) Merge(other *Summarizer) {
