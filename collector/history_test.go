@@ -3,6 +3,7 @@ package collector_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -82,9 +83,38 @@ func (l *longLife) goOn() {
 	}
 }
 
+// swap lets a job go and another one appear, neither of them at an end, where
+// the counts by status tell.
+func (l *longLife) swap() {
+	if l.filter != heedsFilter || len(l.records) < 4 {
+		return
+	}
+	gone, at := 1+l.rng.IntN(len(l.records)-2), 1+l.rng.IntN(len(l.records)-2)
+	r := l.jobs.next()
+	r.created = l.records[at].created
+	r = l.jobs.make(r)
+	// "error" is another word for "failed".
+	word := func(r record) string { return strings.Replace(r.status(), "error", "failed", 1) }
+	if word(r) != word(l.records[gone]) {
+		l.records = slices.Insert(slices.Delete(slices.Clone(l.records), gone, gone+1), at, r)
+	}
+}
+
+// move lets an old job move to where the list grows, while another one appears.
+func (l *longLife) move() {
+	if len(l.records) < 2 {
+		return
+	}
+	at := l.rng.IntN(len(l.records))
+	moved := l.records[at]
+	l.records = slices.Delete(slices.Clone(l.records), at, at+1)
+	l.appear()
+	l.insert(moved)
+}
+
 // live lets something happen.
 func (l *longLife) live() {
-	switch l.rng.IntN(14) {
+	switch l.rng.IntN(18) {
 	case 0:
 	case 1, 2, 9, 10:
 		l.start()
@@ -109,6 +139,17 @@ func (l *longLife) live() {
 		l.purge()
 		for len(l.records) < before {
 			l.start()
+		}
+	case 17:
+		l.move()
+	case 15, 16:
+		l.swap()
+	case 14:
+		// A purge, and jobs that appear late, so that there are as many as before.
+		before := len(l.records)
+		l.purge()
+		for len(l.records) < before {
+			l.appear()
 		}
 	case 8:
 		l.appear()
@@ -223,7 +264,7 @@ func TestChangingHistory(t *testing.T) {
 				t.Fatalf("step %d of %s, with %+v: the read got\n  %q\nwhich the list never was:\n%s",
 					step, served, options, scopeNames(summary), describe(served.versions))
 			}
-			if rng.IntN(2) == 0 {
+			for range max(0, rng.IntN(16)-7) {
 				insert()
 			}
 		}

@@ -109,6 +109,18 @@ func TestShortListIsReadWhole(t *testing.T) {
 	})
 }
 
+// TestRepeatedJobIsNotKept holds that no history is kept of a list that has a
+// job twice.
+func TestRepeatedJobIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keeping(t, 100)
+		k.served.records = append(k.served.records, k.served.records[60])
+		for range 3 {
+			k.read(t, joblist.KindFull)
+		}
+	})
+}
+
 // TestFullReadInterval holds when a list is read whole again.
 func TestFullReadInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -39,8 +39,8 @@ type increment struct {
 	fresh []openJob
 	// reread are the jobs that were read, by their keys, as they were last.
 	reread map[jobKey]openJob
-	// running are the jobs that the appliance says are in progress.
-	running map[jobKey]bool
+	// running is how many jobs the appliance says are in progress.
+	running int
 }
 
 // readIncrement reads what may have changed since the history was kept. It

@@ -128,31 +128,36 @@ func (s *pageServer) page(query url.Values) []byte {
 	var body bytes.Buffer
 	z := gzip.NewWriter(&body)
 	_, _ = fmt.Fprintf(z, `{"skip":%d,"limit":%d,"total":%d,"resources":[`, skip, limit, s.jobs)
-	newest := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
-	const layout = "2006-01-02T15:04:05.000000Z"
 	for i := skip; i < min(skip+limit, s.jobs); i++ {
 		if i > skip {
 			_, _ = io.WriteString(z, ",")
 		}
-		// A multiple of a prime makes times and ids that deflate no better than
-		// an appliance's own.
-		mixed := uint64(i) * 0x9E3779B97F4A7C15 //nolint:gosec // An index is not negative.
-		created := newest.Add(-time.Duration(i)*time.Minute - time.Duration(mixed%1e6)*time.Microsecond)
-		id := fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", mixed>>32, mixed>>16&0xffff, mixed>>8&0xfff, mixed&0xfff, mixed*31>>16)
-		ring := fmt.Sprintf("projects/acme-prod/locations/global/keyRings/ring-%d", mixed>>40%50)
-		_, _ = fmt.Fprintf(z, `{"id":%q,"uri":"kylo:kylo:cckm:synchronize:%s","account":"kylo:kylo:admin:accounts:kylo",`+
-			`"application":"ncryptify:gemalto:admin:apps:kylo","devAccount":"ncryptify:gemalto:admin:accounts:gemalto",`+
-			`"createdAt":%q,"updatedAt":%q,"completed_at":%q,"overall_status":"completed",`+
-			`"detailed_status":{%q:"key ring synchronized successfully"},"cloud":"gcp","key_rings":[%q],"abort":false}`,
-			id, id, created.Format(layout), created.Add(21*time.Second).Format(layout), created.Add(20*time.Second).Format(layout), ring, ring)
+		writeJob(z, i)
 	}
 	_, _ = io.WriteString(z, "]}")
 	_ = z.Close()
 	return body.Bytes()
 }
 
-// readAsExporter reads the list as a scrape does.
-func (s *pageServer) readAsExporter(b *testing.B) func() error {
+// writeJob writes the job at a position, counted from the newest.
+func writeJob(w io.Writer, i int) {
+	newest := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+	const layout = "2006-01-02T15:04:05.000000Z"
+	// A multiple of a prime makes times and ids that deflate no better than
+	// an appliance's own.
+	mixed := uint64(i) * 0x9E3779B97F4A7C15 //nolint:gosec // An index is not negative.
+	created := newest.Add(-time.Duration(i)*time.Minute - time.Duration(mixed%1e6)*time.Microsecond)
+	id := fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", mixed>>32, mixed>>16&0xffff, mixed>>8&0xfff, mixed&0xfff, mixed*31>>16)
+	ring := fmt.Sprintf("projects/acme-prod/locations/global/keyRings/ring-%d", mixed>>40%50)
+	_, _ = fmt.Fprintf(w, `{"id":%q,"uri":"kylo:kylo:cckm:synchronize:%s","account":"kylo:kylo:admin:accounts:kylo",`+
+		`"application":"ncryptify:gemalto:admin:apps:kylo","devAccount":"ncryptify:gemalto:admin:accounts:gemalto",`+
+		`"createdAt":%q,"updatedAt":%q,"completed_at":%q,"overall_status":"completed",`+
+		`"detailed_status":{%q:"key ring synchronized successfully"},"cloud":"gcp","key_rings":[%q],"abort":false}`,
+		id, id, created.Format(layout), created.Add(21*time.Second).Format(layout), created.Add(20*time.Second).Format(layout), ring, ring)
+}
+
+// newClient returns a client of the server.
+func (s *pageServer) newClient(b *testing.B) *ciphertrust.Client {
 	b.Helper()
 	client, err := ciphertrust.New(ciphertrust.Config{
 		URL: s.URL, Credentials: ciphertrust.Credentials{Username: "u", Password: "p"}, TLS: ciphertrust.TLSConfig{InsecureSkipVerify: true},
@@ -165,7 +170,13 @@ func (s *pageServer) readAsExporter(b *testing.B) func() error {
 			b.Error(err)
 		}
 	})
-	reader := joblist.NewReader(syncjob.Lists()[0], client, joblist.Options{PageSize: 1000, Concurrency: 4})
+	return client
+}
+
+// readAsExporter reads the list as a scrape does.
+func (s *pageServer) readAsExporter(b *testing.B) func() error {
+	b.Helper()
+	reader := joblist.NewReader(syncjob.Lists()[0], s.newClient(b), joblist.Options{PageSize: 1000, Concurrency: 4})
 	return func() error {
 		summary, _, err := reader.Read(b.Context())
 		if err == nil && summary.Jobs[syncjob.Completed] != s.jobs {

@@ -14,7 +14,8 @@ import (
 // heeds the filter.
 func (n *increment) inProgress(ctx context.Context) error {
 	page := &copies{seeds: &n.reader.seeds}
-	n.running = map[jobKey]bool{}
+	running := map[jobKey]bool{}
+	defer func() { n.running = len(running) }()
 	for at := 0; !n.reader.ignoresFilter; {
 		total, err := n.count(ctx, question{skip: at, limit: n.reader.startLimit(), status: syncjob.OverallInProgress}, page)
 		if err != nil || n.reader.ignoresFilter {
@@ -25,7 +26,7 @@ func (n *increment) inProgress(ctx context.Context) error {
 				return gapf("a job is in progress that is neither new nor was in progress before")
 			}
 			n.reread[job.key] = job
-			n.running[job.key] = true
+			running[job.key] = true
 		}
 		at += len(page.jobs)
 		switch {
@@ -92,17 +93,12 @@ func (n *increment) others(ctx context.Context) error {
 	return nil
 }
 
-// untold returns the positions of the jobs that can have changed without being
-// told: those that no page had, and those that were in progress on a page and
-// are not among the jobs in progress.
+// untold returns the positions of the jobs that can have changed and that no page
+// had so far.
 func (n *increment) untold() []int {
 	var positions []int
 	for job := range n.candidates() {
-		read, told := n.reread[job.key]
-		if told && !n.reader.ignoresFilter && read.job.OverallStatus == syncjob.OverallInProgress {
-			told = n.running[job.key]
-		}
-		if !told {
+		if _, told := n.reread[job.key]; !told {
 			positions = append(positions, n.history.index(job.at, n.total))
 		}
 	}
@@ -137,8 +133,8 @@ func (n *increment) counts(ctx context.Context) error {
 		now := n.reread[job.key].job
 		want[now.Status()]++
 	}
-	if len(n.running) != want[syncjob.InProgress] {
-		return miscount(syncjob.OverallInProgress, len(n.running), want[syncjob.InProgress])
+	if n.running != want[syncjob.InProgress] {
+		return miscount(syncjob.OverallInProgress, n.running, want[syncjob.InProgress])
 	}
 	// A job that was cancelled is a completed one to the appliance.
 	completed := want[syncjob.Completed] + want[syncjob.Aborted]
