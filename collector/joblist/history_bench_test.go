@@ -109,8 +109,9 @@ func (s *growingServer) measure(b *testing.B, reader *joblist.Reader, fresh int6
 	measure(b, func() error {
 		s.fresh.Add(fresh)
 		_, pages, err := reader.Read(b.Context())
+		reads++
 		// The first read is not measured.
-		if reads++; reads > 1 {
+		if reads > 1 {
 			asked += pages
 		}
 		return err

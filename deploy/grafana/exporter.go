@@ -11,6 +11,7 @@ func exporter() Dashboard {
 		heading("Reading"),
 		[]Panel{readTimeline("Reading of each list")},
 		reading(),
+		kinds(),
 		heading("Requests and logins"),
 		requests(),
 		logins(),
@@ -82,6 +83,19 @@ func reading() []Panel {
 			8, field{unit: "s", decimals: -1}, nil,
 			query("duration", "{{instance}}", "max by (instance) ("+ofSelf("scrape_duration_seconds", "")+
 				" and on (job, instance) "+ofSelf("cckm_sync_up", "")+")")),
+	}
+}
+
+// kinds are the panels about what is kept of long lists.
+func kinds() []Panel {
+	const legend = "{{instance}} {{cloud}} {{item}}"
+	return []Panel{
+		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, “incremental” what may have changed. Lists of one page are always read in full.",
+			12, field{unit: "suffix:/h", decimals: 0}, nil,
+			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, cloud, item, kind) (rate("+ofSelf("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
+		graph("Drift of what is kept", "How often a full read differed from what was kept of the list. Anything but 0 means that numbers were wrong before; the list is read in full since.",
+			12, field{unit: "short", decimals: 0}, nil,
+			query("drift", legend, "max by (job, instance, cloud, item) ("+ofSelf("cckm_sync_exporter_history_drift_total", "")+")")),
 	}
 }
 
