@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -88,11 +89,13 @@ const (
 	remedyServer    = "look at the appliance's health and its own log; the next scrape tries again"
 	remedyDecode    = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
 		"if it is, report the answer's form"
-	remedyTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
-	remedyNetwork   = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
-	remedyTLS       = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
-	remedyPlainHTTP = "give --ciphertrust.url with https: the server does not take plain HTTP at this address"
-	remedyAuth      = "the appliance refuses a token that it has just given: look at its clock and its own log"
+	remedyTimeout = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
+	remedyNetwork = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
+	// An exporter needs few files at once, so that it is somebody's connections.
+	remedyOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
+	remedyTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
+	remedyPlainHTTP  = "give --ciphertrust.url with https: the server does not take plain HTTP at this address"
+	remedyAuth       = "the appliance refuses a token that it has just given: look at its clock and its own log"
 )
 
 func (e *APIError) remedy() string {
@@ -194,6 +197,10 @@ func transportReason(err error) (r reason.Reason, remedy string) {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return reason.Timeout, remedyTimeout
 	}
+	// Before the files of the TLS settings, which cannot be opened then either.
+	if outOfFiles(err) {
+		return reason.Network, remedyOutOfFiles
+	}
 	if remedy, ok := tlsRemedy(err); ok {
 		return reason.TLS, remedy
 	}
@@ -201,6 +208,20 @@ func transportReason(err error) (r reason.Reason, remedy string) {
 		return reason.Timeout, remedyTimeout
 	}
 	return reason.Network, remedyNetwork
+}
+
+// outOfFiles says whether the process, or the whole machine, has as many files
+// and connections open as it may.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// unreadable gives its reason to the error of a secret that cannot be read.
+func unreadable(err error, remedy string) error {
+	if outOfFiles(err) {
+		return reason.New(reason.Network, err, remedyOutOfFiles)
+	}
+	return reason.New(reason.Auth, err, remedy)
 }
 
 // tlsRemedy says whether err kept a trusted TLS connection from being made, and

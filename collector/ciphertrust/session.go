@@ -217,14 +217,14 @@ func (s *session) primary() (grant string, body loginBody, secret fingerprint, e
 	if s.credentials.ClientID != "" {
 		cert, key, err := readKeyPair(s.tls)
 		if err != nil {
-			return "", loginBody{}, 0, reason.New(reason.Auth, err, remedyCertificate)
+			return "", loginBody{}, 0, unreadable(err, remedyCertificate)
 		}
 		body.ClientID = s.credentials.ClientID
 		return grantCertificate, body, s.rejections.fingerprint(cert, key), nil
 	}
 	password, err := s.credentials.password()
 	if err != nil {
-		return "", loginBody{}, 0, reason.New(reason.Auth, err, remedyPassword)
+		return "", loginBody{}, 0, unreadable(err, remedyPassword)
 	}
 	body.Username, body.Password = s.credentials.Username, string(password)
 	body.RevokeUnusedIn = unusedRefreshMinutes
