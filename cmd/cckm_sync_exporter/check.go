@@ -28,6 +28,9 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	}
 	defer e.closeAfter(ctx)
 	doctor.Report(out, "settings", fmt.Sprintf("%d lists enabled", len(s.lists)), nil)
+	for _, file := range e.client.Exposed() {
+		doctor.Remark(out, "settings", file.String(), file.Remedy())
+	}
 	if s.offline {
 		return nil
 	}

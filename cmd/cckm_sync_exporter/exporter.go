@@ -75,6 +75,13 @@ func newExporter(s *settings, logger log.Logger) (*exporter, error) {
 	return e, nil
 }
 
+// warnOfExposedFiles tells of files with secrets that everybody can read.
+func (e *exporter) warnOfExposedFiles() {
+	for _, file := range e.client.Exposed() {
+		level.Warn(e.logger).Log("during", "start", "todo", file.Remedy(), "msg", file.String())
+	}
+}
+
 // addProcessMetrics adds the metrics about the process.
 func (e *exporter) addProcessMetrics() {
 	e.telemetry.MustRegister(

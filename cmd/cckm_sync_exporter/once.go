@@ -23,6 +23,7 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	e.warnOfExposedFiles()
 	defer e.closeAfter(ctx)
 	readCtx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

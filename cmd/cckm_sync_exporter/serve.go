@@ -35,6 +35,7 @@ func serve(ctx context.Context, s *settings, logs logs) error {
 	if err != nil {
 		return err
 	}
+	e.warnOfExposedFiles()
 	if !s.disableExporterMetrics {
 		e.addProcessMetrics()
 	}

@@ -37,6 +37,7 @@ type session struct {
 	credentials Credentials
 	tls         TLSConfig
 	rejections  *rejections
+	exposures   *exposureWatch
 	// ctx ends when the session is closed; logins under way are given up then.
 	ctx    context.Context //nolint:containedctx // Logins outlive the scrape that asks for them.
 	cancel context.CancelFunc
@@ -70,6 +71,7 @@ func newSession(c *Client, credentials Credentials, tls TLSConfig) *session {
 	s := &session{client: c, credentials: credentials, tls: tls, rejections: newRejections(), turn: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.source = s.newSource()
+	s.exposures = newExposureWatch(c.logger, s.secretFiles())
 	return s
 }
 
@@ -196,6 +198,7 @@ func (s *session) obtainAnew(ctx context.Context) (*oauth2.Token, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.exposures.look(s.secretFiles())
 	if err := s.rejections.check(secret); err != nil {
 		return nil, err
 	}

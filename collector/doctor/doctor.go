@@ -89,6 +89,12 @@ func answered(err error) bool {
 	return true
 }
 
+// Remark writes a line about a step that works and is not as it should be, and
+// on a line of its own what to do about it.
+func Remark(out io.Writer, step, text, remedy string) {
+	_, _ = fmt.Fprintf(out, "WARN  %s: %s\n      to do: %s\n", step, text, remedy)
+}
+
 // Report writes the line of a step: "ok" with what there is to know, or "FAIL"
 // with the reason and, on a line of its own, what to do about it.
 func Report(out io.Writer, step, detail string, err error) {
