@@ -12,13 +12,22 @@ import (
 
 // TLSConfig is Prometheus' own form of a client's TLS settings. Its files are
 // read again when they change.
-type TLSConfig = config.TLSConfig
+type TLSConfig config.TLSConfig
+
+// Format implements fmt.Formatter, because Prometheus' own form shows its key.
+func (c TLSConfig) Format(f fmt.State, verb rune) {
+	shown := config.TLSConfig(c)
+	if shown.Key != "" {
+		shown.Key = hidden
+	}
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
+}
 
 // newTransport returns a transport for as many requests at once as there are
 // pages in flight. It speaks HTTP/1.1 only: bulk reads over HTTP/2 share one
 // connection and its flow control, which makes them slower.
 func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
-	tlsConfig, err := config.NewTLSConfig(&cfg)
+	tlsConfig, err := config.NewTLSConfig((*config.TLSConfig)(&cfg))
 	if err != nil {
 		return nil, fmt.Errorf("TLS settings: %w", err)
 	}
