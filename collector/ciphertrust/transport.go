@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -45,7 +46,7 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			DisableCompression: true,
 			// A scrape's deadline ends its own wait, not the attempt to connect,
 			// which the next scrape may use.
-			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+			DialContext: (&net.Dialer{Timeout: 10 * time.Second, Resolver: newResolver()}).DialContext,
 			// The default of two idle connections would throw warm TLS
 			// connections away between pages. A login needs one more.
 			MaxIdleConnsPerHost: concurrency + 1,
@@ -55,6 +56,11 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 	}
 	return config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)
 }
+
+// newResolver returns what finds the appliance's address. On Linux that is Go's
+// own, also in a program that could use the C library's: that one loads code and
+// reads files of its own choice, which a confined process may not.
+func newResolver() *net.Resolver { return &net.Resolver{PreferGo: runtime.GOOS == "linux"} }
 
 // tlsFiles names the files that are watched for changes.
 func tlsFiles(cfg TLSConfig) config.TLSRoundTripperSettings {
