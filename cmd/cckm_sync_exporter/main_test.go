@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/deploy/livetest"
 )
 
 // actAsProgram makes the test's own binary run as the exporter, so that tests
@@ -39,6 +40,8 @@ type process struct {
 	cmd *exec.Cmd
 	// address is where it listens, such as "127.0.0.1:40123".
 	address string
+	// listening gets the address.
+	listening chan string
 	// done is closed when its output has ended.
 	done chan struct{}
 
@@ -65,20 +68,9 @@ func executable(t *testing.T) string {
 
 func startCommand(t *testing.T, cmd *exec.Cmd, env []string) *process {
 	t.Helper()
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	p.cmd.Env = append([]string{actAsProgram + "=1", "PATH=" + os.Getenv("PATH")}, env...)
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
-	listening := make(chan string, 1)
-	go p.watch(stderr, listening)
+	p := launch(t, cmd, env)
 	select {
-	case p.address = <-listening:
+	case p.address = <-p.listening:
 	case <-p.done:
 		t.Fatalf("the exporter ended before it listened: %s", p.log())
 	case <-time.After(30 * time.Second):
@@ -87,8 +79,25 @@ func startCommand(t *testing.T, cmd *exec.Cmd, env []string) *process {
 	return p
 }
 
+// launch runs the exporter without waiting for anything.
+func launch(t *testing.T, cmd *exec.Cmd, env []string) *process {
+	t.Helper()
+	p := &process{cmd: cmd, done: make(chan struct{}), listening: make(chan string, 1)}
+	p.cmd.Env = append([]string{actAsProgram + "=1", "GORACE=atexit_sleep_ms=0", "PATH=" + os.Getenv("PATH")}, env...)
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	go p.watch(stderr)
+	return p
+}
+
 // watch keeps what the process logs and finds where it listens.
-func (p *process) watch(stderr io.Reader, listening chan<- string) {
+func (p *process) watch(stderr io.Reader) {
 	defer close(p.done)
 	address := regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 	lines := bufio.NewScanner(stderr)
@@ -98,7 +107,7 @@ func (p *process) watch(stderr io.Reader, listening chan<- string) {
 		p.mu.Unlock()
 		if found := address.FindStringSubmatch(lines.Text()); found != nil {
 			select {
-			case listening <- found[1]:
+			case p.listening <- found[1]:
 			default:
 			}
 		}
@@ -109,6 +118,26 @@ func (p *process) log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stderr.String()
+}
+
+// await waits until the log holds a text.
+func (p *process) await(t *testing.T, text string) {
+	t.Helper()
+	p.awaitCount(t, text, 1)
+}
+
+// awaitCount waits until the log holds a text so many times.
+func (p *process) awaitCount(t *testing.T, text string, times int) {
+	t.Helper()
+	if !livetest.WaitFor(30*time.Second, func() bool { return strings.Count(p.log(), text) >= times }) {
+		t.Fatalf("%q is not logged %d times:\n%s", text, times, p.log())
+	}
+}
+
+// wait waits until the process has ended.
+func (p *process) wait() error {
+	<-p.done
+	return p.cmd.Wait()
 }
 
 // metrics scrapes the process.
@@ -147,8 +176,7 @@ func (p *process) terminate(t *testing.T) time.Duration {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	<-p.done
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.wait(); err != nil {
 		t.Errorf("after SIGTERM: %v; log:\n%s", err, p.log())
 	}
 	return time.Since(begun)

@@ -61,6 +61,7 @@ func serve(ctx context.Context, s *settings, logs logs) error {
 		"lists", fmt.Sprint(lists), "msg", "starting")
 
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout}
+	server.BaseContext = confineOnce(ctx, s, logs.kit)
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, s.web, logs.slog) }()
 	select {

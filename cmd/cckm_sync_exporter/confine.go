@@ -1,0 +1,139 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v4"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/sandbox"
+)
+
+// lookForReplaced is how often the files are looked at that the sandbox cannot
+// follow.
+const lookForReplaced = time.Minute
+
+// confineOnce returns what http.Server calls for each listener before it accepts
+// from it. By then all listeners are bound, so that the first call can take the
+// right to bind, and every other one that serving does not need.
+func confineOnce(ctx context.Context, s *settings, logger log.Logger) func(net.Listener) context.Context {
+	confine := sync.OnceFunc(func() { confine(ctx, s.sandboxRules(), logger) })
+	return func(net.Listener) context.Context {
+		if s.landlock {
+			confine()
+		}
+		return context.WithoutCancel(ctx)
+	}
+}
+
+// confine takes from the process what it does not need, and says what that is.
+func confine(ctx context.Context, rules sandbox.Rules, logger log.Logger) {
+	enforced, err := sandbox.Enforce(rules)
+	switch {
+	case err != nil:
+		level.Warn(logger).Log("during", "start", "err", err,
+			"todo", "report it with the kernel's version, or turn it off with --no-process.landlock",
+			"msg", "the process is not confined by Landlock")
+		return
+	case !enforced.Files:
+		level.Info(logger).Log("during", "start", "msg", "the process is not confined, because this system has no Landlock")
+		return
+	}
+	tcp := "not restricted, the kernel is too old for that"
+	if enforced.TCP {
+		tcp = fmt.Sprintf("connect to ports %v only, bind none", enforced.Ports)
+	}
+	level.Info(logger).Log("during", "start", "landlock", enforced.ABI, "files", "read the exporter's own, write and execute none",
+		"tcp", tcp, "msg", "the process is confined by Landlock")
+	level.Debug(logger).Log("during", "start", "readable", fmt.Sprint(enforced.Paths), "msg", "what Landlock leaves readable")
+	go watchReplaced(ctx, sandbox.NewWatch(enforced.Fixed), time.NewTicker(lookForReplaced), logger)
+}
+
+// watchReplaced tells when a file was replaced that the sandbox allows by
+// itself, which it cannot read from then on.
+func watchReplaced(ctx context.Context, watch *sandbox.Watch, tick *time.Ticker, logger log.Logger) {
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, path := range watch.Replaced() {
+			level.Warn(logger).Log("during", "run", "file", path,
+				"todo", "restart the exporter, or turn Landlock off with --no-process.landlock",
+				"msg", "the file was replaced, and Landlock does not let the process read the new one; names may not be resolved any more")
+		}
+	}
+}
+
+// sandboxRules returns what the settings make necessary.
+func (s *settings) sandboxRules() sandbox.Rules {
+	rules := sandbox.Rules{Files: s.webFiles()}
+	for _, file := range []string{s.credentials.PasswordFile, s.tls.CAFile, s.tls.CertFile, s.tls.KeyFile} {
+		if file != "" {
+			rules.Files = append(rules.Files, file)
+		}
+	}
+	if appliance, err := ciphertrust.ParseURL(s.url); err == nil {
+		if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: appliance}); err == nil && proxy != nil {
+			appliance = proxy
+		}
+		if port, ok := portNumber(appliance); ok {
+			rules.Ports = append(rules.Ports, port)
+		}
+	}
+	return rules
+}
+
+// portNumber returns the port of an address, be it only by its scheme.
+func portNumber(u *url.URL) (uint16, bool) {
+	byScheme := map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), byScheme[u.Scheme]), 10, 16)
+	return uint16(port), err == nil
+}
+
+// webFiles returns --web.config.file and the files that it names. What is wrong
+// with it is told by exporter-toolkit, which reads it as well.
+func (s *settings) webFiles() []string {
+	path := *s.web.WebConfigFile
+	if path == "" {
+		return nil
+	}
+	files := []string{path}
+	content, err := os.ReadFile(path) //nolint:gosec // The operator names the file.
+	if err != nil {
+		return files
+	}
+	var config struct {
+		TLS struct {
+			Cert     string `yaml:"cert_file"`
+			Key      string `yaml:"key_file"`
+			ClientCA string `yaml:"client_ca_file"`
+		} `yaml:"tls_server_config"`
+	}
+	if err := yaml.Unmarshal(content, &config); err != nil {
+		return files
+	}
+	tls := toolkit.TLSConfig{TLSCertPath: config.TLS.Cert, TLSKeyPath: config.TLS.Key, ClientCAs: config.TLS.ClientCA}
+	tls.SetDirectory(filepath.Dir(path))
+	for _, file := range []string{tls.TLSCertPath, tls.TLSKeyPath, tls.ClientCAs} {
+		if file != "" {
+			files = append(files, file)
+		}
+	}
+	return files
+}
