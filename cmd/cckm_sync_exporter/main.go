@@ -25,6 +25,11 @@ func run(ctx context.Context, args []string) int {
 		return fail(err)
 	}
 	logs := newLogs(os.Stderr, s.logLevel, s.logFormat)
+	keepMemoryPrivate(logs.kit)
+	if command == commandServe || command == commandDemo {
+		stop := outliveSignals(ctx, logs.kit)
+		defer stop()
+	}
 	switch command {
 	case commandOnce:
 		err = once(ctx, s, logs, os.Stdout)
