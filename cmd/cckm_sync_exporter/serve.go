@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -22,9 +23,29 @@ const (
 	closeExporterAfter = 4800 * time.Millisecond
 )
 
-// readHeaderTimeout keeps a client that sends nothing from holding a
-// connection.
-const readHeaderTimeout = 10 * time.Second
+// The times that keep clients which send or read nothing from holding
+// connections. An idle connection outlasts the usual scrape intervals, so that
+// Prometheus does not have to connect anew for each scrape.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 10 * time.Minute
+	// transferTimeout is what a request and its answer may take beyond the
+	// longest scrape.
+	transferTimeout = 30 * time.Second
+)
+
+// newServer returns a server whose scrapes take at most longest. Both of its
+// times for a whole request are longer than that, so that neither ends a scrape.
+func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       longest + transferTimeout,
+		WriteTimeout:      longest + transferTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
 
 // serve serves metrics until ctx ends.
 func serve(ctx context.Context, s *settings, logs logs) error {
@@ -60,7 +81,7 @@ func serve(ctx context.Context, s *settings, logs logs) error {
 	level.Info(logs.kit).Log("during", "start", "version", version.Info(), "appliance", e.client.URL(),
 		"lists", fmt.Sprint(lists), "msg", "starting")
 
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout}
+	server := newServer(handler, s.timeout, logs.slog)
 	server.BaseContext = confineOnce(ctx, s, logs.kit)
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, s.web, logs.slog) }()
