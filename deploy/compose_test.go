@@ -42,6 +42,14 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s is loaded by prometheus.yml and not mounted", rule)
 		}
 	}
+	// The exporter's own container can write nothing and has no right of root's.
+	_, exporter, _ := strings.Cut(compose, "\n  exporter:\n")
+	exporter, _, _ = strings.Cut(exporter, "\n  prometheus:\n")
+	for _, setting := range []string{"read_only: true", "cap_drop: [ALL]", `security_opt: ["no-new-privileges:true"]`} {
+		if !strings.Contains(exporter, "\n    "+setting+"\n") {
+			t.Errorf("the exporter lacks %s", setting)
+		}
+	}
 	images := regexp.MustCompile(`(?m)^\s+image: (\S+)$`).FindAllStringSubmatch(compose, -1)
 	for _, image := range images {
 		if _, tag, _ := strings.Cut(image[1], ":"); tag == "" || tag == "latest" {
