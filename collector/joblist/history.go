@@ -44,7 +44,7 @@ type openJob struct {
 // be kept: a list without an order may get a job anywhere, so that nothing short
 // of another full read proves what it holds.
 func (p *pass) keep(settled *syncjob.Summarizer, open []openJob) *history {
-	if p.order == nil || p.single || p.short || len(open) > maxOpen {
+	if p.order == nil || p.single || p.short || len(open) > maxOpen || !p.reader.keeps() {
 		return nil
 	}
 	newestFirst, ok := p.order.newestFirst()
