@@ -128,9 +128,30 @@ func TestMisreadFilter(t *testing.T) {
 		k := keeping(t, 100)
 		k.served.filter = misreadsFilter
 		k.read(t, joblist.KindFull)
-		k.read(t, joblist.KindFull)
 		for range 3 {
 			k.read(t, joblist.KindIncremental)
+		}
+	})
+}
+
+// TestMiscountIsNoMisreadFilter holds that a filter goes on being heeded that
+// has told of jobs which came and went between the ends of the list.
+func TestMiscountIsNoMisreadFilter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keeping(t, 100)
+		// Another job takes the place of the one that stands there.
+		swap := func(at int) {
+			other := strings.NewReplacer("job-", "other-", "completed\"", "failed\"").Replace(string(k.served.records[at].raw))
+			k.served.records[at].raw = json.RawMessage(other)
+		}
+		for i := range 4 {
+			swap(50 + i)
+			k.read(t, joblist.KindFull)
+			k.read(t, joblist.KindIncremental)
+			swap(60 + i)
+			k.read(t, joblist.KindFull)
+			swap(70 + i)
+			k.read(t, joblist.KindFull)
 		}
 	})
 }

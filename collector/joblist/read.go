@@ -45,9 +45,6 @@ const (
 	// maxRetriedProofs is how often an incremental read is tried again before
 	// the whole list is read.
 	maxRetriedProofs = 1
-	// tooManyMiscounts is after how many reads in a row whose counts by status
-	// did not agree the filter is no longer trusted.
-	tooManyMiscounts = 2
 
 	remedyTimeout = "raise Prometheus' scrape_timeout and --collector.timeout, or --collector.page-size"
 
@@ -115,8 +112,6 @@ type Reader struct {
 	drifted bool
 	// ignoresFilter is true once the appliance did not heed overall_status.
 	ignoresFilter bool
-	// miscounts counts the reads in a row whose counts by status did not agree.
-	miscounts int
 	// spare is a set that no history holds, for the next pass.
 	spare *seenSet
 }
@@ -171,6 +166,9 @@ func (r *Reader) read(ctx context.Context) (summary *syncjob.Summary, kind strin
 		level.Debug(r.options.Logger).Log("during", "read", "list", r.list.Name, "err", err, "msg", "reading the whole list again")
 		r.forget()
 		summary, err = r.readWhole(ctx, gap)
+		if err == nil && gap.miscounted {
+			r.tryFilter(ctx)
+		}
 		return summary, KindFull, err
 	}
 	if err != nil || time.Now().Before(h.fullReadAt) {
@@ -192,7 +190,6 @@ func (r *Reader) readHistory(ctx context.Context, h *history) error {
 	for range 1 + maxRetriedProofs {
 		found, err := r.readIncrement(ctx, h)
 		if err == nil {
-			r.miscounts = 0
 			h.update(found)
 			return nil
 		}
@@ -201,13 +198,21 @@ func (r *Reader) readHistory(ctx context.Context, h *history) error {
 			return err
 		}
 	}
-	if gap.miscounted {
-		// One that lists and counts differently does not heed the filter, whatever
-		// else it does.
-		r.miscounts++
-		r.ignoresFilter = r.miscounts >= tooManyMiscounts
-	}
 	return gap
+}
+
+// tryFilter sees whether the appliance counts by status what it has just listed.
+// One that does not, does not heed the filter, whatever else it does.
+func (r *Reader) tryFilter(ctx context.Context) {
+	if r.history == nil {
+		return
+	}
+	err := r.readHistory(ctx, r.history)
+	if gap, ok := errors.AsType[*gapError](err); ok && gap.miscounted {
+		r.ignoresFilter = true
+		level.Debug(r.options.Logger).Log("during", "read", "list", r.list.Name, "err", err,
+			"msg", "the appliance does not heed overall_status, its counts are not asked for any more")
+	}
 }
 
 // readWhole reads the whole list, after a gap where there was one, and keeps
