@@ -16,27 +16,40 @@ func parseTime(text []byte) (time.Time, bool) {
 	return t.UTC(), true
 }
 
-// shape is a time in UTC up to its seconds, with a 0 for each digit.
-const shape = "0000-00-00T00:00:00"
+// The forms of a day and of a time in UTC up to its seconds.
+const (
+	dayForm    = time.DateOnly
+	secondForm = time.DateOnly + "T" + time.TimeOnly
+)
 
 // parseUTC reads a time in UTC with a fraction of up to nine digits, or none.
 // What it is not sure of, it does not take.
 func parseUTC(text []byte) (time.Time, bool) {
 	last := len(text) - 1
-	if last < len(shape) || text[last] != 'Z' || !hasShape(text) {
+	if last < len(secondForm) || text[last] != 'Z' {
 		return time.Time{}, false
 	}
-	nanos, ok := parseFraction(text[len(shape):last])
-	if !ok {
+	year, month, day, ok := parseDay(text[:len(dayForm)])
+	clock := text[len(dayForm):len(secondForm)]
+	if !ok || clock[0] != 'T' || clock[3] != ':' || clock[6] != ':' {
 		return time.Time{}, false
 	}
-	year, month, day := decimal(text[0:4]), time.Month(decimal(text[5:7])), decimal(text[8:10])
-	hour, minute, second := decimal(text[11:13]), decimal(text[14:16]), decimal(text[17:19])
-	if month < time.January || month > time.December || day < 1 || day > daysIn(month, year) || hour > 23 || minute > 59 || second > 59 {
-		// time.Date would take a 30th of February for the 1st or 2nd of March.
+	hour, minute, second := twoDigits(clock[1:3]), twoDigits(clock[4:6]), twoDigits(clock[7:9])
+	nanos, ok := parseFraction(text[len(secondForm):last])
+	if !ok || hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, false
 	}
 	return time.Date(year, month, day, hour, minute, second, nanos, time.UTC), true
+}
+
+// parseDay reads a day that there is. time.Date would take a 30th of February
+// for the 1st or 2nd of March.
+func parseDay(text []byte) (year int, month time.Month, day int, ok bool) {
+	century, ofCentury := twoDigits(text[0:2]), twoDigits(text[2:4])
+	year, month, day = 100*century+ofCentury, time.Month(twoDigits(text[5:7])), twoDigits(text[8:10])
+	ok = text[4] == '-' && text[7] == '-' && century <= 99 && ofCentury <= 99 &&
+		month >= time.January && month <= time.December && day >= 1 && day <= daysIn(month, year)
+	return year, month, day, ok
 }
 
 // daysIn returns how many days a month has.
@@ -54,15 +67,6 @@ func daysIn(month time.Month, year int) int {
 	}
 }
 
-func hasShape(text []byte) bool {
-	for i := range len(shape) {
-		if c := text[i]; c != shape[i] && (shape[i] != '0' || !isDigit(c)) {
-			return false
-		}
-	}
-	return true
-}
-
 // parseFraction reads a fraction of a second, with its point, in nanoseconds.
 func parseFraction(text []byte) (nanos int, ok bool) {
 	const digits = 9
@@ -73,23 +77,22 @@ func parseFraction(text []byte) (nanos int, ok bool) {
 		return 0, false
 	}
 	for _, c := range text[1:] {
-		if !isDigit(c) {
+		if c < '0' || c > '9' {
 			return 0, false
 		}
+		nanos = nanos*10 + int(c-'0')
 	}
-	nanos = decimal(text[1:])
 	for range 1 + digits - len(text) {
 		nanos *= 10
 	}
 	return nanos, true
 }
 
-// decimal reads a number of digits only.
-func decimal(digits []byte) (n int) {
-	for _, c := range digits {
-		n = n*10 + int(c-'0')
+// twoDigits reads a number of two digits. What is none is more than 99.
+func twoDigits(text []byte) int {
+	tens, ones := text[0]-'0', text[1]-'0'
+	if tens > 9 || ones > 9 {
+		return 100
 	}
-	return n
+	return 10*int(tens) + int(ones)
 }
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
