@@ -23,14 +23,20 @@ const remedyDecode = "check that --ciphertrust.url is the address of a CipherTru
 // body as a stream, so that a page of any size takes no more memory than its
 // longest string.
 type decoder struct {
-	input       *tokenLimiter
+	input       *input
 	tokens      *jsontext.Decoder
 	scopeFields []string
 	visit       func(*syncjob.Job) error
 	job         syncjob.Job
-	// fields are the bits of the job's fields that came already.
-	fields  int
+	// came says which of the job's fields came already.
+	came    [numFields]bool
 	strings interner
+	// shapes are those of the records that came, of this page and of others. No
+	// more are kept than it has room for.
+	shapes []shape
+	found  found
+	// repeated counts the page's records that jsontext was not shown.
+	repeated int
 	// unquoted holds a string whose escapes had to be resolved.
 	unquoted []byte
 }
@@ -38,7 +44,7 @@ type decoder struct {
 // newDecoder returns a decoder for pages of jobs whose scopes are in the given
 // fields.
 func newDecoder(scopeFields []string) *decoder {
-	d := &decoder{scopeFields: scopeFields, strings: interner{}, input: new(tokenLimiter)}
+	d := &decoder{scopeFields: scopeFields, strings: interner{}, input: new(input), shapes: make([]shape, 0, maxShapes)}
 	d.tokens = jsontext.NewDecoder(d.input)
 	d.input.tokens = d.tokens
 	return d
@@ -51,7 +57,10 @@ func newDecoder(scopeFields []string) *decoder {
 // Its errors are reason.Decode. One that says that the JSON ends too early
 // wraps io.ErrUnexpectedEOF.
 func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job) error) (total int, err error) {
-	d.input.r, d.input.read, d.visit = body, 0, visit
+	d.input.reset(body)
+	d.visit, d.repeated = visit, 0
+	// Between pages nothing of them is held.
+	defer func() { d.input.r, d.visit = nil, nil }()
 	// Names are looked at only in so far as they are read: the decoder's own
 	// check for duplicates would hold every name of an object.
 	d.tokens.Reset(d.input, jsontext.AllowDuplicateNames(true))
@@ -63,7 +72,7 @@ func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job) error) (total 
 		return 0, err
 	}
 	if err != nil {
-		return 0, reason.New(reason.Decode, err, remedyDecode)
+		return 0, reason.New(reason.Decode, d.locate(err), remedyDecode)
 	}
 	return total, nil
 }
@@ -88,7 +97,7 @@ func (d *decoder) page() (total int, err error) {
 			if resources == jsontext.KindNull {
 				return d.skip()
 			}
-			return d.array(d.readJob)
+			return d.jobs()
 		default:
 			return d.skip()
 		}
@@ -119,33 +128,58 @@ func (d *decoder) end() error {
 	}
 }
 
-// fieldBit gives each field that a job must not have twice a bit, and others 0.
-// Of two values the decoder could only guess which one is meant.
-func fieldBit(name []byte) int {
+// fieldOf returns which of a job's fields has a name.
+func (d *decoder) fieldOf(name []byte) field {
 	switch string(name) {
 	case "id":
-		return 1 << 0
+		return fieldID
 	case "overall_status":
-		return 1 << 1
+		return fieldOverallStatus
 	case "abort":
-		return 1 << 2
+		return fieldAbort
 	case "createdAt":
-		return 1 << 3
+		return fieldCreatedAt
 	case "updatedAt":
-		return 1 << 4
+		return fieldUpdatedAt
 	case "completed_at":
-		return 1 << 5
+		return fieldCompletedAt
 	case "detailed_status":
-		return 1 << 6
-	default:
-		return 0
+		return fieldDetailedStatus
+	}
+	if slices.Contains(d.scopeFields, string(name)) {
+		return fieldScopes
+	}
+	return fieldOther
+}
+
+// jobs reads the array of jobs.
+func (d *decoder) jobs() error {
+	for first := true; ; first = false {
+		if first {
+			if err := d.begin(jsontext.KindBeginArray, "an array"); err != nil {
+				return err
+			}
+		} else if err := d.repeats(); err != nil {
+			return err
+		}
+		place, refills := d.input.place(), d.input.refills
+		switch d.tokens.PeekKind() {
+		case jsontext.KindEndArray, jsontext.KindInvalid:
+			_, err := d.tokens.ReadToken()
+			return tooEarly(err)
+		default:
+			if err := d.readJob(); err != nil {
+				return err
+			}
+			d.learn(place, refills)
+		}
 	}
 }
 
 // readJob reads one job and hands it on.
 func (d *decoder) readJob() error {
 	d.job = syncjob.Job{Scopes: d.job.Scopes[:0], Details: d.job.Details[:0]}
-	d.fields = 0
+	d.came = [numFields]bool{}
 	if err := d.object(d.readField); err != nil {
 		return err
 	}
@@ -155,33 +189,34 @@ func (d *decoder) readJob() error {
 	return d.visit(&d.job)
 }
 
-// readField reads the value of a job's field.
+// readField reads the value of a job's field. Of two values for a field it could
+// only guess which one is meant, but for scopes, where both are.
 func (d *decoder) readField(name []byte) error {
-	bit := fieldBit(name)
-	if d.fields&bit != 0 {
+	field := d.fieldOf(name)
+	if d.came[field] && field != fieldOther && field != fieldScopes {
 		return d.errorf("comes twice")
 	}
-	d.fields |= bit
-	switch string(name) {
-	case "id":
+	d.came[field] = true
+	switch field {
+	case fieldID:
 		return d.id(&d.job.ID)
-	case "overall_status":
+	case fieldOverallStatus:
 		return d.text(&d.job.OverallStatus)
-	case "abort":
+	case fieldAbort:
 		return d.flag(&d.job.Abort)
-	case "createdAt":
+	case fieldCreatedAt:
 		return d.time(&d.job.CreatedAt)
-	case "updatedAt":
+	case fieldUpdatedAt:
 		return d.time(&d.job.UpdatedAt)
-	case "completed_at":
+	case fieldCompletedAt:
 		return d.time(&d.job.CompletedAt)
-	case "detailed_status":
+	case fieldDetailedStatus:
 		return d.details()
-	}
-	if slices.Contains(d.scopeFields, string(name)) {
+	case fieldScopes:
 		return d.scopes()
+	default:
+		return d.skip()
 	}
-	return d.skip()
 }
 
 // scopes reads the scope field: an array of identifiers, one alone, or null.

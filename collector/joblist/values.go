@@ -3,16 +3,11 @@ package joblist
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
-
-// maxTokenBytes bounds a string, a number or a stretch of white space in an
-// answer, and with it the memory that an answer can take.
-const maxTokenBytes = 1 << 20
 
 // object reads an object and calls field with the name of each of its fields;
 // field reads the value. The name is good until the next read or peek.
@@ -150,19 +145,11 @@ func (d *decoder) time(into *time.Time) error {
 	if err != nil {
 		return err
 	}
-	// A time before the zero time, of which Go's own is the usual one, is none.
-	if t, ok := parseTime(text); ok && t.After(time.Time{}) {
-		*into = t
-	}
+	*into = timeOf(text)
 	return nil
 }
 
 func (d *decoder) skip() error { return tooEarly(d.tokens.SkipValue()) }
-
-// errorf says where in the page something is wrong.
-func (d *decoder) errorf(format string, args ...any) error {
-	return fmt.Errorf("%s %s", d.tokens.StackPointer(), fmt.Sprintf(format, args...))
-}
 
 // tooEarly makes the end of the input within the page an unexpected one.
 func tooEarly(err error) error {
@@ -170,22 +157,4 @@ func tooEarly(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// tokenLimiter ends an input whose next token is longer than maxTokenBytes,
-// before the decoder has grown its buffer to hold it.
-type tokenLimiter struct {
-	r      io.Reader
-	tokens *jsontext.Decoder
-	read   int64
-}
-
-// Read implements io.Reader.
-func (l *tokenLimiter) Read(p []byte) (int, error) {
-	if l.read-l.tokens.InputOffset() > maxTokenBytes {
-		return 0, fmt.Errorf("a string or number is longer than %d bytes", maxTokenBytes)
-	}
-	n, err := l.r.Read(p)
-	l.read += int64(n)
-	return n, err
 }

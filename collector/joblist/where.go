@@ -1,0 +1,44 @@
+package joblist
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// errorf says where in the page something is wrong.
+func (d *decoder) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s %s", d.recount(d.tokens.StackPointer()), fmt.Sprintf(format, args...))
+}
+
+// locate counts in an error of jsontext what jsontext was not shown.
+func (d *decoder) locate(err error) error {
+	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if !ok || d.repeated == 0 {
+		return err
+	}
+	syntactic.ByteOffset += d.input.taken
+	syntactic.JSONPointer = d.recount(syntactic.JSONPointer)
+	return err
+}
+
+// recount counts in a place in the page the records that jsontext was not shown.
+func (d *decoder) recount(at jsontext.Pointer) jsontext.Pointer {
+	path := slices.Collect(at.Tokens())
+	if d.repeated == 0 || len(path) < 2 || path[0] != "resources" {
+		return at
+	}
+	index, err := strconv.Atoi(path[1])
+	if err != nil {
+		return at
+	}
+	path[1] = strconv.Itoa(index + d.repeated)
+	at = ""
+	for _, token := range path {
+		at = at.AppendToken(token)
+	}
+	return at
+}
