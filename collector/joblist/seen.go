@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// jobKey stands for a job's id. That two ids of a list have the same one is less
-// likely than that the machine fails. No key is zero.
+// jobKey stands for a job's id by two hashes of it. The first one is not zero.
 type jobKey [2]uint64
 
 // seeds make keys. A reader has its own, so that no list can be made up whose
@@ -17,25 +16,34 @@ type seeds [2]maphash.Seed
 func newSeeds() seeds { return seeds{maphash.MakeSeed(), maphash.MakeSeed()} }
 
 func (s *seeds) key(id string) jobKey {
-	return jobKey{maphash.String(s[0], id), maphash.String(s[1], id) | 1}
+	return jobKey{max(1, maphash.String(s[0], id)), maphash.String(s[1], id)}
 }
 
-// seenShards is how many parts the set of jobs has, so that pages which are read
-// at once seldom wait for each other.
-const seenShards = 16
+// seenShardBits is how many bits choose a part of the set of jobs. It has parts
+// so that pages which are read at once seldom wait for each other.
+const (
+	seenShardBits = 6
+	seenShards    = 1 << seenShardBits
+)
 
-// seenSet is the jobs that came already, of all pages of a pass. It takes about
-// 20 bytes a job where it was told how many will come. It is safe for concurrent
-// use but for reset.
+// seenSet is the jobs that came already, of all pages of a pass. It is safe for
+// concurrent use but for reset.
+//
+// It takes 10 bytes a job where it was told how many will come: the garbage
+// collector lets a heap grow to twice of what is in use, so that a job costs 20.
+// An id is the first hash, in a part that 6 bits of the other one choose. The
+// chance that any two of a million ids have the same is 4 in 10 billion; as the
+// seeds stay, it is not taken again with each read.
 type seenSet struct {
 	shards [seenShards]seenShard
 }
 
 // seenShard is a table with open addressing: a key is at its place or, in the
-// run of keys from there on, behind it.
+// run of keys from there on, behind it. It is never full, so that each search
+// ends.
 type seenShard struct {
 	mu   sync.Mutex
-	keys []jobKey
+	keys []uint64
 	n    int
 	// A cache line each: else a lock would slow down its neighbours' holders.
 	_ [24]byte
@@ -66,28 +74,30 @@ func (s *seenSet) expect(jobs int) {
 	}
 }
 
+func (s *seenSet) shard(key jobKey) *seenShard { return &s.shards[key[1]>>(64-seenShardBits)] }
+
 // add says whether a job comes for the first time, whichever page it is in.
 func (s *seenSet) add(key jobKey) bool {
-	shard := &s.shards[key[1]>>60]
+	shard := s.shard(key)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	// Beyond nine of ten, runs become long.
-	if 10*shard.n >= 9*len(shard.keys) {
+	if 10*(shard.n+1) > 9*len(shard.keys) {
 		shard.resize(len(shard.keys) + len(shard.keys)/2 + 16)
 	}
-	return shard.insert(key)
+	return shard.insert(key[0])
 }
 
 // has says whether a job came already.
 func (s *seenSet) has(key jobKey) bool {
-	shard := &s.shards[key[1]>>60]
+	shard := s.shard(key)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	return len(shard.keys) > 0 && shard.keys[shard.find(key)] == key
+	return len(shard.keys) > 0 && shard.keys[shard.find(key[0])] == key[0]
 }
 
 // insert says whether a key is new. The table has room.
-func (s *seenShard) insert(key jobKey) bool {
+func (s *seenShard) insert(key uint64) bool {
 	at := s.find(key)
 	if s.keys[at] == key {
 		return false
@@ -97,12 +107,12 @@ func (s *seenShard) insert(key jobKey) bool {
 	return true
 }
 
-// find returns where a key is, or would be. The table has room.
-func (s *seenShard) find(key jobKey) int {
+// find returns where a key is, or would be.
+func (s *seenShard) find(key uint64) int {
 	// The high half of the product spreads keys over a table of any size.
-	place, _ := bits.Mul64(key[0], uint64(len(s.keys)))
+	place, _ := bits.Mul64(key, uint64(len(s.keys)))
 	at := int(place) //nolint:gosec // It is less than the table's length.
-	for s.keys[at] != key && s.keys[at] != (jobKey{}) {
+	for s.keys[at] != key && s.keys[at] != 0 {
 		at++
 		if at == len(s.keys) {
 			at = 0
@@ -114,9 +124,9 @@ func (s *seenShard) find(key jobKey) int {
 // resize moves the keys to a table of another size, larger than their number.
 func (s *seenShard) resize(size int) {
 	before := s.keys
-	s.keys, s.n = make([]jobKey, max(size, s.n+s.n/4)), 0
+	s.keys, s.n = make([]uint64, max(size, 1+s.n+s.n/4)), 0
 	for _, key := range before {
-		if key != (jobKey{}) {
+		if key != 0 {
 			s.insert(key)
 		}
 	}

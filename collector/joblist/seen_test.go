@@ -60,7 +60,7 @@ func TestSeenSetConcurrent(t *testing.T) {
 }
 
 // TestSeenSetMemory holds that a set which was told how many jobs come takes no
-// more than 24 bytes for each of them, and gives up what a longer list needed.
+// more than 12 bytes for each of them, and gives up what a longer list needed.
 func TestSeenSetMemory(t *testing.T) {
 	t.Parallel()
 	set, seeds := new(seenSet), newSeeds()
@@ -72,9 +72,9 @@ func TestSeenSetMemory(t *testing.T) {
 		}
 		size := 0
 		for i := range set.shards {
-			size += cap(set.shards[i].keys) * int(unsafe.Sizeof(jobKey{}))
+			size += cap(set.shards[i].keys) * int(unsafe.Sizeof(uint64(0)))
 		}
-		if most := 24*jobs + 4096; size > most {
+		if most := 12*jobs + 8192; size > most {
 			t.Errorf("%d jobs take %d bytes, want no more than %d", jobs, size, most)
 		}
 	}
