@@ -91,13 +91,19 @@ type pageServer struct {
 
 func newPageServer(b *testing.B, jobs int, latency time.Duration) *pageServer {
 	b.Helper()
-	s := &pageServer{jobs: jobs, latency: latency, pages: map[string][]byte{}}
-	s.Server = httptest.NewTLSServer(s)
+	s := servePages(jobs, latency)
 	b.Cleanup(s.Close)
 	s.client = s.Client()
 	if transport, ok := s.client.Transport.(*http.Transport); ok {
 		transport.MaxIdleConnsPerHost, transport.ForceAttemptHTTP2 = 4, false
 	}
+	return s
+}
+
+// servePages starts a server, which its caller has to close.
+func servePages(jobs int, latency time.Duration) *pageServer {
+	s := &pageServer{jobs: jobs, latency: latency, pages: map[string][]byte{}}
+	s.Server = httptest.NewTLSServer(s)
 	return s
 }
 
