@@ -31,6 +31,7 @@ type decoder struct {
 	// came says which of the job's fields came already.
 	came    [numFields]bool
 	strings interner
+	days    calendar
 	// shapes are those of the records that came, of this page and of others. No
 	// more are kept than it has room for.
 	shapes []shape

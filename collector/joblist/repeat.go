@@ -63,9 +63,9 @@ func (d *decoder) visitFound() error {
 		ID:            string(f.texts[fieldID]),
 		OverallStatus: d.strings.string(f.texts[fieldOverallStatus]),
 		Abort:         f.abort,
-		CreatedAt:     timeOf(f.texts[fieldCreatedAt]),
-		UpdatedAt:     timeOf(f.texts[fieldUpdatedAt]),
-		CompletedAt:   timeOf(f.texts[fieldCompletedAt]),
+		CreatedAt:     d.timeOf(f.texts[fieldCreatedAt]),
+		UpdatedAt:     d.timeOf(f.texts[fieldUpdatedAt]),
+		CompletedAt:   d.timeOf(f.texts[fieldCompletedAt]),
 		Scopes:        d.job.Scopes[:0],
 		Details:       d.job.Details[:0],
 	}
@@ -79,9 +79,9 @@ func (d *decoder) visitFound() error {
 }
 
 // timeOf returns the time that a text says, or none.
-func timeOf(text []byte) time.Time {
+func (d *decoder) timeOf(text []byte) time.Time {
 	// A time before the zero time, of which Go's own is the usual one, is none.
-	if t, ok := parseTime(text); ok && t.After(time.Time{}) {
+	if t, ok := d.days.parseTime(text); ok && t.After(time.Time{}) {
 		return t
 	}
 	return time.Time{}

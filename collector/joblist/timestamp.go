@@ -1,12 +1,22 @@
 package joblist
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
+
+// calendar remembers the day that came last: neighbours in a list are mostly of
+// one day, and what day it is takes longer to tell than the time of day.
+type calendar struct {
+	text  [len(dayForm)]byte
+	start time.Time
+}
 
 // parseTime reads a time of RFC 3339. The form that the API's lists have, such
 // as 2022-05-17T09:41:01.958222Z, is read without time.Parse, which takes
 // several times as long; every other form is left to it.
-func parseTime(text []byte) (time.Time, bool) {
-	if t, ok := parseUTC(text); ok {
+func (c *calendar) parseTime(text []byte) (time.Time, bool) {
+	if t, ok := c.parseUTC(text); ok {
 		return t, true
 	}
 	t, err := time.Parse(time.RFC3339Nano, string(text))
@@ -24,12 +34,12 @@ const (
 
 // parseUTC reads a time in UTC with a fraction of up to nine digits, or none.
 // What it is not sure of, it does not take.
-func parseUTC(text []byte) (time.Time, bool) {
+func (c *calendar) parseUTC(text []byte) (time.Time, bool) {
 	last := len(text) - 1
 	if last < len(secondForm) || text[last] != 'Z' {
 		return time.Time{}, false
 	}
-	year, month, day, ok := parseDay(text[:len(dayForm)])
+	start, ok := c.parseDay(text[:len(dayForm)])
 	clock := text[len(dayForm):len(secondForm)]
 	if !ok || clock[0] != 'T' || clock[3] != ':' || clock[6] != ':' {
 		return time.Time{}, false
@@ -39,17 +49,25 @@ func parseUTC(text []byte) (time.Time, bool) {
 	if !ok || hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, false
 	}
-	return time.Date(year, month, day, hour, minute, second, nanos, time.UTC), true
+	sinceMidnight := time.Duration((hour*60+minute)*60+second)*time.Second + time.Duration(nanos)
+	return start.Add(sinceMidnight), true
 }
 
-// parseDay reads a day that there is. time.Date would take a 30th of February
-// for the 1st or 2nd of March.
-func parseDay(text []byte) (year int, month time.Month, day int, ok bool) {
+// parseDay reads a day that there is, and returns its midnight in UTC. time.Date
+// would take a 30th of February for the 1st or 2nd of March.
+func (c *calendar) parseDay(text []byte) (start time.Time, ok bool) {
+	if bytes.Equal(text, c.text[:]) {
+		return c.start, true
+	}
 	century, ofCentury := twoDigits(text[0:2]), twoDigits(text[2:4])
-	year, month, day = 100*century+ofCentury, time.Month(twoDigits(text[5:7])), twoDigits(text[8:10])
-	ok = text[4] == '-' && text[7] == '-' && century <= 99 && ofCentury <= 99 &&
-		month >= time.January && month <= time.December && day >= 1 && day <= daysIn(month, year)
-	return year, month, day, ok
+	year, month, day := 100*century+ofCentury, time.Month(twoDigits(text[5:7])), twoDigits(text[8:10])
+	if text[4] != '-' || text[7] != '-' || century > 99 || ofCentury > 99 ||
+		month < time.January || month > time.December || day < 1 || day > daysIn(month, year) {
+		return time.Time{}, false
+	}
+	c.start = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	copy(c.text[:], text)
+	return c.start, true
 }
 
 // daysIn returns how many days a month has.

@@ -19,7 +19,12 @@ func FuzzParseTime(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		want, err := time.Parse(time.RFC3339Nano, string(text))
-		got, ok := parseTime(text)
+		var days calendar
+		got, ok := days.parseTime(text)
+		// What is remembered of a day, or of nonsense, makes no difference.
+		if again, okAgain := days.parseTime(text); okAgain != ok || !again.Equal(got) {
+			t.Errorf("%q gives %s, %v, and then %s, %v", text, got, ok, again, okAgain)
+		}
 		if ok != (err == nil) || ok && !got.Equal(want) {
 			t.Errorf("%q gives %s, %v; time.Parse gives %s, %v", text, got, ok, want, err)
 		}

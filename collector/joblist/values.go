@@ -145,7 +145,7 @@ func (d *decoder) time(into *time.Time) error {
 	if err != nil {
 		return err
 	}
-	*into = timeOf(text)
+	*into = d.timeOf(text)
 	return nil
 }
 
