@@ -72,10 +72,13 @@ type Summarizer struct {
 	list     List
 	patterns *textPatterns
 	// texts remembers what texts say: a handful comes again and again.
-	texts   map[string]said
-	jobs    [NumStatuses]int
-	scopes  map[string]*tally
-	unknown []string
+	texts map[string]said
+	// lastText is the text that came last, and lastSays what it says.
+	lastText string
+	lastSays said
+	jobs     [NumStatuses]int
+	scopes   map[string]*tally
+	unknown  []string
 
 	// added counts the jobs, to tell one from another.
 	added uint64
@@ -148,6 +151,10 @@ func (s *Summarizer) Add(j *Job) {
 // touch returns the scope of a name, as one that the job at hand covers. Until
 // a text tells otherwise it has the given status in it.
 func (s *Summarizer) touch(name string, status Status) *tally {
+	// Mostly a job has one scope, which its detailed_status names again.
+	if n := len(s.touched); n > 0 && s.touched[n-1].scope.Name == name {
+		return s.touched[n-1]
+	}
 	t := s.scopes[name]
 	if t == nil {
 		t = &tally{scope: Scope{Name: name}}
@@ -174,6 +181,9 @@ const (
 
 // read tells what a text says.
 func (s *Summarizer) read(text string) said {
+	if text == s.lastText {
+		return s.lastSays
+	}
 	says, ok := s.texts[text]
 	if !ok {
 		says = s.patterns.read(text)
@@ -181,6 +191,7 @@ func (s *Summarizer) read(text string) said {
 			s.texts[text] = says
 		}
 	}
+	s.lastText, s.lastSays = text, says
 	return says
 }
 
