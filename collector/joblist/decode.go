@@ -30,7 +30,7 @@ type decoder struct {
 	job         syncjob.Job
 	// came says which of the job's fields came already.
 	came    [numFields]bool
-	strings interner
+	strings *interner
 	days    calendar
 	// shapes are those of the records that came, of this page and of others. No
 	// more are kept than it has room for.
@@ -45,7 +45,7 @@ type decoder struct {
 // newDecoder returns a decoder for pages of jobs whose scopes are in the given
 // fields.
 func newDecoder(scopeFields []string) *decoder {
-	d := &decoder{scopeFields: scopeFields, strings: interner{}, input: new(input), shapes: make([]shape, 0, maxShapes)}
+	d := &decoder{scopeFields: scopeFields, strings: newInterner(), input: new(input), shapes: make([]shape, 0, maxShapes)}
 	d.tokens = jsontext.NewDecoder(d.input)
 	d.input.tokens = d.tokens
 	return d
