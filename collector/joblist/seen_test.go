@@ -1,12 +1,19 @@
 package joblist
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"unsafe"
+
+	"cckm_sync_exporter/collector/syncjob"
 )
 
 // TestSeenSet holds that the set agrees with a map, however many jobs were
@@ -70,12 +77,59 @@ func TestSeenSetMemory(t *testing.T) {
 		for i := range jobs {
 			set.add(seeds.key(strconv.Itoa(i)))
 		}
-		size := 0
-		for i := range set.shards {
-			size += cap(set.shards[i].keys) * int(unsafe.Sizeof(uint64(0)))
+		wantSmall(t, set, jobs)
+	}
+}
+
+func wantSmall(t *testing.T, set *seenSet, jobs int) {
+	t.Helper()
+	size := 0
+	for i := range set.shards {
+		size += cap(set.shards[i].keys) * int(unsafe.Sizeof(uint64(0)))
+	}
+	if most := 12*jobs + 8192; size > most {
+		t.Errorf("%d jobs take %d bytes, want no more than %d", jobs, size, most)
+	}
+}
+
+// longList is a list of so many jobs with nothing but an id.
+type longList int
+
+// Get implements Getter.
+func (l longList) Get(_ context.Context, _ string, query url.Values, read func(io.Reader) error) error {
+	skip, err := strconv.Atoi(query.Get("skip"))
+	if err != nil {
+		return err
+	}
+	limit, err := strconv.Atoi(query.Get("limit"))
+	if err != nil {
+		return err
+	}
+	var page strings.Builder
+	_, _ = fmt.Fprintf(&page, `{"total":%d,"resources":[`, int(l))
+	for i := skip; i < min(skip+limit, int(l)); i++ {
+		if i > skip {
+			page.WriteByte(',')
 		}
-		if most := 12*jobs + 8192; size > most {
-			t.Errorf("%d jobs take %d bytes, want no more than %d", jobs, size, most)
+		_, _ = fmt.Fprintf(&page, `{"id":"job-%d"}`, i)
+	}
+	page.WriteString("]}")
+	return read(strings.NewReader(page.String()))
+}
+
+// TestReadMemory holds that a read tells the set how many jobs come.
+func TestReadMemory(t *testing.T) {
+	t.Parallel()
+	const jobs = 20_000
+	r := NewReader(syncjob.Lists()[0], longList(jobs), Options{PageSize: 1000, Concurrency: 4})
+	for range 2 {
+		summary, _, err := r.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
+		if got := summary.Jobs[syncjob.Unknown]; got != jobs {
+			t.Errorf("%d jobs, want %d", got, jobs)
+		}
+		wantSmall(t, r.spare, jobs)
 	}
 }
