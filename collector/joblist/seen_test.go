@@ -36,6 +36,10 @@ func TestSeenSet(t *testing.T) {
 				t.Fatalf("pass %d: %s is new: %t, want %t", pass, id, got, !want[id])
 			}
 			want[id] = true
+			// One that is not there is looked for up to a free place.
+			if !set.has(seeds.key(id)) || set.has(seeds.key("none")) {
+				t.Fatalf("pass %d: the set does not tell what is in it", pass)
+			}
 		}
 		if set.len() != len(want) {
 			t.Fatalf("pass %d: %d jobs, want %d", pass, set.len(), len(want))
