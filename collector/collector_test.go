@@ -233,7 +233,7 @@ func TestPanic(t *testing.T) {
 
 	// A summary that cannot be written is a panic of the exposition.
 	snapshot.Lists[1].Summary = nil
-	got := string(expose(t, collector.Exposition{}, snapshot, goldenTime()))
+	got := string(expose(t, &collector.Exposition{}, snapshot, goldenTime()))
 	if !strings.Contains(got, `cckm_sync_scrape_error{cloud="azure",item="certificate",reason="other"} 1`) {
 		t.Errorf("want reason other for the list that cannot be written, got\n%s", got)
 	}

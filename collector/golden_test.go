@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 
@@ -74,7 +73,7 @@ func TestGolden(t *testing.T) {
 				// How long a read took is another number in every run.
 				snapshot.Lists[i].Took = 250 * time.Millisecond
 			}
-			got := expose(t, collector.Exposition{}, snapshot, goldenTime())
+			got := expose(t, &collector.Exposition{}, snapshot, goldenTime())
 
 			path := filepath.Join("testdata", test.name+".prom")
 			if *update {
@@ -114,7 +113,7 @@ func TestForgetScopes(t *testing.T) {
 		0:         {"gone": true, "kept": true, "timeless": true},
 		time.Hour: {"gone": false, "kept": true, "timeless": true},
 	} {
-		got := string(expose(t, collector.Exposition{ForgetScopesAfter: forget}, snapshot, goldenTime()))
+		got := string(expose(t, &collector.Exposition{ForgetScopesAfter: forget}, snapshot, goldenTime()))
 		for scope, present := range want {
 			if strings.Contains(got, `scope="`+scope+`"`) != present {
 				t.Errorf("with %s, scope %s present: want %v in\n%s", forget, scope, present, got)
@@ -161,14 +160,13 @@ func readAppliance(t *testing.T, appliance *cmsim.Appliance) *collector.Snapshot
 }
 
 // expose returns the text exposition of a snapshot as it is at the given time.
-func expose(t *testing.T, exposition collector.Exposition, snapshot *collector.Snapshot, at time.Time) []byte {
+func expose(t *testing.T, exposition *collector.Exposition, snapshot *collector.Snapshot, at time.Time) []byte {
 	t.Helper()
 	var text bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
 		advance(time.Until(at))
-		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(exposition.Of(snapshot))
-		families, err := registry.Gather()
+		families, done, err := exposition.Of(snapshot).Gather()
+		defer done()
 		if err != nil {
 			t.Fatal(err)
 		}

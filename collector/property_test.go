@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/joblist"
@@ -89,7 +88,7 @@ func TestReadEqualsOracle(t *testing.T) {
 		for range pick(rng, 0, 1, 2, rng.IntN(30), rng.IntN(30), rng.IntN(30), 30+rng.IntN(60)) {
 			served.insert(jobs.next())
 		}
-		exposition := collector.Exposition{ForgetScopesAfter: pick(rng, 0, 0, time.Hour, 24*time.Hour)}
+		exposition := &collector.Exposition{ForgetScopesAfter: pick(rng, 0, 0, time.Hour, 24*time.Hour)}
 		reader := joblist.NewReader(list, served, options)
 		for range 1 + rng.IntN(3) {
 			served.begin()
@@ -190,7 +189,7 @@ func TestChangingList(t *testing.T) {
 			return
 		}
 		moved.Add(1)
-		got := exposed(t, collector.Exposition{}, collector.ListRead{List: list, Summary: summary, Pages: pages})
+		got := exposed(t, &collector.Exposition{}, collector.ListRead{List: list, Summary: summary, Pages: pages})
 		if diff := difference(expected(t, list, raws(served.versions[version]), 0), got); diff != "" {
 			t.Fatalf("%s, with %+v: version %d (-want +got)\n%s", served, options, version, diff)
 		}
@@ -275,13 +274,10 @@ func describe(versions [][]record) string {
 }
 
 // exposed returns the series that are written of a list, but those of which the oracle knows nothing.
-func exposed(t *testing.T, exposition collector.Exposition, read collector.ListRead) map[string]float64 {
+func exposed(t *testing.T, exposition *collector.Exposition, read collector.ListRead) map[string]float64 {
 	t.Helper()
-	registry := prometheus.NewRegistry()
-	if err := registry.Register(exposition.Of(&collector.Snapshot{Lists: []collector.ListRead{read}})); err != nil {
-		t.Fatal(err)
-	}
-	families, err := registry.Gather()
+	families, done, err := exposition.Of(&collector.Snapshot{Lists: []collector.ListRead{read}}).Gather()
+	defer done()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ type exporter struct {
 	collector *collector.Collector
 	// telemetry holds the metrics about the exporter itself.
 	telemetry  *prometheus.Registry
-	exposition collector.Exposition
+	exposition *collector.Exposition
 	logger     log.Logger
 }
 
@@ -52,7 +52,7 @@ func newExporter(s *settings, logger log.Logger) (*exporter, error) {
 	e := &exporter{
 		client:     client,
 		telemetry:  prometheus.NewRegistry(),
-		exposition: collector.Exposition{ForgetScopesAfter: s.forgetScopesAfter, Logger: logger},
+		exposition: &collector.Exposition{ForgetScopesAfter: s.forgetScopesAfter, Logger: logger},
 		logger:     logger,
 	}
 	sources := make([]collector.Source, 0, len(s.lists))

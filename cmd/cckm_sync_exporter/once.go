@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
+
+	"cckm_sync_exporter/collector"
 )
 
 // once reads every enabled list once and prints the metrics.
@@ -29,9 +31,7 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	defer cancel()
 	snapshot := e.collector.Read(readCtx)
 
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(e.exposition.Of(snapshot))
-	text, err := expose(prometheus.Gatherers{registry, e.telemetry})
+	text, err := expose(collector.Joined{e.exposition.Of(snapshot), prometheus.ToTransactionalGatherer(e.telemetry)})
 	if err != nil {
 		return fmt.Errorf("the metrics cannot be written: %w", err)
 	}
@@ -46,8 +46,9 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 
 // expose returns the exporter's own metrics in the text format, as a whole: a
 // textfile collector must never see half of it.
-func expose(gatherer prometheus.Gatherer) ([]byte, error) {
-	families, err := gatherer.Gather()
+func expose(gatherer prometheus.TransactionalGatherer) ([]byte, error) {
+	families, done, err := gatherer.Gather()
+	defer done()
 	if err != nil {
 		return nil, err
 	}

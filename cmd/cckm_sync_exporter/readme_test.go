@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
@@ -27,7 +28,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the tables of README.md")
 
 // TestReadmeTables holds README.md's tables against the program: the metrics
-// against what a registry gathers, the flags against the parser, the lists
+// against what a scrape gathers, the flags against the parser, the lists
 // against the table in code.
 func TestReadmeTables(t *testing.T) {
 	path := filepath.Join("..", "..", "README.md")
@@ -102,9 +103,8 @@ func metricsTable(t *testing.T) string {
 	defer e.closeAfter(t.Context())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(e.exposition.Of(e.collector.Read(ctx)))
-	families, err := prometheus.Gatherers{registry, e.telemetry}.Gather()
+	families, done, err := collector.Joined{e.exposition.Of(e.collector.Read(ctx)), prometheus.ToTransactionalGatherer(e.telemetry)}.Gather()
+	defer done()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ type Config struct {
 	// Reader is read at every scrape.
 	Reader Reader
 	// Exposition says how what was read is written.
-	Exposition collector.Exposition
+	Exposition *collector.Exposition
 	// Telemetry holds the metrics about the exporter itself.
 	Telemetry *prometheus.Registry
 	// Instrument adds promhttp's metrics about the scrapes themselves.
@@ -116,9 +116,8 @@ func (h *scrapeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	snapshot := h.Reader.Read(ctx)
 
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(h.Exposition.Of(snapshot))
-	promhttp.HandlerFor(prometheus.Gatherers{registry, h.Telemetry}, promhttp.HandlerOpts{
+	gatherer := collector.Joined{h.Exposition.Of(snapshot), prometheus.ToTransactionalGatherer(h.Telemetry)}
+	promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{
 		ErrorLog: errorLog{h.Logger},
 		// Whatever goes wrong with one series must not hide all others.
 		ErrorHandling:     promhttp.ContinueOnError,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,7 @@ func handler(t *testing.T, change func(*web.Config)) http.Handler {
 	t.Helper()
 	cfg := web.Config{
 		Reader:        readerFunc(func(context.Context) *collector.Snapshot { return snapshot() }),
+		Exposition:    &collector.Exposition{},
 		Telemetry:     prometheus.NewRegistry(),
 		Instrument:    true,
 		TelemetryPath: "/metrics",
@@ -151,9 +153,53 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestDuplicateSeries holds that two series with equal labels cost no other
-// series its life, and the scrape no 200.
-func TestDuplicateSeries(t *testing.T) {
+// TestScrapeWithinScrape holds that a scrape shows what was read for it, and
+// nothing of another that comes while its answer is still being written.
+func TestScrapeWithinScrape(t *testing.T) {
+	reads := 0
+	h := handler(t, func(cfg *web.Config) {
+		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot {
+			reads++
+			jobs := [syncjob.NumStatuses]int{syncjob.Completed: reads}
+			summary := &syncjob.Summary{Jobs: jobs}
+			for i := range 500 {
+				summary.Scopes = append(summary.Scopes, syncjob.Scope{Name: strconv.Itoa(i), Jobs: jobs})
+			}
+			return &collector.Snapshot{Lists: []collector.ListRead{{List: syncjob.Lists()[0], Summary: summary}}}
+		})
+	})
+	outer := &writeHook{ResponseRecorder: httptest.NewRecorder()}
+	outer.first = func() { get(t, h, "/metrics", nil) }
+	h.ServeHTTP(outer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	if reads != 2 {
+		t.Fatalf("%d reads, want one within another", reads)
+	}
+	body := outer.Body.String()
+	for series, want := range map[string]int{`status="completed"} 1` + "\n": 501, `status="completed"} 2` + "\n": 0} {
+		if got := strings.Count(body, series); got != want {
+			t.Errorf("%d series with %q, want %d", got, series, want)
+		}
+	}
+}
+
+// writeHook is a response that does something before it is written to.
+type writeHook struct {
+	*httptest.ResponseRecorder
+
+	first func()
+}
+
+func (w *writeHook) Write(text []byte) (int, error) {
+	if first := w.first; first != nil {
+		w.first = nil
+		first()
+	}
+	return w.ResponseRecorder.Write(text)
+}
+
+// TestDuplicateList holds that two lists with equal labels cost no other list its
+// series, and the scrape no 200.
+func TestDuplicateList(t *testing.T) {
 	var logged strings.Builder
 	twice := snapshot()
 	twice.Lists = append(twice.Lists, twice.Lists[0])
@@ -165,7 +211,7 @@ func TestDuplicateSeries(t *testing.T) {
 	if got.Code != http.StatusOK || !strings.Contains(got.Body.String(), `cckm_sync_up{cloud="azure",item="certificate"} 0`) {
 		t.Errorf("status %d:\n%s", got.Code, got.Body)
 	}
-	if !strings.Contains(logged.String(), "collected before with the same name and label values") {
+	if !strings.Contains(logged.String(), "list google-keys was left out: list google-keys has the same labels") {
 		t.Errorf("the log does not tell of the duplicate: %s", logged.String())
 	}
 }

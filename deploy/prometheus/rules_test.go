@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -333,15 +334,28 @@ func scan(t *testing.T, file string) []rule {
 // exporterMetrics returns the names of the metrics that the exporter writes.
 func exporterMetrics(t *testing.T) map[string]bool {
 	t.Helper()
+	names := map[string]bool{}
+	// A scope of which everything is known has every metric of a scope.
+	at := time.Unix(1, 0)
+	families, done, err := (&collector.Exposition{}).Of(&collector.Snapshot{Lists: []collector.ListRead{{
+		Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
+			Newest: syncjob.Newest{CreatedAt: at}, Last: &syncjob.Last{CreatedAt: at, FinishedAt: at}, LastSuccess: at, LastFailure: at,
+		}}},
+	}}}).Gather()
+	defer done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		names[family.GetName()] = true
+	}
 	descs := make(chan *prometheus.Desc)
 	go func() {
 		defer close(descs)
-		collector.Exposition{}.Of(&collector.Snapshot{}).Describe(descs)
 		collector.NewTelemetry().Describe(descs)
 		collector.NewTokenExpiry(nil).Describe(descs)
 	}()
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
-	names := map[string]bool{}
 	for desc := range descs {
 		match := name.FindStringSubmatch(desc.String())
 		if match == nil {

@@ -122,7 +122,7 @@ func (p *plant) startExporters() {
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry))
 		handler, err := web.NewHandler(web.Config{
-			Reader: reader, Exposition: collector.Exposition{ForgetScopesAfter: p.life.forgetScopesAfter}, Telemetry: registry,
+			Reader: reader, Exposition: &collector.Exposition{ForgetScopesAfter: p.life.forgetScopesAfter}, Telemetry: registry,
 			TelemetryPath: "/metrics", Timeout: 30 * time.Second, TimeoutOffset: 50 * time.Millisecond, Logger: log.NewNopLogger(),
 		})
 		if err != nil {

@@ -1,0 +1,284 @@
+package collector_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+
+	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// format is an exposition format, and how a scraper asks for it.
+type format struct{ name, accept string }
+
+func formats() []format {
+	return []format{
+		{"text", "text/plain;version=0.0.4"},
+		{"openmetrics", "application/openmetrics-text;version=1.0.0"},
+		{"protobuf", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"},
+	}
+}
+
+// answer lets promhttp answer a scrape as the exporter does, and returns the
+// status.
+func answer(tb testing.TB, gatherer prometheus.TransactionalGatherer, accept string, body io.Writer) int {
+	tb.Helper()
+	request := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/metrics", http.NoBody)
+	request.Header.Set("Accept", accept)
+	w := &response{header: http.Header{}, body: body, status: http.StatusOK}
+	promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, EnableOpenMetrics: true,
+	}).ServeHTTP(w, request)
+	return w.status
+}
+
+// response is an http.ResponseWriter that keeps no body.
+type response struct {
+	header http.Header
+	body   io.Writer
+	status int
+}
+
+func (r *response) Header() http.Header            { return r.header }
+func (r *response) Write(text []byte) (int, error) { return r.body.Write(text) }
+func (r *response) WriteHeader(status int)         { r.status = status }
+
+// TestExpositionEqualsConstMetrics holds that what is written, in every format,
+// is to the byte what const metrics through a registry would write, whatever was
+// read.
+func TestExpositionEqualsConstMetrics(t *testing.T) {
+	t.Parallel()
+	forEachCase(t, 500, func(t *testing.T, rng *rand.Rand) {
+		t.Helper()
+		exposition := &collector.Exposition{ForgetScopesAfter: pick(rng, 0, time.Minute, time.Hour)}
+		// The memory of one scrape is that of the next.
+		for range 3 {
+			snapshot, format := randomSnapshot(rng), pick(rng, formats()...)
+			want, got := answers(t, newConstMetrics(snapshot, exposition.ForgetScopesAfter).gatherer(), format), answers(t, exposition.Of(snapshot), format)
+			if want != got {
+				t.Fatalf("%s: (-want +got)\n%s", format.name, cmp.Diff(want, got))
+			}
+		}
+	})
+}
+
+// answers returns the body of an answer.
+func answers(t *testing.T, gatherer prometheus.TransactionalGatherer, format format) string {
+	t.Helper()
+	var body strings.Builder
+	if code := answer(t, gatherer, format.accept, &body); code != http.StatusOK {
+		t.Errorf("%s: status %d", format.name, code)
+	}
+	return body.String()
+}
+
+// randomSnapshot returns what may have been read of some lists.
+func randomSnapshot(rng *rand.Rand) *collector.Snapshot {
+	snapshot := &collector.Snapshot{}
+	lists := syncjob.Lists()
+	rng.Shuffle(len(lists), func(i, j int) { lists[i], lists[j] = lists[j], lists[i] })
+	for _, list := range lists[:1+rng.IntN(len(lists))] {
+		read := collector.ListRead{List: list, Took: time.Duration(rng.Int64N(int64(time.Minute))), Pages: rng.IntN(100)}
+		if rng.IntN(4) == 0 {
+			read.Err = reason.New(pick(rng, reason.All()...), errors.New("it went wrong"), "")
+			if rng.IntN(4) == 0 {
+				read.Err = errors.New("without a reason")
+			}
+		} else {
+			read.Summary = &syncjob.Summary{Jobs: randomCounts(rng)}
+			names := newJobMaker(rng, list, time.Now())
+			taken := map[string]bool{}
+			for i := range rng.IntN(12) {
+				if name := names.scope(i) + pick(rng, "", "", "\r\n\t ", `\"`, "\x00", "€𝄞", "\u2028", "\ufffd"); !taken[name] {
+					taken[name] = true
+					read.Summary.Scopes = append(read.Summary.Scopes, randomScope(rng, name))
+				}
+			}
+		}
+		snapshot.Lists = append(snapshot.Lists, read)
+	}
+	return snapshot
+}
+
+func randomScope(rng *rand.Rand, name string) syncjob.Scope {
+	at := func() time.Time {
+		if rng.IntN(6) == 0 {
+			return time.Time{}
+		}
+		// Some lie ahead, and some are not of whole microseconds.
+		return time.Now().Add(time.Duration(rng.Int64N(int64(2*time.Hour))) - 110*time.Minute)
+	}
+	statuses := syncjob.Statuses()
+	scope := syncjob.Scope{
+		Name: name, Jobs: randomCounts(rng), OldestInProgress: at(), LastSuccess: at(), LastFailure: at(),
+		Newest: syncjob.Newest{ID: "1", Status: pick(rng, statuses[:]...), CreatedAt: at()},
+	}
+	if rng.IntN(3) > 0 {
+		scope.Last = &syncjob.Last{ID: "1", Result: pick(rng, syncjob.Results()...), CreatedAt: at(), FinishedAt: at()}
+	}
+	return scope
+}
+
+func randomCounts(rng *rand.Rand) (counts [syncjob.NumStatuses]int) {
+	for i := range counts {
+		counts[i] = pick(rng, 0, 1, rng.IntN(1_000_000))
+	}
+	return counts
+}
+
+// TestAges holds that a snapshot which answers several scrapes has the ages of
+// each of them.
+func TestAges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		snapshot := &collector.Snapshot{Lists: []collector.ListRead{{
+			List: syncjob.Lists()[0],
+			Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
+				Name: "ring", Jobs: [syncjob.NumStatuses]int{syncjob.InProgress: 1},
+				Newest:           syncjob.Newest{ID: "2", CreatedAt: time.Now().Add(-time.Minute)},
+				OldestInProgress: time.Now().Add(-time.Hour),
+			}}},
+		}}}
+		gatherer := (&collector.Exposition{}).Of(snapshot)
+		for _, passed := range []float64{0, 15, 30} {
+			got := gauges(t, gatherer)
+			for series, want := range map[string]float64{
+				"cckm_sync_scope_job_age_seconds":                60 + passed,
+				"cckm_sync_scope_in_progress_age_seconds":        3600 + passed,
+				"cckm_sync_scope_last_job_timestamp_seconds":     got["cckm_sync_scope_last_job_timestamp_seconds"],
+				"cckm_sync_scope_last_success_timestamp_seconds": 0,
+			} {
+				if got[series] != want {
+					t.Errorf("after %v s, %s is %v, want %v", passed, series, got[series], want)
+				}
+			}
+			advance(15 * time.Second)
+		}
+	})
+}
+
+// gauges returns the values of the families that have one series.
+func gauges(t *testing.T, gatherer prometheus.TransactionalGatherer) map[string]float64 {
+	t.Helper()
+	families, done, err := gatherer.Gather()
+	defer done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		if len(family.GetMetric()) == 1 {
+			values[family.GetName()] = family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
+// TestScrapesAtOnce holds that scrapes at the same time do not disturb each other,
+// be they of one snapshot or of several.
+func TestScrapesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		exposition := &collector.Exposition{}
+		var wait sync.WaitGroup
+		for i := range 12 {
+			snapshot, format := randomSnapshot(rand.New(rand.NewPCG(1, uint64(i/3)))), formats()[i%3] //nolint:gosec // The same at each run.
+			want := answers(t, newConstMetrics(snapshot, 0).gatherer(), format)
+			wait.Go(func() {
+				for range 20 {
+					if got := answers(t, exposition.Of(snapshot), format); got != want {
+						t.Errorf("%s: (-want +got)\n%s", format.name, cmp.Diff(want, got))
+					}
+				}
+			})
+		}
+		wait.Wait()
+	})
+}
+
+// TestDone holds that what was gathered stays as it is until its own done, even
+// where another's was called twice.
+func TestDone(t *testing.T) {
+	t.Parallel()
+	exposition := &collector.Exposition{}
+	gather := func(scopes int) ([]*dto.MetricFamily, func()) {
+		families, done, err := exposition.Of(manyScopes(scopes)).Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return families, done
+	}
+	_, done := gather(5)
+	done()
+	done()
+	_, doneOne := gather(3)
+	two, doneTwo := gather(4)
+	before := fmt.Sprint(two)
+	doneOne()
+	three, doneThree := gather(5)
+	if after := fmt.Sprint(two); after != before {
+		t.Errorf("what was gathered changed: (-before +after)\n%s", cmp.Diff(before, after))
+	}
+	if fmt.Sprint(three) == before {
+		t.Error("what was gathered next is the same")
+	}
+	doneTwo()
+	doneThree()
+}
+
+// TestJoined holds what is taken over of each gatherer.
+func TestJoined(t *testing.T) {
+	t.Parallel()
+	open := 0
+	gatherer := func(err error, names ...string) prometheus.TransactionalGatherer {
+		return gathererFunc(func() (families []*dto.MetricFamily, _ func(), _ error) {
+			open++
+			for _, name := range names {
+				families = append(families, &dto.MetricFamily{Name: &name})
+			}
+			return families, func() { open-- }, err
+		})
+	}
+	broken := errors.New("a collector is broken")
+	families, done, err := collector.Joined{gatherer(nil, "b", "d"), gatherer(broken, "a", "b", "c")}.Gather()
+	names := make([]string, 0, len(families))
+	for _, family := range families {
+		names = append(names, family.GetName())
+	}
+	if got := strings.Join(names, ""); got != "abcd" {
+		t.Errorf("got the families %s, want a to d by name", got)
+	}
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "metric b was left out") {
+		t.Errorf("got the error %v", err)
+	}
+	if open != 2 {
+		t.Errorf("%d gatherers are in use before done, want 2", open)
+	}
+	done()
+	if open != 0 {
+		t.Errorf("%d gatherers are in use after done", open)
+	}
+	if _, _, err := (collector.Joined{gatherer(nil, "a"), gatherer(nil)}).Gather(); err != nil {
+		t.Errorf("got the error %v where all was well", err)
+	}
+}
+
+// gathererFunc is a prometheus.TransactionalGatherer.
+type gathererFunc func() ([]*dto.MetricFamily, func(), error)
+
+func (f gathererFunc) Gather() ([]*dto.MetricFamily, func(), error) { return f() }
