@@ -221,7 +221,7 @@ func TestHistoryEqualsOracle(t *testing.T) {
 				quiet.Add(1)
 			}
 			before = summary
-			got := exposed(t, collector.Exposition{}, collector.ListRead{List: list, Summary: summary, Pages: pages})
+			got := exposed(t, &collector.Exposition{}, collector.ListRead{List: list, Summary: summary, Pages: pages})
 			want := expected(t, list, raws(life.records), 0)
 			if diff := difference(want, got); diff != "" {
 				t.Fatalf("step %d of %s, with %+v: (-want +got)\n%s\nof %s", step, life, options, diff, raws(life.records))

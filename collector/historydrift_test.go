@@ -74,7 +74,7 @@ func (k *kept) read(t *testing.T, kind string) int {
 			t.Errorf("%d reads were %s, want %d", after[kind], kind, before[kind])
 		}
 	}
-	got := exposed(t, collector.Exposition{}, collector.ListRead{List: k.list, Summary: summary, Pages: pages})
+	got := exposed(t, &collector.Exposition{}, collector.ListRead{List: k.list, Summary: summary, Pages: pages})
 	if diff := difference(expected(t, k.list, raws(k.served.records), 0), got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
