@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/reason"
@@ -24,6 +25,8 @@ type misbehaving struct {
 	later func(skip, limit int) (total int, ids []string)
 	first int
 	clamp int
+	// behaves is true while the list is like any other.
+	behaves bool
 	// most is after how many pages the list gives up, so that a reader without an end fails its test.
 	most int
 
@@ -42,7 +45,9 @@ func (m *misbehaving) Get(_ context.Context, _ string, query url.Values, read fu
 	m.mu.Lock()
 	m.pages++
 	tooMany := m.pages > m.most
-	if skip > 0 {
+	if m.behaves {
+		ids = span(skip, min(skip+limit, m.first))
+	} else if skip > 0 {
 		total, ids = m.later(skip, limit)
 	}
 	m.mu.Unlock()
@@ -50,8 +55,9 @@ func (m *misbehaving) Get(_ context.Context, _ string, query url.Values, read fu
 		return reason.New(reason.Other, errors.New("too many pages"), "")
 	}
 	resources := make([]json.RawMessage, 0, len(ids))
-	for _, id := range ids {
-		resources = append(resources, json.RawMessage(`{"id":`+quote(id)+`,"overall_status":"completed"}`))
+	for i, id := range ids {
+		created := time.Unix(int64(1_600_000_000-skip-i), 0).UTC().Format(time.RFC3339)
+		resources = append(resources, json.RawMessage(`{"id":`+quote(id)+`,"createdAt":`+quote(created)+`,"overall_status":"completed"}`))
 	}
 	return read(strings.NewReader(pageBody(skip, limit, total, resources)))
 }
@@ -127,18 +133,33 @@ func TestBoundedWork(t *testing.T) {
 				if strings.Contains(name, "one record") {
 					clamp = 1
 				}
-				options := joblist.Options{PageSize: 2 + rng.IntN(40), Concurrency: 1 + rng.IntN(4)}
+				options := joblist.Options{
+					PageSize: 2 + rng.IntN(40), Concurrency: 1 + rng.IntN(4), FullReadInterval: pick(rng, 0, time.Hour),
+				}
 				bound := 4 * (2*first + 1000 + 2*options.Concurrency)
 				list := &misbehaving{later: behave(rng, first), first: first, clamp: clamp, most: 2 * bound}
-				_, pages, err := joblist.NewReader(syncjob.Lists()[0], list, options).Read(t.Context())
+				reader := joblist.NewReader(syncjob.Lists()[0], list, options)
+				if options.FullReadInterval > 0 {
+					list.behaves = true
+					if _, _, err := reader.Read(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					list.behaves, list.pages = false, 0
+					bound += 2 * (1000 + 100)
+				}
+				_, pages, err := reader.Read(t.Context())
+				if list.pages > bound || pages != list.pages {
+					t.Errorf("%d pages, of which the reader tells %d, for a first total of %d", list.pages, pages, first)
+				}
+				if err == nil && options.FullReadInterval > 0 {
+					// Both ends of the list are as they were before.
+					return
+				}
 				if err == nil {
 					t.Fatalf("no error, with %+v, pages of %d and a first total of %d", options, clamp, first)
 				}
 				if got := reason.Of(err); got != reason.Inconsistent {
 					t.Errorf("reason %s, want %s: %v", got, reason.Inconsistent, err)
-				}
-				if list.pages > bound || pages != list.pages {
-					t.Errorf("%d pages, of which the reader tells %d, for a first total of %d", list.pages, pages, first)
 				}
 			})
 		})

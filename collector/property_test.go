@@ -74,7 +74,9 @@ func TestReadEqualsOracle(t *testing.T) {
 		t.Helper()
 		list := pick(rng, syncjob.Lists()...)
 		jobs := newJobMaker(rng, list, time.Now())
-		options := joblist.Options{PageSize: 1 + rng.IntN(40), Concurrency: 1 + rng.IntN(4)}
+		options := joblist.Options{
+			PageSize: 1 + rng.IntN(40), Concurrency: 1 + rng.IntN(4), FullReadInterval: pick(rng, 0, time.Hour),
+		}
 		served := &pagedList{rng: rng, order: order(rng.IntN(3)), short: rng.IntN(3) == 0}
 		// A page that is shorter when it is asked for again proves nothing.
 		served.cut = !served.short && rng.IntN(3) == 0
@@ -171,7 +173,9 @@ func TestChangingList(t *testing.T) {
 		}
 		served.between = changes(rng, served, insert)
 		served.begin()
-		options := joblist.Options{PageSize: 2 + rng.IntN(6), Concurrency: 1 + rng.IntN(3)}
+		options := joblist.Options{
+			PageSize: 2 + rng.IntN(6), Concurrency: 1 + rng.IntN(3), FullReadInterval: pick(rng, 0, time.Hour),
+		}
 		summary, pages, err := joblist.NewReader(list, served, options).Read(t.Context())
 		if err != nil {
 			if reason.Of(err) != reason.Inconsistent {
