@@ -121,6 +121,20 @@ func TestRepeatedJobIsNotKept(t *testing.T) {
 	})
 }
 
+// TestSmallerLimit holds that an appliance which takes smaller pages than before
+// is read all the same.
+func TestSmallerLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keeping(t, 100)
+		k.served.refused = 12
+		for i := range 15 {
+			k.served.insert(finishedJob(100+i, "completed"))
+		}
+		k.read(t, joblist.KindFull)
+		k.read(t, joblist.KindIncremental)
+	})
+}
+
 // TestMisreadFilter holds that a filter that lists nothing is soon no longer
 // asked for, so that it does not keep the list from being kept.
 func TestMisreadFilter(t *testing.T) {

@@ -103,6 +103,9 @@ func (n *increment) look(ctx context.Context, at, count int) ([]openJob, error) 
 	total, err := n.reader.ask(ctx, question{skip: at, limit: min(count, n.reader.startLimit())}, page)
 	kept := len(n.history.keys)
 	switch {
+	case refusesRequest(err):
+		// A full read finds the limit that the appliance takes by now.
+		return nil, gapf("%v", err)
 	case err != nil:
 		return nil, err
 	case n.total == 0 && (total < kept || total > kept+maxFresh):

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -16,7 +15,6 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -183,38 +181,6 @@ func (r *Reader) read(ctx context.Context) (summary *syncjob.Summary, kind strin
 	return summary, KindFull, nil
 }
 
-// readHistory brings the history up to date. Where nothing is proven, which may
-// come from a change between two pages, it tries again.
-func (r *Reader) readHistory(ctx context.Context, h *history) error {
-	var gap *gapError
-	for range 1 + maxRetriedProofs {
-		found, err := r.readIncrement(ctx, h)
-		if err == nil {
-			h.update(found)
-			return nil
-		}
-		var ok bool
-		if gap, ok = errors.AsType[*gapError](err); !ok {
-			return err
-		}
-	}
-	return gap
-}
-
-// tryFilter sees whether the appliance counts by status what it has just listed.
-// One that does not, does not heed the filter, whatever else it does.
-func (r *Reader) tryFilter(ctx context.Context) {
-	if r.history == nil {
-		return
-	}
-	err := r.readHistory(ctx, r.history)
-	if gap, ok := errors.AsType[*gapError](err); ok && gap.miscounted {
-		r.ignoresFilter = true
-		level.Debug(r.options.Logger).Log("during", "read", "list", r.list.Name, "err", err,
-			"msg", "the appliance does not heed overall_status, its counts are not asked for any more")
-	}
-}
-
 // readWhole reads the whole list, after a gap where there was one, and keeps
 // what can be kept of it.
 func (r *Reader) readWhole(ctx context.Context, gap *gapError) (*syncjob.Summary, error) {
@@ -224,52 +190,6 @@ func (r *Reader) readWhole(ctx context.Context, gap *gapError) (*syncjob.Summary
 	}
 	return r.adopt(p), nil
 }
-
-// adopt keeps what can be kept of a pass, and returns what the pass says.
-func (r *Reader) adopt(p *pass) *syncjob.Summary {
-	settled, open := p.merge()
-	if r.history = p.keep(settled, open); r.history != nil {
-		return r.history.summary
-	}
-	r.spare = p.seen
-	for i := range open {
-		settled.Add(&open[i].job)
-	}
-	return settled.Summary()
-}
-
-// audit reads the whole list and compares it with a history that has just been
-// brought up to date.
-func (r *Reader) audit(ctx context.Context, h *history) (*syncjob.Summary, error) {
-	p, err := r.untilWhole(ctx, nil, h)
-	if err != nil {
-		return nil, err
-	}
-	if !h.agrees(p.mergeAgain()) {
-		// A job that went since the history was brought up to date is no drift:
-		// then the history would not prove itself again.
-		if _, err := r.readIncrement(ctx, h); err == nil {
-			r.drifted = true
-			level.Warn(r.options.Logger).Log("during", "read", "list", r.list.Name,
-				"todo", "report it with the appliance's version; --collector.full-read-interval=0s turns the kept history off",
-				"msg", "what was kept of the list differs from a full read, from now on each scrape reads all of it")
-			if r.options.Observer != nil {
-				r.options.Observer.HistoryDrift(r.list)
-			}
-		}
-	}
-	r.forget()
-	return r.adopt(p), nil
-}
-
-// forget gives up what is kept.
-func (r *Reader) forget() {
-	r.spare = r.history.known
-	r.history = nil
-}
-
-// keeps says whether a history is to be kept.
-func (r *Reader) keeps() bool { return r.options.FullReadInterval > 0 && !r.drifted }
 
 // untilWhole reads the list again from its start after a gap.
 func (r *Reader) untilWhole(ctx context.Context, gap *gapError, audited *history) (*pass, error) {
@@ -312,21 +232,6 @@ func (r *Reader) explain(err error) error {
 	return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", r.list.Name, err), remedy)
 }
 
-// gapError says that two pages do not fit together: the list has changed in
-// between, or the appliance does not page as it says.
-type gapError struct {
-	what string
-	// miscounted says that the appliance's own counts by status differ.
-	miscounted bool
-}
-
-// Error implements error.
-func (e *gapError) Error() string { return e.what }
-
-func gapf(format string, args ...any) error {
-	return &gapError{what: fmt.Sprintf(format, args...)}
-}
-
 // First reads the first page only, to try the list out. It returns how many
 // positions the list has.
 func (r *Reader) First(ctx context.Context) (total int, err error) {
@@ -335,39 +240,4 @@ func (r *Reader) First(ctx context.Context) (total int, err error) {
 		return 0, r.explain(err)
 	}
 	return page.total, nil
-}
-
-// startLimit returns the limit to ask for first.
-func (r *Reader) startLimit() int {
-	if limit := int(r.limit.Load()); limit > 0 {
-		return limit
-	}
-	return r.options.PageSize
-}
-
-// smallerLimit returns the limit to try after one that was refused with err,
-// and false where err is no refusal of a limit or nothing smaller is left.
-func (r *Reader) smallerLimit(limit int, err error) (int, bool) {
-	floor := min(documentedLimit, r.options.PageSize)
-	if limit <= floor || !refusesRequest(err) {
-		return 0, false
-	}
-	return max(floor, limit/2), true
-}
-
-// refusesRequest says whether the appliance refused what was asked, in contrast
-// to who asks, for which path, or how often.
-func refusesRequest(err error) bool {
-	failure, ok := errors.AsType[*ciphertrust.APIError](err)
-	if !ok || failure.Status/100 != 4 {
-		return false
-	}
-	switch failure.Status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusProxyAuthRequired,
-		http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return false
-	default:
-		// A refused login is about the credentials, whatever its status.
-		return reason.Of(err) != reason.Auth
-	}
 }
