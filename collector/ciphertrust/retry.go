@@ -26,8 +26,9 @@ const (
 )
 
 // retry calls try until it succeeds, or fails for good, or the retries are used
-// up, or ctx ends, and returns the last error of try itself: why the appliance
-// could not be read matters more than that the time was up meanwhile.
+// up, or ctx ends, and returns the last error that has a cause of its own: why
+// the appliance could not be read matters more than that the time was up
+// meanwhile.
 func (c *Client) retry(ctx context.Context, try func() error) error {
 	pauses := &pauses{ExponentialBackOff: backoff.NewExponentialBackOff()}
 	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = firstPause, longestPause, 2
@@ -43,7 +44,11 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 	}
 	var failure error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		failure = try()
+		err := try()
+		// What the deadline cut short says less than the tries before it.
+		if failure == nil || ctx.Err() == nil || reason.Of(err) != reason.Timeout {
+			failure = err
+		}
 		pauses.told = toldPause(failure)
 		if failure != nil && !mayPass(ctx, failure) {
 			return struct{}{}, backoff.Permanent(failure)

@@ -215,6 +215,23 @@ func TestRetriesKeepToTheDeadline(t *testing.T) {
 	}
 }
 
+// TestDeadlineWithinATry holds that a try which the deadline cuts short does not
+// hide why the one before it failed.
+func TestDeadlineWithinATry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{}, retrying)
+		h.mustGet()
+		h.onPages(status(http.StatusServiceUnavailable, ""))
+		h.appliance.SetLatency(within(300*time.Millisecond, isList))
+		begun, before := time.Now(), h.lists()
+		wantReason(t, h.getWithin(600*time.Millisecond), reason.Server)
+		wantTook(t, begun, 600*time.Millisecond)
+		if tried := h.lists() - before; tried != 2 {
+			t.Errorf("%d tries, want 2", tried)
+		}
+	})
+}
+
 // TestPauseLeavesTheSlot holds that a list whose pages pause between their
 // tries does not keep another one waiting.
 func TestPauseLeavesTheSlot(t *testing.T) {
