@@ -20,8 +20,10 @@ import (
 
 const (
 	// loginTimeout bounds a login. It is no scrape's own deadline, because a
-	// login serves every scrape that waits for it and the next ones as well.
-	loginTimeout = 30 * time.Second
+	// login serves every scrape that waits for it and the next ones as well. One
+	// that hangs must not fail those as well, so it is no longer than Prometheus'
+	// scrape_timeout is by default.
+	loginTimeout = 10 * time.Second
 	// renewBefore is how long before its expiry a token is replaced, at most;
 	// a short-lived one is replaced when a fifth of its life is left.
 	renewBefore = 30 * time.Second
