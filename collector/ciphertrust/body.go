@@ -1,6 +1,7 @@
 package ciphertrust
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,11 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 // judge returns the error of an answer whose body was read with err.
 func (b *watchedBody) judge(resp *http.Response, err error) error {
 	if b.err != nil {
+		// A read that the end of the time interrupts may say no more than that the
+		// connection was closed.
+		if ended := context.Cause(resp.Request.Context()); ended != nil {
+			b.err = ended
+		}
 		return classify(fmt.Errorf("reading the body: %w", b.err))
 	}
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) && endsWithConnection(resp) {

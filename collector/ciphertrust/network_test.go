@@ -258,6 +258,24 @@ func TestBlackHoleWithinABody(t *testing.T) {
 	wantReason(t, err, reason.Timeout)
 }
 
+// TestDeadlineWithinABody has a page without end, which the deadline interrupts
+// wherever it may be: in the reading of a socket that is closed then, too.
+func TestDeadlineWithinABody(t *testing.T) {
+	h, _ := overTLS(t, cmsim.Options{}, nil)
+	h.mustGet()
+	h.onPages(func(w http.ResponseWriter, _ *http.Request) {
+		chunk := strings.Repeat(" ", 64<<10)
+		for {
+			if _, err := io.WriteString(w, chunk); err != nil {
+				return
+			}
+		}
+	})
+	for range 20 {
+		wantReason(t, h.getWithin(30*time.Millisecond), reason.Timeout)
+	}
+}
+
 // TestUnknownHost replaces the system's resolver by one that asks a loopback
 // address, so that no question leaves the machine.
 func TestUnknownHost(t *testing.T) {
