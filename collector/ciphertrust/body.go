@@ -29,12 +29,13 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judge returns the error of an answer whose body was read with err.
-func (b *watchedBody) judge(resp *http.Response, err error) error {
+// judge returns the error of an answer whose body was read with err, in the time
+// that ctx gave.
+func (b *watchedBody) judge(ctx context.Context, resp *http.Response, err error) error {
 	if b.err != nil {
 		// A read that the end of the time interrupts may say no more than that the
 		// connection was closed.
-		if ended := context.Cause(resp.Request.Context()); ended != nil {
+		if ended := context.Cause(ctx); ended != nil {
 			b.err = ended
 		}
 		return classify(fmt.Errorf("reading the body: %w", b.err))
@@ -53,12 +54,13 @@ func endsWithConnection(resp *http.Response) bool {
 
 // inflate hands a body to read, inflated where the appliance has deflated it.
 func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reader) error) error {
-	switch encoding := strings.ToLower(resp.Header.Get("Content-Encoding")); encoding {
+	encoding := resp.Header.Get("Content-Encoding")
+	switch strings.ToLower(encoding) {
 	case "", "identity":
 		return read(body)
 	case "gzip":
 	default:
-		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", encoding), remedyDecode)
+		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", c.secrets.hide(encoding)), remedyDecode)
 	}
 	inflater, ok := c.inflaters.Get().(*gzip.Reader)
 	if !ok {

@@ -39,6 +39,10 @@ type Config struct {
 	Logger log.Logger
 }
 
+// Format implements fmt.Formatter: the TLS settings' own key has a type that fmt
+// shows.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "configuration of %s", c.URL) }
+
 // Observer sees what the client does, for the exporter's own metrics.
 type Observer interface {
 	// Request is called after each request with the path below /api/v1/, the
@@ -56,6 +60,7 @@ type Client struct {
 	observer  Observer
 	logger    log.Logger
 	session   *session
+	secrets   secrets
 	retries   int
 	patience  patience
 	// slots bounds the pages in flight.
@@ -168,7 +173,7 @@ func (c *Client) getPage(ctx context.Context, impatient bool, token, path string
 	}
 	defer cancel()
 	started := time.Now()
-	err := c.getWith(try, token, path, query, read)
+	err := c.secrets.hideIn(c.getWith(try, token, path, query, read))
 	// A page that the scrape's deadline ended would have taken longer still.
 	if err == nil || ctx.Err() != nil {
 		c.patience.note(time.Since(started))
@@ -192,20 +197,20 @@ func (c *Client) getWith(ctx context.Context, token, path string, query url.Valu
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return c.pageFailure(resp, token)
+		return c.pageFailure(resp)
 	}
 	body := &watchedBody{r: resp.Body}
 	err = c.inflate(resp, body, read)
-	return body.judge(resp, err)
+	return body.judge(ctx, resp, err)
 }
 
 // pageFailure returns the error of a page that was answered with another status
 // than 200. The status says what is wrong even where its body is cut short or
 // garbled: a 401 has to bring a new token all the same.
-func (c *Client) pageFailure(resp *http.Response, token string) (failure error) {
-	failure = newAPIError(resp, http.NoBody, token)
+func (c *Client) pageFailure(resp *http.Response) (failure error) {
+	failure = newAPIError(resp, http.NoBody, c.secrets.hide)
 	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
-		failure = newAPIError(resp, body, token)
+		failure = newAPIError(resp, body, c.secrets.hide)
 		return nil
 	})
 	return failure

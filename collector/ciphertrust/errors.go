@@ -1,7 +1,6 @@
 package ciphertrust
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -124,9 +123,8 @@ const (
 )
 
 // readAPIError reads the error in an answer's body, as far as it has one. The
-// appliance may repeat what it was sent, so that the secrets of the request are
-// taken out.
-func readAPIError(resp *http.Response, body io.Reader, secrets ...string) *APIError {
+// appliance may repeat what it was sent, so that hide takes the secrets out.
+func readAPIError(resp *http.Response, body io.Reader, hide func(string) string) *APIError {
 	failure := &APIError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
 	var fields struct {
 		Code      json.Number `json:"code"`
@@ -141,29 +139,20 @@ func readAPIError(resp *http.Response, body io.Reader, secrets ...string) *APIEr
 	if code, err := fields.Code.Int64(); err == nil {
 		failure.Code = int(code)
 	}
-	failure.CodeDesc = shorten(hide(fields.CodeDesc, secrets))
-	failure.Message = shorten(hide(fields.Message, secrets))
-	failure.RequestID = shorten(hide(fields.RequestID, secrets))
-	if location, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
-		failure.Location = cmp.Or(location.Scheme, "https") + "://" + location.Host
+	failure.CodeDesc = shorten(hide(fields.CodeDesc))
+	failure.Message = shorten(hide(fields.Message))
+	failure.RequestID = shorten(hide(fields.RequestID))
+	// Anything may be written as a scheme, and two of them help.
+	location, err := resp.Location()
+	if err == nil && resp.StatusCode/100 == 3 && (location.Scheme == "https" || location.Scheme == "http") {
+		failure.Location = shorten(hide(location.Scheme + "://" + location.Host))
 	}
 	return failure
 }
 
-func newAPIError(resp *http.Response, body io.Reader, secrets ...string) error {
-	failure := readAPIError(resp, body, secrets...)
+func newAPIError(resp *http.Response, body io.Reader, hide func(string) string) error {
+	failure := readAPIError(resp, body, hide)
 	return reason.New(failure.reason(), failure, failure.remedy())
-}
-
-// hide takes secrets out of a text of the appliance. It comes before shorten,
-// which could cut a secret in two.
-func hide(text string, secrets []string) string {
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, hidden)
-		}
-	}
-	return text
 }
 
 // shorten makes an appliance's text fit into a line.

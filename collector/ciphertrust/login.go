@@ -98,8 +98,19 @@ func (a *loginAnswer) check() error {
 // maxLoginAnswer bounds the body of a login's answer.
 const maxLoginAnswer = 1 << 20
 
-// login sends one login.
+// login sends one login. What it sends, and what comes for it, is shown by no
+// error from then on.
 func (c *Client) login(ctx context.Context, body loginBody) (*loginAnswer, error) {
+	c.secrets.rememberLogin(&body)
+	answer, err := c.sendLogin(ctx, body)
+	if err != nil {
+		return nil, c.secrets.hideIn(err)
+	}
+	c.secrets.rememberTokens(answer.JWT, answer.RefreshToken)
+	return answer, nil
+}
+
+func (c *Client) sendLogin(ctx context.Context, body loginBody) (*loginAnswer, error) {
 	sent, err := json.Marshal(body) //nolint:gosec // A login has to send the password.
 	if err != nil {
 		return nil, reason.New(reason.Other, errors.New("encoding the login failed"), "")
@@ -116,12 +127,12 @@ func (c *Client) login(ctx context.Context, body loginBody) (*loginAnswer, error
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
-		return nil, loginFailure(resp, body)
+		return nil, c.loginFailure(resp, body)
 	}
 	watched := &watchedBody{r: io.LimitReader(resp.Body, maxLoginAnswer)}
 	answer := new(loginAnswer)
 	err = decodeLogin(watched, answer)
-	if err := watched.judge(resp, err); err != nil {
+	if err := watched.judge(ctx, resp, err); err != nil {
 		return nil, err
 	}
 	return answer, nil
@@ -143,8 +154,8 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 }
 
 // loginFailure returns the error of a login that was answered with an error.
-func loginFailure(resp *http.Response, body loginBody) error {
-	failure := readAPIError(resp, resp.Body, body.Password, body.RefreshToken)
+func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
+	failure := readAPIError(resp, resp.Body, c.secrets.hide)
 	switch {
 	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && failure.CodeDesc == "":
 		// So answer servers that were spoken to without the TLS that they expect.

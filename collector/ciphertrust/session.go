@@ -305,12 +305,12 @@ func (s *session) revoke(ctx context.Context, token, id string) error {
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := s.client.do(req, endpointTokens)
 	if err != nil {
-		return err
+		return s.client.secrets.hideIn(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	// A refresh token that is gone already is as good as revoked.
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
-		return newAPIError(resp, resp.Body, token)
+		return newAPIError(resp, resp.Body, s.client.secrets.hide)
 	}
 	return nil
 }

@@ -1,0 +1,104 @@
+package ciphertrust
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"cckm_sync_exporter/collector/reason"
+)
+
+// maxTokens bounds how many tokens and refresh tokens are remembered: those of
+// the last hour or so.
+const maxTokens = 32
+
+// secrets are those that went over the wire. An appliance, or a proxy on the way,
+// may repeat in any answer what it was ever sent, and errors repeat answers.
+type secrets struct {
+	mu       sync.Mutex
+	password string
+	tokens   []string
+}
+
+// rememberLogin has the secrets of a login hidden from now on. Its password takes
+// the place of the last one.
+func (s *secrets) rememberLogin(body *loginBody) {
+	s.rememberTokens(body.RefreshToken)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.password = cmp.Or(body.Password, s.password)
+}
+
+// rememberTokens has tokens hidden from now on.
+func (s *secrets) rememberTokens(tokens ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, token := range tokens {
+		if token == "" {
+			continue
+		}
+		// One that is still in use is not to be forgotten for newer ones.
+		s.tokens = append(slices.DeleteFunc(s.tokens, func(t string) bool { return t == token }), token)
+	}
+	s.tokens = slices.Delete(s.tokens, 0, max(0, len(s.tokens)-maxTokens))
+}
+
+// hide takes the secrets out of a text, in each form in which an answer or an
+// error may repeat them. It has to come before the text is shortened, which could
+// cut a secret in two.
+func (s *secrets) hide(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range append(slices.Clone(s.tokens), s.password) {
+		if secret == "" {
+			continue
+		}
+		for _, form := range formsOf(secret) {
+			text = strings.ReplaceAll(text, form, hidden)
+		}
+	}
+	return text
+}
+
+// formsOf returns a secret as it is, and as Go, JSON, JSON pointers, URLs, base64
+// and hexadecimal digits write it.
+func formsOf(secret string) []string {
+	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
+	forms := []string{
+		secret, inner(fmt.Sprintf("%q", secret)), strings.NewReplacer("~", "~0", "/", "~1").Replace(secret),
+		url.QueryEscape(secret), url.PathEscape(secret),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
+		base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),
+	}
+	if quoted, err := json.Marshal(secret); err == nil {
+		forms = append(forms, inner(string(quoted)))
+	}
+	// An error quotes what an answer has quoted already.
+	for _, form := range forms {
+		forms = append(forms, inner(fmt.Sprintf("%q", form)))
+	}
+	return forms
+}
+
+// hideIn returns an error whose text shows no secret. One whose text does shows
+// it in what it wraps as well, of which only the reason is left. An error of the
+// appliance's own stays as it is: no secret is in its fields, and a password may
+// be a word of the sentence around them.
+func (s *secrets) hideIn(err error) error {
+	if _, ok := errors.AsType[*APIError](err); ok || err == nil {
+		return err
+	}
+	text := err.Error()
+	if clean := s.hide(text); clean != text {
+		return reason.New(reason.Of(err), errors.New(clean), reason.RemedyOf(err))
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+package ciphertrust_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// TestRepeatedSecrets has the appliance repeat, in the answer to a page, what it
+// was sent at the login, in each form and place that an error can show.
+func TestRepeatedSecrets(t *testing.T) {
+	const odd = `pa"ss/w~rd<é>-SECRET`
+	quoted, err := json.Marshal(odd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := map[string]string{
+		"itself": odd, "JSON": strings.Trim(string(quoted), `"`), "query": url.QueryEscape(odd), "path": url.PathEscape(odd),
+		"base64": base64.StdEncoding.EncodeToString([]byte(odd)), "hexadecimal": hex.EncodeToString([]byte(odd)),
+		"Go": strings.Trim(fmt.Sprintf("%q", odd), `"`),
+	}
+	places := map[string]func(http.ResponseWriter, *http.Request, string){
+		"message": func(w http.ResponseWriter, _ *http.Request, text string) {
+			cmsim.WriteError(w, http.StatusForbidden, text)
+		},
+		"status line": func(w http.ResponseWriter, r *http.Request, text string) {
+			raw(t, "HTTP/1.1 "+text+"\r\n\r\n", false)(w, r)
+		},
+		"header line": func(w http.ResponseWriter, r *http.Request, text string) {
+			raw(t, "HTTP/1.1 200 OK\r\n"+text+"\r\n\r\n", false)(w, r)
+		},
+		"length": func(w http.ResponseWriter, r *http.Request, text string) {
+			raw(t, "HTTP/1.1 200 OK\r\nContent-Length: "+text+"\r\n\r\n", false)(w, r)
+		},
+		"encoding": func(w http.ResponseWriter, r *http.Request, text string) {
+			raw(t, "HTTP/1.1 200 OK\r\nContent-Encoding: "+text+"\r\nContent-Length: 1\r\n\r\n ", false)(w, r)
+		},
+	}
+	for form, text := range forms {
+		for place, answer := range places {
+			t.Run(form+" in the "+place, func(t *testing.T) {
+				h, _ := overTLS(t, cmsim.Options{Password: odd}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = odd })
+				h.mustGet()
+				h.onPages(func(w http.ResponseWriter, r *http.Request) { answer(w, r, text) })
+				err := h.get(t.Context())
+				if err == nil {
+					t.Fatal("no error")
+				}
+				if strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "<sec") {
+					t.Errorf("%s: %v", reason.Of(err), err)
+				}
+			})
+		}
+	}
+}
+
+// TestPasswordThatIsAWord holds that a refusal is heeded even where its own words
+// hold the password.
+func TestPasswordThatIsAWord(t *testing.T) {
+	for _, word := range []string{"password", "refused", "401", "a"} {
+		h, _ := overTLS(t, cmsim.Options{Password: "another"}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = ciphertrust.Secret(word) })
+		for range 3 {
+			if err := h.client.Get(t.Context(), listPath, nil, discard); reason.Of(err) != reason.Auth {
+				t.Errorf("%s: %v", word, err)
+			}
+		}
+		if n := h.logins(); n != 1 {
+			t.Errorf("the refused password %q was tried %d times", word, n)
+		}
+	}
+}
+
+// TestConfigIsNeverPrinted prints a configuration with a key of its own.
+func TestConfigIsNeverPrinted(t *testing.T) {
+	cfg := ciphertrust.Config{URL: "https://cm.example.com"}
+	cfg.TLS.Key = secret
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, value := range []any{cfg, &cfg} {
+			text := fmt.Sprintf(verb, value)
+			wantHidden(t, "configuration by "+verb, text)
+			wantText(t, text, "https://cm.example.com")
+		}
+	}
+}
