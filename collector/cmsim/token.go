@@ -51,6 +51,7 @@ type tokenOffice struct {
 	key      []byte
 	refresh  []*RefreshToken // in the order of issue
 	logins   []LoginRecord
+	issued   []string
 	counts   map[loginCount]int
 }
 
@@ -96,7 +97,11 @@ func (o *tokenOffice) sign(d *domain, clientID, username string) (string, error)
 	o.mu.Lock()
 	key := o.key
 	o.mu.Unlock()
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(key)
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(key)
+	if err == nil {
+		o.remember(token)
+	}
+	return token, err
 }
 
 // verify checks a token's signature and expiry and returns the id of its domain.
@@ -161,7 +166,30 @@ func (o *tokenOffice) issueRefresh(d *domain, req LoginRequest) RefreshToken {
 
 // newRefreshText makes the secret text of a refresh token.
 func (o *tokenOffice) newRefreshText() string {
-	return base64.RawURLEncoding.EncodeToString(secret(48))
+	text := base64.RawURLEncoding.EncodeToString(secret(48))
+	o.remember(text)
+	return text
+}
+
+// keepIssued is how many tokens are remembered.
+const keepIssued = 200
+
+// remember keeps a token for Issued.
+func (o *tokenOffice) remember(token string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.issued) == keepIssued {
+		o.issued = slices.Delete(o.issued, 0, 1)
+	}
+	o.issued = append(o.issued, token)
+}
+
+// Issued returns the last two hundred tokens and refresh tokens that were issued, good or not, oldest first,
+// for tests that search what a client shows.
+func (a *Appliance) Issued() []string {
+	a.tokens.mu.Lock()
+	defer a.tokens.mu.Unlock()
+	return slices.Clone(a.tokens.issued)
 }
 
 // use accepts a refresh token, or not. With rotate it gives the token a new text.
