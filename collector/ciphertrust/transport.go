@@ -59,8 +59,11 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 
 // newResolver returns what finds the appliance's address. On Linux that is Go's
 // own, also in a program that could use the C library's: that one loads code and
-// reads files of its own choice, which a confined process may not.
-func newResolver() *net.Resolver { return &net.Resolver{PreferGo: runtime.GOOS == "linux"} }
+// reads files of its own choice, which a confined process may not. It asks the
+// name servers by whatever means net.DefaultResolver does.
+func newResolver() *net.Resolver {
+	return &net.Resolver{PreferGo: runtime.GOOS == "linux", Dial: net.DefaultResolver.Dial}
+}
 
 // tlsFiles names the files that are watched for changes.
 func tlsFiles(cfg TLSConfig) config.TLSRoundTripperSettings {
