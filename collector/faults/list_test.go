@@ -1,0 +1,96 @@
+package faults_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// listFaults are lists whose pages are well-formed and make no whole.
+func listFaults() []fault {
+	lies := func(name string, change func(page map[string]any)) fault {
+		return page("list: "+name, fails(reason.Inconsistent), rewrite(change))
+	}
+	behaves := func(name string, change func(*cmsim.ListBehaviour)) fault {
+		return fault{name: "list: " + name, google: whole, bring: behave(change)}
+	}
+	total := func(change func(int) int) func(map[string]any) {
+		return func(page map[string]any) {
+			told, _ := page["total"].(json.Number)
+			n, _ := told.Int64()
+			page["total"] = change(int(n))
+		}
+	}
+	var asked atomic.Int64
+	return []fault{
+		page("list: without end", fails(reason.Inconsistent), endless),
+		lies("total too high", total(func(n int) int { return n + 10 })),
+		lies("total too low", total(func(n int) int { return n - 10 })),
+		lies("total beyond all bounds", total(func(int) int { return 1_000_000_000_000 })),
+		lies("total of 0 with records", total(func(int) int { return 0 })),
+		lies("total grows with each page", total(func(n int) int { return n + int(asked.Add(50)) })),
+		lies("total falls with each page", total(func(n int) int { return n - int(min(asked.Add(1), jobsInAList/2)) })),
+		lies("pages are empty", func(page map[string]any) { page["resources"] = []any{} }),
+		lies("each page lacks its last record", func(page map[string]any) {
+			if jobs := jobsOf(page); len(jobs) > 1 {
+				page["resources"] = jobs[:len(jobs)-1]
+				page["total"] = jobsInAList
+			}
+		}),
+		page("list: later pages are empty", fails(reason.Inconsistent), later(rewrite(func(page map[string]any) { page["resources"] = []any{} }))),
+		page("list: skip is ignored", fails(reason.Inconsistent), func(_ *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
+			first := req.Clone(req.Context())
+			first.URL.RawQuery = strings.Replace(req.URL.RawQuery, "skip="+req.URL.Query().Get("skip"), "skip=0", 1)
+			next.ServeHTTP(w, first)
+		}),
+		{name: "list: changes before each page", google: fails(reason.Inconsistent), bring: changing},
+		behaves("pages are smaller", func(b *cmsim.ListBehaviour) { b.MaxLimit = 7 }),
+		behaves("pages of one record", func(b *cmsim.ListBehaviour) { b.MaxLimit = 1 }),
+		behaves("oldest first", func(b *cmsim.ListBehaviour) { b.Order = cmsim.OldestFirst }),
+		behaves("no order", func(b *cmsim.ListBehaviour) { b.Order = cmsim.NoOrder }),
+	}
+}
+
+// endless is a list that tells of more records on each page.
+func endless(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
+	skip, err := strconv.Atoi(req.URL.Query().Get("skip"))
+	if err != nil {
+		r.t.Error(err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"total":%d,"resources":[`, skip+3*pageSize)
+	for i := range pageSize {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"id":"job-%d"}`, skip+i)
+	}
+	b.WriteString("]}")
+	body(b.String())(r, w, req, next)
+}
+
+// changing inserts a job before each page of the list behind the first.
+func changing(r *rig) func() {
+	list := r.appliance.List(cmsim.GoogleKeys)
+	ids := make(chan string, 10_000)
+	r.intercept(laterPage, func(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
+		job, err := list.Insert(cmsim.Job{})
+		if err != nil {
+			r.t.Error(err)
+		}
+		ids <- job.ID
+		next.ServeHTTP(w, req)
+	})
+	return func() {
+		r.appliance.Intercept(nil)
+		for len(ids) > 0 {
+			list.Remove(<-ids)
+		}
+	}
+}
