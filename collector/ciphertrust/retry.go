@@ -167,3 +167,7 @@ type impatientError struct{ after time.Duration }
 func (e impatientError) Error() string {
 	return fmt.Sprintf("the page was not there after %s, many times what pages took of late", e.after)
 }
+
+// Unwrap makes it a timeout wherever it comes up, also where the scrape's own
+// deadline passes just then.
+func (impatientError) Unwrap() error { return context.DeadlineExceeded }

@@ -299,6 +299,19 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// TestImpatientAtTheDeadline holds that a page is a timeout which is given up for
+// once just when the scrape's own time is up.
+func TestImpatientAtTheDeadline(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			h := inMemory(t, cmsim.Options{}, retrying)
+			h.mustGet()
+			h.appliance.SetLatency(within(time.Hour, isList))
+			wantReason(t, h.getWithin(4*time.Second), reason.Timeout)
+		})
+	}
+}
+
 // TestPatienceLearns holds that an appliance that has become slow for good is
 // not cut off scrape after scrape.
 func TestPatienceLearns(t *testing.T) {
