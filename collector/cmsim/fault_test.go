@@ -11,8 +11,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,6 +118,53 @@ func TestRequestLog(t *testing.T) {
 	if n := len(a.Requests()); n != 0 {
 		t.Errorf("%d requests after a reset", n)
 	}
+}
+
+// TestStopAndResume holds that a stopped server answers nothing, also what it was asked before, and that it is
+// at the same address afterwards, with what it knew.
+func TestStopAndResume(t *testing.T) {
+	a := cmsim.New(cmsim.Options{})
+	server := start(t, a)
+	c := newClient(t, server)
+	c.login(`{"grant_type":"password","username":"prometheus","password":"demo-password"}`)
+	asked := make(chan struct{})
+	a.SetLatency(func(*http.Request) time.Duration {
+		close(asked)
+		return time.Hour
+	})
+	ask := func() error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.base+googlePath, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.http.Do(req)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		return nil
+	}
+	answered := make(chan error)
+	go func() { answered <- ask() }()
+	<-asked
+	server.Stop()
+	if err := <-answered; err == nil {
+		t.Error("a request that was under way got an answer")
+	}
+	a.SetLatency(nil)
+	if err := ask(); !errors.Is(err, syscall.ECONNREFUSED) && runtime.GOOS == "linux" {
+		t.Errorf("a stopped server: %v", err)
+	}
+	for attempt := 0; ; attempt++ {
+		err := server.Resume()
+		if err == nil {
+			break
+		}
+		if attempt == 1000 {
+			t.Fatal(err)
+		}
+	}
+	c.page(googlePath, 0, 10, "")
 }
 
 // TestListsInFlight holds requests up until a known number is being answered.

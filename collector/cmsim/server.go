@@ -21,7 +21,12 @@ type Server struct {
 	// CAPEM is the certificate of the authority that signed the server's, for a client to trust.
 	CAPEM []byte
 
-	clients  *authority
+	clients *authority
+	handler http.Handler
+	config  *tls.Config
+
+	// mu guards what changes when the server stops and resumes.
+	mu       sync.Mutex
 	listener net.Listener
 	server   *http.Server
 	cancel   context.CancelFunc
@@ -48,31 +53,37 @@ func (a *Appliance) StartTLSWith(c Certificate) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &Server{CAPEM: ca.pem(), clients: clients, handler: a, config: config}
+	if err := s.listen("127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	s.URL = "https://" + s.Addr().String()
+	return s, nil
+}
+
+// listen serves at an address.
+func (s *Server) listen(address string) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		cancel()
-		return nil, fmt.Errorf("listening on a loopback address: %w", err)
+		return fmt.Errorf("listening on a loopback address: %w", err)
 	}
-	s := &Server{
-		URL:      "https://" + listener.Addr().String(),
-		CAPEM:    ca.pem(),
-		clients:  clients,
-		listener: listener,
-		cancel:   cancel,
-	}
-	s.server = &http.Server{
-		Handler:           a,
+	server := &http.Server{
+		Handler:           s.handler,
 		ReadHeaderTimeout: 30 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnState:         s.connState,
 		ErrorLog:          log.New(io.Discard, "", 0), // Refused handshakes are what tests are after.
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listener, s.server, s.cancel = listener, server, cancel
 	s.running.Go(func() {
-		// Serve always ends with an error, and here by Close alone.
-		_ = s.server.Serve(tls.NewListener(listener, config))
+		// Serve always ends with an error, and here by Close or Stop alone.
+		_ = server.Serve(tls.NewListener(listener, s.config))
 	})
-	return s, nil
+	return nil
 }
 
 // connState counts connections. A new one is announced before Serve can return, so that Close waits for it;
@@ -87,8 +98,12 @@ func (s *Server) connState(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// Addr returns the address that the server listens on.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+// Addr returns the address that the server listens on, and listens on again after Resume.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listener.Addr()
+}
 
 // ClientCertificate makes a client certificate for logins over mutual TLS, and its key, in PEM. The
 // name becomes that of the user.
@@ -105,10 +120,20 @@ func (s *Server) ClientCertificate(commonName string) (certPEM, keyPEM []byte, e
 	return certPEM, keyPEM, nil
 }
 
-// Close drops every connection and returns when the server's goroutines have ended. Requests that are
-// being answered see their context end.
-func (s *Server) Close() {
-	_ = s.server.Close() // The listener and the connections are closed whatever this says.
-	s.cancel()
+// Stop drops every connection and refuses new ones, as an appliance that is restarted does, until Resume. It
+// returns when the server's goroutines have ended. Requests that are being answered see their context end.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	server, cancel := s.server, s.cancel
+	s.mu.Unlock()
+	_ = server.Close() // The listener and the connections are closed whatever this says.
+	cancel()
 	s.running.Wait()
 }
+
+// Resume listens again, at the same address, after Stop. It returns an error while another program has the
+// port, such as for the near end of a connection.
+func (s *Server) Resume() error { return s.listen(s.Addr().String()) }
+
+// Close ends the server for good, as Stop does.
+func (s *Server) Close() { s.Stop() }
