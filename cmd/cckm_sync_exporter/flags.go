@@ -92,6 +92,11 @@ func (f *listFlag) enabled(disableDefaults bool) bool {
 // --help and --version.
 func parse(args []string) (command string, s *settings, err error) {
 	app, s := newApp()
+	return s.parse(app, args)
+}
+
+// parse reads what newApp has declared.
+func (s *settings) parse(app *kingpin.Application, args []string) (command string, _ *settings, err error) {
 	command, err = app.Parse(args)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w; see --help", err)
@@ -137,6 +142,7 @@ func newApp() (*kingpin.Application, *settings) {
 		Default("info").EnumVar(&s.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "Format of log messages.").
 		Default("logfmt").EnumVar(&s.logFormat, "logfmt", "json")
+	nameInErrors(app)
 	return app, s
 }
 

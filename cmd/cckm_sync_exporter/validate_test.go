@@ -59,8 +59,13 @@ func TestValidate(t *testing.T) {
 		{name: "telemetry path", args: []string{"--web.telemetry-path=metrics"}, want: []string{`--web.telemetry-path is "metrics"`}},
 		{name: "telemetry path of a probe", args: []string{"--web.telemetry-path=/-/ready"}, want: []string{"--web.telemetry-path"}},
 		{name: "max requests", args: []string{"--web.max-requests=-1"}, want: []string{"--web.max-requests is -1"}},
-		{name: "not a duration", args: []string{"--collector.timeout=soon"}, want: []string{"soon", "--help"}},
-		{name: "not a level", args: []string{"--log.level=loud"}, want: []string{"loud", "--help"}},
+		{name: "not a duration", args: []string{"--collector.timeout=soon"}, want: []string{"--collector.timeout", "soon", "--help"}},
+		{name: "not a number", args: []string{"--collector.page-size=many"}, want: []string{"--collector.page-size", `"many": invalid syntax`, "--help"}},
+		{
+			name: "not a boolean in the environment", env: map[string]string{"CCKM_SYNC_EXPORTER_COLLECTOR_AWS_KEYS": "maybe"},
+			want: []string{"--collector.aws-keys", `"maybe"`, "--help"},
+		},
+		{name: "not a level", args: []string{"--log.level=loud"}, want: []string{"--log.level", "loud", "--help"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
