@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,10 +116,13 @@ const maxRetryAfter = 24 * time.Hour
 // section 10.2.3). It is 0 where there is none that makes sense.
 func retryAfter(header http.Header) time.Duration {
 	text := header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil {
+	// ParseUint looks no further than to where a number is out of range.
+	if digits := strings.Trim(text, "0123456789") == ""; digits && text != "" {
+		seconds, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return maxRetryAfter
+		}
 		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
-	} else if errors.Is(err, strconv.ErrRange) {
-		return maxRetryAfter
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
