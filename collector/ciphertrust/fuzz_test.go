@@ -2,18 +2,24 @@ package ciphertrust_test
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
 )
 
-// FuzzParseURL holds that an address is either refused, or becomes one that
-// requests can be made for and that shows no secret.
+// FuzzParseURL holds that an address is either refused, by words that show nothing of it but a scheme, or
+// becomes one of the host and scheme that were typed, that requests can be made for and that shows no secret.
 func FuzzParseURL(f *testing.F) {
 	for _, address := range []string{
-		"https://cm.example.com", "cm:8443/api/v1", "https://user:pw@cm", "[::1]", "http://a/b/../api", "https://a?b#c", "a://b", "https://a/%2f/api",
+		"https://cm.example.com", "cm:8443/api/v1", "https://user:pw@cm", "[::1]", "http://a/b/../api", "a://b", "https://a?b#c", "https://a/%2f/api",
+		"  HTTPS://CM.example.com//\n", "https://gateway.example.com/api/v1/cm", "https://:443", "/api/v1", "ftp://user:SECRET@cm", "user:SECRET@cm://",
+		"https://user:SECRET%zz@cm", "https://cm:port", "2001:db8::1", "https://[fe80::1%25en0]:1/api/", "https://cm/api?", "https://cm/#", "http://c%C3%A9/", "#://",
 	} {
 		f.Add(address)
 	}
@@ -23,10 +29,24 @@ func FuzzParseURL(f *testing.F) {
 			t.Fatalf("%q: got %v and %v", address, u, err)
 		}
 		if err != nil {
+			wantPlainRefusal(t, address, err)
 			return
 		}
-		if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Hostname() == "" ||
-			(u.Scheme != "https" && u.Scheme != "http") {
+		scheme, rest, found := strings.Cut(strings.TrimSpace(address), "://")
+		if !found {
+			scheme, rest = "https", strings.TrimSpace(address)
+		}
+		if !strings.EqualFold(u.Scheme, scheme) || (u.Scheme != "https" && u.Scheme != "http") {
+			t.Errorf("%q became %q, of another scheme", address, u)
+		}
+		host := rest
+		if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+			host = rest[:end]
+		}
+		if unescaped, err := url.PathUnescape(host); u.Host != host && (err != nil || u.Host != unescaped) {
+			t.Errorf("%q became %q, of another host", address, u)
+		}
+		if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Hostname() == "" || strings.Contains(u.Host, "@") {
 			t.Errorf("%q became %#v", address, u)
 		}
 		if strings.HasSuffix(u.Path, "/") {
@@ -34,6 +54,58 @@ func FuzzParseURL(f *testing.F) {
 		}
 		if _, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.JoinPath("api", "v1", listPath).String(), http.NoBody); err != nil {
 			t.Errorf("%q became %q, which nobody can be asked by: %v", address, u, err)
+		}
+	})
+}
+
+// wantPlainRefusal fails where an error shows more of an address than its scheme.
+func wantPlainRefusal(t *testing.T, address string, err error) {
+	t.Helper()
+	text := err.Error()
+	if strings.HasPrefix(text, "the appliance's URL has the scheme ") {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(address), ":")
+		// What looks like a scheme may be a fragment, and then there is none.
+		for _, scheme := range []string{scheme, ""} {
+			text = strings.TrimPrefix(text, "the appliance's URL has the scheme "+strconv.Quote(strings.ToLower(scheme)))
+		}
+	}
+	if !slices.Contains([]string{
+		"the appliance's URL is empty", "the appliance's URL cannot be parsed", "the appliance's URL has no host",
+		"the appliance's URL holds credentials, which would show up in logs", "the appliance's URL has a query or a fragment",
+		", only https (or http) can be spoken",
+	}, text) {
+		t.Errorf("%q: the error shows of it what it should not: %v", address, err)
+	}
+}
+
+// FuzzRetryAfter holds that the header Retry-After is a number of seconds, or a time in any of the forms that HTTP
+// knows, or nothing; and that it never asks for less than no time, or for more than a day.
+func FuzzRetryAfter(f *testing.F) {
+	for _, value := range []string{
+		"", "0", "1", "120", "86400", "86401", "99999999999999999999999", "20000000000000000000A", "18446744073709551615", "18446744073709551616", "-1", "+1", "1.5", "1e3", "0x10", "1_0",
+		" 5", "5 ", "soon", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Fri, 31 Dec 9999 23:59:59 GMT",
+		"Sat, 01 Jan 0000 00:00:00 GMT",
+	} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		const day = 24 * time.Hour
+		before := time.Now()
+		got := ciphertrust.RetryAfter(http.Header{"Retry-After": {value}})
+		after := time.Now()
+		least, most := time.Duration(0), time.Duration(0)
+		if value != "" && strings.Trim(value, "0123456789") == "" {
+			least = day
+			if digits := strings.TrimLeft(value, "0"); len(digits) < 9 {
+				seconds, _ := strconv.Atoi("0" + digits)
+				least = min(day, time.Duration(seconds)*time.Second)
+			}
+			most = least
+		} else if at, err := http.ParseTime(value); err == nil {
+			least, most = min(day, max(0, at.Sub(after))), min(day, max(0, at.Sub(before)))
+		}
+		if got < least || got > most {
+			t.Errorf("%q: %s, want %s to %s", value, got, least, most)
 		}
 	})
 }

@@ -1,0 +1,137 @@
+package syncjob_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// FuzzScopeStatus holds a job's status, its scopes and the scopes' own statuses to the contract's rules, which
+// are stated here once more, without a pattern.
+func FuzzScopeStatus(f *testing.F) {
+	for _, text := range []string{
+		"", "in_progress", " IN_PROGRESS\n", "key ring synchronized successfully", "failover-vault synchronized successfully",
+		"notsynchronized synchronized successfully", "vault synchronized successfully: 3 keys failed", "could not be synchronized successfully",
+		"has never been fully synchronized", "isn't  complete", "not\tbe\nsynchronized", "notwithstanding, completed", "not only completed",
+		"incomplete", "resynchronized", "succeeded", "completed: cancelled", "cancelled: timeout", "not synchronized: aborted", "timed out", "\u017fuccess",
+		"comple\u0130te", "not\u00a0complete", "\xffcompleted\xff", "ошибка", "completed2", "completed_", "don't yet be fully success",
+	} {
+		for i, overall := range []string{"in_progress", "completed", "failed", "error", "cancelled"} {
+			f.Add(overall, i%2 == 0, "vault::sub", "eastus/vault::sub", text)
+		}
+	}
+	f.Add("completed", true, "a/b", "a/b", "")
+	f.Add("completed", false, "", "/", "failed")
+	f.Add("COMPLETED", true, "projects/p/keyRings/r", "projects/p/keyRings/r", "failed")
+	none := make(map[bool]*syncjob.Summarizer)
+	for _, l := range syncjob.Lists() {
+		none[l.RegionPrefixed] = syncjob.NewSummarizer(l)
+	}
+	f.Fuzz(func(t *testing.T, overall string, abort bool, field, key, text string) {
+		job := syncjob.Job{
+			ID: "1", OverallStatus: overall, Abort: abort, Scopes: []string{field}, Details: []syncjob.Detail{{Key: key, Text: text}},
+		}
+		own := plainJob(overall, abort)
+		for prefixed, none := range none {
+			s := none.Fork()
+			s.Add(&job)
+			got := s.Summary()
+			if got.Jobs[own] != 1 {
+				t.Errorf("%q, abort %t: the list counts %v, want one that is %s", overall, abort, got.Jobs, own)
+			}
+			scope := key
+			if _, vault, ok := strings.Cut(key, "/"); ok && prefixed && key != field {
+				scope = vault
+			}
+			want := map[string]syncjob.Status{field: own, scope: plainScope(overall, abort, text)}
+			delete(want, "")
+			if len(got.Scopes) != len(want) {
+				t.Errorf("field %q, key %q: %d scopes, want %v", field, key, len(got.Scopes), want)
+			}
+			for i := range got.Scopes {
+				if status, ok := want[got.Scopes[i].Name]; !ok || got.Scopes[i].Newest.Status != status || got.Scopes[i].Jobs[status] != 1 {
+					t.Errorf("%q, abort %t, text %q: scope %+v, want %v", overall, abort, text, got.Scopes[i], want)
+				}
+			}
+		}
+	})
+}
+
+// plainJob returns a job's own status.
+func plainJob(overall string, abort bool) syncjob.Status {
+	switch {
+	case overall == "in_progress":
+		return inProgress
+	case overall == "completed" && abort:
+		return aborted
+	case overall == "completed":
+		return completed
+	case overall == "failed" || overall == "error":
+		return failed
+	default:
+		return unknown
+	}
+}
+
+// plainScope returns the status of a scope with this text.
+func plainScope(overall string, abort bool, text string) syncjob.Status {
+	own, success := plainJob(overall, abort), completed
+	if abort && overall != "in_progress" {
+		success = aborted
+	}
+	text = strings.ToLower(strings.TrimSpace(text))
+	holds := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
+	}
+	denied := plainlyDenied(text)
+	switch {
+	case strings.HasSuffix(text, "synchronized successfully") && !denied:
+		return success
+	case holds("fail", "error", "denied", "forbidden", "unauthorized", "unable", "cannot", "not found", "timed out", "timeout", "invalid",
+		"unsuccessful", "exception"):
+		return failed
+	case holds("abort", "cancel"):
+		return aborted
+	case denied && own == completed:
+		return failed
+	case denied:
+		return own
+	case slices.ContainsFunc(words(text), func(word string) bool {
+		return strings.HasPrefix(word, "success") || word == "complete" || word == "completed" || word == "synchronized"
+	}):
+		return success
+	default:
+		return own
+	}
+}
+
+// words returns the words of a text.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+}
+
+// plainlyDenied says whether a text says that there was no success: "could not be synchronized".
+func plainlyDenied(text string) bool {
+	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n\f\r", r) })
+	for i, part := range parts {
+		last := ""
+		if all := words(part); len(all) > 0 && strings.HasSuffix(part, all[len(all)-1]) {
+			last = all[len(all)-1]
+		}
+		if last != "not" && last != "never" && !strings.HasSuffix(part, "n't") {
+			continue
+		}
+		rest := parts[i+1:]
+		for len(rest) > 0 && slices.Contains([]string{"be", "been", "yet", "fully"}, rest[0]) {
+			rest = rest[1:]
+		}
+		if len(rest) > 0 && (strings.HasPrefix(rest[0], "synchronized") || strings.HasPrefix(rest[0], "complete") || strings.HasPrefix(rest[0], "success")) {
+			return true
+		}
+	}
+	return false
+}
