@@ -42,6 +42,10 @@ const (
 // By hand, for as many scrapes as two scrapers every 15 seconds make in nine days:
 //
 //	CCKM_SOAK_SCRAPES=100000 go test -count=1 -timeout 3h -v -run TestSoak ./collector/soak
+//
+// On two busy cores that took 36 minutes, 13,188 reads (7,785 of them incremental) and 2,135 logins. At the sixteen points
+// there were 3 goroutines, 10 descriptors and 1 refresh token each time, 1,278 to 1,315 KiB of heap (1,278 KiB at least in
+// the second quarter, 1,299 KiB in the last), and 25,800 to 28,228 KiB resident memory (27,560 and 25,800 KiB).
 func TestSoak(t *testing.T) {
 	scrapes := fewScrapes
 	if text := os.Getenv("CCKM_SOAK_SCRAPES"); text != "" {
