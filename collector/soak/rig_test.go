@@ -123,6 +123,7 @@ func (r *rig) startExporter(t *testing.T) {
 	r.telemetry.MustRegister(telemetry, collector.NewTokenExpiry(r.client.TokenExpiry),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := web.NewHandler(web.Config{
+		Exposition:    &collector.Exposition{},
 		Reader:        r.collector,
 		Telemetry:     r.telemetry,
 		Instrument:    true,
