@@ -257,15 +257,22 @@ func (f *flaky) Get(ctx context.Context, path string, query url.Values, read fun
 	return f.pagedList.Get(ctx, path, query, read)
 }
 
+// keepingFlaky returns a reader that has not read its list yet, which may fail.
+func keepingFlaky(t *testing.T) (*kept, *flaky) {
+	t.Helper()
+	k := keeping(t, 100)
+	list := &flaky{pagedList: k.served}
+	k.Reader = joblist.NewReader(k.list, list, joblist.Options{
+		PageSize: 20, Concurrency: 2, FullReadInterval: 10 * time.Minute, Observer: k,
+	})
+	return k, list
+}
+
 // TestFailedAudit holds that what is proven is told although the full read that
 // was due has failed, and that the full read is made up for soon.
 func TestFailedAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := keeping(t, 100)
-		list := &flaky{pagedList: k.served}
-		k.Reader = joblist.NewReader(k.list, list, joblist.Options{
-			PageSize: 20, Concurrency: 2, FullReadInterval: 10 * time.Minute, Observer: k,
-		})
+		k, list := keepingFlaky(t)
 		k.read(t, joblist.KindFull)
 		list.fails = func(query url.Values) bool { return query.Get("limit") == "20" && !query.Has("overall_status") }
 		advance(10 * time.Minute)
@@ -282,11 +289,7 @@ func TestFailedAudit(t *testing.T) {
 // answer fails for that reason, and that what was kept is of use afterwards.
 func TestFailedIncrement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := keeping(t, 100)
-		list := &flaky{pagedList: k.served}
-		k.Reader = joblist.NewReader(k.list, list, joblist.Options{
-			PageSize: 20, Concurrency: 2, FullReadInterval: 10 * time.Minute, Observer: k,
-		})
+		k, list := keepingFlaky(t)
 		k.read(t, joblist.KindFull)
 		for request := range 5 {
 			k.served.insert(finishedJob(500+request, "failed"))
@@ -306,11 +309,7 @@ func TestFailedIncrement(t *testing.T) {
 // does not share what is kept with the next one.
 func TestReadsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := keeping(t, 100)
-		list := &flaky{pagedList: k.served}
-		k.Reader = joblist.NewReader(k.list, list, joblist.Options{
-			PageSize: 20, Concurrency: 2, FullReadInterval: 10 * time.Minute, Observer: k,
-		})
+		k, list := keepingFlaky(t)
 		hold := make(chan struct{})
 		list.fails = func(url.Values) bool { <-hold; return false }
 		first := make(chan error, 1)
