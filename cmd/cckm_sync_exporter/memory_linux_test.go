@@ -42,8 +42,8 @@ func TestMemoryLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	peak := func(limit string) int64 {
-		p := start(t, append(env, "GOGC=off", limit), "--collector.page-size=100")
-		for range 4 {
+		p := start(t, append(env, "GOGC=off", limit), "--collector.page-size=100", "--collector.full-read-interval=0s")
+		for range 10 {
 			wantUp(t, p, "with "+limit)
 		}
 		return p.peakMemory(t)
