@@ -135,6 +135,18 @@ func TestSmallerLimit(t *testing.T) {
 	})
 }
 
+// TestNewJobTwice holds that a new job which the list has twice counts once.
+func TestNewJobTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keeping(t, 100)
+		k.served.filter = ignoresFilter
+		twice := finishedJob(100, "completed")
+		k.served.insert(twice)
+		k.served.insert(twice)
+		k.read(t, joblist.KindFull)
+	})
+}
+
 // TestMisreadFilter holds that a filter that lists nothing is soon no longer
 // asked for, so that it does not keep the list from being kept.
 func TestMisreadFilter(t *testing.T) {

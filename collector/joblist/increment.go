@@ -58,6 +58,21 @@ func (r *Reader) readIncrement(ctx context.Context, h *history) (*increment, err
 
 // ends reads both ends of the list, and with them the new jobs.
 func (n *increment) ends(ctx context.Context) error {
+	if err := n.readEnds(ctx); err != nil {
+		return err
+	}
+	// A job that comes twice has two positions, of which a full read makes one job.
+	once := make(map[jobKey]bool, len(n.fresh))
+	for _, job := range n.fresh {
+		if once[job.key] {
+			return gapf("a new job comes twice")
+		}
+		once[job.key] = true
+	}
+	return nil
+}
+
+func (n *increment) readEnds(ctx context.Context) error {
 	kept := len(n.history.keys)
 	first, err := n.look(ctx, 0, joint)
 	if err != nil {
