@@ -46,6 +46,7 @@ type Options struct {
 // Collector reads the lists of one appliance.
 type Collector struct {
 	flights []*flight
+	latest  *latest
 	journal *journal
 	logger  log.Logger
 	// stop ends every read; reads are counted so that Close can wait.
@@ -59,7 +60,7 @@ func New(sources []Source, options Options) *Collector {
 		options.Logger = log.NewNopLogger()
 	}
 	life, stop := context.WithCancelCause(context.Background())
-	c := &Collector{stop: stop, logger: options.Logger, journal: newJournal(options.Logger)}
+	c := &Collector{stop: stop, logger: options.Logger, journal: newJournal(options.Logger), latest: newLatest(sources)}
 	for _, source := range sources {
 		c.flights = append(c.flights, &flight{
 			life:        life,
@@ -80,11 +81,18 @@ func (c *Collector) Read(ctx context.Context) *Snapshot {
 	snapshot := &Snapshot{Lists: make([]ListRead, len(c.flights))}
 	var wait sync.WaitGroup
 	for i, f := range c.flights {
-		wait.Go(func() { snapshot.Lists[i] = f.join(ctx) })
+		wait.Go(func() {
+			snapshot.Lists[i] = f.join(ctx)
+			c.latest.note(i, snapshot.Lists[i])
+		})
 	}
 	wait.Wait()
 	return snapshot
 }
+
+// Latest returns what the last read of each list said, in the order of the
+// sources. It reads nothing.
+func (c *Collector) Latest() []Latest { return c.latest.all() }
 
 // GiveUp ends every read that is under way and every one to come. Scrapes that
 // wait for them are answered. It counts as a timeout: the appliance did not

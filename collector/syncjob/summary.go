@@ -32,8 +32,11 @@ type Scope struct {
 	Last *Last
 
 	// OldestInProgress is the createdAt of the oldest job that is in progress
-	// for the scope.
-	OldestInProgress time.Time
+	// for the scope, OldestInProgressID the job's id and OldestInProgressText what
+	// its detailed_status says of the scope.
+	OldestInProgress     time.Time
+	OldestInProgressID   string
+	OldestInProgressText string
 	// LastSuccess and LastFailure are when the last finished job in which the
 	// scope completed, or failed, finished.
 	LastSuccess, LastFailure time.Time
@@ -44,6 +47,9 @@ type Newest struct {
 	ID        string
 	Status    Status
 	CreatedAt time.Time
+	// Text is what the job's detailed_status says of the scope, in the appliance's
+	// own words; it may be shortened, and empty.
+	Text string
 }
 
 // Last is a scope's newest finished job.
@@ -52,6 +58,9 @@ type Last struct {
 	Result     Status
 	CreatedAt  time.Time
 	FinishedAt time.Time
+	// Text is what the job's detailed_status says of the scope, in the appliance's
+	// own words; it may be shortened, and empty.
+	Text string
 }
 
 // Duration returns how long the job took, and false where one of its times is
@@ -94,8 +103,10 @@ type tally struct {
 	status Status
 	// listed is true where the scope stands in the job's scope field.
 	listed bool
-	// told is true once a text of detailed_status has set the status.
+	// told is true once a text of detailed_status has set the status, and text is
+	// that text.
 	told bool
+	text string
 }
 
 // NewSummarizer returns a Summarizer for the jobs of list.
@@ -138,13 +149,12 @@ func (s *Summarizer) Add(j *Job) {
 		}
 		t := s.touch(name, status)
 		told := j.scopeStatus(s.read(d.Text))
-		if t.told {
-			told = worse(t.status, told)
+		if !t.told || worse(t.status, told) != t.status {
+			t.status, t.told, t.text = told, true, d.Text
 		}
-		t.status, t.told = told, true
 	}
 	for _, t := range s.touched {
-		t.scope.add(j, t.status)
+		t.scope.add(j, t.status, t.text)
 	}
 }
 
@@ -161,7 +171,7 @@ func (s *Summarizer) touch(name string, status Status) *tally {
 		s.scopes[name] = t
 	}
 	if t.job != s.added {
-		t.job, t.status, t.listed, t.told = s.added, status, false, false
+		t.job, t.status, t.listed, t.told, t.text = s.added, status, false, false, ""
 		s.touched = append(s.touched, t)
 	}
 	return t
@@ -260,8 +270,8 @@ func (s *Scope) merge(other *Scope) {
 	if newer(other.Newest.CreatedAt, other.Newest.ID, s.Newest.CreatedAt, s.Newest.ID) {
 		s.Newest = other.Newest
 	}
-	if s.OldestInProgress.IsZero() || before(other.OldestInProgress, s.OldestInProgress) {
-		s.OldestInProgress = other.OldestInProgress
+	if other.OldestInProgressID != "" && s.isOlder(other.OldestInProgress, other.OldestInProgressID) {
+		s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText = other.OldestInProgress, other.OldestInProgressID, other.OldestInProgressText
 	}
 	if other.Last != nil && (s.Last == nil || newer(other.Last.FinishedAt, other.Last.ID, s.Last.FinishedAt, s.Last.ID)) {
 		s.Last = other.Last
@@ -270,14 +280,24 @@ func (s *Scope) merge(other *Scope) {
 	s.LastFailure = later(s.LastFailure, other.LastFailure)
 }
 
-// add counts a job in which the scope has the given status.
-func (s *Scope) add(j *Job, status Status) {
+// isOlder says whether a job in progress is older than the oldest so far, by its
+// createdAt and then by id. One without a time is the oldest only where none has
+// one.
+func (s *Scope) isOlder(createdAt time.Time, id string) bool {
+	if s.OldestInProgressID == "" || createdAt.IsZero() != s.OldestInProgress.IsZero() {
+		return s.OldestInProgressID == "" || !createdAt.IsZero()
+	}
+	return newer(s.OldestInProgress, s.OldestInProgressID, createdAt, id)
+}
+
+// add counts a job in which the scope has the given status, and a text that says so.
+func (s *Scope) add(j *Job, status Status, text string) {
 	s.Jobs[status]++
 	if s.Newest.ID == "" || newer(j.CreatedAt, j.ID, s.Newest.CreatedAt, s.Newest.ID) {
-		s.Newest = Newest{ID: j.ID, Status: status, CreatedAt: j.CreatedAt}
+		s.Newest = Newest{ID: j.ID, Status: status, CreatedAt: j.CreatedAt, Text: text}
 	}
-	if status == InProgress && (s.OldestInProgress.IsZero() || before(j.CreatedAt, s.OldestInProgress)) {
-		s.OldestInProgress = j.CreatedAt
+	if status == InProgress && s.isOlder(j.CreatedAt, j.ID) {
+		s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText = j.CreatedAt, j.ID, text
 	}
 	if !j.Finished() {
 		return
@@ -287,7 +307,7 @@ func (s *Scope) add(j *Job, status Status) {
 		if s.Last == nil {
 			s.Last = new(Last)
 		}
-		*s.Last = Last{ID: j.ID, Result: status, CreatedAt: j.CreatedAt, FinishedAt: finished}
+		*s.Last = Last{ID: j.ID, Result: status, CreatedAt: j.CreatedAt, FinishedAt: finished, Text: text}
 	}
 	switch status {
 	case Completed:
