@@ -7,12 +7,7 @@ import (
 	"strings"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/joblist"
-)
-
-// Bounds of the settings.
-const (
-	maxConcurrency = 64
+	"cckm_sync_exporter/collector/config"
 )
 
 // envar returns the environment variable of a flag that has no other.
@@ -77,27 +72,19 @@ func (s *settings) validateCredentials() error {
 }
 
 func (s *settings) validateReading() error {
-	switch {
-	case len(s.lists) == 0:
+	if len(s.lists) == 0 {
 		return errors.New("no list is enabled: turn one on, for example with --collector.google-keys")
-	case s.pageSize < joblist.MinPageSize:
-		return fmt.Errorf("--collector.page-size is %d: give at least %d, because neighbouring pages overlap by one job",
-			s.pageSize, joblist.MinPageSize)
-	case s.concurrency < 1 || s.concurrency > maxConcurrency:
-		return fmt.Errorf("--collector.concurrency is %d: give 1 to %d", s.concurrency, maxConcurrency)
-	case s.timeout <= 0:
-		return fmt.Errorf("--collector.timeout is %s: give more than 0s", s.timeout)
-	case s.timeoutOffset < 0:
-		return fmt.Errorf("--collector.timeout-offset is %s: give 0s or more", s.timeoutOffset)
-	case s.minInterval < 0:
-		return fmt.Errorf("--collector.min-interval is %s: give 0s or more", s.minInterval)
-	case s.fullReadInterval < 0:
-		return fmt.Errorf("--collector.full-read-interval is %s: give 0s or more", s.fullReadInterval)
-	case s.forgetScopesAfter < 0:
-		return fmt.Errorf("--collector.forget-scopes-after is %s: give 0s or more", s.forgetScopesAfter)
-	default:
-		return nil
 	}
+	reading := config.Reading{
+		PageSize: s.pageSize, Concurrency: s.concurrency,
+		Timeout: s.timeout, TimeoutOffset: s.timeoutOffset, MinInterval: s.minInterval,
+		FullReadInterval: s.fullReadInterval, ForgetScopesAfter: s.forgetScopesAfter,
+	}
+	if problems := reading.Problems(); len(problems) > 0 {
+		flag := "--collector." + strings.ReplaceAll(problems[0].Key, "_", "-")
+		return fmt.Errorf("%s %s", flag, problems[0].Text)
+	}
+	return nil
 }
 
 func (s *settings) validateWeb() error {

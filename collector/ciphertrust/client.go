@@ -17,6 +17,10 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
+// MaxConcurrency is how many pages in flight a Client may be asked to have: more
+// would be a load on the appliance, and brings nothing.
+const MaxConcurrency = 64
+
 // Config configures a Client.
 type Config struct {
 	// URL is the appliance's address, with or without a trailing "/" or "/api".

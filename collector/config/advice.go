@@ -1,0 +1,82 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// unknown tells that a key is not known, and what was meant by it. It returns
+// the key that was meant where that is likely, else the key itself.
+func (m *mistakes) unknown(at place, key string, allowed []string, belongs func(string) string) string {
+	if todo := belongs(key); todo != "" {
+		m.addf(at, "unknown key; %s", todo)
+		return key
+	}
+	m.addf(at, "unknown key; %s", advise(key, allowed))
+	if meant := closest(key, allowed); meant != "" {
+		return meant
+	}
+	return key
+}
+
+// advise names the one that was meant, or all.
+func advise(word string, allowed []string) string {
+	if meant := closest(word, allowed); meant != "" {
+		return "did you mean " + meant + "?"
+	}
+	return "allowed here are " + enumerate(allowed)
+}
+
+func enumerate(words []string) string {
+	switch last := len(words) - 1; {
+	case last > 0:
+		return strings.Join(words[:last], ", ") + " and " + words[last]
+	default:
+		return strings.Join(words, "")
+	}
+}
+
+// closest returns the one of the allowed words that was most likely meant: it
+// differs by a slip or two, or goes on where the word ends.
+func closest(word string, allowed []string) string {
+	const shortest, longest, slips = 3, 64, 2
+	if len(word) < shortest || len(word) > longest {
+		return ""
+	}
+	word = strings.ReplaceAll(strings.ToLower(word), "-", "_")
+	best, least := "", slips+1
+	for _, candidate := range allowed {
+		if n := distance(word, strings.ReplaceAll(candidate, "-", "_")); n < least {
+			best, least = candidate, n
+		}
+	}
+	if best != "" {
+		return best
+	}
+	i := slices.IndexFunc(allowed, func(candidate string) bool { return strings.HasPrefix(candidate, word) })
+	if i < 0 {
+		return ""
+	}
+	return allowed[i]
+}
+
+// distance is Levenshtein's: how many bytes have to be put in, taken out or
+// replaced to make one word of the other.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,114 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/config"
+	"go.yaml.in/yaml/v4"
+)
+
+// key is a key of a target or of its TLS settings, and what reads its value.
+type key struct {
+	name string
+	read func(r *targetReader, node *yaml.Node, at place)
+}
+
+// targetKeys returns the keys of a target. This table is the only place that
+// knows them.
+func targetKeys() []key {
+	return []key{
+		{"name", (*targetReader).readName},
+		{"url", (*targetReader).readURL},
+		textKey("username", func(t *Target) *string { return &t.Credentials.Username }),
+		{"password_file", func(r *targetReader, node *yaml.Node, at place) {
+			r.target.Credentials.PasswordFile, _ = r.filename(node, at)
+		}},
+		textKey("domain", func(t *Target) *string { return &t.Credentials.Domain }),
+		textKey("auth_domain", func(t *Target) *string { return &t.Credentials.AuthDomain }),
+		textKey("connection", func(t *Target) *string { return &t.Credentials.Connection }),
+		textKey("client_id", func(t *Target) *string { return &t.Credentials.ClientID }),
+		{"tls_config", (*targetReader).readTLS},
+		{"collectors", (*targetReader).readCollectors},
+		{"labels", (*targetReader).readLabels},
+		numberKey("page_size", func(t *Target) *int { return &t.PageSize }),
+		numberKey("concurrency", func(t *Target) *int { return &t.Concurrency }),
+		durationKey("timeout", func(t *Target) *time.Duration { return &t.Timeout }),
+		durationKey("timeout_offset", func(t *Target) *time.Duration { return &t.TimeoutOffset }),
+		durationKey("min_interval", func(t *Target) *time.Duration { return &t.MinInterval }),
+		durationKey("full_read_interval", func(t *Target) *time.Duration { return &t.FullReadInterval }),
+		durationKey("forget_scopes_after", func(t *Target) *time.Duration { return &t.ForgetScopesAfter }),
+	}
+}
+
+// tlsKeys returns the keys of tls_config, which are those of Prometheus' own
+// that need no secret in the file.
+func tlsKeys() []key {
+	return []key{
+		fileKey("ca_file", func(t *Target) *string { return &t.TLS.CAFile }),
+		fileKey("cert_file", func(t *Target) *string { return &t.TLS.CertFile }),
+		fileKey("key_file", func(t *Target) *string { return &t.TLS.KeyFile }),
+		textKey("server_name", func(t *Target) *string { return &t.TLS.ServerName }),
+		{"insecure_skip_verify", func(r *targetReader, node *yaml.Node, at place) {
+			r.target.TLS.InsecureSkipVerify, _ = r.truth(node, at)
+		}},
+		versionKey("min_version", func(t *Target) *config.TLSVersion { return &t.TLS.MinVersion }),
+		versionKey("max_version", func(t *Target) *config.TLSVersion { return &t.TLS.MaxVersion }),
+	}
+}
+
+// names returns the names of keys, sorted.
+func names(keys []key) []string {
+	all := make([]string, 0, len(keys))
+	for _, k := range keys {
+		all = append(all, k.name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func textKey(name string, field func(*Target) *string) key {
+	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+		*field(&r.target), _ = r.text(node, at)
+	}}
+}
+
+func fileKey(name string, field func(*Target) *string) key {
+	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+		*field(&r.target), _ = r.readableFile(node, at)
+	}}
+}
+
+func numberKey(name string, field func(*Target) *int) key {
+	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+		if value, ok := r.number(node, at); ok {
+			*field(&r.target) = value
+		}
+	}}
+}
+
+func durationKey(name string, field func(*Target) *time.Duration) key {
+	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+		if value, ok := r.duration(node, at); ok {
+			*field(&r.target) = value
+		}
+	}}
+}
+
+// versionKey reads a version of TLS under Prometheus' name for it.
+func versionKey(name string, field func(*Target) *config.TLSVersion) key {
+	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+		text, ok := r.text(node, at)
+		if !ok {
+			return
+		}
+		version, ok := config.TLSVersions[text]
+		if !ok {
+			r.addf(at, "is %s: give one of %s", quoted(text), strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", "))
+			return
+		}
+		*field(&r.target) = version
+	}}
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// parse returns the value of the file's only document, and nil where there is
+// none. The library knows YAML's grammar; its errors lose the line of a
+// character that no YAML has, and one repeats what may be a password.
+func parse(content []byte, found *mistakes) *yaml.Node {
+	if !printable(content, found) {
+		return nil
+	}
+	var documents []yaml.Node
+	err := yaml.Load(content, &documents, yaml.WithAllDocuments())
+	switch {
+	case err != nil:
+		at, text := grammar(err)
+		found.addf(at, "%s", text)
+		return nil
+	case len(documents) == 0 || isNull(&documents[0]) && len(documents) == 1:
+		found.addf(place{}, "is empty; %s", firstLines)
+		return nil
+	case len(documents) > 1:
+		found.addf(place{line: documents[1].Line}, "a second document begins; put all targets into one")
+		return nil
+	}
+	return documents[0].Content[0]
+}
+
+// firstLines says how a file begins.
+const firstLines = "a file begins with the key targets, under which there is a list of mappings with name and url"
+
+func isNull(document *yaml.Node) bool {
+	return len(document.Content) == 1 && document.Content[0].ShortTag() == tagNull
+}
+
+// printable finds characters that YAML does not have.
+func printable(content []byte, found *mistakes) bool {
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(content, []byte(mark)) {
+			found.addf(place{line: 1}, "is in UTF-16; save the file as UTF-8")
+			return false
+		}
+	}
+	line := 1
+	for rest := content; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			found.addf(place{line: line}, "the byte 0x%02X is not UTF-8; save the file as UTF-8", rest[0])
+			return false
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == '\uFFFE', r == '\uFFFF':
+			found.addf(place{line: line}, "the character U+%04X is not allowed in YAML; take it out", r)
+			return false
+		case r == '\n':
+			line++
+		}
+		rest = rest[size:]
+	}
+	return true
+}
+
+// grammar tells an error of the library in the words of this package.
+func grammar(err error) (at place, text string) {
+	failure, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
+		return place{}, "is no YAML: " + err.Error()
+	}
+	at = place{line: failure.Mark.Line}
+	if failure.Stage == yaml.ComposerStage {
+		return at, "a value that begins with * repeats what an & before it has named, and this name is not known; " +
+			"put a value that is meant literally into quotes"
+	}
+	text = failure.Message
+	if failure.ContextMsg != "" {
+		text += " " + failure.ContextMsg
+	}
+	if strings.Contains(text, "tab character") {
+		text += "; indent by spaces"
+	}
+	return at, "is no YAML: " + text
+}

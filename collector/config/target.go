@@ -1,0 +1,249 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// targetReader reads one target.
+type targetReader struct {
+	*document
+	at     place
+	target Target
+	// given are the places of the keys that were given, those of tls_config with
+	// that before them; also where the value could not be read.
+	given map[string]place
+}
+
+func newTargetReader(d *document, at place) *targetReader {
+	return &targetReader{
+		document: d,
+		at:       at,
+		target:   Target{Lists: slices.Clone(d.defaults.Lists), Reading: d.defaults.Reading},
+		given:    map[string]place{},
+	}
+}
+
+// read reads the target, and finds what is missing or does not go together.
+func (r *targetReader) read(node *yaml.Node) {
+	if !r.readKeys(node, r.at, "", r.targetKeys, r.belongs) {
+		return
+	}
+	if !r.has("name") {
+		r.missing("name", "give the target a name, by which it is probed")
+	}
+	if !r.has("url") {
+		r.missing("url", "give the appliance's address, for example https://cm.example.com")
+	}
+	r.checkCredentials()
+	for _, problem := range r.target.Problems() {
+		if r.has(problem.Key) {
+			r.addf(r.given[problem.Key], "%s", problem.Text)
+		} else {
+			r.addf(place{line: r.at.line, key: r.at.key + "." + problem.Key}, "%s", problem.Text)
+		}
+	}
+}
+
+// readKeys reads a mapping by a table of its keys. Its result is false where
+// there is no mapping.
+func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys []key, belongs func(string) string) bool {
+	entries, ok := r.entries(node, at, "a mapping with some of the keys "+enumerate(names(keys)))
+	for _, e := range entries {
+		at := at.below(e)
+		i := slices.IndexFunc(keys, func(k key) bool { return k.name == e.key })
+		if i < 0 {
+			// What was meant is not missing as well.
+			r.given[within+r.unknown(at, e.key, names(keys), belongs)] = at
+			continue
+		}
+		r.given[within+e.key] = at
+		keys[i].read(r, e.value, at)
+	}
+	return ok
+}
+
+// belongs says what to do about a key that a target has not, where that is
+// known.
+func (r *targetReader) belongs(key string) string {
+	switch {
+	case key == "password":
+		return "a password has no place in this file: put it into a file of its own, and give that as password_file"
+	case slices.Contains(names(r.tlsKeys), key):
+		return "it belongs under tls_config"
+	default:
+		return ""
+	}
+}
+
+// belongsInTLS is belongs for the keys below tls_config.
+func (r *targetReader) belongsInTLS(key string) string {
+	switch {
+	case slices.Contains([]string{"ca", "cert", "key"}, key):
+		return "put it into a file, and give that as " + key + "_file"
+	case slices.Contains(names(r.targetKeys), key):
+		return "it belongs to the target itself, beside tls_config"
+	default:
+		return ""
+	}
+}
+
+func (r *targetReader) has(key string) bool {
+	_, ok := r.given[key]
+	return ok
+}
+
+func (r *targetReader) missing(key, todo string) {
+	r.addf(place{line: r.at.line, key: r.at.key + "." + key}, "is missing: %s", todo)
+}
+
+// The keys of the client certificate.
+const (
+	certFile = "tls_config.cert_file"
+	keyFile  = "tls_config.key_file"
+)
+
+// checkCredentials finds a login that is not whole, or not clear.
+func (r *targetReader) checkCredentials() {
+	switch byPassword := r.has("username") || r.has("password_file") || r.has("password"); {
+	case r.has("client_id") && byPassword:
+		r.addf(r.given["client_id"], "is the login by a client certificate, and username with password_file that by a password: give one of the two")
+	case r.has("client_id"):
+		if !r.has(certFile) && !r.has(keyFile) {
+			r.addf(r.given["client_id"], "needs a certificate: give tls_config with cert_file and key_file")
+		}
+	case !byPassword:
+		r.addf(r.at, "has no login: give username and password_file, or client_id and tls_config with cert_file and key_file")
+	case !r.has("username"):
+		r.missing("username", "give the name of the user that reads")
+	case !r.has("password_file") && !r.has("password"):
+		r.missing("password_file", "give a file with the user's password")
+	default:
+		r.checkPassword()
+	}
+}
+
+// checkCertificate finds half of a client certificate, and files that are no
+// certificates or do not go together.
+func (r *targetReader) checkCertificate(at place) {
+	switch cert, key := r.has(certFile), r.has(keyFile); {
+	case cert && !key:
+		r.addf(r.given[certFile], "goes together with key_file: give both or none")
+	case key && !cert:
+		r.addf(r.given[keyFile], "goes together with cert_file: give both or none")
+	default:
+		_, err := ciphertrust.New(ciphertrust.Config{URL: "https://cm.example.com", TLS: r.target.TLS})
+		if err != nil {
+			r.addf(at, "cannot be used: %s; give files in PEM form, and the key that belongs to the certificate",
+				strings.TrimPrefix(err.Error(), "TLS settings: "))
+		}
+	}
+}
+
+// checkPassword reads the password once, where there is a file to read.
+func (r *targetReader) checkPassword() {
+	credentials := &r.target.Credentials
+	if credentials.Username == "" || credentials.PasswordFile == "" {
+		return
+	}
+	if err := credentials.Check(); err != nil {
+		r.addf(r.given["password_file"], "cannot be used: %v; give a file that holds the password and that this user may read", err)
+	}
+}
+
+// readName reads the name of the target.
+func (r *targetReader) readName(node *yaml.Node, at place) {
+	const longest = 64
+	name, ok := r.text(node, at)
+	if !ok {
+		return
+	}
+	if len(name) > longest || !isAlphanumeric(name[0]) || !only(name, isWord) {
+		r.addf(at, `is %s: give 1 to %d letters (a-z, A-Z), digits, "-", "_" or ".", of which the first is a letter or a digit`,
+			quoted(name), longest)
+		return
+	}
+	r.target.Name = name
+}
+
+// readURL reads the address of the appliance.
+func (r *targetReader) readURL(node *yaml.Node, at place) {
+	address, ok := r.text(node, at)
+	if !ok {
+		return
+	}
+	// The error does not repeat the address, which may hold a password.
+	url, err := ciphertrust.ParseURL(address)
+	if err != nil {
+		r.addf(at, "is wrong: %v; give an address such as https://cm.example.com", err)
+		return
+	}
+	r.target.URL = url.String()
+}
+
+// readCollectors reads the names of the lists.
+func (r *targetReader) readCollectors(node *yaml.Node, at place) {
+	all := syncjob.Lists()
+	known := make([]string, 0, len(all))
+	for i := range all {
+		known = append(known, all[i].Name)
+	}
+	lines := map[string]int{}
+	for i, item := range r.list(node, at, "a list with some of "+enumerate(known)) {
+		at := place{line: item.Line, key: at.item(i)}
+		if !r.spend(at) {
+			return
+		}
+		name, ok := r.text(item, at)
+		if !ok {
+			continue
+		}
+		if first, twice := lines[name]; twice {
+			r.addf(at, "%s stands twice, first in line %d; take one out", shown(name), first)
+			continue
+		}
+		lines[name] = item.Line
+		if !slices.Contains(known, name) {
+			r.addf(at, "is %s, which is no list: %s", quoted(name), advise(name, known))
+		}
+	}
+	r.target.Lists = slices.DeleteFunc(all, func(list syncjob.List) bool { return lines[list.Name] == 0 })
+}
+
+// readLabels reads the labels that the target's series are to carry.
+func (r *targetReader) readLabels(node *yaml.Node, at place) {
+	entries, _ := r.entries(node, at, "a mapping such as {region: eu}")
+	if len(entries) > maxLabels {
+		r.addf(at, "has %d labels: give %d at most", len(entries), maxLabels)
+		return
+	}
+	labels := make(map[string]string, len(entries))
+	for _, e := range entries {
+		at := at.below(e)
+		if why := refused(e.key); why != "" {
+			r.addf(at, "%s", why)
+			continue
+		}
+		if value, ok := r.text(e.value, at); ok {
+			labels[e.key] = value
+		}
+	}
+	if len(labels) > 0 {
+		r.target.Labels = maps.Clone(labels)
+	}
+}
+
+// readTLS reads how the appliance is verified.
+func (r *targetReader) readTLS(node *yaml.Node, at place) {
+	before := len(r.all)
+	r.readKeys(node, at, "tls_config.", r.tlsKeys, r.belongsInTLS)
+	if len(r.all) == before {
+		r.checkCertificate(at)
+	}
+}

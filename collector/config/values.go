@@ -1,0 +1,98 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/xhit/go-str2duration/v2"
+	"go.yaml.in/yaml/v4"
+)
+
+// text reads a text. A number or a truth value is one as well, as it is written.
+// An empty one is a mistake: whoever leaves a key out says the same on purpose.
+func (d *document) text(node *yaml.Node, at place) (string, bool) {
+	node = resolve(node)
+	switch node.ShortTag() {
+	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
+	default:
+		d.addf(at, "is %s: give a text, or leave the key out", kind(node))
+		return "", false
+	}
+	switch value := node.Value; {
+	case value == "":
+		d.addf(at, "is empty: give a text, or leave the key out")
+	case len(value) > maxTextBytes:
+		d.addf(at, "is longer than %d bytes: give a shorter text", maxTextBytes)
+	case strings.ContainsFunc(value, unicode.IsControl):
+		d.addf(at, "has a line break or another control character: give a text on one line")
+	default:
+		return value, true
+	}
+	return "", false
+}
+
+// number reads a whole number.
+func (d *document) number(node *yaml.Node, at place) (int, bool) {
+	node = resolve(node)
+	value := 0
+	if node.ShortTag() != "!!int" || node.Decode(&value) != nil {
+		d.addf(at, "is %s: give a whole number such as 100, without quotes", described(node))
+		return 0, false
+	}
+	return value, true
+}
+
+// truth reads a truth value.
+func (d *document) truth(node *yaml.Node, at place) (value, ok bool) {
+	node = resolve(node)
+	if node.ShortTag() != "!!bool" || node.Decode(&value) != nil {
+		d.addf(at, "is %s: give true or false, without quotes", described(node))
+		return false, false
+	}
+	return value, true
+}
+
+// duration reads a duration in the form of the flags, by what reads those.
+func (d *document) duration(node *yaml.Node, at place) (time.Duration, bool) {
+	node = resolve(node)
+	value, err := str2duration.ParseDuration(node.Value)
+	if node.Kind != yaml.ScalarNode || err != nil {
+		d.addf(at, "is %s: give a number with a unit, such as 500ms, 30s, 10m, 2h30m or 90d", described(node))
+		return 0, false
+	}
+	return value, true
+}
+
+// described says what a value that is no secret is.
+func described(node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode && node.ShortTag() != tagNull {
+		return quoted(node.Value)
+	}
+	return kind(node)
+}
+
+// filename reads a file's name, which is relative to the directory of the
+// configuration, as in Prometheus' own.
+func (d *document) filename(node *yaml.Node, at place) (string, bool) {
+	name, ok := d.text(node, at)
+	if ok && !filepath.IsAbs(name) {
+		name = filepath.Join(d.dir, name)
+	}
+	return name, ok
+}
+
+// readableFile reads the name of a file that has to be there.
+func (d *document) readableFile(node *yaml.Node, at place) (string, bool) {
+	name, ok := d.filename(node, at)
+	if !ok {
+		return "", false
+	}
+	if _, err := os.ReadFile(name); err != nil {
+		d.addf(at, "%s cannot be read: %v; give a file that exists and that this user may read", name, withoutPath(err))
+		return "", false
+	}
+	return name, true
+}
