@@ -11,21 +11,18 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Telemetry holds the metrics about the exporter itself. It is the
-// ciphertrust.Observer of every client, the joblist.Observer of every reader,
-// and a prometheus.Collector.
+// Telemetry holds the exporter's own metrics about how it reads one target. It is
+// the ciphertrust.Observer of the target's client, the joblist.Observer of its
+// readers, and a prometheus.Collector.
 type Telemetry struct {
 	requests        *prometheus.CounterVec
 	requestDuration prometheus.Histogram
 	logins          *prometheus.CounterVec
 	listReads       *prometheus.CounterVec
 	historyDrift    *prometheus.CounterVec
-	reloadSuccess   prometheus.Gauge
-	reloadTime      prometheus.Gauge
 }
 
-// NewTelemetry returns the metrics about the exporter itself. Starting counts
-// as the first load of the configuration, which has succeeded.
+// NewTelemetry returns the exporter's own metrics about how it reads one target.
 func NewTelemetry() *Telemetry {
 	t := &Telemetry{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -55,22 +52,12 @@ func NewTelemetry() *Telemetry {
 			Help: "How often a full read of the list differed from what was kept of it. " +
 				"From the first time on, every scrape reads the whole list until the exporter is restarted.",
 		}, []string{"cloud", "item"}),
-		reloadSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cckm_sync_exporter_config_last_reload_successful",
-			Help: "Whether the last load of the configuration succeeded.",
-		}),
-		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "cckm_sync_exporter_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration was last loaded with success, in seconds since the epoch.",
-		}),
 	}
 	for _, grant := range ciphertrust.Grants() {
 		for _, result := range ciphertrust.LoginResults() {
 			t.logins.WithLabelValues(grant, result)
 		}
 	}
-	t.reloadSuccess.Set(1)
-	t.reloadTime.SetToCurrentTime()
 	return t
 }
 
@@ -109,7 +96,7 @@ func (t *Telemetry) HistoryDrift(list syncjob.List) {
 }
 
 func (t *Telemetry) collectors() []prometheus.Collector {
-	return []prometheus.Collector{t.requests, t.requestDuration, t.logins, t.listReads, t.historyDrift, t.reloadSuccess, t.reloadTime}
+	return []prometheus.Collector{t.requests, t.requestDuration, t.logins, t.listReads, t.historyDrift}
 }
 
 // Describe implements prometheus.Collector.

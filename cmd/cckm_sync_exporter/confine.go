@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/sandbox"
 )
 
@@ -26,40 +28,66 @@ import (
 // follow.
 const lookForReplaced = time.Minute
 
-// confineOnce returns what http.Server calls for each listener before it accepts
+// confinement takes from the process, once all listeners are bound, every right
+// that serving the configured targets does not need.
+type confinement struct {
+	logger log.Logger
+
+	once sync.Once
+	mu   sync.Mutex
+	// enforced is what holds, or nil before.
+	enforced *sandbox.Enforced
+}
+
+// baseContext returns what http.Server calls for each listener before it accepts
 // from it. By then all listeners are bound, so that the first call can take the
 // right to bind, and every other one that serving does not need.
-func confineOnce(ctx context.Context, s *settings, logger log.Logger) func(net.Listener) context.Context {
-	confine := sync.OnceFunc(func() { confine(ctx, s.sandboxRules(), logger) })
+func (c *confinement) baseContext(ctx context.Context, rules sandbox.Rules) func(net.Listener) context.Context {
 	return func(net.Listener) context.Context {
-		if s.landlock {
-			confine()
-		}
+		c.once.Do(func() { c.enforce(ctx, rules) })
 		return context.WithoutCancel(ctx)
 	}
 }
 
-// confine takes from the process what it does not need, and says what that is.
-func confine(ctx context.Context, rules sandbox.Rules, logger log.Logger) {
+// admits says what of the rules the process was not left with: what was taken
+// from it cannot be given back.
+func (c *confinement) admits(rules sandbox.Rules) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.enforced == nil {
+		return nil
+	}
+	if err := c.enforced.Admits(rules); err != nil {
+		return fmt.Errorf("the process is confined by Landlock since it started, and %w: "+
+			"restart the exporter with the new configuration, or start it with --no-process.landlock", err)
+	}
+	return nil
+}
+
+// enforce takes from the process what it does not need, and says what that is.
+func (c *confinement) enforce(ctx context.Context, rules sandbox.Rules) {
 	enforced, err := sandbox.Enforce(rules)
 	switch {
 	case err != nil:
-		level.Warn(logger).Log("during", "start", "err", err,
+		level.Warn(c.logger).Log("during", "start", "err", err,
 			"todo", "report it with the kernel's version, or turn it off with --no-process.landlock",
 			"msg", "the process is not confined by Landlock")
 		return
 	case !enforced.Files:
-		level.Info(logger).Log("during", "start", "msg", "the process is not confined, because this system has no Landlock")
+		level.Info(c.logger).Log("during", "start", "msg", "the process is not confined, because this system has no Landlock")
 		return
 	}
+	c.mu.Lock()
+	c.enforced = &enforced
+	c.mu.Unlock()
 	tcp := "not restricted, the kernel is too old for that"
 	if enforced.TCP {
 		tcp = fmt.Sprintf("connect to ports %v only, bind none", enforced.Ports)
 	}
-	level.Info(logger).Log("during", "start", "landlock", enforced.ABI, "files", "read the exporter's own, write and execute none",
+	level.Info(c.logger).Log("during", "start", "landlock", enforced.ABI, "files", "read the exporter's own, write and execute none",
 		"tcp", tcp, "msg", "the process is confined by Landlock")
-	level.Debug(logger).Log("during", "start", "readable", fmt.Sprint(enforced.Paths), "msg", "what Landlock leaves readable")
-	go watchReplaced(ctx, sandbox.NewWatch(enforced.Fixed), time.NewTicker(lookForReplaced), logger)
+	level.Debug(c.logger).Log("during", "start", "readable", fmt.Sprint(enforced.Paths), "msg", "what Landlock leaves readable")
+	go watchReplaced(ctx, sandbox.NewWatch(enforced.Fixed), time.NewTicker(lookForReplaced), c.logger)
 }
 
 // watchReplaced tells when a file was replaced that the sandbox allows by
@@ -80,15 +108,24 @@ func watchReplaced(ctx context.Context, watch *sandbox.Watch, tick *time.Ticker,
 	}
 }
 
-// sandboxRules returns what the settings make necessary.
-func (s *settings) sandboxRules() sandbox.Rules {
+// sandboxRules returns what the settings and the targets make necessary.
+func (s *settings) sandboxRules(targets []config.Target) sandbox.Rules {
 	rules := sandbox.Rules{Files: s.webFiles()}
-	for _, file := range []string{s.credentials.PasswordFile, s.tls.CAFile, s.tls.CertFile, s.tls.KeyFile} {
-		if file != "" {
-			rules.Files = append(rules.Files, file)
+	addFiles := func(files ...string) {
+		for _, file := range files {
+			if file != "" && !slices.Contains(rules.Files, file) {
+				rules.Files = append(rules.Files, file)
+			}
 		}
 	}
-	if appliance, err := ciphertrust.ParseURL(s.url); err == nil {
+	addFiles(s.configFile)
+	for i := range targets {
+		t := &targets[i]
+		addFiles(t.Credentials.PasswordFile, t.TLS.CAFile, t.TLS.CertFile, t.TLS.KeyFile)
+		appliance, err := ciphertrust.ParseURL(t.URL)
+		if err != nil {
+			continue
+		}
 		if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: appliance}); err == nil && proxy != nil {
 			appliance = proxy
 		}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -11,39 +13,79 @@ import (
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/web"
 )
 
-// demoStep is how often the simulated appliance's jobs move on.
+// demoStep is how often the simulated appliances' jobs move on.
 const demoStep = time.Second
 
-// demo serves metrics of a simulated appliance within this process, whose jobs
+// demo serves metrics of simulated appliances within this process, whose jobs
 // start, finish, fail, hang and are aborted.
-func demo(ctx context.Context, s *settings, logs logs) error {
-	appliance := cmsim.New(cmsim.Options{})
-	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{})
+func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal) error {
+	// What is simulated outlives ctx by the shutdown, whose requests it still
+	// answers.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer end()
+	if s.configFile != "" {
+		return fmt.Errorf("the demo has appliances of its own and needs no --config.file: for several, give --targets")
+	}
+	if s.demoTargets > 0 {
+		s.simulated = []config.Target{}
+	}
+	for i := range max(1, s.demoTargets) {
+		server, err := simulate(life, &running, uint64(i))
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		simulated := config.Target{
+			URL: server.URL, TLS: ciphertrust.TLSConfig{CA: string(server.CAPEM)}, Lists: s.lists, Reading: s.reading,
+			Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword},
+		}
+		if s.demoTargets > 0 {
+			simulated.Name, simulated.Labels = demoName(i)
+			s.simulated = append(s.simulated, simulated)
+		} else {
+			s.url, s.tls, s.credentials = simulated.URL, simulated.TLS, simulated.Credentials
+		}
+	}
+	path, msg := s.telemetryPath, "demo: look at the metrics, they change every few seconds"
+	if s.demoTargets > 0 {
+		path, msg = web.PathProbe+"?target="+s.simulated[0].Name, "demo: look at the metrics of one target, or let Prometheus discover them all at "+web.PathDiscovery
+	}
+	level.Info(logs.kit).Log("during", "start", "appliances", max(1, s.demoTargets),
+		"metrics", fmt.Sprintf("http://localhost%s%s", portOf(s), path), "msg", msg)
+	return serve(ctx, s, logs, hangUps)
+}
+
+// simulate starts an appliance whose jobs go on until ctx ends. Each seed makes
+// one of its own.
+func simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim.Server, error) {
+	appliance := cmsim.New(cmsim.Options{Seed: seed})
+	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Seed: seed})
 	if err != nil {
-		return fmt.Errorf("the simulated appliance cannot be filled: %w", err)
+		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
 	}
 	server, err := appliance.StartTLS() //nolint:contextcheck // The simulator's life is bounded by Close.
 	if err != nil {
-		return fmt.Errorf("the simulated appliance cannot be started: %w", err)
+		return nil, fmt.Errorf("the simulated appliance cannot be started: %w", err)
 	}
-	defer server.Close()
+	running.Go(func() { fleet.Run(ctx, demoStep) })
+	return server, nil
+}
 
-	// The fleet outlives ctx by the shutdown, whose requests it still answers.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	running.Go(func() { fleet.Run(life, demoStep) })
-	defer running.Wait()
-	defer end()
-
-	s.url = server.URL
-	s.tls = ciphertrust.TLSConfig{CA: string(server.CAPEM)}
-	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
-	level.Info(logs.kit).Log("during", "start", "appliance", server.URL,
-		"metrics", fmt.Sprintf("http://localhost%s%s", portOf(s), s.telemetryPath),
-		"msg", "demo: look at the metrics, they change every few seconds")
-	return serve(ctx, s, logs)
+// demoName returns the name and the labels of a simulated appliance.
+func demoName(i int) (name string, labels map[string]string) {
+	stages, regions := [...]string{"prod", "stage", "test"}, [...]string{"eu", "us", "ap"}
+	stage, region := stages[i/len(regions)%len(stages)], regions[i%len(regions)]
+	name = stage + "-" + region
+	if round := i / (len(stages) * len(regions)); round > 0 {
+		name = fmt.Sprintf("%s-%d", name, round+1)
+	}
+	return name, map[string]string{"stage": stage, "region": region}
 }
 
 // portOf returns the port that the exporter listens on, with its colon.
@@ -52,5 +94,5 @@ func portOf(s *settings) string {
 	if err != nil {
 		return defaultAddress
 	}
-	return ":" + port
+	return ":" + cmp.Or(port, defaultAddress[1:])
 }

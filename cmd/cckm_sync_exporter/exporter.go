@@ -2,102 +2,75 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/version"
 
 	"cckm_sync_exporter/collector"
-	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/target"
 )
 
-// exporter is everything between the appliance and the metrics.
+// exporter is everything between the appliances and the metrics.
 type exporter struct {
-	client    *ciphertrust.Client
-	readers   []*joblist.Reader
-	collector *collector.Collector
-	// telemetry holds the metrics about the exporter itself.
-	telemetry  *prometheus.Registry
-	exposition *collector.Exposition
-	logger     log.Logger
+	targets *target.Set
+	reloads *collector.Reloads
+	// process holds the metrics about the exporter as a whole.
+	process *prometheus.Registry
+	logger  log.Logger
 }
 
-// newExporter wires an exporter. It connects to nothing.
+// newExporter wires an exporter of the targets that the settings name. It
+// connects to nothing.
 func newExporter(s *settings, logger log.Logger) (*exporter, error) {
-	telemetry := collector.NewTelemetry()
-	client, err := ciphertrust.New(ciphertrust.Config{
-		URL:         s.url,
-		Credentials: s.credentials,
-		TLS:         s.tls,
-		Concurrency: s.concurrency,
-		Retries:     ciphertrust.DefaultRetries,
-		UserAgent:   programName + "/" + version.Version,
-		Observer:    telemetry,
-		Logger:      logger,
-	})
+	configs, err := s.targets()
 	if err != nil {
-		return nil, fmt.Errorf("the connection to the appliance cannot be set up: %w; "+
-			"check --ciphertrust.ca-file, --ciphertrust.cert-file and --ciphertrust.key-file", err)
-	}
-	if s.tls.InsecureSkipVerify {
-		level.Warn(logger).Log("during", "start", "todo", "give the appliance's CA in --ciphertrust.ca-file",
-			"msg", "the appliance's certificate is not verified, whoever is on the network can read the password")
+		return nil, err
 	}
 	e := &exporter{
-		client:     client,
-		telemetry:  prometheus.NewRegistry(),
-		exposition: &collector.Exposition{ForgetScopesAfter: s.forgetScopesAfter, Logger: logger},
-		logger:     logger,
+		targets: target.NewSet(target.Options{UserAgent: programName + "/" + version.Version, Logger: logger}),
+		reloads: collector.NewReloads(),
+		process: prometheus.NewRegistry(),
+		logger:  logger,
 	}
-	sources := make([]collector.Source, 0, len(s.lists))
-	for _, list := range s.lists {
-		telemetry.Announce(list)
-		reader := joblist.NewReader(list, client, joblist.Options{
-			PageSize:         s.pageSize,
-			Concurrency:      s.concurrency,
-			FullReadInterval: s.fullReadInterval,
-			Observer:         telemetry,
-			Logger:           logger,
-		})
-		e.readers = append(e.readers, reader)
-		sources = append(sources, collector.Source{List: list, Reader: reader})
+	if _, err := e.targets.Load(configs); err != nil {
+		return nil, err
 	}
-	e.collector = collector.New(sources, collector.Options{
-		Timeout: s.timeout, MinInterval: s.minInterval, Logger: logger,
-	})
-	e.telemetry.MustRegister(versioncollector.NewCollector(programName), telemetry, collector.NewTokenExpiry(client.TokenExpiry))
+	e.process.MustRegister(versioncollector.NewCollector(programName), e.reloads)
 	return e, nil
 }
 
-// warnOfExposedFiles tells of files with secrets that everybody can read.
-func (e *exporter) warnOfExposedFiles() {
-	for _, file := range e.client.Exposed() {
-		level.Warn(e.logger).Log("during", "start", "todo", file.Remedy(), "msg", file.String())
+// telemetry gathers the metrics about the exporter itself: as a whole, and about
+// each target.
+func (e *exporter) telemetry() prometheus.Gatherer {
+	return prometheus.Gatherers{e.process, e.targets}
+}
+
+// single returns the one target of the flags, or nil where there is a
+// configuration file.
+func (e *exporter) single() *target.Target {
+	if all := e.targets.All(); len(all) == 1 && all[0].Config.Name == "" {
+		return all[0]
+	}
+	return nil
+}
+
+// warnOfExposure tells the log where others can get at secrets.
+func (e *exporter) warnOfExposure() {
+	for _, t := range e.targets.All() {
+		t.WarnOfExposure()
 	}
 }
 
 // addProcessMetrics adds the metrics about the process.
 func (e *exporter) addProcessMetrics() {
-	e.telemetry.MustRegister(
+	e.process.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-}
-
-// close ends reads and revokes the refresh token.
-func (e *exporter) close(ctx context.Context) {
-	e.collector.Close()
-	if err := e.client.Close(ctx); err != nil {
-		level.Warn(e.logger).Log("during", "shutdown", "err", err,
-			"todo", "none needed: the appliance drops an unused refresh token by itself",
-			"msg", "the refresh token could not be revoked")
-	}
 }
 
 // closeTimeout bounds what follows the work of a command that ends by itself.
@@ -108,5 +81,5 @@ const closeTimeout = 5 * time.Second
 func (e *exporter) closeAfter(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	e.close(ctx)
+	e.targets.Close(ctx)
 }

@@ -6,7 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -42,13 +43,19 @@ type settings struct { //nolint:recvcheck // Format has to hide what a copy hold
 	listFlags       []*listFlag
 	disableDefaults bool
 
-	pageSize          int
-	concurrency       int
-	timeout           time.Duration
-	timeoutOffset     time.Duration
-	minInterval       time.Duration
-	fullReadInterval  time.Duration
-	forgetScopesAfter time.Duration
+	// reading is how lists are read; a target of the configuration file may say
+	// otherwise for its own.
+	reading config.Reading
+
+	// configFile names the appliances or domains, in place of the flags of one.
+	configFile string
+	// applianceFlagsGiven are the flags of one appliance that the command line has.
+	applianceFlagsGiven []*givenFlag
+	// demoTargets is how many appliances the demo simulates; 0 means one without a
+	// configuration file.
+	demoTargets int
+	// simulated are the demo's targets where it has several.
+	simulated []config.Target
 
 	web                    *toolkit.FlagConfig
 	telemetryPath          string
@@ -77,6 +84,12 @@ type listFlag struct {
 	// given is true where the command line holds the flag.
 	given bool
 	envar string
+}
+
+// givenFlag tells whether the command line holds a flag.
+type givenFlag struct {
+	name  string
+	given bool
 }
 
 // enabled says whether the list is read. A default counts only as long as
@@ -130,9 +143,15 @@ func newApp() (*kingpin.Application, *settings) {
 	app.Command(commandOnce, "Read every enabled list once and print the metrics; fails unless every list was read.")
 	checkCommand := app.Command(commandCheck, "Try out step by step whether the appliance can be read, and say what to do where it cannot.")
 	checkCommand.Flag("offline", "Look at flags and files only, connect to nothing.").BoolVar(&s.offline)
-	app.Command(commandDemo, "Serve metrics of a simulated CipherTrust Manager within this process; needs no other flag.")
+	demoCommand := app.Command(commandDemo, "Serve metrics of a simulated CipherTrust Manager within this process; needs no other flag.")
+	demoCommand.Flag("targets", "Simulate so many appliances, as with a configuration file that names them: /sd lists them, "+
+		"/probe?target=NAME reads one. 0 means one appliance, which /metrics reads.").
+		Default("0").NoEnvar().IntVar(&s.demoTargets)
 
 	s.applianceFlags(app)
+	app.Flag("config.file", "File that names several appliances or domains, in place of the flags of one (--ciphertrust.*): "+
+		"/probe?target=NAME reads one of them, /sd lists them for Prometheus. It is loaded anew by SIGHUP and POST /-/reload.").
+		StringVar(&s.configFile)
 	s.collectorFlags(app)
 	s.webFlags(app)
 	app.Flag("process.landlock", "Once it serves, let the process read only its own files, write and execute none, "+
@@ -173,6 +192,13 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 		StringVar(&s.tls.ServerName)
 	app.Flag("ciphertrust.insecure-skip-verify", "Do not verify the appliance's certificate. Whoever is on the network can then read the password.").
 		BoolVar(&s.tls.InsecureSkipVerify)
+	for _, flag := range app.Model().Flags {
+		if strings.HasPrefix(flag.Name, "ciphertrust.") {
+			given := &givenFlag{name: flag.Name}
+			app.GetFlag(flag.Name).IsSetByUser(&given.given)
+			s.applianceFlagsGiven = append(s.applianceFlagsGiven, given)
+		}
+	}
 }
 
 // collectorFlags declares the flags of the lists and of how they are read.
@@ -189,20 +215,20 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 	app.Flag("collector.disable-defaults", "Read only the lists that are turned on by a flag of their own.").
 		BoolVar(&s.disableDefaults)
 	app.Flag("collector.page-size", "How many jobs to ask for in a page; adapted where the appliance refuses it or gives fewer.").
-		Default("1000").IntVar(&s.pageSize)
+		Default("1000").IntVar(&s.reading.PageSize)
 	app.Flag("collector.concurrency", "How many pages may be asked for at once.").
-		Default("4").IntVar(&s.concurrency)
+		Default("4").IntVar(&s.reading.Concurrency)
 	app.Flag("collector.timeout", "Longest read of one scrape. Prometheus' own scrape timeout, less the offset, wins where it is shorter.").
-		Default("30s").DurationVar(&s.timeout)
+		Default("30s").DurationVar(&s.reading.Timeout)
 	app.Flag("collector.timeout-offset", "What to leave of Prometheus' scrape timeout for the answer's way back.").
-		Default("0.5s").DurationVar(&s.timeoutOffset)
+		Default("0.5s").DurationVar(&s.reading.TimeoutOffset)
 	app.Flag("collector.min-interval", "Answer a scrape within this time of the last read from that read; 0s means never.").
-		Default("0s").DurationVar(&s.minInterval)
+		Default("0s").DurationVar(&s.reading.MinInterval)
 	app.Flag("collector.full-read-interval", "How often to read the whole of a long list, and compare it with what was kept of it; "+
 		"scrapes in between read what may have changed. 0s means that every scrape reads everything.").
-		Default("10m").DurationVar(&s.fullReadInterval)
+		Default("10m").DurationVar(&s.reading.FullReadInterval)
 	app.Flag("collector.forget-scopes-after", "Leave out a key ring or vault whose newest job is older than this; 0s means never.").
-		Default("0s").DurationVar(&s.forgetScopesAfter)
+		Default("0s").DurationVar(&s.reading.ForgetScopesAfter)
 }
 
 // webFlags declares the flags of the exporter's own HTTP interface.

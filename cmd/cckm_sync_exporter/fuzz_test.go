@@ -49,7 +49,7 @@ func FuzzFlags(f *testing.F) {
 		_, s, err := s.parse(app, args)
 		if err == nil {
 			// No input is to choose a file that the test reads.
-			s.credentials.PasswordFile, s.tls = "", ciphertrust.TLSConfig{}
+			s.credentials.PasswordFile, s.tls, s.configFile = "", ciphertrust.TLSConfig{}, ""
 			err = s.validate()
 		}
 		if err == nil {

@@ -26,19 +26,15 @@ func run(ctx context.Context, args []string) int {
 	}
 	logs := newLogs(os.Stderr, s.logLevel, s.logFormat)
 	keepMemoryPrivate(logs.kit)
-	if command == commandServe || command == commandDemo {
-		stop := outliveSignals(ctx, logs.kit)
-		defer stop()
-	}
 	switch command {
 	case commandOnce:
 		err = once(ctx, s, logs, os.Stdout)
 	case commandCheck:
 		err = check(ctx, s, logs, os.Stdout)
 	case commandDemo:
-		err = demo(ctx, s, logs)
+		err = demo(ctx, s, logs, outliveSignals())
 	default:
-		err = serve(ctx, s, logs)
+		err = serve(ctx, s, logs, outliveSignals())
 	}
 	if err != nil {
 		return fail(err)

@@ -2,53 +2,102 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
 	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/target"
 )
 
-// once reads every enabled list once and prints the metrics.
+// once reads every enabled list of every target once and prints the metrics.
 func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
 	// Nothing comes after the one read that could use what is kept.
-	s.fullReadInterval = 0
+	s.reading.FullReadInterval = 0
 	e, err := newExporter(s, logs.kit)
 	if err != nil {
 		return err
 	}
-	e.warnOfExposedFiles()
+	e.warnOfExposure()
 	defer e.closeAfter(ctx)
-	readCtx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	snapshot := e.collector.Read(readCtx)
+	gatherers, whole := e.readOnce(ctx)
 
-	text, err := expose(collector.Joined{e.exposition.Of(snapshot), prometheus.ToTransactionalGatherer(e.telemetry)})
+	text, err := expose(append(gatherers, e.telemetry()))
 	if err != nil {
 		return fmt.Errorf("the metrics cannot be written: %w", err)
 	}
 	if _, err := out.Write(text); err != nil {
 		return fmt.Errorf("the metrics cannot be printed: %w", err)
 	}
-	if !snapshot.Whole() {
+	if !whole {
 		return errors.New("not every list was read; cckm_sync_scrape_error and the log above say why")
 	}
 	return nil
 }
 
+// readOnce reads all targets side by side, and says whether every list was read.
+func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers, whole bool) {
+	targets := e.targets.All()
+	snapshots := make([]*collector.Snapshot, len(targets))
+	var wait sync.WaitGroup
+	for i, t := range targets {
+		wait.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, t.Config.Timeout)
+			defer cancel()
+			snapshots[i] = t.Read(ctx)
+		})
+	}
+	wait.Wait()
+	whole = true
+	for i, t := range targets {
+		whole = whole && snapshots[i].Whole()
+		gatherers = append(gatherers, labelled(t, t.Exposition().Of(snapshots[i])))
+	}
+	return gatherers, whole
+}
+
+// labelled returns what a target exposes with the target's own labels, which
+// otherwise Prometheus adds: a file has nobody who would.
+func labelled(t *target.Target, exposed prometheus.TransactionalGatherer) prometheus.Gatherer {
+	var labels []*dto.LabelPair
+	if name := t.Config.Name; name != "" {
+		labels = append(labels, pair(target.Label, name))
+	}
+	for name, value := range t.Config.Labels {
+		labels = append(labels, pair(name, value))
+	}
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		// Nothing else is exposed before the process ends, so that nothing has to
+		// be given back.
+		families, _, err := exposed.Gather()
+		for _, family := range families {
+			for _, metric := range family.Metric {
+				metric.Label = slices.Concat(metric.Label, labels)
+				slices.SortFunc(metric.Label, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
+			}
+		}
+		return families, err
+	})
+}
+
+func pair(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
+
 // expose returns the exporter's own metrics in the text format, as a whole: a
 // textfile collector must never see half of it.
-func expose(gatherer prometheus.TransactionalGatherer) ([]byte, error) {
-	families, done, err := gatherer.Gather()
-	defer done()
+func expose(gatherer prometheus.Gatherer) ([]byte, error) {
+	families, err := gatherer.Gather()
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,24 +21,11 @@ func keepMemoryPrivate(logger log.Logger) {
 // outliveSignals keeps a server running where a signal would end it that does
 // not ask for an end: a log that nobody reads any more (SIGPIPE, which ends a Go
 // program that writes to a closed standard error) costs the log, and SIGHUP asks
-// for a reload, of which nothing needs one. It returns what undoes it.
-func outliveSignals(ctx context.Context, logger log.Logger) (stop func()) {
+// for a reload. It returns the channel of the latter, from before anything is
+// read until the process has ended: a reload must not end it before its time.
+func outliveSignals() <-chan os.Signal {
 	signal.Ignore(syscall.SIGPIPE)
 	hangUps := make(chan os.Signal, 1)
 	signal.Notify(hangUps, syscall.SIGHUP)
-	// Until the process has ended, SIGHUP must not end it before its time, so
-	// that ctx, which ends with the signal to stop, is no measure.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hangUps:
-				level.Info(logger).Log("during", "reload",
-					"msg", "there is nothing to reload: passwords, certificates and CAs are read anew by themselves, and flags need a restart")
-			}
-		}
-	}()
-	return cancel
+	return hangUps
 }

@@ -14,10 +14,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
@@ -103,8 +101,8 @@ func metricsTable(t *testing.T) string {
 	defer e.closeAfter(t.Context())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	families, done, err := collector.Joined{e.exposition.Of(e.collector.Read(ctx)), prometheus.ToTransactionalGatherer(e.telemetry)}.Gather()
-	defer done()
+	gatherers, _ := e.readOnce(ctx)
+	families, err := append(gatherers, e.telemetry()).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

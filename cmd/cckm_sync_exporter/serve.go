@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -47,8 +50,9 @@ func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger)
 	}
 }
 
-// serve serves metrics until ctx ends.
-func serve(ctx context.Context, s *settings, logs logs) error {
+// serve serves metrics until ctx ends, and loads the configuration anew at each
+// signal to hang up.
+func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
@@ -56,33 +60,26 @@ func serve(ctx context.Context, s *settings, logs logs) error {
 	if err != nil {
 		return err
 	}
-	e.warnOfExposedFiles()
+	e.warnOfExposure()
 	if !s.disableExporterMetrics {
 		e.addProcessMetrics()
 	}
-	handler, err := web.NewHandler(web.Config{
-		Reader:        e.collector,
-		Exposition:    e.exposition,
-		Telemetry:     e.telemetry,
-		Instrument:    !s.disableExporterMetrics,
-		TelemetryPath: s.telemetryPath,
-		MaxRequests:   s.maxRequests,
-		Timeout:       s.timeout,
-		TimeoutOffset: s.timeoutOffset,
-		Logger:        logs.kit,
-	})
+	confined := &confinement{logger: logs.kit}
+	reloads := &reloader{settings: s, exporter: e, confined: confined, logger: logs.kit}
+	handler, err := newHandler(s, e, reloads, logs)
 	if err != nil {
 		return fmt.Errorf("the landing page cannot be made: %w", err)
 	}
-	lists := make([]string, 0, len(s.lists))
-	for _, list := range s.lists {
-		lists = append(lists, list.Name)
-	}
-	level.Info(logs.kit).Log("during", "start", "version", version.Info(), "appliance", e.client.URL(),
-		"lists", fmt.Sprint(lists), "msg", "starting")
+	configs, longest := logStart(s, e)
 
-	server := newServer(handler, s.timeout, logs.slog)
-	server.BaseContext = confineOnce(ctx, s, logs.kit)
+	server := newServer(handler, longest, logs.slog)
+	if s.landlock {
+		server.BaseContext = confined.baseContext(ctx, s.sandboxRules(configs))
+	}
+	// A signal that comes during the shutdown is still taken care of.
+	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
+	defer unfollow()
+	go reloads.follow(following, hangUps)
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, s.web, logs.slog) }()
 	select {
@@ -102,12 +99,51 @@ func serve(ctx context.Context, s *settings, logs logs) error {
 	return nil
 }
 
+// newHandler returns the handler of every path.
+func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Handler, error) {
+	cfg := web.Config{
+		Targets:       e.targets,
+		Telemetry:     e.telemetry(),
+		TelemetryPath: s.telemetryPath,
+		MaxRequests:   s.maxRequests,
+		Reload:        reloads.reload,
+		Logger:        logs.kit,
+	}
+	if t := e.single(); t != nil {
+		cfg.Reader, cfg.Exposition = t, t.Exposition()
+		cfg.Timeout, cfg.TimeoutOffset = t.Config.Timeout, t.Config.TimeoutOffset
+	}
+	if !s.disableExporterMetrics {
+		cfg.Instrument = e.process
+	}
+	return web.NewHandler(cfg)
+}
+
+// logStart tells the log what is read, and returns the targets and the longest
+// scrape of one.
+func logStart(s *settings, e *exporter) (configs []config.Target, longest time.Duration) {
+	for _, t := range e.targets.All() {
+		configs = append(configs, t.Config)
+		longest = max(longest, t.Config.Timeout)
+		lists := make([]string, 0, len(t.Config.Lists))
+		for _, list := range t.Config.Lists {
+			lists = append(lists, list.Name)
+		}
+		keyvals := []any{"during", "start", "version", version.Info(), "appliance", t.Client().URL(), "lists", fmt.Sprint(lists), "msg", "starting"}
+		if s.several() {
+			keyvals = slices.Insert(keyvals, 4, any("target"), any(t.Config.Name))
+		}
+		level.Info(e.logger).Log(keyvals...)
+	}
+	return configs, longest
+}
+
 // shutDown lets the requests in flight finish, gives up reads that an appliance
 // holds up, so that they are answered as well, and then revokes what the
 // appliance would otherwise keep.
 func shutDown(server *http.Server, e *exporter) {
 	begun := time.Now()
-	giveUp := time.AfterFunc(giveUpReadsAfter, e.collector.GiveUp)
+	giveUp := time.AfterFunc(giveUpReadsAfter, e.targets.GiveUp)
 	defer giveUp.Stop()
 	ctx, cancel := context.WithDeadline(context.Background(), begun.Add(closeServerAfter))
 	defer cancel()
@@ -117,5 +153,5 @@ func shutDown(server *http.Server, e *exporter) {
 	}
 	ctx, cancel = context.WithDeadline(context.Background(), begun.Add(closeExporterAfter))
 	defer cancel()
-	e.close(ctx)
+	e.targets.Close(ctx)
 }

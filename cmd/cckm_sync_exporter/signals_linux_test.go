@@ -188,7 +188,7 @@ func TestSignalsBeforeListening(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.hangUp(t)
+			p.signal(t, syscall.SIGHUP)
 			if test.ended {
 				p.signal(t, syscall.SIGTERM)
 			}
@@ -200,6 +200,8 @@ func TestSignalsBeforeListening(t *testing.T) {
 			}
 			if !test.ended {
 				p.await(t, "Listening on")
+				// It is taken care of once there is something to reload.
+				p.await(t, "nothing to reload")
 				p.signal(t, syscall.SIGTERM)
 			}
 			if err := p.wait(); err != nil {

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/web"
 )
 
 // envar returns the environment variable of a flag that has no other.
@@ -19,12 +20,37 @@ func envar(flag string) string {
 // validate finds the first setting that is wrong or missing. Its errors are one
 // sentence that names the flag and what to do.
 func (s *settings) validate() error {
-	for _, check := range []func() error{s.validateAppliance, s.validateCredentials, s.validateReading, s.validateWeb} {
+	checks := []func() error{s.validateAppliance, s.validateCredentials, s.validateReading, s.validateWeb}
+	if s.several() {
+		checks = []func() error{s.validateReading, s.validateSeveral, s.validateWeb}
+	}
+	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxDemoTargets bounds what the demo simulates: each appliance has some hundreds
+// of jobs of its own.
+const maxDemoTargets = 1000
+
+// validateSeveral sees to it that nothing is given for one appliance where a
+// configuration file names all of them: it would be ignored. Variables of the
+// environment are, because they are those of other programs as well.
+func (s *settings) validateSeveral() error {
+	for _, flag := range s.applianceFlagsGiven {
+		if flag.given {
+			return fmt.Errorf("--%s is for one appliance and --config.file names all of them: say it in the file, for the targets that it is meant for",
+				flag.name)
+		}
+	}
+	if s.demoTargets < 0 || s.demoTargets > maxDemoTargets {
+		return fmt.Errorf("--targets is %d: give 0 to %d", s.demoTargets, maxDemoTargets)
+	}
+	_, err := s.targets()
+	return err
 }
 
 func (s *settings) validateAppliance() error {
@@ -72,15 +98,10 @@ func (s *settings) validateCredentials() error {
 }
 
 func (s *settings) validateReading() error {
-	if len(s.lists) == 0 {
+	if len(s.lists) == 0 && s.configFile == "" {
 		return errors.New("no list is enabled: turn one on, for example with --collector.google-keys")
 	}
-	reading := config.Reading{
-		PageSize: s.pageSize, Concurrency: s.concurrency,
-		Timeout: s.timeout, TimeoutOffset: s.timeoutOffset, MinInterval: s.minInterval,
-		FullReadInterval: s.fullReadInterval, ForgetScopesAfter: s.forgetScopesAfter,
-	}
-	if problems := reading.Problems(); len(problems) > 0 {
+	if problems := s.reading.Problems(); len(problems) > 0 {
 		flag := "--collector." + strings.ReplaceAll(problems[0].Key, "_", "-")
 		return fmt.Errorf("%s %s", flag, problems[0].Text)
 	}
@@ -90,7 +111,7 @@ func (s *settings) validateReading() error {
 func (s *settings) validateWeb() error {
 	switch {
 	case !strings.HasPrefix(s.telemetryPath, "/") || strings.HasPrefix(s.telemetryPath, "/-/") ||
-		strings.ContainsAny(s.telemetryPath, "{} "):
+		strings.ContainsAny(s.telemetryPath, "{} ") || slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath):
 		return fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics", s.telemetryPath)
 	case s.maxRequests < 0:
 		return fmt.Errorf("--web.max-requests is %d: give 0 (no limit) or more", s.maxRequests)

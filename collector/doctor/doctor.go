@@ -31,6 +31,9 @@ type List struct {
 // Doctor tries an appliance out.
 type Doctor struct {
 	Client Client
+	// Target names the appliance or domain where there are several; it comes before
+	// the name of each step.
+	Target string
 	Lists  []List
 	// Timeout bounds each step.
 	Timeout time.Duration
@@ -44,19 +47,19 @@ type Doctor struct {
 func (d *Doctor) Check(ctx context.Context) bool {
 	err := d.step(ctx, d.Client.Login)
 	if err != nil && !answered(err) {
-		Report(d.Out, "connect", "", err)
+		d.report("connect", "", err)
 		return false
 	}
-	Report(d.Out, "connect", d.Client.URL(), nil)
+	d.report("connect", d.Client.URL(), nil)
 	if err != nil {
-		Report(d.Out, "login", "", err)
+		d.report("login", "", err)
 		return false
 	}
 	detail := ""
 	if expiry, ok := d.Client.TokenExpiry(); ok {
 		detail = "token until " + expiry.UTC().Format(time.RFC3339)
 	}
-	Report(d.Out, "login", detail, nil)
+	d.report("login", detail, nil)
 
 	healthy := true
 	for _, list := range d.Lists {
@@ -65,10 +68,17 @@ func (d *Doctor) Check(ctx context.Context) bool {
 			total, err = list.First(ctx)
 			return err
 		})
-		Report(d.Out, "list "+list.Name, fmt.Sprintf("total %d", total), err)
+		d.report("list "+list.Name, fmt.Sprintf("total %d", total), err)
 		healthy = healthy && err == nil
 	}
 	return healthy
+}
+
+func (d *Doctor) report(step, detail string, err error) {
+	if d.Target != "" {
+		step = d.Target + " " + step
+	}
+	Report(d.Out, step, detail, err)
 }
 
 func (d *Doctor) step(ctx context.Context, try func(context.Context) error) error {

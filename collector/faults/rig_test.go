@@ -229,7 +229,7 @@ func (r *rig) wire() (*exporter, error) {
 		Reader:        printing{e.collector, r.transcript},
 		Exposition:    &collector.Exposition{Logger: settings.Logger},
 		Telemetry:     registry,
-		Instrument:    true,
+		Instrument:    registry,
 		TelemetryPath: "/metrics",
 		MaxRequests:   40,
 		Timeout:       30 * time.Second,

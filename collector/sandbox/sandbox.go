@@ -4,8 +4,10 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Rules are what the process still needs once it has started.
@@ -93,4 +95,40 @@ func same(a, b string) bool {
 	}
 	right, err := os.Stat(b)
 	return err == nil && os.SameFile(left, right)
+}
+
+// Admits says what of the rules is not among what is left: a process cannot get
+// back what was taken from it.
+func (e *Enforced) Admits(rules Rules) error {
+	for _, file := range rules.Files {
+		directories, fixed := places(file, "/")
+		if fixed != "" {
+			directories = append(directories, fixed)
+		}
+		for _, directory := range directories {
+			if e.Files && !e.reads(directory) {
+				return fmt.Errorf("it may not read %s, which it did not need then", file)
+			}
+		}
+	}
+	for _, port := range rules.Ports {
+		if e.TCP && !slices.Contains(e.Ports, port) {
+			return fmt.Errorf("it may not connect to port %d, which it did not need then", port)
+		}
+	}
+	return nil
+}
+
+// reads says whether a path is one that can be read, or below one.
+func (e *Enforced) reads(path string) bool {
+	for {
+		if contains(e.Paths, path) {
+			return true
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return false
+		}
+		path = parent
+	}
 }

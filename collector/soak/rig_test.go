@@ -126,7 +126,7 @@ func (r *rig) startExporter(t *testing.T) {
 		Exposition:    &collector.Exposition{},
 		Reader:        r.collector,
 		Telemetry:     r.telemetry,
-		Instrument:    true,
+		Instrument:    r.telemetry,
 		TelemetryPath: "/metrics",
 		Timeout:       longestRead,
 		TimeoutOffset: 10 * time.Millisecond,

@@ -1,22 +1,30 @@
-// Package web serves the exporter's HTTP interface: the metrics, a landing page
-// and the two probes.
+// Package web serves the exporter's HTTP interface: the metrics, the probes of
+// single targets and their discovery, a status page, and what looks after the
+// process.
 package web
 
 import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/target"
+)
+
+// The paths of several targets.
+const (
+	// PathProbe reads the target that the query names.
+	PathProbe = "/probe"
+	// PathDiscovery lists the targets for Prometheus.
+	PathDiscovery = "/sd"
 )
 
 // Reader reads the lists of an appliance. collector.Collector is one.
@@ -25,23 +33,38 @@ type Reader interface {
 	Read(ctx context.Context) *collector.Snapshot
 }
 
+// Targets are the appliances and domains that are configured. target.Set is one.
+type Targets interface {
+	// All returns them in the order of the configuration.
+	All() []*target.Target
+	// Use returns one by its name, which lasts until done is called.
+	Use(name string) (t *target.Target, done func(), ok bool)
+}
+
 // Config configures a handler.
 type Config struct {
-	// Reader is read at every scrape.
+	// Targets can be probed by name and are discovered by Prometheus.
+	Targets Targets
+	// Reader is read at every scrape of the metrics; nil means that the metrics are
+	// those about the exporter itself.
 	Reader Reader
 	// Exposition says how what was read is written.
 	Exposition *collector.Exposition
-	// Telemetry holds the metrics about the exporter itself.
-	Telemetry *prometheus.Registry
-	// Instrument adds promhttp's metrics about the scrapes themselves.
-	Instrument bool
+	// Telemetry gathers the metrics about the exporter itself.
+	Telemetry prometheus.Gatherer
+	// Instrument gets promhttp's metrics about the scrapes themselves; nil means
+	// none.
+	Instrument prometheus.Registerer
 	// TelemetryPath is where the metrics are.
 	TelemetryPath string
-	// MaxRequests bounds the scrapes that are served at once; 0 means no bound.
+	// MaxRequests bounds the scrapes that are served at once of the metrics and of
+	// each target; 0 means no bound.
 	MaxRequests int
 	// Timeout is the longest scrape; Prometheus' own timeout, less
 	// TimeoutOffset, wins where it is shorter.
 	Timeout, TimeoutOffset time.Duration
+	// Reload loads the configuration anew.
+	Reload func() error
 	// Logger gets what no scraper is told.
 	Logger log.Logger
 }
@@ -49,13 +72,18 @@ type Config struct {
 // NewHandler returns the handler of every path.
 func NewHandler(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
-	scrape := limitRequests(cfg.MaxRequests, &scrapeHandler{cfg})
-	if cfg.Instrument {
-		scrape = promhttp.InstrumentMetricHandler(cfg.Telemetry, scrape)
+	scrape := limitRequests(cfg.MaxRequests, &scrapeHandler{
+		scraped: scraped{cfg.Reader, cfg.Exposition, cfg.Timeout, cfg.TimeoutOffset}, telemetry: cfg.Telemetry, logger: cfg.Logger,
+	})
+	if cfg.Instrument != nil {
+		scrape = promhttp.InstrumentMetricHandler(cfg.Instrument, scrape)
 	}
 	mux.Handle(cfg.TelemetryPath, scrape)
-	mux.HandleFunc("/-/healthy", probe("The exporter is healthy.\n"))
-	mux.HandleFunc("/-/ready", probe("The exporter is ready.\n"))
+	mux.HandleFunc("/-/healthy", alive("The exporter is healthy.\n"))
+	mux.HandleFunc("/-/ready", alive("The exporter is ready.\n"))
+	mux.HandleFunc("/-/reload", reload(cfg.Reload))
+	mux.Handle(PathProbe, &probeHandler{targets: cfg.Targets, limits: newLimits(cfg.MaxRequests), logger: cfg.Logger})
+	mux.Handle(PathDiscovery, discovery(cfg.Targets))
 	if cfg.TelemetryPath != "/" {
 		landing, err := newLandingPage(cfg.TelemetryPath)
 		if err != nil {
@@ -80,69 +108,11 @@ func newLandingPage(telemetryPath string) (http.Handler, error) {
 	})
 }
 
-// probe answers without asking an appliance: a restart of the exporter would
+// alive answers without asking an appliance: a restart of the exporter would
 // not mend one.
-func probe(text string) http.HandlerFunc {
+func alive(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprint(w, text)
 	}
-}
-
-// limitRequests answers 503 to scrapes beyond the bound.
-func limitRequests(bound int, next http.Handler) http.Handler {
-	if bound <= 0 {
-		return next
-	}
-	slots := make(chan struct{}, bound)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next.ServeHTTP(w, r)
-		default:
-			http.Error(w, fmt.Sprintf("%d scrapes are being served, which is the limit (--web.max-requests); try again later.", bound),
-				http.StatusServiceUnavailable)
-		}
-	})
-}
-
-// scrapeHandler reads the lists and writes the metrics.
-type scrapeHandler struct{ Config }
-
-// ServeHTTP implements http.Handler.
-func (h *scrapeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), h.timeout(r.Header))
-	defer cancel()
-	snapshot := h.Reader.Read(ctx)
-
-	gatherer := collector.Joined{h.Exposition.Of(snapshot), prometheus.ToTransactionalGatherer(h.Telemetry)}
-	promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{
-		ErrorLog: errorLog{h.Logger},
-		// Whatever goes wrong with one series must not hide all others.
-		ErrorHandling:     promhttp.ContinueOnError,
-		EnableOpenMetrics: true,
-	}).ServeHTTP(w, r)
-}
-
-// timeout returns how long a scrape may take: Prometheus tells its own timeout
-// in a header, and needs a moment of it for the answer's way back.
-func (h *scrapeHandler) timeout(header http.Header) time.Duration {
-	seconds, err := strconv.ParseFloat(header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
-	// The comparison is false for NaN as well. What is longer than the longest
-	// scrape need not fit into a duration.
-	if err != nil || !(seconds > 0 && seconds < h.Timeout.Seconds()+h.TimeoutOffset.Seconds()) {
-		return h.Timeout
-	}
-	theirs := time.Duration(seconds * float64(time.Second))
-	// An offset that takes more than half of the time is no longer an offset.
-	return min(h.Timeout, max(theirs-h.TimeoutOffset, theirs/2))
-}
-
-// errorLog writes what promhttp has to tell to the exporter's log.
-type errorLog struct{ logger log.Logger }
-
-// Println implements promhttp.Logger.
-func (l errorLog) Println(v ...any) {
-	level.Error(l.logger).Log("during", "exposition", "err", fmt.Sprint(v...))
 }

@@ -19,6 +19,7 @@ import (
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/collector/target"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -39,11 +40,13 @@ func snapshot() *collector.Snapshot {
 
 func handler(t *testing.T, change func(*web.Config)) http.Handler {
 	t.Helper()
+	telemetry := prometheus.NewRegistry()
 	cfg := web.Config{
+		Targets:       target.NewSet(target.Options{Logger: log.NewNopLogger()}),
 		Reader:        readerFunc(func(context.Context) *collector.Snapshot { return snapshot() }),
 		Exposition:    &collector.Exposition{},
-		Telemetry:     prometheus.NewRegistry(),
-		Instrument:    true,
+		Telemetry:     telemetry,
+		Instrument:    telemetry,
 		TelemetryPath: "/metrics",
 		Timeout:       30 * time.Second,
 		TimeoutOffset: 500 * time.Millisecond,
@@ -290,7 +293,7 @@ func TestTelemetryPath(t *testing.T) {
 }
 
 func TestWithoutInstrument(t *testing.T) {
-	h := handler(t, func(cfg *web.Config) { cfg.Instrument = false })
+	h := handler(t, func(cfg *web.Config) { cfg.Instrument = nil })
 	if got := get(t, h, "/metrics", nil); strings.Contains(got.Body.String(), "promhttp_") {
 		t.Errorf("promhttp's metrics are there:\n%s", got.Body)
 	}

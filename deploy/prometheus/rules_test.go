@@ -353,6 +353,7 @@ func exporterMetrics(t *testing.T) map[string]bool {
 	go func() {
 		defer close(descs)
 		collector.NewTelemetry().Describe(descs)
+		collector.NewReloads().Describe(descs)
 		collector.NewTokenExpiry(nil).Describe(descs)
 	}()
 	name := regexp.MustCompile(`fqName: "(\w+)"`)

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+)
+
+// reloader loads the configuration file anew.
+type reloader struct {
+	settings *settings
+	exporter *exporter
+	confined *confinement
+	logger   log.Logger
+
+	// mu keeps reloads apart that are asked for at once.
+	mu sync.Mutex
+}
+
+// reload loads the configuration file anew. After an error everything is as it
+// was.
+func (r *reloader) reload() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settings.configFile == "" {
+		level.Info(r.logger).Log("during", "reload",
+			"msg", "there is nothing to reload without --config.file: passwords, certificates and CAs are read anew by themselves, and flags need a restart")
+		return nil
+	}
+	err := r.load()
+	r.exporter.reloads.Note(err)
+	if err != nil {
+		level.Error(r.logger).Log("during", "reload", "file", r.settings.configFile, "err", err,
+			"todo", "mend the file and reload again; check says the same of it",
+			"msg", "the configuration was not loaded, the one before goes on")
+		return err
+	}
+	level.Info(r.logger).Log("during", "reload", "file", r.settings.configFile, "targets", len(r.exporter.targets.All()),
+		"msg", "the configuration was loaded")
+	return nil
+}
+
+func (r *reloader) load() error {
+	configs, err := r.settings.targets()
+	if err != nil {
+		return err
+	}
+	if err := r.confined.admits(r.settings.sandboxRules(configs)); err != nil {
+		return err
+	}
+	added, err := r.exporter.targets.Load(configs)
+	for _, t := range added {
+		t.WarnOfExposure()
+	}
+	return err
+}
+
+// follow reloads at each signal until ctx ends.
+func (r *reloader) follow(ctx context.Context, hangUps <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangUps:
+			// The log has been told of an error.
+			_ = r.reload()
+		}
+	}
+}

@@ -1,0 +1,144 @@
+// Package target keeps running what is configured: for each appliance or domain
+// a client, the readers of its lists and the collector over them. It swaps them
+// when the configuration is loaded anew.
+package target
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/joblist"
+)
+
+// Label is the label of the exporter's own metrics that names the target which
+// they are about, where there can be several.
+const Label = "target"
+
+// Options are what all targets have in common.
+type Options struct {
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Logger gets what no scraper is told; lines about a target with a name carry it.
+	Logger log.Logger
+}
+
+// Target is one appliance, or one domain of it, as the configuration has it now.
+type Target struct {
+	Config config.Target
+
+	*running
+}
+
+// running is what outlives a change of a target's labels.
+type running struct {
+	client     *ciphertrust.Client
+	readers    []*joblist.Reader
+	collector  *collector.Collector
+	exposition *collector.Exposition
+	// telemetry holds the exporter's own metrics about the target.
+	telemetry *prometheus.Registry
+	logger    log.Logger
+	// users are those who hold the target, for whose sake it is not closed yet.
+	users sync.WaitGroup
+}
+
+// New returns a running target. It connects to nothing.
+func New(cfg config.Target, options Options) (*Target, error) {
+	logger := options.Logger
+	registry := prometheus.NewRegistry()
+	registerer := prometheus.Registerer(registry)
+	if cfg.Name != "" {
+		logger = log.With(logger, "target", cfg.Name)
+		registerer = prometheus.WrapRegistererWith(prometheus.Labels{Label: cfg.Name}, registry)
+	}
+	telemetry := collector.NewTelemetry()
+	client, err := ciphertrust.New(ciphertrust.Config{
+		URL:         cfg.URL,
+		Credentials: cfg.Credentials,
+		TLS:         cfg.TLS,
+		Concurrency: cfg.Concurrency,
+		Retries:     ciphertrust.DefaultRetries,
+		UserAgent:   options.UserAgent,
+		Observer:    telemetry,
+		Logger:      logger,
+	})
+	if err != nil {
+		return nil, setupError(cfg, err)
+	}
+	t := &Target{Config: cfg, running: &running{
+		client:     client,
+		exposition: &collector.Exposition{ForgetScopesAfter: cfg.ForgetScopesAfter, Logger: logger},
+		telemetry:  registry,
+		logger:     logger,
+	}}
+	sources := make([]collector.Source, 0, len(cfg.Lists))
+	for _, list := range cfg.Lists {
+		telemetry.Announce(list)
+		reader := joblist.NewReader(list, client, joblist.Options{
+			PageSize:         cfg.PageSize,
+			Concurrency:      cfg.Concurrency,
+			FullReadInterval: cfg.FullReadInterval,
+			Observer:         telemetry,
+			Logger:           logger,
+		})
+		t.readers = append(t.readers, reader)
+		sources = append(sources, collector.Source{List: list, Reader: reader})
+	}
+	t.collector = collector.New(sources, collector.Options{
+		Timeout: cfg.Timeout, MinInterval: cfg.MinInterval, Logger: logger,
+	})
+	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry))
+	return t, nil
+}
+
+func setupError(cfg config.Target, err error) error {
+	if cfg.Name == "" {
+		return fmt.Errorf("the connection to the appliance cannot be set up: %w; "+
+			"check --ciphertrust.ca-file, --ciphertrust.cert-file and --ciphertrust.key-file", err)
+	}
+	return fmt.Errorf("target %s: the connection to the appliance cannot be set up: %w; check its tls_config", cfg.Name, err)
+}
+
+// Read reads every list of the target.
+func (t *Target) Read(ctx context.Context) *collector.Snapshot { return t.collector.Read(ctx) }
+
+// Latest returns what the last read of each list said. It reads nothing.
+func (t *Target) Latest() []collector.Latest { return t.collector.Latest() }
+
+// Exposition says how what was read is written.
+func (t *Target) Exposition() *collector.Exposition { return t.exposition }
+
+// Client returns the client of the target's appliance.
+func (t *Target) Client() *ciphertrust.Client { return t.client }
+
+// Readers returns the readers of the target's lists, in the order of its lists.
+func (t *Target) Readers() []*joblist.Reader { return t.readers }
+
+// WarnOfExposure tells the log where others can get at the target's secrets.
+func (t *Target) WarnOfExposure() {
+	if t.Config.TLS.InsecureSkipVerify {
+		level.Warn(t.logger).Log("during", "start", "todo", "give the appliance's CA",
+			"msg", "the appliance's certificate is not verified, whoever is on the network can read the password")
+	}
+	for _, file := range t.client.Exposed() {
+		level.Warn(t.logger).Log("during", "start", "todo", file.Remedy(), "msg", file.String())
+	}
+}
+
+// close ends reads and revokes the refresh token.
+func (r *running) close(ctx context.Context) {
+	r.collector.Close()
+	if err := r.client.Close(ctx); err != nil {
+		level.Warn(r.logger).Log("during", "shutdown", "err", err,
+			"todo", "none needed: the appliance drops an unused refresh token by itself",
+			"msg", "the refresh token could not be revoked")
+	}
+}
