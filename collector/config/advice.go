@@ -6,17 +6,14 @@ import (
 )
 
 // unknown tells that a key is not known, and what was meant by it. It returns
-// the key that was meant where that is likely, else the key itself.
-func (m *mistakes) unknown(at place, key string, allowed []string, belongs func(string) string) string {
-	if todo := belongs(key); todo != "" {
+// the key that was meant, where that is likely.
+func (m *mistakes) unknown(at place, key string, allowed []string, belongs func(string) (todo, meant string)) (meant string) {
+	if todo, meant := belongs(key); todo != "" {
 		m.addf(at, "unknown key; %s", todo)
-		return key
-	}
-	m.addf(at, "unknown key; %s", advise(key, allowed))
-	if meant := closest(key, allowed); meant != "" {
 		return meant
 	}
-	return key
+	m.addf(at, "unknown key; %s", advise(key, allowed))
+	return closest(key, allowed)
 }
 
 // advise names the one that was meant, or all.
@@ -24,16 +21,16 @@ func advise(word string, allowed []string) string {
 	if meant := closest(word, allowed); meant != "" {
 		return "did you mean " + meant + "?"
 	}
+	if len(allowed) == 1 {
+		return "allowed here is only " + allowed[0]
+	}
 	return "allowed here are " + enumerate(allowed)
 }
 
+// enumerate lists two words or more.
 func enumerate(words []string) string {
-	switch last := len(words) - 1; {
-	case last > 0:
-		return strings.Join(words[:last], ", ") + " and " + words[last]
-	default:
-		return strings.Join(words, "")
-	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // closest returns the one of the allowed words that was most likely meant: it

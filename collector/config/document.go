@@ -84,9 +84,9 @@ func (d *document) items(root *yaml.Node) []*yaml.Node {
 }
 
 // belongs says where a key that the file itself has not would be right.
-func (d *document) belongs(key string) string {
+func (d *document) belongs(key string) (todo, meant string) {
 	if slices.Contains(names(d.targetKeys), key) {
-		return "it belongs to a target, in an item of the list targets"
+		return "it belongs to a target, in an item of the list targets", ""
 	}
-	return ""
+	return "", ""
 }

@@ -71,7 +71,7 @@ func names(keys []key) []string {
 
 func textKey(name string, field func(*Target) *string) key {
 	return key{name, func(r *targetReader, node *yaml.Node, at place) {
-		*field(&r.target), _ = r.text(node, at)
+		*field(&r.target), _ = r.text(node, at, "a text"+orNone)
 	}}
 }
 
@@ -100,13 +100,14 @@ func durationKey(name string, field func(*Target) *time.Duration) key {
 // versionKey reads a version of TLS under Prometheus' name for it.
 func versionKey(name string, field func(*Target) *config.TLSVersion) key {
 	return key{name, func(r *targetReader, node *yaml.Node, at place) {
-		text, ok := r.text(node, at)
+		wanted := "one of " + strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", ")
+		text, ok := r.text(node, at, wanted)
 		if !ok {
 			return
 		}
 		version, ok := config.TLSVersions[text]
 		if !ok {
-			r.addf(at, "is %s: give one of %s", quoted(text), strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", "))
+			r.addf(at, "is %s: give %s", quoted(text), wanted)
 			return
 		}
 		*field(&r.target) = version

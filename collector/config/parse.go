@@ -3,7 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
-	"strings"
+	"fmt"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -21,7 +21,7 @@ func parse(content []byte, found *mistakes) *yaml.Node {
 	switch {
 	case err != nil:
 		at, text := grammar(err)
-		found.addf(at, "%s", text)
+		found.addf(at, "%s%s", text, hint(content, at.line))
 		return nil
 	case len(documents) == 0 || isNull(&documents[0]) && len(documents) == 1:
 		found.addf(place{}, "is empty; %s", firstLines)
@@ -66,23 +66,48 @@ func printable(content []byte, found *mistakes) bool {
 	return true
 }
 
-// grammar tells an error of the library in the words of this package.
+// grammar tells an error of the library in the words of this package. Only what
+// the scanner and the parser say is repeated: those of other stages repeat what
+// is in the file.
 func grammar(err error) (at place, text string) {
 	failure, ok := errors.AsType[*yaml.LoadError](err)
 	if !ok {
-		return place{}, "is no YAML: " + err.Error()
+		return place{}, "is no YAML that can be read"
 	}
 	at = place{line: failure.Mark.Line}
-	if failure.Stage == yaml.ComposerStage {
-		return at, "a value that begins with * repeats what an & before it has named, and this name is not known; " +
+	switch failure.Stage {
+	case yaml.ScannerStage, yaml.ParserStage, yaml.ReaderStage:
+		text = "is no YAML: " + failure.Message
+	case yaml.ComposerStage:
+		return at, "a value that begins with * repeats what an & before it has named, and that name is not known; " +
 			"put a value that is meant literally into quotes"
+	default:
+		return at, "is no YAML that can be read"
 	}
-	text = failure.Message
 	if failure.ContextMsg != "" {
 		text += " " + failure.ContextMsg
 	}
-	if strings.Contains(text, "tab character") {
-		text += "; indent by spaces"
+	if failure.ContextMark.Line > 0 && failure.ContextMark.Line != failure.Mark.Line {
+		text += fmt.Sprintf(" that begins in line %d", failure.ContextMark.Line)
 	}
-	return at, "is no YAML: " + text
+	return at, text
+}
+
+// hint says what to do about a line that is no YAML, for what is met most.
+func hint(content []byte, line int) string {
+	lines := bytes.Split(content, []byte("\n"))
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	text := bytes.TrimLeft(lines[line-1], " \t")
+	indent := lines[line-1][:len(lines[line-1])-len(text)]
+	_, value, _ := bytes.Cut(text, []byte(": "))
+	switch {
+	case bytes.ContainsRune(indent, '\t'):
+		return "; indent by spaces, not by tabs"
+	case bytes.IndexAny(bytes.TrimLeft(value, " "), "@`%") == 0:
+		return "; put a value that begins with @, ` or % into quotes"
+	default:
+		return ""
+	}
 }

@@ -1,7 +1,8 @@
 package config
 
 import (
-	"maps"
+	"cmp"
+	"crypto/tls"
 	"slices"
 	"strings"
 
@@ -53,14 +54,15 @@ func (r *targetReader) read(node *yaml.Node) {
 
 // readKeys reads a mapping by a table of its keys. Its result is false where
 // there is no mapping.
-func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys []key, belongs func(string) string) bool {
+func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys []key, belongs func(string) (todo, meant string)) bool {
 	entries, ok := r.entries(node, at, "a mapping with some of the keys "+enumerate(names(keys)))
 	for _, e := range entries {
 		at := at.below(e)
 		i := slices.IndexFunc(keys, func(k key) bool { return k.name == e.key })
 		if i < 0 {
 			// What was meant is not missing as well.
-			r.given[within+r.unknown(at, e.key, names(keys), belongs)] = at
+			meant := r.unknown(at, e.key, names(keys), belongs)
+			r.given[within+cmp.Or(meant, e.key)] = at
 			continue
 		}
 		r.given[within+e.key] = at
@@ -71,26 +73,26 @@ func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys [
 
 // belongs says what to do about a key that a target has not, where that is
 // known.
-func (r *targetReader) belongs(key string) string {
+func (r *targetReader) belongs(key string) (todo, meant string) {
 	switch {
-	case key == "password":
-		return "a password has no place in this file: put it into a file of its own, and give that as password_file"
+	case closest(key, append([]string{"password"}, names(r.targetKeys)...)) == "password":
+		return "a password has no place in this file: put it into a file of its own, and give that as password_file", "password"
 	case slices.Contains(names(r.tlsKeys), key):
-		return "it belongs under tls_config"
+		return "it belongs under tls_config", ""
 	default:
-		return ""
+		return "", ""
 	}
 }
 
 // belongsInTLS is belongs for the keys below tls_config.
-func (r *targetReader) belongsInTLS(key string) string {
+func (r *targetReader) belongsInTLS(key string) (todo, meant string) {
 	switch {
 	case slices.Contains([]string{"ca", "cert", "key"}, key):
-		return "put it into a file, and give that as " + key + "_file"
+		return "put it into a file, and give that as " + key + "_file", ""
 	case slices.Contains(names(r.targetKeys), key):
-		return "it belongs to the target itself, beside tls_config"
+		return "it belongs to the target itself, beside tls_config", ""
 	default:
-		return ""
+		return "", ""
 	}
 }
 
@@ -137,6 +139,8 @@ func (r *targetReader) checkCertificate(at place) {
 		r.addf(r.given[certFile], "goes together with key_file: give both or none")
 	case key && !cert:
 		r.addf(r.given[keyFile], "goes together with cert_file: give both or none")
+	case r.target.TLS.MaxVersion != 0 && r.target.TLS.MaxVersion < cmp.Or(r.target.TLS.MinVersion, tls.VersionTLS12):
+		r.addf(r.given["tls_config.max_version"], "is below min_version, which is TLS12 where it is not given: give the same or a later one%s", orNone)
 	default:
 		_, err := ciphertrust.New(ciphertrust.Config{URL: "https://cm.example.com", TLS: r.target.TLS})
 		if err != nil {
@@ -159,14 +163,16 @@ func (r *targetReader) checkPassword() {
 
 // readName reads the name of the target.
 func (r *targetReader) readName(node *yaml.Node, at place) {
-	const longest = 64
-	name, ok := r.text(node, at)
+	const (
+		longest = 64
+		wanted  = `1 to 64 letters (a-z, A-Z), digits, "-", "_" or ".", of which the first is a letter or a digit`
+	)
+	name, ok := r.text(node, at, wanted)
 	if !ok {
 		return
 	}
 	if len(name) > longest || !isAlphanumeric(name[0]) || !only(name, isWord) {
-		r.addf(at, `is %s: give 1 to %d letters (a-z, A-Z), digits, "-", "_" or ".", of which the first is a letter or a digit`,
-			quoted(name), longest)
+		r.addf(at, "is %s: give %s", quoted(name), wanted)
 		return
 	}
 	r.target.Name = name
@@ -174,14 +180,15 @@ func (r *targetReader) readName(node *yaml.Node, at place) {
 
 // readURL reads the address of the appliance.
 func (r *targetReader) readURL(node *yaml.Node, at place) {
-	address, ok := r.text(node, at)
+	const wanted = "an address such as https://cm.example.com"
+	address, ok := r.text(node, at, wanted)
 	if !ok {
 		return
 	}
 	// The error does not repeat the address, which may hold a password.
 	url, err := ciphertrust.ParseURL(address)
 	if err != nil {
-		r.addf(at, "is wrong: %v; give an address such as https://cm.example.com", err)
+		r.addf(at, "is wrong: %v; give %s", err, wanted)
 		return
 	}
 	r.target.URL = url.String()
@@ -200,7 +207,7 @@ func (r *targetReader) readCollectors(node *yaml.Node, at place) {
 		if !r.spend(at) {
 			return
 		}
-		name, ok := r.text(item, at)
+		name, ok := r.text(item, at, "the name of a list")
 		if !ok {
 			continue
 		}
@@ -223,19 +230,19 @@ func (r *targetReader) readLabels(node *yaml.Node, at place) {
 		r.addf(at, "has %d labels: give %d at most", len(entries), maxLabels)
 		return
 	}
-	labels := make(map[string]string, len(entries))
+	labels := map[string]string{}
 	for _, e := range entries {
 		at := at.below(e)
 		if why := refused(e.key); why != "" {
 			r.addf(at, "%s", why)
 			continue
 		}
-		if value, ok := r.text(e.value, at); ok {
+		if value, ok := r.text(e.value, at, "a text, or leave the label out"); ok {
 			labels[e.key] = value
 		}
 	}
 	if len(labels) > 0 {
-		r.target.Labels = maps.Clone(labels)
+		r.target.Labels = labels
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -11,27 +12,33 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
+// orNone ends what is wanted of a key that may be left out. To leave it empty in
+// place of that is a mistake: nobody could tell it from one of a template.
+const orNone = ", or leave the key out"
+
 // text reads a text. A number or a truth value is one as well, as it is written.
-// An empty one is a mistake: whoever leaves a key out says the same on purpose.
-func (d *document) text(node *yaml.Node, at place) (string, bool) {
+func (d *document) text(node *yaml.Node, at place, wanted string) (string, bool) {
 	node = resolve(node)
-	switch node.ShortTag() {
-	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
-	default:
-		d.addf(at, "is %s: give a text, or leave the key out", kind(node))
+	if !isText(node) {
+		d.addf(at, "is %s: give %s", kind(node), wanted)
 		return "", false
 	}
 	switch value := node.Value; {
 	case value == "":
-		d.addf(at, "is empty: give a text, or leave the key out")
+		d.addf(at, "is empty: give %s", wanted)
 	case len(value) > maxTextBytes:
-		d.addf(at, "is longer than %d bytes: give a shorter text", maxTextBytes)
+		d.addf(at, "is longer than %d bytes: give %s", maxTextBytes, wanted)
 	case strings.ContainsFunc(value, unicode.IsControl):
-		d.addf(at, "has a line break or another control character: give a text on one line")
+		d.addf(at, "has a line break or another control character: give %s", wanted)
 	default:
 		return value, true
 	}
 	return "", false
+}
+
+// isText says whether a value can be taken as a text.
+func isText(node *yaml.Node) bool {
+	return slices.Contains([]string{"!!str", "!!int", "!!float", "!!bool", "!!timestamp"}, node.ShortTag())
 }
 
 // number reads a whole number.
@@ -59,7 +66,7 @@ func (d *document) truth(node *yaml.Node, at place) (value, ok bool) {
 func (d *document) duration(node *yaml.Node, at place) (time.Duration, bool) {
 	node = resolve(node)
 	value, err := str2duration.ParseDuration(node.Value)
-	if node.Kind != yaml.ScalarNode || err != nil {
+	if !isText(node) || err != nil {
 		d.addf(at, "is %s: give a number with a unit, such as 500ms, 30s, 10m, 2h30m or 90d", described(node))
 		return 0, false
 	}
@@ -68,7 +75,7 @@ func (d *document) duration(node *yaml.Node, at place) (time.Duration, bool) {
 
 // described says what a value that is no secret is.
 func described(node *yaml.Node) string {
-	if node.Kind == yaml.ScalarNode && node.ShortTag() != tagNull {
+	if isText(node) {
 		return quoted(node.Value)
 	}
 	return kind(node)
@@ -77,7 +84,7 @@ func described(node *yaml.Node) string {
 // filename reads a file's name, which is relative to the directory of the
 // configuration, as in Prometheus' own.
 func (d *document) filename(node *yaml.Node, at place) (string, bool) {
-	name, ok := d.text(node, at)
+	name, ok := d.text(node, at, "the name of a file"+orNone)
 	if ok && !filepath.IsAbs(name) {
 		name = filepath.Join(d.dir, name)
 	}

@@ -1,0 +1,62 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// secret stands wherever a password or a key may stand.
+const secret = "SECRET"
+
+// defaults are those of the flags, with one list of its own.
+func defaults() config.Defaults {
+	return config.Defaults{
+		Lists: syncjob.Lists()[1:2],
+		Reading: config.Reading{
+			PageSize: 1000, Concurrency: 4, Timeout: 30 * time.Second, TimeoutOffset: 500 * time.Millisecond,
+			FullReadInterval: 10 * time.Minute,
+		},
+	}
+}
+
+// fill writes into a directory the files that a configuration may name.
+func fill(tb testing.TB, dir string) {
+	tb.Helper()
+	server, err := cmsim.New(cmsim.Options{}).StartTLS()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer server.Close()
+	cert, key, err := server.ClientCertificate("client")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, otherKey, err := server.ClientCertificate("other")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"password":     []byte(secret + "\n"),
+		"empty":        []byte("\n"),
+		"ca.pem":       server.CAPEM,
+		"cert.pem":     cert,
+		"key.pem":      key,
+		"otherkey.pem": otherKey,
+		"garbage.pem":  []byte(secret),
+	} {
+		write(tb, filepath.Join(dir, name), content)
+	}
+}
+
+func write(tb testing.TB, path string, content []byte) {
+	tb.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
