@@ -16,15 +16,15 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Bounds of the file. They are far above what a fleet needs, and keep what a
-// mistaken or hostile file takes within bounds.
+// Bounds of the file. They are far above what a fleet needs. The library takes up
+// to 200 bytes of memory for each byte of a file that means harm.
 const (
-	maxFileBytes = 4 << 20
+	maxFileBytes = 1 << 20
 	maxTargets   = 10_000
 	maxLabels    = 64
 	maxTextBytes = 1024
 	// maxEntries bounds what aliases and merges may expand to.
-	maxEntries = 1_000_000
+	maxEntries = 2_000_000
 )
 
 // Target is one appliance, or one domain of it, with credentials of its own.

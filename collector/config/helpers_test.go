@@ -56,7 +56,7 @@ func fill(tb testing.TB, dir string) {
 
 func write(tb testing.TB, path string, content []byte) {
 	tb.Helper()
-	if err := os.WriteFile(path, content, 0o600); err != nil {
+	if err := os.WriteFile(path, content, 0o600); err != nil { //nolint:gosec // The path is within the test's own directory.
 		tb.Fatal(err)
 	}
 }

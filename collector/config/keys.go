@@ -23,9 +23,7 @@ func targetKeys() []key {
 		{"name", (*targetReader).readName},
 		{"url", (*targetReader).readURL},
 		textKey("username", func(t *Target) *string { return &t.Credentials.Username }),
-		{"password_file", func(r *targetReader, node *yaml.Node, at place) {
-			r.target.Credentials.PasswordFile, _ = r.filename(node, at)
-		}},
+		fileKey("password_file", func(t *Target) *string { return &t.Credentials.PasswordFile }),
 		textKey("domain", func(t *Target) *string { return &t.Credentials.Domain }),
 		textKey("auth_domain", func(t *Target) *string { return &t.Credentials.AuthDomain }),
 		textKey("connection", func(t *Target) *string { return &t.Credentials.Connection }),

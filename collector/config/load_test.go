@@ -243,7 +243,7 @@ func TestBytes(t *testing.T) {
 		"targets:\n  - name: \"\x1b[1m\"":  "config.yml:2: the character U+001B is not allowed in YAML; take it out",
 		"targets: \uFFFE\n":                "config.yml:1: the character U+FFFE is not allowed in YAML; take it out",
 		"# a\n\ufefftargets:\n":            `config.yml:2: "\ufefftargets": unknown key; allowed here is only targets` + "\n" + `config.yml:2: the key targets is missing: a file begins with the key targets, under which there is a list of mappings with name and url`,
-		strings.Repeat("#\n", 2<<20) + "#": "config.yml: is larger than 4 MiB, which no list of targets is; give another file",
+		strings.Repeat("#\n", 1<<19) + "#": "config.yml: is larger than 1 MiB, which no list of targets is; give another file",
 	} {
 		write(t, "config.yml", []byte(content))
 		_, err := config.Load("config.yml", defaults())

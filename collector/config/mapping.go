@@ -47,7 +47,7 @@ func (d *document) entries(node *yaml.Node, at place, wanted string) (all []entr
 		d.addf(at, "is %s: give %s", kind(node), wanted)
 		return nil, false
 	}
-	m := merging{document: d, at: at, within: map[*yaml.Node]bool{}, known: map[string]bool{}}
+	m := merging{document: d, at: at, merged: map[*yaml.Node]bool{}, known: map[string]bool{}}
 	m.merge(node)
 	return m.entries, true
 }
@@ -59,26 +59,29 @@ type merging struct {
 	entries []entry
 	// known are the keys of the entries.
 	known map[string]bool
-	// within are the mappings whose entries are being gathered: one that is
-	// merged into itself would not end.
-	within map[*yaml.Node]bool
+	// merged are the mappings that were met: true as long as their entries are
+	// being gathered, false from then on.
+	merged map[*yaml.Node]bool
 }
 
 // merge gathers the entries of a mapping, and then those of what it merges.
 func (m *merging) merge(mapping *yaml.Node) {
-	if m.within[mapping] {
-		m.addf(m.at, "a mapping is merged into itself; take the alias out of <<")
+	if within, met := m.merged[mapping]; met {
+		// Once more, it would bring nothing new, unless it contains itself.
+		if within {
+			m.addf(m.at, "a mapping is merged into itself; take the alias out of <<")
+		}
 		return
 	}
-	m.within[mapping] = true
-	defer delete(m.within, mapping)
+	m.merged[mapping] = true
+	defer func() { m.merged[mapping] = false }()
 
 	lines := make(map[string]int, len(mapping.Content)/2)
 	var merged *yaml.Node
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		key, value := resolve(mapping.Content[i]), mapping.Content[i+1]
 		e := entry{key: key.Value, line: mapping.Content[i].Line, value: value}
-		if !m.spend(m.at.below(e)) {
+		if !m.spend(m.at) {
 			return
 		}
 		if key.Kind != yaml.ScalarNode {
@@ -111,13 +114,12 @@ func (m *merging) mergeAll(value *yaml.Node) {
 		sources = node.Content
 	}
 	for _, source := range sources {
-		at := m.at.below(entry{key: "<<", line: source.Line})
-		if !m.spend(at) {
+		if !m.spend(m.at) {
 			return
 		}
 		node := resolve(source)
 		if node.Kind != yaml.MappingNode {
-			m.addf(at, "is %s: give an alias of a mapping, or a list of such", kind(node))
+			m.addf(m.at.below(entry{key: "<<", line: source.Line}), "is %s: give an alias of a mapping, or a list of such", kind(node))
 			continue
 		}
 		m.merge(node)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,15 +93,34 @@ func (d *document) filename(node *yaml.Node, at place) (string, bool) {
 	return name, ok
 }
 
-// readableFile reads the name of a file that has to be there.
+// readableFile reads the name of a file that has to be there. What is no regular
+// file, a pipe for example, could be waited for without end.
 func (d *document) readableFile(node *yaml.Node, at place) (string, bool) {
 	name, ok := d.filename(node, at)
 	if !ok {
 		return "", false
 	}
-	if _, err := os.ReadFile(name); err != nil {
+	if err := readable(name); err != nil {
 		d.addf(at, "%s cannot be read: %v; give a file that exists and that this user may read", name, withoutPath(err))
 		return "", false
 	}
 	return name, true
+}
+
+// readable says why a certificate, key or password cannot be read from a file.
+func readable(name string) error {
+	const most = 1 << 20
+	switch info, err := os.Stat(name); {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errors.New("it is no regular file")
+	case info.Size() > most:
+		return fmt.Errorf("it has more than %d MiB", most>>20)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
