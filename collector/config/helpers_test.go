@@ -49,6 +49,7 @@ func fill(tb testing.TB, dir string) {
 		"key.pem":      key,
 		"otherkey.pem": otherKey,
 		"garbage.pem":  []byte(secret),
+		"large.pem":    make([]byte, 1<<20+1),
 	} {
 		write(tb, filepath.Join(dir, name), content)
 	}

@@ -189,6 +189,26 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestLeast holds what is just allowed.
+func TestLeast(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir)
+	longest := strings.Repeat("n", 64)
+	got := load(t, filepath.Join(dir, "config.yml"), "targets:\n"+
+		"  - {name: "+longest+", "+login+", labels: {}, tls_config: {}, page_size: 2, concurrency: 1, timeout: 1ns}\n")
+	reading := defaults().Reading
+	reading.PageSize, reading.Concurrency, reading.Timeout = 2, 1, 1
+	want := []config.Target{{
+		Name: longest, URL: "https://cm",
+		Credentials: ciphertrust.Credentials{Username: "u", PasswordFile: filepath.Join(dir, "password")},
+		Lists:       defaults().Lists,
+		Reading:     reading,
+	}}
+	if !reflect.DeepEqual(want, got) {
+		t.Error(cmp.Diff(want, got))
+	}
+}
+
 // TestForms holds forms of YAML that mean the same.
 func TestForms(t *testing.T) {
 	dir := t.TempDir()
