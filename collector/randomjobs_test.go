@@ -64,7 +64,7 @@ func (m *jobMaker) scope(i int) string {
 	case "key_vault":
 		return "vault-" + n + "::260ecbe7-777b-4d3c-84ea-88762049886" + n
 	default:
-		return pick(m.rng, "2f7c6f46-4b04-4f43-8b5d-00000000000", "123456789012/us-east-", "org/unit ") + n
+		return pick(m.rng, "2f7c6f46-4b04-4f43-8b5d-00000000000", "123456789012/us-east-", "org/unit ", "ocid1.vault.oc1.iad.b.") + n
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -140,8 +141,32 @@ func info(list List, labels map[string]string, scope string) map[string]string {
 		if name, subscription, ok := strings.Cut(scope, "::"); ok && name != "" && subscription != "" {
 			labels["name"], labels["subscription"] = name, subscription
 		}
+	default:
+		labels["location"] = regionIn(list.Cloud, scope)
 	}
 	return labels
+}
+
+// The forms in which an identifier that stays whole as a name holds a region: ACCOUNT/REGION, and
+// ocid1.vault.REALM.REGION and more.
+var (
+	regionOfAccount = regexp.MustCompile(`^\d{12}/([a-z][a-z0-9]*(?:-[a-z0-9]+)+-\d+)$`)
+	regionOfOCID    = regexp.MustCompile(`(?s)^ocid1\.vault\.[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.([a-z][a-z0-9]*(?:-[a-z0-9]+)*)\..+$`)
+)
+
+// regionIn returns the region that such an identifier holds, or nothing.
+func regionIn(cloud, scope string) string {
+	var found []string
+	switch cloud {
+	case "aws":
+		found = regionOfAccount.FindStringSubmatch(scope)
+	case "oci":
+		found = regionOfOCID.FindStringSubmatch(scope)
+	}
+	if found == nil {
+		return ""
+	}
+	return found[1]
 }
 
 // scopes returns every scope that a job covers, once.

@@ -135,3 +135,44 @@ func plainlyDenied(text string) bool {
 	}
 	return false
 }
+
+// FuzzIdentify holds that only Google's and Azure's identifiers are taken apart: every other one is a name as a
+// whole, and where its form says that it holds a location, that is a part of it as it stands there.
+func FuzzIdentify(f *testing.F) {
+	for _, scope := range []string{
+		"", "/", "projects/p/locations/l/keyRings/r", "v::s", "123456789012/us-gov-west-1", "123456789012/us-east-1/", "123456789012/us--1",
+		"ocid1.vault.oc1.eu-frankfurt-1.a.b", "ocid1.vault.oc1.iad.", "ocid1.vault.oc1..b", "١23456789012/us-east-1", "\xff/us-east-1",
+	} {
+		f.Add(scope)
+	}
+	lists := syncjob.Lists()
+	f.Fuzz(func(t *testing.T, scope string) {
+		for i := range lists {
+			id := lists[i].Identify(scope)
+			if lists[i].Cloud == "google" || lists[i].Cloud == "azure" {
+				if (id.Name == "") != (scope == "") || !strings.Contains(scope, id.Name) {
+					t.Errorf("%s: %q has the name %q", lists[i].Name, scope, id.Name)
+				}
+				continue
+			}
+			if want := (syncjob.Identifier{Name: scope, Location: id.Location}); id != want {
+				t.Errorf("%s: %q has become %+v", lists[i].Name, scope, id)
+			}
+			if id.Location != "" && !holdsRegion(lists[i].Cloud, scope, id.Location) {
+				t.Errorf("%s: %q lies in %q", lists[i].Name, scope, id.Location)
+			}
+		}
+	})
+}
+
+// holdsRegion says whether a scope of a cloud has a region where its form has one.
+func holdsRegion(cloud, scope, region string) bool {
+	switch cloud {
+	case "aws":
+		return len(scope) == len("123456789012/")+len(region) && strings.HasSuffix(scope, "/"+region)
+	case "oci":
+		return strings.HasPrefix(scope, "ocid1.vault.") && strings.Contains(scope, "."+region+".")
+	default:
+		return false
+	}
+}

@@ -51,17 +51,17 @@ func Lists() []List {
 		{
 			Name: "aws-keys", Cloud: "aws", Item: "key",
 			Path:        "cckm/aws/synchronization-jobs",
-			ScopeFields: []string{"kms"}, Kind: "kms",
+			ScopeFields: []string{"kms"}, Kind: KindKMS,
 		},
 		{
 			Name: "aws-custom-key-stores", Cloud: "aws", Item: "custom_key_store",
 			Path:        "cckm/aws/custom-key-stores/synchronization-jobs",
-			ScopeFields: []string{"kms"}, Kind: "kms",
+			ScopeFields: []string{"kms"}, Kind: KindKMS,
 		},
 		{
 			Name: "oci-keys", Cloud: "oci", Item: "key",
 			Path:        "cckm/oci/synchronization-jobs",
-			ScopeFields: []string{"vaults"}, Kind: "vault",
+			ScopeFields: []string{"vaults"}, Kind: KindVault,
 		},
 		{
 			Name: "sap-keys", Cloud: "sap", Item: "key",
