@@ -3,9 +3,11 @@ package collector_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,30 +70,103 @@ func TestGolden(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			appliance := cmsim.New(cmsim.Options{})
 			test.arrange(appliance)
-			snapshot := readAppliance(t, appliance)
-			for i := range snapshot.Lists {
-				// How long a read took is another number in every run.
-				snapshot.Lists[i].Took = 250 * time.Millisecond
-			}
-			got := expose(t, &collector.Exposition{}, snapshot, goldenTime())
+			snapshot := readAppliance(t, appliance, defaultLists()...)
+			wantGolden(t, test.name, snapshot)
+		})
+	}
+}
 
-			path := filepath.Join("testdata", test.name+".prom")
-			if *update {
-				if err := os.WriteFile(path, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
+// TestGoldenLists reads the example of each list, and holds what is exposed of it
+// against its golden file and against the oracle.
+func TestGoldenLists(t *testing.T) {
+	for _, list := range syncjob.Lists() {
+		t.Run(list.Name, func(t *testing.T) {
+			appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds()})
+			kind, _ := cmsim.KindNamed(list.Name)
+			example, ok := cmsim.Example(list.Name)
+			if !ok {
+				t.Fatal("the list has no example in collector/cmsim/fixtures")
 			}
-			if diff := cmp.Diff(string(readFile(t, test.name+".prom")), string(got)); diff != "" {
-				t.Errorf("the exposition differs from %s (-want +got):\n%s", path, diff)
-			}
-			problems, err := promlint.New(bytes.NewReader(got)).Lint()
-			if err != nil {
+			appliance.SetFixture(kind.Path, example)
+			snapshot := readAppliance(t, appliance, list)
+			if err := snapshot.Lists[0].Err; err != nil {
 				t.Fatal(err)
 			}
-			for _, problem := range problems {
-				t.Errorf("promlint: %s: %s", problem.Metric, problem.Text)
+			wantGolden(t, list.Name, snapshot)
+
+			var page struct {
+				Resources []json.RawMessage `json:"resources"`
 			}
+			if err := json.Unmarshal(example, &page); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				advance(time.Until(goldenTime()))
+				got := exposed(t, &collector.Exposition{}, snapshot.Lists[0])
+				if diff := difference(expected(t, list, page.Resources, 0), got); diff != "" {
+					t.Errorf("the exposition differs from the oracle's (-want +got):\n%s", diff)
+				}
+			})
 		})
+	}
+}
+
+// TestListsAgree holds the two tables of lists against each other: the
+// exporter's, and the simulation's, which is written down apart from it.
+func TestListsAgree(t *testing.T) {
+	kinds := make(map[string]cmsim.Kind)
+	for _, kind := range cmsim.AllKinds() {
+		kinds[kind.Name] = kind
+	}
+	for _, list := range syncjob.Lists() {
+		kind, ok := kinds[list.Name]
+		if !ok {
+			t.Errorf("the simulation has no list %s", list.Name)
+			continue
+		}
+		delete(kinds, list.Name)
+		if kind.Path != list.Path {
+			t.Errorf("%s: the path is %s, and the simulation's %s", list.Name, list.Path, kind.Path)
+		}
+		fields := []string{kind.ScopeField}
+		if kind.StartField != "" {
+			fields = append(fields, kind.StartField)
+		}
+		if diff := cmp.Diff(fields, list.ScopeFields); diff != "" {
+			t.Errorf("%s: the scope fields (-simulation +exporter):\n%s", list.Name, diff)
+		}
+		if prefixed := kind.Detail == cmsim.DetailRegionScope; prefixed != list.RegionPrefixed {
+			t.Errorf("%s: region prefixed %t, in the simulation %t", list.Name, list.RegionPrefixed, prefixed)
+		}
+	}
+	for name := range kinds {
+		t.Errorf("the exporter has no list %s", name)
+	}
+}
+
+// wantGolden holds what is exposed of a snapshot against a golden file.
+func wantGolden(t *testing.T, name string, snapshot *collector.Snapshot) {
+	t.Helper()
+	for i := range snapshot.Lists {
+		// How long a read took is another number in every run.
+		snapshot.Lists[i].Took = 250 * time.Millisecond
+	}
+	got := expose(t, &collector.Exposition{}, snapshot, goldenTime())
+	path := filepath.Join("testdata", name+".prom")
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(string(readFile(t, name+".prom")), string(got)); diff != "" {
+		t.Errorf("the exposition differs from %s (-want +got):\n%s", path, diff)
+	}
+	problems, err := promlint.New(bytes.NewReader(got)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Errorf("promlint: %s: %s", problem.Metric, problem.Text)
 	}
 }
 
@@ -125,8 +200,13 @@ func TestForgetScopes(t *testing.T) {
 	}
 }
 
-// readAppliance reads the default lists of a simulated appliance over real TLS.
-func readAppliance(t *testing.T, appliance *cmsim.Appliance) *collector.Snapshot {
+// defaultLists returns the lists that are read unless they are turned off.
+func defaultLists() []syncjob.List {
+	return slices.DeleteFunc(syncjob.Lists(), func(list syncjob.List) bool { return !list.Default })
+}
+
+// readAppliance reads lists of a simulated appliance over real TLS.
+func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.List) *collector.Snapshot {
 	t.Helper()
 	server, err := appliance.StartTLS()
 	if err != nil {
@@ -141,13 +221,11 @@ func readAppliance(t *testing.T, appliance *cmsim.Appliance) *collector.Snapshot
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sources []collector.Source
-	for _, list := range syncjob.Lists() {
-		if list.Default {
-			sources = append(sources, collector.Source{
-				List: list, Reader: joblist.NewReader(list, client, joblist.Options{PageSize: 1000, Concurrency: 4}),
-			})
-		}
+	sources := make([]collector.Source, 0, len(lists))
+	for _, list := range lists {
+		sources = append(sources, collector.Source{
+			List: list, Reader: joblist.NewReader(list, client, joblist.Options{PageSize: 1000, Concurrency: 4}),
+		})
 	}
 	c := collector.New(sources, collector.Options{Timeout: time.Minute})
 	t.Cleanup(func() {

@@ -3,9 +3,13 @@ package cmsim_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
 	"reflect"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,6 +176,70 @@ func TestFixtures(t *testing.T) {
 	if err := json.Unmarshal(cmsim.AzureCertificatesExample(), &example); err != nil || example.Total != 2 || len(example.Resources) != 2 {
 		t.Errorf("the example: %+v, %v", example, err)
 	}
+}
+
+// TestExamples holds that each list has an example, whose fields are those that the list's jobs have.
+func TestExamples(t *testing.T) {
+	files, err := os.ReadDir("fixtures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(cmsim.AllKinds()); len(files) != want {
+		t.Errorf("%d examples, want %d", len(files), want)
+	}
+	seen := make(map[string]bool)
+	for _, kind := range cmsim.AllKinds() {
+		body, ok := cmsim.Example(kind.Name)
+		if !ok {
+			t.Errorf("%s has no example", kind.Name)
+			continue
+		}
+		var example struct {
+			Total     int              `json:"total"`
+			Resources []map[string]any `json:"resources"`
+		}
+		if err := json.Unmarshal(body, &example); err != nil || example.Total != len(example.Resources) || example.Total == 0 {
+			t.Errorf("%s: total %d, %d jobs, %v", kind.Name, example.Total, len(example.Resources), err)
+		}
+		fields := make(map[string]bool)
+		for _, job := range example.Resources {
+			for field := range job {
+				fields[field] = true
+			}
+			id := fmt.Sprint(job["id"])
+			if seen[id] || !uuid().MatchString(id) || !strings.HasSuffix(fmt.Sprint(job["uri"]), ":cckm:synchronize:"+id) {
+				t.Errorf("%s: the id %s comes twice or is none: %v", kind.Name, id, job["uri"])
+			}
+			seen[id] = true
+			if _, over := job["completed_at"]; over != slices.Contains([]any{"completed", "failed", "error"}, job["overall_status"]) {
+				t.Errorf("%s: job %s is %v, and has completed_at: %t", kind.Name, id, job["overall_status"], over)
+			}
+			if cloud, ok := job["cloud"]; ok && cloud != kind.Cloud {
+				t.Errorf("%s: cloud %v, want %s", kind.Name, cloud, kind.Cloud)
+			}
+		}
+		want := []string{"abort", "account", "application", "createdAt", "detailed_status", "devAccount", "id", "overall_status", "updatedAt", "uri", kind.ScopeField}
+		for _, field := range append(want, kind.StartField) {
+			if field != "" && !fields[field] {
+				t.Errorf("%s: no job has %s", kind.Name, field)
+			}
+			delete(fields, field)
+		}
+		for _, field := range []string{"cloud", "completed_at", "sync_item"} {
+			delete(fields, field)
+		}
+		if len(fields) > 0 {
+			t.Errorf("%s: fields that nobody knows: %v", kind.Name, fields)
+		}
+	}
+	if _, ok := cmsim.Example("nothing"); ok {
+		t.Error("a list that there is not has an example")
+	}
+}
+
+// uuid matches an id.
+func uuid() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 }
 
 func TestJobList(t *testing.T) {
