@@ -31,7 +31,7 @@ type FleetOptions struct {
 	// had purged them. It bounds memory and the work of one step. The default is DefaultKeep,
 	// which the busiest of the default lives reaches after about two days.
 	Keep int
-	// Lives are the synchronizations. The default is DefaultLives.
+	// Lives are the synchronizations. The default is DefaultLives; AllLives has some in every list.
 	Lives []Life
 	// Seed decides on everything that varies.
 	Seed uint64
@@ -43,7 +43,6 @@ type FleetOptions struct {
 type Fleet struct {
 	clock func() time.Time
 	start time.Time
-	keep  int
 
 	mu    sync.Mutex
 	now   time.Time
@@ -54,6 +53,8 @@ type Fleet struct {
 type lifeline struct {
 	runs
 	list *JobList
+	// keep is how many jobs the list keeps.
+	keep int
 	// The list has the jobs from oldest up to, but not including, next; open are those that have not ended.
 	oldest, next int
 	open         []int
@@ -80,7 +81,7 @@ func NewFleet(a *Appliance, opts FleetOptions) (*Fleet, error) {
 	}
 	opts.Start = opts.Start.UTC().Truncate(time.Microsecond)
 
-	f := &Fleet{clock: a.opts.Clock, start: opts.Start, keep: opts.Keep}
+	f := &Fleet{clock: a.opts.Clock, start: opts.Start}
 	sharers := make(map[string]int)
 	names := make(map[string]bool)
 	for _, life := range opts.Lives {
@@ -116,6 +117,8 @@ func (l Life) check(list *JobList) error {
 		return fmt.Errorf("its period of %v is below 10s", l.Period)
 	case l.Phase < 0:
 		return fmt.Errorf("its phase of %v is negative", l.Phase)
+	case l.Keep < 0:
+		return fmt.Errorf("it keeps %d jobs", l.Keep)
 	}
 	return nil
 }
@@ -126,12 +129,17 @@ func newLifeline(life Life, list *JobList, opts FleetOptions, sharers int) *life
 		life.Longest = longestRun
 	}
 	life.Scopes = slices.Clone(life.Scopes)
+	keep := opts.Keep
+	if life.Keep > 0 {
+		keep = min(keep, life.Keep)
+	}
 	backlog := 1
 	if life.Fate != NeverFinishesFirst {
 		backlog = (opts.Backlog + sharers - 1) / sharers
 	}
 	return &lifeline{
 		list: list,
+		keep: keep,
 		runs: runs{
 			life:    life,
 			kind:    list.kind,
@@ -155,7 +163,7 @@ func (f *Fleet) Advance(now time.Time) {
 	}
 	f.now = now
 	for _, l := range f.lives {
-		l.advance(now, f.keep)
+		l.advance(now)
 	}
 }
 
@@ -175,9 +183,9 @@ func (f *Fleet) Run(ctx context.Context, every time.Duration) {
 }
 
 // advance moves one life.
-func (l *lifeline) advance(now time.Time, keep int) {
+func (l *lifeline) advance(now time.Time) {
 	started := l.startedBy(now)
-	first := max(0, started-keep)
+	first := max(0, started-l.keep)
 	for ; l.oldest < min(first, l.next); l.oldest++ {
 		l.list.Remove(l.id(l.oldest))
 	}

@@ -165,6 +165,58 @@ func TestFleetOverYears(t *testing.T) {
 	}
 }
 
+// newFullFleet makes an appliance with every list and lives in all of them.
+func newFullFleet(t *testing.T) (*cmsim.Appliance, *cmsim.Fleet) {
+	t.Helper()
+	a := cmsim.New(cmsim.Options{Clock: newClock().Now, Kinds: cmsim.AllKinds()})
+	f, err := cmsim.NewFleet(a, cmsim.FleetOptions{Lives: cmsim.AllLives()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, f
+}
+
+// TestAllLives holds that every list has something to show from the first second on and changes afterwards, that it
+// stays small, and that the two default lists are what they are without the others.
+func TestAllLives(t *testing.T) {
+	begin := newClock().Now()
+	few, ofFew := newFleet(t, cmsim.FleetOptions{})
+	all, ofAll := newFullFleet(t)
+	for _, passed := range []time.Duration{0, 13*time.Minute + time.Second} {
+		ofFew.Advance(begin.Add(passed))
+		ofAll.Advance(begin.Add(passed))
+		if diff := cmp.Diff(lists(few), lists(all)); diff != "" {
+			t.Fatalf("after %v the default lists differ: %s", passed, diff)
+		}
+	}
+	for _, kind := range cmsim.AllKinds() {
+		var ended, running, wrong, recent int
+		for _, j := range all.List(kind.Name).Snapshot() {
+			if j.OverallStatus == cmsim.StatusInProgress {
+				running++
+			} else {
+				ended++
+			}
+			if j.Abort || j.OverallStatus == cmsim.StatusFailed || begin.Sub(j.CreatedAt) > 30*time.Minute && j.OverallStatus == cmsim.StatusInProgress {
+				wrong++
+			}
+			if j.CreatedAt.After(begin) {
+				recent++
+			}
+		}
+		if ended < 100 || wrong == 0 || recent < 3 {
+			t.Errorf("%s: %d jobs have ended, %d run, %d are in trouble, %d are recent", kind.Name, ended, running, wrong, recent)
+		}
+	}
+	ofAll.Advance(begin.AddDate(1, 0, 0))
+	for _, kind := range cmsim.AllKinds() {
+		isDefault := kind.Name == cmsim.GoogleKeys || kind.Name == cmsim.AzureCertificates
+		if n := all.List(kind.Name).Len(); n > 300 && !isDefault {
+			t.Errorf("%s: %d jobs after a year", kind.Name, n)
+		}
+	}
+}
+
 func TestFleetLeavesCancelledJobsAlone(t *testing.T) {
 	a, f := newFleet(t, cmsim.FleetOptions{})
 	c := connect(t, a)
@@ -209,6 +261,7 @@ func TestLivesThatCannotBe(t *testing.T) {
 		"no such list":   func(l *cmsim.Life) { l.List = "y" },
 		"short period":   func(l *cmsim.Life) { l.Period = time.Second },
 		"negative phase": func(l *cmsim.Life) { l.Phase = -1 },
+		"negative keep":  func(l *cmsim.Life) { l.Keep = -1 },
 	} {
 		life := good
 		spoil(&life)

@@ -39,6 +39,9 @@ type Life struct {
 	Longest time.Duration
 	// Fate is what becomes of the jobs.
 	Fate Fate
+	// Keep is how many jobs of the life the list keeps, where that is fewer than [FleetOptions] say. Zero
+	// leaves it to them.
+	Keep int
 }
 
 // repeats says whether jobs go on being started.
