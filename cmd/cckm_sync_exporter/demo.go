@@ -64,8 +64,8 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 // simulate starts an appliance whose jobs go on until ctx ends. Each seed makes
 // one of its own.
 func simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim.Server, error) {
-	appliance := cmsim.New(cmsim.Options{Seed: seed})
-	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Seed: seed})
+	appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds(), Seed: seed})
+	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Lives: cmsim.AllLives(), Seed: seed})
 	if err != nil {
 		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
 	}
