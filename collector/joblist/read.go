@@ -226,8 +226,9 @@ func inconsistent(err error) error {
 func (r *Reader) explain(err error) error {
 	remedy := reason.RemedyOf(err)
 	if reason.Of(err) == reason.NotFound {
-		remedy = fmt.Sprintf("an older appliance does not have this list: turn it off with --no-collector.%s, "+
-			"or check --ciphertrust.url", r.list.Name)
+		remedy = fmt.Sprintf("an older appliance does not have this list: turn it off with --no-collector.%[1]s, "+
+			"or take %[1]s out of the target's collectors in --config.file; "+
+			"where other lists are missing too, check the appliance's address", r.list.Name)
 	}
 	return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", r.list.Name, err), remedy)
 }
