@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -99,7 +100,7 @@ func (s *settings) validateCredentials() error {
 
 func (s *settings) validateReading() error {
 	if len(s.lists) == 0 && s.configFile == "" {
-		return errors.New("no list is enabled: turn one on, for example with --collector.google-keys")
+		return fmt.Errorf("no list is enabled: turn one on, for example with --collector.%s", syncjob.Lists()[0].Name)
 	}
 	if problems := s.reading.Problems(); len(problems) > 0 {
 		flag := "--collector." + strings.ReplaceAll(problems[0].Key, "_", "-")
