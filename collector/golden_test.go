@@ -106,8 +106,23 @@ func TestGoldenLists(t *testing.T) {
 				if diff := difference(expected(t, list, page.Resources, 0), got); diff != "" {
 					t.Errorf("the exposition differs from the oracle's (-want +got):\n%s", diff)
 				}
+				wantEveryField(t, list, page.Resources, got)
 			})
 		})
+	}
+}
+
+// wantEveryField holds that an example says something by each of the list's scope
+// fields that detailed_status does not say as well, so that a field which is not
+// read shows. The documentation's own examples, of the default lists, do not.
+func wantEveryField(t *testing.T, list syncjob.List, records []json.RawMessage, got map[string]float64) {
+	t.Helper()
+	for _, field := range list.ScopeFields {
+		without := list
+		without.ScopeFields = slices.DeleteFunc(slices.Clone(list.ScopeFields), func(name string) bool { return name == field })
+		if !list.Default && difference(expected(t, without, records, 0), got) == "" {
+			t.Errorf("the example says nothing by %s", field)
+		}
 	}
 }
 
