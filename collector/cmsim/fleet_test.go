@@ -169,7 +169,7 @@ func TestFleetOverYears(t *testing.T) {
 func newFullFleet(t *testing.T) (*cmsim.Appliance, *cmsim.Fleet) {
 	t.Helper()
 	a := cmsim.New(cmsim.Options{Clock: newClock().Now, Kinds: cmsim.AllKinds()})
-	f, err := cmsim.NewFleet(a, cmsim.FleetOptions{Lives: cmsim.AllLives()})
+	f, err := cmsim.NewFleet(a, cmsim.FleetOptions{Lives: cmsim.AllLives(), Keep: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func newFullFleet(t *testing.T) (*cmsim.Appliance, *cmsim.Fleet) {
 // stays small, and that the two default lists are what they are without the others.
 func TestAllLives(t *testing.T) {
 	begin := newClock().Now()
-	few, ofFew := newFleet(t, cmsim.FleetOptions{})
+	few, ofFew := newFleet(t, cmsim.FleetOptions{Keep: 1000})
 	all, ofAll := newFullFleet(t)
 	for _, passed := range []time.Duration{0, 13*time.Minute + time.Second} {
 		ofFew.Advance(begin.Add(passed))
