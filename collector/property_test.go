@@ -103,6 +103,9 @@ func TestReadEqualsOracle(t *testing.T) {
 			if diff := difference(want, got); diff != "" {
 				t.Fatalf("%s, with %+v: (-want +got)\n%s\nof %s", served, options, diff, raws(served.records))
 			}
+			if diff := cmp.Diff(expectedWords(t, list, raws(served.records)), wordsOf(summary)); diff != "" {
+				t.Fatalf("%s, with %+v: words (-want +got)\n%s\nof %s", served, options, diff, raws(served.records))
+			}
 			changeAtRest(served, jobs, options.Concurrency)
 		}
 	})
@@ -305,13 +308,43 @@ func exposed(t *testing.T, exposition *collector.Exposition, read collector.List
 // expected returns the series that the oracle expects at this moment.
 func expected(t *testing.T, list syncjob.List, records []json.RawMessage, forgetAfter time.Duration) map[string]float64 {
 	t.Helper()
-	series, err := oracle.Series(oracle.List{
-		Cloud: list.Cloud, Item: list.Item, Kind: list.Kind, ScopeFields: list.ScopeFields, RegionPrefix: list.Cloud == "azure",
-	}, records, time.Now(), forgetAfter)
+	series, err := oracle.Series(oracleList(list), records, time.Now(), forgetAfter)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return series
+}
+
+func oracleList(list syncjob.List) oracle.List {
+	return oracle.List{
+		Cloud: list.Cloud, Item: list.Item, Kind: list.Kind, ScopeFields: list.ScopeFields, RegionPrefix: list.Cloud == "azure",
+	}
+}
+
+// expectedWords returns the jobs and texts that the oracle makes of a list.
+func expectedWords(t *testing.T, list syncjob.List, records []json.RawMessage) map[string]oracle.Words {
+	t.Helper()
+	words, err := oracle.WordsOf(oracleList(list), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return words
+}
+
+// wordsOf returns the jobs and texts that a summary has.
+func wordsOf(summary *syncjob.Summary) map[string]oracle.Words {
+	all := make(map[string]oracle.Words)
+	for _, s := range summary.Scopes {
+		words := oracle.Words{
+			Newest: oracle.Word{ID: s.Newest.ID, Text: s.Newest.Text},
+			Oldest: oracle.Word{ID: s.OldestInProgressID, Text: s.OldestInProgressText},
+		}
+		if s.Last != nil {
+			words.Last = oracle.Word{ID: s.Last.ID, Text: s.Last.Text}
+		}
+		all[s.Name] = words
+	}
+	return all
 }
 
 // difference returns how two expositions differ, and nothing where they do not. A float64 of a time of

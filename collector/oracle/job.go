@@ -36,8 +36,9 @@ type job struct {
 	abort bool
 	// created and finish are nil where the record has no such time that can be read.
 	created, finish *time.Time
-	// scopes maps each scope of the job to the scope's own status in it.
-	scopes map[string]string
+	// scopes maps each scope of the job to the scope's own status in it, and texts to the appliance's own
+	// words for that.
+	scopes, texts map[string]string
 }
 
 // finished tells whether the job has ended, however that may have been.
@@ -78,7 +79,7 @@ func decode(list List, records []json.RawMessage) ([]job, error) {
 
 // read reads one record.
 func read(list List, fields map[string]any) job {
-	j := job{own: ownStatus(fields["overall_status"]), scopes: make(map[string]string)}
+	j := job{own: ownStatus(fields["overall_status"]), scopes: make(map[string]string), texts: make(map[string]string)}
 	j.id, _ = fields["id"].(string)
 	j.abort, _ = fields["abort"].(bool)
 	j.created = readTime(fields["createdAt"])
@@ -90,16 +91,25 @@ func read(list List, fields map[string]any) job {
 	}
 
 	declared := declaredScopes(list, fields)
-	// The statuses that detailed_status gives each scope. Null is a text that is still to come.
+	// The statuses that detailed_status gives each scope, and the texts for each of them. Null is a text
+	// that is still to come.
 	given := make(map[string][]string)
+	texts := make(map[string][]string)
+	give := func(scope, text string) {
+		status := j.textStatus(text)
+		given[scope] = append(given[scope], status)
+		if text != "" {
+			texts[scope+" "+status] = append(texts[scope+" "+status], text)
+		}
+	}
 	detail, _ := fields["detailed_status"].(map[string]any)
 	for key, value := range detail {
 		scope := scopeOfKey(list, key, declared)
 		switch value := value.(type) {
 		case string:
-			given[scope] = append(given[scope], j.textStatus(value))
+			give(scope, value)
 		case nil:
-			given[scope] = append(given[scope], j.textStatus(""))
+			give(scope, "")
 		}
 	}
 
@@ -111,6 +121,9 @@ func read(list List, fields map[string]any) job {
 	delete(given, "")
 	for scope, all := range given {
 		j.scopes[scope] = worst(all)
+		if words := texts[scope+" "+j.scopes[scope]]; len(words) > 0 {
+			j.texts[scope] = slices.Min(words)
+		}
 	}
 	return j
 }

@@ -13,8 +13,9 @@ type Summary struct {
 	Jobs [NumStatuses]int
 	// Scopes holds every key ring or vault that a job covers, by name.
 	Scopes []Scope
-	// UnknownStatuses holds the first few values of overall_status that this
-	// version does not know, for the log.
+	// UnknownStatuses holds a few values of overall_status that this version does
+	// not know, sorted, for the log. Where there are more, these are the first in
+	// that order. Like texts, they are cut to MaxText bytes.
 	UnknownStatuses []string
 }
 
@@ -33,7 +34,9 @@ type Scope struct {
 
 	// OldestInProgress is the createdAt of the oldest job that is in progress
 	// for the scope, OldestInProgressID the job's id and OldestInProgressText what
-	// its detailed_status says of the scope.
+	// its detailed_status says of the scope, cut to MaxText bytes. Of jobs without a
+	// createdAt, the one with the lowest id counts as the oldest, and only where no
+	// job in progress has one.
 	OldestInProgress     time.Time
 	OldestInProgressID   string
 	OldestInProgressText string
@@ -48,7 +51,7 @@ type Newest struct {
 	Status    Status
 	CreatedAt time.Time
 	// Text is what the job's detailed_status says of the scope, in the appliance's
-	// own words; it may be shortened, and empty.
+	// own words, cut to MaxText bytes. It is empty where there is none.
 	Text string
 }
 
@@ -59,7 +62,7 @@ type Last struct {
 	CreatedAt  time.Time
 	FinishedAt time.Time
 	// Text is what the job's detailed_status says of the scope, in the appliance's
-	// own words; it may be shortened, and empty.
+	// own words, cut to MaxText bytes. It is empty where there is none.
 	Text string
 }
 
@@ -103,8 +106,8 @@ type tally struct {
 	status Status
 	// listed is true where the scope stands in the job's scope field.
 	listed bool
-	// told is true once a text of detailed_status has set the status, and text is
-	// that text.
+	// told is true once a text of detailed_status has set the status; text is that
+	// text.
 	told bool
 	text string
 }
@@ -149,12 +152,15 @@ func (s *Summarizer) Add(j *Job) {
 		}
 		t := s.touch(name, status)
 		told := j.scopeStatus(s.read(d.Text))
-		if !t.told || worse(t.status, told) != t.status {
+		switch {
+		case !t.told || worse(t.status, told) != t.status:
 			t.status, t.told, t.text = told, true, d.Text
+		case t.status == told:
+			t.text = preferred(t.text, d.Text)
 		}
 	}
 	for _, t := range s.touched {
-		t.scope.add(j, t.status, t.text)
+		t.scope.add(j, t.status, Shorten(t.text))
 	}
 }
 
@@ -205,16 +211,22 @@ func (s *Summarizer) read(text string) said {
 	return says
 }
 
+// noteUnknown keeps the statuses that come first in their order, so that which of
+// them are kept does not depend on the order of the jobs.
 func (s *Summarizer) noteUnknown(status string) {
-	if len(s.unknown) < maxUnknownStatuses && !slices.Contains(s.unknown, status) {
-		s.unknown = append(s.unknown, status)
+	status = Shorten(status)
+	at, found := slices.BinarySearch(s.unknown, status)
+	if found || at >= maxUnknownStatuses {
+		return
 	}
+	s.unknown = slices.Insert(s.unknown, at, status)
+	s.unknown = s.unknown[:min(len(s.unknown), maxUnknownStatuses)]
 }
 
 // Summary returns what the jobs added so far say. The Summarizer must not be
 // used afterwards: the summary takes over what it holds.
 func (s *Summarizer) Summary() *Summary {
-	summary := &Summary{Jobs: s.jobs, UnknownStatuses: slices.Sorted(slices.Values(s.unknown))}
+	summary := &Summary{Jobs: s.jobs, UnknownStatuses: s.unknown}
 	for _, name := range slices.Sorted(maps.Keys(s.scopes)) {
 		summary.Scopes = append(summary.Scopes, s.scopes[name].scope)
 	}
@@ -271,7 +283,8 @@ func (s *Scope) merge(other *Scope) {
 		s.Newest = other.Newest
 	}
 	if other.OldestInProgressID != "" && s.isOlder(other.OldestInProgress, other.OldestInProgressID) {
-		s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText = other.OldestInProgress, other.OldestInProgressID, other.OldestInProgressText
+		s.OldestInProgress, s.OldestInProgressID = other.OldestInProgress, other.OldestInProgressID
+		s.OldestInProgressText = other.OldestInProgressText
 	}
 	if other.Last != nil && (s.Last == nil || newer(other.Last.FinishedAt, other.Last.ID, s.Last.FinishedAt, s.Last.ID)) {
 		s.Last = other.Last
@@ -321,11 +334,6 @@ func (s *Scope) add(j *Job, status Status, text string) {
 // newer orders jobs by a time and then by id. A missing time is older than any.
 func newer(at time.Time, id string, thanAt time.Time, thanID string) bool {
 	return cmp.Or(at.Compare(thanAt), cmp.Compare(id, thanID)) > 0
-}
-
-// before says whether a is an earlier time than b; a missing one never is.
-func before(a, b time.Time) bool {
-	return !a.IsZero() && a.Before(b)
 }
 
 func later(a, b time.Time) time.Time {

@@ -15,11 +15,13 @@ const ring = "projects/p/locations/l/keyRings/r"
 
 // newest and last are what a scope says about single jobs, without the scope's counts.
 type history struct {
-	Newest           syncjob.Newest
-	Last             *syncjob.Last
-	OldestInProgress time.Time
-	LastSuccess      time.Time
-	LastFailure      time.Time
+	Newest             syncjob.Newest
+	Last               *syncjob.Last
+	OldestInProgress   time.Time
+	OldestInProgressID string
+	OldestText         string
+	LastSuccess        time.Time
+	LastFailure        time.Time
 }
 
 // TestScopeHistory holds which of a scope's jobs each series is about. Whatever the order in which
@@ -51,7 +53,7 @@ func TestScopeHistory(t *testing.T) {
 	}{
 		"one that runs": {
 			[]syncjob.Job{running("1", 1)},
-			history{Newest: syncjob.Newest{ID: "1", Status: inProgress, CreatedAt: at(1)}, OldestInProgress: at(1)},
+			history{Newest: syncjob.Newest{ID: "1", Status: inProgress, CreatedAt: at(1)}, OldestInProgress: at(1), OldestInProgressID: "1"},
 		},
 		"one that is done": {
 			[]syncjob.Job{ended("1", "completed", 1, 2)},
@@ -90,7 +92,7 @@ func TestScopeHistory(t *testing.T) {
 			history{
 				Newest:           syncjob.Newest{ID: "1", Status: inProgress, CreatedAt: at(5)},
 				Last:             &syncjob.Last{ID: "3", Result: failed, CreatedAt: at(4), FinishedAt: at(6)},
-				OldestInProgress: at(3), LastFailure: at(6),
+				OldestInProgress: at(3), OldestInProgressID: "2", LastFailure: at(6),
 			},
 		},
 		"an old one hangs while newer ones finish": {
@@ -98,7 +100,7 @@ func TestScopeHistory(t *testing.T) {
 			history{
 				Newest:           syncjob.Newest{ID: "2", Status: completed, CreatedAt: at(5)},
 				Last:             &syncjob.Last{ID: "2", Result: completed, CreatedAt: at(5), FinishedAt: at(6)},
-				OldestInProgress: at(1), LastSuccess: at(6),
+				OldestInProgress: at(1), OldestInProgressID: "1", LastSuccess: at(6),
 			},
 		},
 		"what finished last was not created last": {
@@ -114,7 +116,7 @@ func TestScopeHistory(t *testing.T) {
 			history{
 				Newest:           syncjob.Newest{ID: "c", Status: inProgress, CreatedAt: at(1)},
 				Last:             &syncjob.Last{ID: "b", Result: failed, CreatedAt: at(1), FinishedAt: at(3)},
-				OldestInProgress: at(1), LastSuccess: at(2), LastFailure: at(3),
+				OldestInProgress: at(1), OldestInProgressID: "c", LastSuccess: at(2), LastFailure: at(3),
 			},
 		},
 		"finished at once: the higher id is last": {
@@ -144,13 +146,40 @@ func TestScopeHistory(t *testing.T) {
 		"no times at all: by id": {
 			[]syncjob.Job{ended("2", "failed", 0, 0), ended("1", "completed", 0, 0), running("3", 0)},
 			history{
-				Newest: syncjob.Newest{ID: "3", Status: inProgress},
-				Last:   &syncjob.Last{ID: "2", Result: failed},
+				Newest:             syncjob.Newest{ID: "3", Status: inProgress},
+				Last:               &syncjob.Last{ID: "2", Result: failed},
+				OldestInProgressID: "3",
 			},
 		},
 		"of two that run, one without createdAt": {
 			[]syncjob.Job{running("1", 0), running("2", 4)},
-			history{Newest: syncjob.Newest{ID: "2", Status: inProgress, CreatedAt: at(4)}, OldestInProgress: at(4)},
+			history{Newest: syncjob.Newest{ID: "2", Status: inProgress, CreatedAt: at(4)}, OldestInProgress: at(4), OldestInProgressID: "2"},
+		},
+		"of two that run, none with createdAt": {
+			[]syncjob.Job{running("2", 0), running("1", 0)},
+			history{Newest: syncjob.Newest{ID: "2", Status: inProgress}, OldestInProgressID: "1"},
+		},
+		"of two that run, created at once": {
+			[]syncjob.Job{running("2", 4), running("1", 4)},
+			history{Newest: syncjob.Newest{ID: "2", Status: inProgress, CreatedAt: at(4)}, OldestInProgress: at(4), OldestInProgressID: "1"},
+		},
+		"each job with its own words": {
+			[]syncjob.Job{
+				says(running("1", 1), "in_progress"), says(ended("2", "failed", 2, 9), "failed: 403"), says(running("3", 3), "In_Progress"),
+			},
+			history{
+				Newest:           syncjob.Newest{ID: "3", Status: inProgress, CreatedAt: at(3), Text: "In_Progress"},
+				Last:             &syncjob.Last{ID: "2", Result: failed, CreatedAt: at(2), FinishedAt: at(9), Text: "failed: 403"},
+				OldestInProgress: at(1), OldestInProgressID: "1", OldestText: "in_progress", LastFailure: at(9),
+			},
+		},
+		"words are no longer those of an older job": {
+			[]syncjob.Job{says(ended("1", "failed", 1, 2), "failed: 403"), ended("2", "failed", 3, 4)},
+			history{
+				Newest:      syncjob.Newest{ID: "2", Status: failed, CreatedAt: at(3)},
+				Last:        &syncjob.Last{ID: "2", Result: failed, CreatedAt: at(3), FinishedAt: at(4)},
+				LastFailure: at(4),
+			},
 		},
 		"finished before it was created": {
 			[]syncjob.Job{ended("1", "completed", 5, 2)},
@@ -162,12 +191,12 @@ func TestScopeHistory(t *testing.T) {
 		},
 		"a scope that is done in a job that runs": {
 			[]syncjob.Job{says(running("1", 1), "key ring synchronized successfully")},
-			history{Newest: syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1)}},
+			history{Newest: syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1), Text: "key ring synchronized successfully"}},
 		},
 		"a scope that failed in a job that runs": {
 			[]syncjob.Job{ended("0", "completed", 1, 2), says(running("1", 3), "failed")},
 			history{
-				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(3)},
+				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(3), Text: "failed"},
 				Last:        &syncjob.Last{ID: "0", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
 				LastSuccess: at(2),
 			},
@@ -175,8 +204,8 @@ func TestScopeHistory(t *testing.T) {
 		"a scope that is still busy in a job that has failed": {
 			[]syncjob.Job{says(ended("1", "failed", 1, 2), "in_progress")},
 			history{
-				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(1)},
-				Last:        &syncjob.Last{ID: "1", Result: failed, CreatedAt: at(1), FinishedAt: at(2)},
+				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(1), Text: "in_progress"},
+				Last:        &syncjob.Last{ID: "1", Result: failed, CreatedAt: at(1), FinishedAt: at(2), Text: "in_progress"},
 				LastFailure: at(2),
 			},
 		},
@@ -194,7 +223,7 @@ func TestScopeHistory(t *testing.T) {
 				}
 				jobs = append(jobs[1:], jobs[0])
 				s := scope(t, summarize(t, "google-keys", jobs...), ring)
-				got := history{s.Newest, s.Last, s.OldestInProgress, s.LastSuccess, s.LastFailure}
+				got := history{s.Newest, s.Last, s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText, s.LastSuccess, s.LastFailure}
 				if diff := cmp.Diff(test.want, got); diff != "" {
 					t.Fatalf("history (-want +got):\n%s", diff)
 				}

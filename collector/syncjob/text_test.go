@@ -1,0 +1,145 @@
+package syncjob_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// TestWords holds which text is kept of a job that names a vault more than once: that of the status that is
+// shown, in whatever order they come.
+func TestWords(t *testing.T) {
+	t.Parallel()
+	const vault = "a::s"
+	type entries = []syncjob.Detail
+	for name, test := range map[string]struct {
+		details entries
+		status  syncjob.Status
+		text    string
+	}{
+		"no detailed_status":        {nil, completed, ""},
+		"another vault's":           {entries{{Key: "west/b::s", Text: "failed"}}, completed, ""},
+		"its own":                   {entries{{Key: "west/a::s", Text: "vault synchronized successfully"}}, completed, "vault synchronized successfully"},
+		"null":                      {entries{{Key: "west/a::s"}}, completed, ""},
+		"the worse of two":          {entries{{Key: "west/a::s", Text: "vault synchronized successfully"}, {Key: "east/a::s", Text: "403 Forbidden"}}, failed, "403 Forbidden"},
+		"the worst of three":        {entries{{Key: "west/a::s", Text: "cancelled"}, {Key: "east/a::s", Text: "timed out"}, {Key: "a::s", Text: "done"}}, failed, "timed out"},
+		"the first of two in order": {entries{{Key: "west/a::s", Text: "timed out"}, {Key: "east/a::s", Text: "403 Forbidden"}}, failed, "403 Forbidden"},
+		"rather one than none":      {entries{{Key: "west/a::s"}, {Key: "east/a::s", Text: "vault synchronized successfully"}}, completed, "vault synchronized successfully"},
+		"one that says nothing":     {entries{{Key: "west/a::s", Text: "in_progress"}}, completed, "in_progress"},
+	} {
+		for range 2 {
+			got := scope(t, summarize(t, "azure-certificates", syncjob.Job{
+				ID: "1", OverallStatus: "completed", CreatedAt: at(1), CompletedAt: at(2), Scopes: []string{vault}, Details: test.details,
+			}), vault)
+			if got.Last.Result != test.status || got.Last.Text != test.text || got.Newest.Text != test.text {
+				t.Errorf("%s: %s, %q and %q, want %s, %q", name, got.Last.Result, got.Last.Text, got.Newest.Text, test.status, test.text)
+			}
+			slices.Reverse(test.details)
+		}
+	}
+}
+
+// TestLongWords holds that no more is kept of a text than MaxText bytes of valid UTF-8, and that nothing
+// is cut that fits.
+func TestLongWords(t *testing.T) {
+	t.Parallel()
+	for _, character := range []string{"x", "é", "ク", "🔑"} {
+		for excess := range 5 {
+			text := strings.Repeat("x", excess) + strings.Repeat(character, syncjob.MaxText/len(character))
+			job := syncjob.Job{ID: "1", OverallStatus: text, CreatedAt: at(1), Scopes: []string{ring}, Details: []syncjob.Detail{{Key: ring, Text: text}}}
+			summary := summarize(t, "google-keys", job)
+			s := scope(t, summary, ring)
+			for _, got := range []string{s.Newest.Text, s.Last.Text, summary.UnknownStatuses[0]} {
+				beginning, wasCut := strings.CutSuffix(got, "…")
+				switch {
+				case wasCut != (len(text) > syncjob.MaxText):
+					t.Errorf("%d bytes have become %q", len(text), got)
+				case len(got) > syncjob.MaxText || !utf8.ValidString(got):
+					t.Errorf("%d bytes are kept, valid: %t", len(got), utf8.ValidString(got))
+				case !strings.HasPrefix(text, beginning):
+					t.Errorf("%q is not the beginning of %q", got, text)
+				case wasCut && len(got) <= syncjob.MaxText-utf8.UTFMax:
+					t.Errorf("only %d bytes are kept", len(got))
+				}
+			}
+		}
+	}
+}
+
+// TestOrderMeansNothing holds that a summary depends on nothing but the set of the jobs: not on their
+// order, on that of the entries of detailed_status, nor on how they are parted among summarizers.
+func TestOrderMeansNothing(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()                 //nolint:gosec // A case has to come again with its seed.
+	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // The same.
+	none := syncjob.NewSummarizer(list(t, "azure-certificates"))
+	for range 500 {
+		jobs := randomJobs(rng)
+		whole := none.Fork()
+		for i := range jobs {
+			whole.Add(&jobs[i])
+		}
+		want := whole.Copy().Summary()
+		if diff := cmp.Diff(want, parted(rng, none, jobs).Summary()); diff != "" {
+			t.Fatalf("seed %d: (-in sequence +parted)\n%s\nof %+v", seed, diff, jobs)
+		}
+		if diff := cmp.Diff(want, whole.Summary()); diff != "" {
+			t.Fatalf("seed %d: (-copied +itself)\n%s", seed, diff)
+		}
+	}
+}
+
+// parted adds jobs in another order, to several summarizers that are copied and merged on the way.
+func parted(rng *rand.Rand, none *syncjob.Summarizer, jobs []syncjob.Job) *syncjob.Summarizer {
+	jobs = slices.Clone(jobs)
+	rng.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
+	parts := []*syncjob.Summarizer{none.Fork(), none.Fork(), none.Fork()}
+	for i := range jobs {
+		job := jobs[i].Clone()
+		rng.Shuffle(len(job.Details), func(i, j int) { job.Details[i], job.Details[j] = job.Details[j], job.Details[i] })
+		part := rng.IntN(len(parts))
+		parts[part].Add(&job)
+		if rng.IntN(4) == 0 {
+			before := parts[part]
+			parts[part] = before.Copy()
+			// A copy has nothing to do with what the original counts from then on.
+			before.Add(&syncjob.Job{ID: "z", OverallStatus: "a new one", CreatedAt: at(59), CompletedAt: at(59), Scopes: []string{"a::s", "b::s"}})
+		}
+	}
+	parts[1].Merge(parts[2])
+	parts[0].Merge(parts[1])
+	return parts[0]
+}
+
+// randomJobs returns jobs that share times, scopes and words.
+func randomJobs(rng *rand.Rand) []syncjob.Job {
+	pick := func(values ...string) string { return values[rng.IntN(len(values))] }
+	when := func() time.Time {
+		if rng.IntN(5) == 0 {
+			return time.Time{}
+		}
+		return at(rng.IntN(4))
+	}
+	jobs := make([]syncjob.Job, rng.IntN(100))
+	for i := range jobs {
+		jobs[i] = syncjob.Job{
+			ID: strconv.Itoa(i), OverallStatus: pick("in_progress", "completed", "failed", fmt.Sprintf("status %d", rng.IntN(30)), fmt.Sprintf("status %d", rng.IntN(30))), Abort: rng.IntN(5) == 0,
+			CreatedAt: when(), UpdatedAt: when(), CompletedAt: when(), Scopes: []string{pick("a::s", "b::s", "west/b::s")},
+		}
+		for _, region := range []string{"", "west/", "east/", "north/"}[:rng.IntN(5)] {
+			jobs[i].Details = append(jobs[i].Details, syncjob.Detail{
+				Key: region + pick("a::s", "b::s"), Text: pick("", "in_progress", "synchronized successfully", "failed", "failed: 403", "cancelled", "gone"),
+			})
+		}
+	}
+	return jobs
+}
