@@ -166,7 +166,7 @@ func shorten(text string) string {
 	if len(text) <= maxErrorText {
 		return text
 	}
-	return strings.ToValidUTF8(text[:maxErrorText], "") + "…"
+	return strings.ToValidUTF8(text[:maxErrorText], "") + ellipsis
 }
 
 func isUnauthorized(err error) bool {

@@ -25,7 +25,17 @@ type secrets struct {
 	mu       sync.Mutex
 	password string
 	tokens   []string
+	// forms are those of all secrets, or nil until they are needed.
+	forms []string
 }
+
+// Hide takes out of a text of the appliance whatever secret of this client it
+// repeats: the password, tokens and refresh tokens that went over the wire so far,
+// as they are and as JSON, URLs, base64 and hexadecimal digits write them. Where a
+// text was cut, which an ellipsis at its end tells, the beginning of a secret
+// before the ellipsis is taken out as well. A token that was sent long ago (32
+// tokens are remembered), or by another process, is not known.
+func (c *Client) Hide(text string) string { return c.secrets.hide(text) }
 
 // rememberLogin has the secrets of a login hidden from now on. Its password takes
 // the place of the last one.
@@ -34,6 +44,7 @@ func (s *secrets) rememberLogin(body *loginBody) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.password = cmp.Or(body.Password, s.password)
+	s.forms = nil
 }
 
 // rememberTokens has tokens hidden from now on.
@@ -48,23 +59,71 @@ func (s *secrets) rememberTokens(tokens ...string) {
 		s.tokens = append(slices.DeleteFunc(s.tokens, func(t string) bool { return t == token }), token)
 	}
 	s.tokens = slices.Delete(s.tokens, 0, max(0, len(s.tokens)-maxTokens))
+	s.forms = nil
 }
 
 // hide takes the secrets out of a text, in each form in which an answer or an
 // error may repeat them. It has to come before the text is shortened, which could
-// cut a secret in two.
+// cut a secret in two, or else an ellipsis has to tell that it was.
 func (s *secrets) hide(text string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, secret := range append(slices.Clone(s.tokens), s.password) {
-		if secret == "" {
-			continue
-		}
-		for _, form := range formsOf(secret) {
-			text = strings.ReplaceAll(text, form, hidden)
-		}
+	forms := s.allForms()
+	for _, form := range forms {
+		text = strings.ReplaceAll(text, form, hidden)
+	}
+	if rest, wasCut := strings.CutSuffix(text, ellipsis); wasCut {
+		text = hideBeginning(rest, forms) + ellipsis
 	}
 	return text
+}
+
+// allForms returns the secrets in each of their forms.
+func (s *secrets) allForms() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forms == nil {
+		for _, secret := range append(slices.Clone(s.tokens), s.password) {
+			if secret == "" {
+				continue
+			}
+			for _, form := range formsOf(secret) {
+				if !slices.Contains(s.forms, form) {
+					s.forms = append(s.forms, form)
+				}
+			}
+		}
+	}
+	return s.forms
+}
+
+const (
+	// ellipsis is what ends a text that was cut.
+	ellipsis = "…"
+	// telling is how many bytes of a secret's beginning are worth hiding: fewer
+	// are as likely the beginning of an ordinary word.
+	telling = 4
+)
+
+// hideBeginning takes the beginning of a secret off the end of a text.
+func hideBeginning(text string, forms []string) string {
+	from := len(text)
+	for _, form := range forms {
+		if len(form) <= telling {
+			continue
+		}
+		for at := max(0, len(text)-len(form)); at < from; at++ {
+			next := strings.Index(text[at:], form[:telling])
+			if next < 0 {
+				break
+			}
+			if at += next; strings.HasPrefix(form, text[at:]) {
+				from = min(from, at)
+			}
+		}
+	}
+	if from == len(text) {
+		return text
+	}
+	return text[:from] + hidden
 }
 
 // formsOf returns a secret as it is, and as Go, JSON, JSON pointers, URLs, base64

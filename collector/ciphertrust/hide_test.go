@@ -91,3 +91,55 @@ func TestConfigIsNeverPrinted(t *testing.T) {
 		}
 	}
 }
+
+// TestHide holds that a text of the appliance shows neither the password nor a token, also where it was cut
+// somewhere within them, and stays as it is otherwise.
+func TestHide(t *testing.T) {
+	const odd = `pa"ss/w~rd<é>-SECRET`
+	h, _ := overTLS(t, cmsim.Options{Password: odd}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = odd })
+	if got := h.client.Hide("nothing is known yet…"); got != "nothing is known yet…" {
+		t.Errorf("before the login: %q", got)
+	}
+	h.mustGet()
+	secrets := append(h.appliance.Issued(), odd)
+	if len(secrets) < 3 {
+		t.Fatalf("only %d secrets", len(secrets))
+	}
+	for _, secret := range secrets {
+		quoted, err := json.Marshal(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []string{
+			secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret)),
+			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		} {
+			if got, want := h.client.Hide("denied for "+form+", twice: "+form), "denied for <secret>, twice: <secret>"; got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+			for end := range len(form) {
+				// Base64's padding tells nothing.
+				got, want := strings.ReplaceAll(h.client.Hide("denied for "+form[:end]+"…"), "=…", "…"), "denied for <secret>…"
+				if end < 4 {
+					want = "denied for " + form[:end] + "…" // That is no more than any word may begin with.
+				}
+				if got != want {
+					t.Errorf("%q cut after %d bytes: %q, want %q", form, end, got, want)
+				}
+			}
+		}
+	}
+	h.appliance.RevokeAllTokens()
+	h.mustGet()
+	for _, secret := range h.appliance.Issued() {
+		if got := h.client.Hide(secret); got != "<secret>" {
+			t.Errorf("after another login %q is shown", got)
+		}
+	}
+	// A secret's beginning that no ellipsis follows may be an ordinary word.
+	for _, text := range []string{"", "…", "vault synchronized successfully", "failed: 403 Forbidden…", `begins pa"ss`, "<secret>"} {
+		if got := h.client.Hide(text); got != text {
+			t.Errorf("%q has become %q", text, got)
+		}
+	}
+}
