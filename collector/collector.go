@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -39,7 +40,8 @@ type Options struct {
 	// MinInterval is how long after the end of a read it answers further
 	// scrapes; 0 means never.
 	MinInterval time.Duration
-	// Logger gets a line for each failed read; nil means that nothing is logged.
+	// Logger gets a line where a list begins and ceases to fail; nil means that
+	// nothing is logged.
 	Logger log.Logger
 }
 
@@ -47,9 +49,12 @@ type Options struct {
 type Collector struct {
 	flights []*flight
 	latest  *latest
+	hangUps []atomic.Int64
 	journal *journal
 	logger  log.Logger
-	// stop ends every read; reads are counted so that Close can wait.
+	// life ends with stop, and every read with it; reads are counted so that Close
+	// can wait.
+	life  context.Context //nolint:containedctx // A read outlives the scrape that starts it.
 	stop  context.CancelCauseFunc
 	reads sync.WaitGroup
 }
@@ -60,8 +65,12 @@ func New(sources []Source, options Options) *Collector {
 		options.Logger = log.NewNopLogger()
 	}
 	life, stop := context.WithCancelCause(context.Background())
-	c := &Collector{stop: stop, logger: options.Logger, journal: newJournal(options.Logger), latest: newLatest(sources)}
-	for _, source := range sources {
+	c := &Collector{
+		life: life, stop: stop, logger: options.Logger,
+		latest: newLatest(sources), hangUps: make([]atomic.Int64, len(sources)),
+		journal: newJournal(options.Logger),
+	}
+	for i, source := range sources {
 		c.flights = append(c.flights, &flight{
 			life:        life,
 			longest:     options.Timeout,
@@ -69,6 +78,8 @@ func New(sources []Source, options Options) *Collector {
 			reads:       &c.reads,
 			list:        source.List,
 			read:        func(ctx context.Context) ListRead { return c.readList(ctx, source) },
+			ended:       func(ctx context.Context, read ListRead, left bool) { c.note(ctx, i, read, left) },
+			late:        func(read ListRead) { c.noteLate(i, read) },
 		})
 	}
 	return c
@@ -81,10 +92,7 @@ func (c *Collector) Read(ctx context.Context) *Snapshot {
 	snapshot := &Snapshot{Lists: make([]ListRead, len(c.flights))}
 	var wait sync.WaitGroup
 	for i, f := range c.flights {
-		wait.Go(func() {
-			snapshot.Lists[i] = f.join(ctx)
-			c.latest.note(i, snapshot.Lists[i])
-		})
+		wait.Go(func() { snapshot.Lists[i] = f.join(ctx) })
 	}
 	wait.Wait()
 	return snapshot
@@ -118,14 +126,38 @@ func (c *Collector) readList(ctx context.Context, source Source) (read ListRead)
 			level.Error(c.logger).Log("during", "read", "list", source.List.Name, "panic", p, "stack", string(debug.Stack()))
 		}
 		read.Took = time.Since(read.Started)
-		// That nobody waits any more, or the exporter ends, is no news about the
-		// list. A deadline that passes is.
-		if !errors.Is(context.Cause(ctx), context.Canceled) {
-			c.journal.note(read)
-		}
 	}()
 	read.Summary, read.Pages, read.Err = source.Reader.Read(ctx)
 	return read
+}
+
+// note keeps and tells how a read of the i-th list ended, where it says something
+// about the list. That the exporter ends does not. That a scraper hung up may mean
+// anything, but the second one in a row that the list was too slow for is taken
+// for one with a deadline that it does not tell: else a list that is always too
+// slow would never be told of.
+func (c *Collector) note(ctx context.Context, i int, read ListRead, left bool) {
+	if c.life.Err() != nil {
+		return
+	}
+	if read.Err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		if c.hangUps[i].Add(1) < 2 {
+			return
+		}
+	} else {
+		c.hangUps[i].Store(0)
+	}
+	c.latest.note(i, read)
+	c.journal.note(read, left)
+}
+
+// noteLate keeps and tells that a scrape's time was up before the i-th list was
+// read, while the read goes on for another's sake.
+func (c *Collector) noteLate(i int, read ListRead) {
+	if c.life.Err() == nil {
+		c.latest.note(i, read)
+		c.journal.late(read)
+	}
 }
 
 func internalError(list syncjob.List, p any) error {

@@ -239,68 +239,6 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestJournal holds that a failure is told when it begins, changes and ends.
-func TestJournal(t *testing.T) {
-	var logged bytes.Buffer
-	now := failing(reason.Server)
-	reader := &fakeReader{read: func(ctx context.Context, number int64) (*syncjob.Summary, error) { return now.read(ctx, number) }}
-	c := collector.New(source(reader), collector.Options{Timeout: time.Second, Logger: log.NewLogfmtLogger(&logged)})
-	defer c.Close()
-	lines := func(what string, want ...string) {
-		t.Helper()
-		logged.Reset()
-		c.Read(t.Context())
-		var got []string
-		for line := range strings.Lines(logged.String()) {
-			if !strings.Contains(line, "level=debug") {
-				got = append(got, line)
-			}
-		}
-		if len(got) != len(want) {
-			t.Errorf("%s: got %q, want %d lines", what, got, len(want))
-			return
-		}
-		for i, line := range got {
-			if !strings.Contains(line, want[i]) {
-				t.Errorf("%s: got %q, want it to hold %q", what, line, want[i])
-			}
-		}
-	}
-	lines("the first failure", `level=warn during=read list=google-keys reason=server err="it went wrong" todo="mend it"`)
-	lines("the same failure again")
-	now = failing(reason.Timeout)
-	lines("another failure", "reason=timeout")
-	now = slow(0)
-	lines("the recovery", "level=info during=read list=google-keys")
-	lines("all well")
-	now = &fakeReader{read: func(context.Context, int64) (*syncjob.Summary, error) {
-		return &syncjob.Summary{UnknownStatuses: []string{"paused", "queued"}}, nil
-	}}
-	lines("unknown statuses", "status=paused", "status=queued")
-	lines("the same statuses again")
-}
-
-// TestJournalOfAbandonedRead holds that a scraper which hangs up is no failure of
-// the list, while a deadline that passes is one.
-func TestJournalOfAbandonedRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var logged bytes.Buffer
-		c := collector.New(source(slow(time.Hour)), collector.Options{Timeout: time.Hour, Logger: log.NewLogfmtLogger(&logged)})
-		ctx, hangUp := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, hangUp)
-		wantReason(t, c.Read(ctx).Lists[0], reason.Timeout)
-		synctest.Wait()
-		if logged.Len() > 0 {
-			t.Errorf("a scraper hung up, and the log says %q", logged.String())
-		}
-		scrape(t, c, time.Second)
-		c.Close()
-		if !strings.Contains(logged.String(), "reason=timeout") {
-			t.Errorf("a deadline passed, and the log says %q", logged.String())
-		}
-	})
-}
-
 // advance moves the clock of a synctest bubble.
 func advance(by time.Duration) {
 	time.Sleep(by) //nolint:forbidigo // It moves the clock of the test, and takes no time.

@@ -1,6 +1,10 @@
 package collector
 
-import "time"
+import (
+	"time"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
 
 // HelpOf returns the HELP of a metric of an exposition, for the yardstick that
 // writes the same.
@@ -11,4 +15,13 @@ func HelpOf(name string) string {
 		}
 	}
 	return ""
+}
+
+// LatestOf returns what is kept of a list of which reads are noted in this order.
+func LatestOf(list syncjob.List, reads ...ListRead) Latest {
+	latest := newLatest([]Source{{List: list}})
+	for _, read := range reads {
+		latest.note(0, read)
+	}
+	return latest.all()[0]
 }

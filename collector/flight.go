@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -22,6 +23,12 @@ type flight struct {
 	read        func(context.Context) ListRead
 	reads       *sync.WaitGroup
 	list        syncjob.List
+	// ended is told of each read before anybody is answered: how it ended, the
+	// context that it had, and whether a scraper's time was up before.
+	ended func(ctx context.Context, read ListRead, left bool)
+	// late is told what a scrape got whose time was up although the read went on
+	// for another's sake.
+	late func(read ListRead)
 
 	mu sync.Mutex
 	// under is the read that is under way, or nil.
@@ -35,6 +42,8 @@ type flight struct {
 type sharedRead struct {
 	cancel  context.CancelCauseFunc
 	waiting int
+	// left is true once a scraper's time was up while others went on waiting.
+	left bool
 	// done is closed once result is there.
 	done   chan struct{}
 	result ListRead
@@ -47,6 +56,7 @@ const lastWord = 250 * time.Millisecond
 // join returns the outcome of a read: of the last one while it is new enough,
 // of the one under way, or of a new one. It returns soon after ctx ends.
 func (f *flight) join(ctx context.Context) ListRead {
+	begun := time.Now()
 	f.mu.Lock()
 	if f.last != nil && f.minInterval > 0 && time.Since(f.lastEnd) < f.minInterval {
 		defer f.mu.Unlock()
@@ -54,7 +64,7 @@ func (f *flight) join(ctx context.Context) ListRead {
 	}
 	if err := context.Cause(f.life); err != nil { //nolint:contextcheck // The collector's life, not the scrape's.
 		defer f.mu.Unlock()
-		return f.timedOut(err)
+		return f.timedOut(begun, err)
 	}
 	shared := f.under
 	if shared == nil {
@@ -67,7 +77,7 @@ func (f *flight) join(ctx context.Context) ListRead {
 	case <-shared.done:
 		return shared.result
 	case <-ctx.Done():
-		return f.leave(ctx, shared)
+		return f.leave(ctx, begun, shared)
 	}
 }
 
@@ -81,6 +91,10 @@ func (f *flight) start() *sharedRead {
 		ctx, stop := context.WithTimeout(ctx, f.longest)
 		defer stop()
 		result := f.read(ctx)
+		f.mu.Lock()
+		left := shared.left
+		f.mu.Unlock()
+		f.ended(ctx, result, left)
 
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -96,11 +110,13 @@ func (f *flight) start() *sharedRead {
 	return shared
 }
 
-// leave is called by a scraper whose time is up.
-func (f *flight) leave(ctx context.Context, shared *sharedRead) ListRead {
+// leave is called by a scraper whose time is up, or who hung up.
+func (f *flight) leave(ctx context.Context, begun time.Time, shared *sharedRead) ListRead {
+	timeIsUp := errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 	f.mu.Lock()
 	shared.waiting--
 	alone := shared.waiting == 0
+	shared.left = shared.left || (timeIsUp && !alone)
 	if alone && f.under == shared {
 		f.under = nil
 		shared.cancel(context.Cause(ctx))
@@ -115,11 +131,18 @@ func (f *flight) leave(ctx context.Context, shared *sharedRead) ListRead {
 		case <-patience.C:
 		}
 	}
-	return f.timedOut(fmt.Errorf("the scrape's deadline passed while the list was read: %w", context.Cause(ctx)))
+	read := f.timedOut(begun, fmt.Errorf("the scrape's deadline passed while the list was read: %w", context.Cause(ctx)))
+	if timeIsUp && !alone {
+		f.late(read)
+	}
+	return read
 }
 
 // timedOut returns what a scrape has that got no read of its list.
-func (f *flight) timedOut(err error) ListRead {
-	return ListRead{List: f.list, Err: reason.New(reason.Timeout, fmt.Errorf("list %s: %w", f.list.Name, err),
-		"raise Prometheus' scrape_timeout, or look at why the appliance is slow")}
+func (f *flight) timedOut(begun time.Time, err error) ListRead {
+	return ListRead{
+		List: f.list, Started: begun, Took: time.Since(begun),
+		Err: reason.New(reason.Timeout, fmt.Errorf("list %s: %w", f.list.Name, err),
+			"raise Prometheus' scrape_timeout, or look at why the appliance is slow"),
+	}
 }

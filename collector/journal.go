@@ -20,16 +20,19 @@ type journal struct {
 	mu sync.Mutex
 	// failing holds why each list failed at its last read.
 	failing map[string]reason.Reason
+	// tooSlow holds the lists that were too slow for one of several scrapes.
+	tooSlow map[string]bool
 	// unknown holds the statuses that were told already.
 	unknown map[string]struct{}
 }
 
 func newJournal(logger log.Logger) *journal {
-	return &journal{logger: logger, failing: map[string]reason.Reason{}, unknown: map[string]struct{}{}}
+	return &journal{logger: logger, failing: map[string]reason.Reason{}, tooSlow: map[string]bool{}, unknown: map[string]struct{}{}}
 }
 
-// note tells the log how a read ended, where that is news.
-func (j *journal) note(read ListRead) {
+// note tells the log how a read ended, where that is news; left says that it took
+// too long for one of the scrapes that shared it.
+func (j *journal) note(read ListRead, left bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	list := read.List.Name
@@ -46,8 +49,12 @@ func (j *journal) note(read ListRead) {
 			"msg", "the list could not be read")
 		return
 	}
-	if failed {
+	late := j.tooSlow[list] && !left
+	if failed || late {
 		delete(j.failing, list)
+		if late {
+			delete(j.tooSlow, list)
+		}
 		level.Info(j.logger).Log("during", "read", "list", list, "took", read.Took, "pages", read.Pages,
 			"msg", "the list can be read again")
 	}
@@ -61,4 +68,20 @@ func (j *journal) note(read ListRead) {
 			"todo", "report it with the appliance's version",
 			"msg", "a job has a status that this version does not know, it counts as unknown")
 	}
+}
+
+// late tells the log that a scrape's time was up while the read went on for
+// another one, until a read is in time for all.
+func (j *journal) late(read ListRead) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	list := read.List.Name
+	logger := level.Warn(j.logger)
+	if _, failed := j.failing[list]; failed || j.tooSlow[list] {
+		logger = level.Debug(j.logger)
+	}
+	j.tooSlow[list] = true
+	logger.Log("during", "read", "list", list, "reason", reason.Of(read.Err), "err", read.Err,
+		"todo", reason.RemedyOf(read.Err), "took", read.Took,
+		"msg", "the list was not read in a scrape's time, the read goes on for another scrape")
 }

@@ -9,11 +9,14 @@ import (
 )
 
 // Latest is what is known of a list without asking the appliance: how the last
-// read of it ended, and what the last whole read said.
+// read of it ended, and what the last whole read said. Nothing that it points to
+// is ever changed.
 type Latest struct {
 	List syncjob.List
 	// Read is how the last read ended, or nil where there was none. A scrape that
-	// left before its read ended counts as one that failed.
+	// left at its deadline, before the read ended that it shared, is one that failed
+	// with reason.Timeout. A scraper that hung up says nothing about the list, unless
+	// it is the second one in a row.
 	Read *ListRead
 	// ReadAt is when it ended.
 	ReadAt time.Time
@@ -24,7 +27,7 @@ type Latest struct {
 	WholeAt time.Time
 }
 
-// latest keeps what scrapes were told last of each list.
+// latest keeps how the last read of each list ended.
 type latest struct {
 	mu    sync.Mutex
 	lists []Latest
@@ -38,21 +41,17 @@ func newLatest(sources []Source) *latest {
 	return l
 }
 
-// note keeps how a read of the i-th list ended.
+// note keeps how a read of the i-th list ended. Which of two is newer is decided
+// by when they ended, because what they say may come here in any order.
 func (l *latest) note(i int, read ListRead) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := &l.lists[i]
-	if list.Read != nil && !read.Started.IsZero() && read.Started.Before(list.Read.Started) {
-		return // Another scrape has been told of a newer read in the meantime.
+	list, at := &l.lists[i], read.Ended()
+	if !at.Before(list.ReadAt) {
+		list.Read, list.ReadAt = &read, at
 	}
-	now := time.Now()
-	if list.Read != nil && !read.Started.IsZero() && read.Started.Equal(list.Read.Started) {
-		return // Scrapes that share a read are told the same.
-	}
-	list.Read, list.ReadAt = &read, now
-	if read.Err == nil {
-		list.Whole, list.WholeAt = &read, now
+	if read.Err == nil && !at.Before(list.WholeAt) {
+		list.Whole, list.WholeAt = &read, at
 	}
 }
 

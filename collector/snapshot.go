@@ -30,9 +30,13 @@ type ListRead struct {
 	Summary *syncjob.Summary
 	// Err says why it was not; it carries a reason.Reason.
 	Err error
-	// Started and Took are when the read began and how long it lasted.
+	// Started and Took are when the read began and how long it lasted; of a scrape
+	// that left before, when the scrape began and how long it waited.
 	Started time.Time
 	Took    time.Duration
 	// Pages is how many pages the read asked for.
 	Pages int
 }
+
+// Ended returns when the read ended.
+func (r *ListRead) Ended() time.Time { return r.Started.Add(r.Took) }
