@@ -43,6 +43,10 @@ type Options struct {
 	// Logger gets a line where a list begins and ceases to fail; nil means that
 	// nothing is logged.
 	Logger log.Logger
+	// Hide takes secrets out of what the appliance writes in its own words, which
+	// may repeat whatever it was sent, before anybody sees it; nil means that there
+	// are none. ciphertrust.Client has one. It may be called at any time.
+	Hide func(text string) string
 }
 
 // Collector reads the lists of one appliance.
@@ -71,13 +75,14 @@ func New(sources []Source, options Options) *Collector {
 		journal: newJournal(options.Logger),
 	}
 	for i, source := range sources {
+		words := &words{hide: options.Hide}
 		c.flights = append(c.flights, &flight{
 			life:        life,
 			longest:     options.Timeout,
 			minInterval: options.MinInterval,
 			reads:       &c.reads,
 			list:        source.List,
-			read:        func(ctx context.Context) ListRead { return c.readList(ctx, source) },
+			read:        func(ctx context.Context) ListRead { return c.readList(ctx, source, words) },
 			ended:       func(ctx context.Context, read ListRead, left bool) { c.note(ctx, i, read, left) },
 			late:        func(read ListRead) { c.noteLate(i, read) },
 		})
@@ -99,7 +104,8 @@ func (c *Collector) Read(ctx context.Context) *Snapshot {
 }
 
 // Latest returns what the last read of each list said, in the order of the
-// sources. It reads nothing.
+// sources. It reads nothing, and nothing that it returns shows a secret that Hide
+// knew when the list was read.
 func (c *Collector) Latest() []Latest { return c.latest.all() }
 
 // GiveUp ends every read that is under way and every one to come. Scrapes that
@@ -117,7 +123,7 @@ func (c *Collector) Close() {
 
 // readList reads one list. A panic, which only a mistake of ours can cause,
 // fails this list and no other.
-func (c *Collector) readList(ctx context.Context, source Source) (read ListRead) {
+func (c *Collector) readList(ctx context.Context, source Source, words *words) (read ListRead) {
 	read = ListRead{List: source.List, Started: time.Now()}
 	defer func() {
 		if p := recover(); p != nil {
@@ -128,6 +134,13 @@ func (c *Collector) readList(ctx context.Context, source Source) (read ListRead)
 		read.Took = time.Since(read.Started)
 	}()
 	read.Summary, read.Pages, read.Err = source.Reader.Read(ctx)
+	switch {
+	case read.Err != nil:
+	case read.Summary == nil:
+		read.Err = internalError(source.List, "a read without a summary")
+	default:
+		read.Summary = words.shown(read.Summary)
+	}
 	return read
 }
 

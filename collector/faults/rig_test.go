@@ -222,7 +222,7 @@ func (r *rig) wire() (*exporter, error) {
 			return total, err
 		}})
 	}
-	e.collector = collector.New(sources, collector.Options{Timeout: 30 * time.Second, Logger: settings.Logger})
+	e.collector = collector.New(sources, collector.Options{Timeout: 30 * time.Second, Logger: settings.Logger, Hide: client.Hide})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry))
 	e.handler, err = web.NewHandler(web.Config{
@@ -264,6 +264,7 @@ func (p printing) Read(ctx context.Context) *collector.Snapshot {
 	snapshot := p.Reader.Read(ctx)
 	for i := range snapshot.Lists {
 		p.transcript.show(snapshot.Lists[i].Err)
+		p.transcript.showWords(snapshot.Lists[i].Summary)
 	}
 	p.transcript.show(*snapshot)
 	return snapshot

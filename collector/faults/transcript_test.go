@@ -14,6 +14,8 @@ import (
 	"sync"
 
 	"github.com/go-kit/log"
+
+	"cckm_sync_exporter/collector/syncjob"
 )
 
 // transcript is everything that the exporter ever printed or served: log lines of
@@ -49,6 +51,17 @@ func (t *transcript) show(value any) {
 	_, _ = fmt.Fprintf(t, "%v\n%+v\n%#v\n%s\n%q\n%x\n", value, value, value, value, value, value)
 	if err, ok := value.(error); ok {
 		t.show(errors.Unwrap(err))
+	}
+}
+
+// showWords writes what may be shown of the appliance's own words.
+func (t *transcript) showWords(summary *syncjob.Summary) {
+	if summary == nil {
+		return
+	}
+	_, _ = fmt.Fprintf(t, "%+v\n", *summary)
+	for _, scope := range summary.Scopes {
+		_, _ = fmt.Fprintf(t, "%+v\n", scope.Last)
 	}
 }
 
@@ -141,4 +154,16 @@ func (t *transcript) errors() string {
 		}
 	}
 	return strings.Join(lines[max(0, len(lines)-8):], "")
+}
+
+// count returns how many lines there are with all of some texts.
+func (t *transcript) count(texts ...string) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for line := range strings.Lines(t.text.String()) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+			n++
+		}
+	}
+	return n
 }

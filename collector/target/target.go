@@ -93,7 +93,7 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		sources = append(sources, collector.Source{List: list, Reader: reader})
 	}
 	t.collector = collector.New(sources, collector.Options{
-		Timeout: cfg.Timeout, MinInterval: cfg.MinInterval, Logger: logger,
+		Timeout: cfg.Timeout, MinInterval: cfg.MinInterval, Hide: client.Hide, Logger: logger,
 	})
 	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry))
 	return t, nil

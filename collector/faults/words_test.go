@@ -1,0 +1,71 @@
+package faults_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// TestWordsThatRepeatSecrets has the appliance repeat in its jobs whatever it was sent and has sent, in each
+// form, whole and where a text is cut: as what they say of a scope, as their status and as a part of their id.
+func TestWordsThatRepeatSecrets(t *testing.T) {
+	r := newRig(t, place{keeps: true})
+	r.whole()
+	var texts []string
+	for _, secret := range append(r.appliance.Issued(), password) {
+		quoted, err := json.Marshal(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []string{
+			secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret)),
+			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		} {
+			long := strings.Repeat("x", syncjob.MaxText-len("failed …")-min(len(form)-1, 30))
+			texts = append(texts, "failed: "+form, "failed "+long+form)
+		}
+	}
+	if len(texts) < 3*14 || len(texts) > jobsInAList {
+		t.Fatalf("%d texts, of which each has to be some job's", len(texts))
+	}
+	var mu sync.Mutex
+	number := map[any]int{}
+	r.onPages(rewrite(func(page map[string]any) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, job := range jobsOf(page) {
+			n, known := number[job["id"]]
+			if !known {
+				n = len(number)
+				number[job["id"]] = n
+			}
+			ring := fmt.Sprintf("projects/p/locations/l/keyRings/r%d", n%len(texts))
+			job["key_rings"], job["overall_status"], job["completed_at"] = []string{ring}, "failed", job["updatedAt"]
+			job["detailed_status"] = map[string]string{ring: texts[n%len(texts)]}
+			switch n % 10 {
+			case 1:
+				job["overall_status"] = "paused by " + password
+			case 2:
+				job["id"] = fmt.Sprintf("%s of %d", password, n)
+			}
+		}
+	}))
+	for range 2 {
+		r.whole()
+	}
+	if n := r.transcript.count("level=warn", "a synchronization job has failed", "<secret>"); n < 10 {
+		t.Errorf("%d failed jobs were told that repeat a secret", n)
+	}
+	if n := r.transcript.count("level=warn", "a job has a status that this version does not know", "<secret>"); n == 0 {
+		t.Error("no status was told that repeats a secret")
+	}
+	r.end()
+	r.wantNoSecrets()
+}
