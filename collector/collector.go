@@ -40,8 +40,8 @@ type Options struct {
 	// MinInterval is how long after the end of a read it answers further
 	// scrapes; 0 means never.
 	MinInterval time.Duration
-	// Logger gets a line where a list begins and ceases to fail; nil means that
-	// nothing is logged.
+	// Logger gets a line where a list begins and ceases to fail, and for each job
+	// that is seen failing for the first time; nil means that nothing is logged.
 	Logger log.Logger
 	// Hide takes secrets out of what the appliance writes in its own words, which
 	// may repeat whatever it was sent, before anybody sees it; nil means that there
@@ -51,11 +51,12 @@ type Options struct {
 
 // Collector reads the lists of one appliance.
 type Collector struct {
-	flights []*flight
-	latest  *latest
-	hangUps []atomic.Int64
-	journal *journal
-	logger  log.Logger
+	flights  []*flight
+	latest   *latest
+	hangUps  []atomic.Int64
+	journal  *journal
+	failures *failures
+	logger   log.Logger
 	// life ends with stop, and every read with it; reads are counted so that Close
 	// can wait.
 	life  context.Context //nolint:containedctx // A read outlives the scrape that starts it.
@@ -72,7 +73,7 @@ func New(sources []Source, options Options) *Collector {
 	c := &Collector{
 		life: life, stop: stop, logger: options.Logger,
 		latest: newLatest(sources), hangUps: make([]atomic.Int64, len(sources)),
-		journal: newJournal(options.Logger),
+		journal: newJournal(options.Logger), failures: newFailures(options.Logger),
 	}
 	for i, source := range sources {
 		words := &words{hide: options.Hide}
@@ -162,6 +163,9 @@ func (c *Collector) note(ctx context.Context, i int, read ListRead, left bool) {
 	}
 	c.latest.note(i, read)
 	c.journal.note(read, left)
+	if read.Err == nil {
+		c.failures.note(read)
+	}
 }
 
 // noteLate keeps and tells that a scrape's time was up before the i-th list was
