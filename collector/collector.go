@@ -56,6 +56,7 @@ type Collector struct {
 	hangUps  []atomic.Int64
 	journal  *journal
 	failures *failures
+	repeated *repeated
 	logger   log.Logger
 	// life ends with stop, and every read with it; reads are counted so that Close
 	// can wait.
@@ -73,7 +74,7 @@ func New(sources []Source, options Options) *Collector {
 	c := &Collector{
 		life: life, stop: stop, logger: options.Logger,
 		latest: newLatest(sources), hangUps: make([]atomic.Int64, len(sources)),
-		journal: newJournal(options.Logger), failures: newFailures(options.Logger),
+		journal: newJournal(options.Logger), failures: newFailures(options.Logger), repeated: newRepeated(options.Logger, len(sources)),
 	}
 	for i, source := range sources {
 		words := &words{hide: options.Hide}
@@ -165,6 +166,7 @@ func (c *Collector) note(ctx context.Context, i int, read ListRead, left bool) {
 	c.journal.note(read, left)
 	if read.Err == nil {
 		c.failures.note(read)
+		c.repeated.note(i, read)
 	}
 }
 
