@@ -161,6 +161,7 @@ func newApp() (*kingpin.Application, *settings) {
 		Default("info").EnumVar(&s.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "Format of log messages.").
 		Default("logfmt").EnumVar(&s.logFormat, "logfmt", "json")
+	describeForMan(app)
 	nameInErrors(app)
 	return app, s
 }
