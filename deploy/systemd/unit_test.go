@@ -3,18 +3,22 @@ package systemd_test
 
 import (
 	"bytes"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"cckm_sync_exporter/deploy/livetest"
 )
 
 const (
-	unitName = "cckm_sync_exporter.service"
+	unitName   = "cckm_sync_exporter.service"
+	socketName = "cckm_sync_exporter.socket"
 	// threshold is the highest exposure that systemd may find, of 100.
 	threshold = "15"
 )
@@ -37,7 +41,18 @@ func unit(t *testing.T) (path, program string) {
 	if bytes.Equal(changed, content) {
 		t.Fatal("the unit does not start /usr/bin/cckm_sync_exporter")
 	}
-	return livetest.WriteFile(t, unitName, changed), program
+	socket, err := os.ReadFile(socketName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// In one directory, because systemd looks for the service of a socket.
+	path = filepath.Join(dir, unitName)
+	for name, content := range map[string][]byte{unitName: changed, socketName: socket} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path, program
 }
 
 // TestUnit holds that systemd finds nothing to remark, where it exits well with
@@ -47,7 +62,7 @@ func TestUnit(t *testing.T) {
 	path, program := unit(t)
 	t.Run("verify", func(t *testing.T) {
 		analyze := livetest.Program(t, "systemd-analyze")
-		output, err := exec.CommandContext(t.Context(), analyze, "verify", path).CombinedOutput()
+		output, err := exec.CommandContext(t.Context(), analyze, "verify", path, filepath.Join(filepath.Dir(path), socketName)).CombinedOutput()
 		if err != nil || len(output) > 0 {
 			t.Errorf("systemd-analyze verify: %v\n%s", err, output)
 		}
@@ -61,6 +76,7 @@ func TestUnit(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(string(output)), "\n")
 		t.Log(lines[len(lines)-1])
 	})
+	t.Run("socket", func(t *testing.T) { testSocket(t, path, program) })
 	t.Run("command line", func(t *testing.T) {
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -78,4 +94,47 @@ func TestUnit(t *testing.T) {
 			t.Errorf("check --offline: %v\n%s", err, output)
 		}
 	})
+}
+
+// testSocket has the program serve on a socket that systemd bound, as it passes
+// one to the service: the socket's own unit names its port, and the settings the
+// variable that the program needs for it.
+func testSocket(t *testing.T, unit, program string) {
+	t.Helper()
+	activate := livetest.Program(t, "systemd-socket-activate")
+	socket, err := os.ReadFile(filepath.Join(filepath.Dir(unit), socketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(socket), "\nListenStream=10458\n") {
+		t.Errorf("the socket is not the exporter's:\n%s", socket)
+	}
+	variable := regexp.MustCompile(`CCKM_\w+=\w+`).FindString(string(socket))
+	if variable == "" {
+		t.Fatalf("the socket does not tell the variable:\n%s", socket)
+	}
+	address := livetest.FreeAddress(t)
+	// Its default port is not to be touched, even where the variable is not known.
+	p := livetest.Start(t, nil, activate, "--listen="+address, "--setenv="+variable, program, "demo", "--web.listen-address="+livetest.FreeAddress(t))
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	var metrics []byte
+	livetest.Eventually(t, 20*time.Second, "a scrape is answered", func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+		if err != nil {
+			return false
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		metrics, err = io.ReadAll(resp.Body)
+		return err == nil && resp.StatusCode == http.StatusOK
+	})
+	if !strings.Contains(string(metrics), "cckm_sync_up{cloud=\"google\",item=\"key\"} 1\n") {
+		t.Errorf("the list is not read:\n%s", metrics)
+	}
+	if !strings.Contains(p.Log(), "Listening on systemd activated listeners") {
+		t.Errorf("it does not serve on systemd's socket:\n%s", p.Log())
+	}
 }
