@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Builds everything of a release into dist/: programs in archives, deb and rpm
+# packages, a bill of materials of each program, and checksums.
+#
+#   deploy/release/release.sh              the tag on HEAD, such as v1.2.3
+#   deploy/release/release.sh --snapshot   what is there now, to try it out
+#
+# PLATFORMS="linux/amd64" makes fewer of them. Twice the same commit with the same
+# tools gives the same bytes: all times are the commit's. It signs nothing and
+# uploads nothing. Needs Linux, GNU tar, zip and nfpm.
+set -euo pipefail
+umask 022
+export LC_ALL=C TZ=UTC GOFLAGS='' GOWORK=off
+unset GOAMD64 GOARM64 GOEXPERIMENT
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$top"
+
+name=cckm_sync_exporter
+# Debian allows no underscore in the name of a package.
+package=cckm-sync-exporter
+read -ra platforms <<<"${PLATFORMS:-linux/amd64 linux/arm64 darwin/arm64 windows/amd64}"
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# The version of the newest section of CHANGELOG.md, and its date or "unreleased".
+changelog_head() { sed -n 's|^## \(.*\) / \(.*\)$|\1 \2|p' CHANGELOG.md | sed -n 1p; }
+
+# Sets VERSION, or says why this is no release.
+find_version() {
+  local tag section dated changes
+  changes=$(git status --porcelain)
+  read -r section dated < <(changelog_head) || die "CHANGELOG.md has no section"
+  if [[ ${1:-} == --snapshot ]]; then
+    VERSION=$section-snapshot.g$(git rev-parse --short=12 HEAD)
+    [[ -z $changes ]] || VERSION+=.dirty
+    return
+  fi
+  [[ $# -eq 0 ]] || die "usage: release.sh [--snapshot]"
+  tag=$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null) ||
+    die "there is no tag on HEAD: git tag v1.2.3, or use --snapshot"
+  VERSION=${tag#v}
+  [[ $VERSION =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || die "the tag $tag is not of the form v1.2.3 or v1.2.3-rc.0"
+  [[ -z $changes ]] || die "the tree has changes that $tag does not have: git status"
+  [[ $section == "$VERSION" && $dated =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] ||
+    die "the first section of CHANGELOG.md is '$section / $dated', and for $tag it has to be '$VERSION / $(date +%F)'"
+}
+
+# make_archive GOOS GOARCH PROGRAM
+make_archive() {
+  local base=$name-$VERSION.$1-$2
+  local dir=$work/archive/$base
+  install -D -m 0755 -t "$dir" "$3"
+  install -m 0644 -t "$dir" LICENSE README.md CHANGELOG.md
+  if [[ $1 != windows ]]; then
+    install -D -m 0644 -t "$dir/man" "$work/$name.1"
+    install -D -m 0644 -t "$dir/completions" "$work/completions"/*
+  fi
+  if [[ $1 == linux ]]; then
+    install -D -m 0644 -t "$dir/systemd" deploy/systemd/"$name".{service,socket} deploy/systemd/README.md
+  fi
+  find "$dir" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  if [[ $1 == windows ]]; then
+    (cd "$work/archive" && find "$base" -type f | sort | zip -q -X "$top/dist/$base.zip" -@)
+  else
+    tar -C "$work/archive" --format=ustar --sort=name --owner=0 --group=0 --numeric-owner -c "$base" |
+      gzip -n >"dist/$base.tar.gz"
+  fi
+}
+
+# make_packages GOARCH PROGRAM makes the deb and the rpm. Everything is laid out
+# first, so that nfpm.yaml says where it goes and nothing else.
+make_packages() {
+  local format dir=$work/packages-$1
+  mkdir -p "$dir"
+  cp -R deploy/packages/. "$dir"
+  cp -R deploy/systemd deploy/prometheus deploy/grafana "$work/completions" LICENSE README.md "$2" "$dir"
+  gzip -n -9 -c "$work/$name.1" >"$dir/$name.1.gz"
+  gzip -n -9 -c CHANGELOG.md >"$dir/changelog.gz"
+  # Debian's own history is that of the package, not of the program.
+  printf '%s (%s-1) stable; urgency=medium\n\n  * Release %s; what is new is in changelog.gz.\n\n -- %s  %s\n' \
+    "$package" "${VERSION/-/\~}" "$VERSION" "$MAINTAINER" "$(date -R -d "@$SOURCE_DATE_EPOCH")" |
+    gzip -n -9 >"$dir/changelog.Debian.gz"
+  find "$dir" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  for format in deb rpm; do
+    (cd "$dir" && ARCH=$1 nfpm package --config nfpm.yaml --packager "$format" --target "$top/dist/" >/dev/null)
+  done
+}
+
+find_version "$@"
+[[ $(uname -s) == Linux ]] || die "needs Linux: the flags of the man page differ elsewhere"
+for tool in go tar gzip zip nfpm; do
+  command -v "$tool" >/dev/null || die "$tool is not installed"
+done
+REVISION=$(git rev-parse HEAD)
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+BUILD_DATE=$(date -d "@$SOURCE_DATE_EPOCH" +%Y%m%d-%H:%M:%S)
+# Who builds where must not show: the bytes are the same for everybody.
+BRANCH=HEAD BUILD_USER=release
+MAINTAINER='cckm_sync_exporter maintainers <cckm-sync-exporter@users.noreply.github.com>'
+export VERSION REVISION BRANCH BUILD_USER BUILD_DATE SOURCE_DATE_EPOCH MAINTAINER
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+rm -rf dist
+mkdir dist
+
+# Man page and completions are the program's own words.
+here=$work/linux-$(go env GOHOSTARCH)/$name
+GOOS=linux GOARCH=$(go env GOHOSTARCH) deploy/release/build.sh "$here"
+env -i "$here" --help-man >"$work/$name.1"
+mkdir "$work/completions"
+env -i "$here" --completion-script-bash >"$work/completions/$name.bash"
+env -i "$here" --completion-script-zsh >"$work/completions/_$name"
+# zsh takes the file's text for the function at the first <TAB>, which then completes nothing.
+# shellcheck disable=SC2016 # zsh expands it.
+printf '[[ ${funcstack[1]-} != _%s ]] || _%s "$@"\n' "$name" "$name" >>"$work/completions/_$name"
+GOOS='' GOARCH='' go build -o "$work/sbom" ./deploy/release/sbom
+
+for platform in "${platforms[@]}"; do
+  os=${platform%/*} arch=${platform#*/}
+  program=$work/$os-$arch/$name
+  [[ $os != windows ]] || program+=.exe
+  [[ -e $program ]] || GOOS=$os GOARCH=$arch deploy/release/build.sh "$program"
+  make_archive "$os" "$arch" "$program"
+  [[ $os != linux ]] || make_packages "$arch" "$program"
+  "$work/sbom" -version "$VERSION" -time "$SOURCE_DATE_EPOCH" "$program" >"dist/$name-$VERSION.$os-$arch.cdx.json"
+done
+
+cd dist
+sha256sum -- * >"$work/sha256sums.txt"
+install -m 0644 "$work/sha256sums.txt" .
+printf '%s %s\n' "$name" "$VERSION"
+ls -l --time-style=+
