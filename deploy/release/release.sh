@@ -48,12 +48,30 @@ find_version() {
     die "the first section of CHANGELOG.md is '$section / $dated', and for $tag it has to be '$VERSION / $(date +%F)'"
 }
 
+# notices PROGRAM writes the licenses of what the linker put into a program, which
+# most of them ask of those who hand it on.
+notices() {
+  local path file modules found
+  modules=$(go version -m "$1" | awk '$1 == "dep" { print $2 }')
+  for path in go $modules; do
+    found=
+    for file in "${module_dirs[$path]}"/{LICENSE,License,COPYING,NOTICE}*; do
+      [[ -f $file ]] || continue
+      found=yes
+      printf '== %s: %s\n\n' "$path" "${file##*/}"
+      cat "$file"
+      printf '\n\n'
+    done
+    [[ $found ]] || die "$path has no license: look at ${module_dirs[$path]}"
+  done
+}
+
 # make_archive GOOS GOARCH PROGRAM
 make_archive() {
   local base=$name-$VERSION.$1-$2
   local dir=$work/archive/$base
   install -D -m 0755 -t "$dir" "$3"
-  install -m 0644 -t "$dir" LICENSE README.md CHANGELOG.md
+  install -m 0644 -t "$dir" LICENSE README.md CHANGELOG.md "${3%/*}/THIRD_PARTY_NOTICES.txt"
   if [[ $1 != windows ]]; then
     install -D -m 0644 -t "$dir/man" "$work/$name.1"
     install -D -m 0644 -t "$dir/completions" "$work/completions"/*
@@ -77,6 +95,7 @@ make_packages() {
   mkdir -p "$dir"
   cp -R deploy/packages/. "$dir"
   cp -R deploy/systemd deploy/prometheus deploy/grafana "$work/completions" LICENSE README.md "$2" "$dir"
+  gzip -n -9 -c "${2%/*}/THIRD_PARTY_NOTICES.txt" >"$dir/THIRD_PARTY_NOTICES.txt.gz"
   gzip -n -9 -c "$work/$name.1" >"$dir/$name.1.gz"
   gzip -n -9 -c CHANGELOG.md >"$dir/changelog.gz"
   # Debian's own history is that of the package, not of the program.
@@ -119,11 +138,17 @@ env -i "$here" --completion-script-zsh >"$work/completions/_$name"
 printf '[[ ${funcstack[1]-} != _%s ]] || _%s "$@"\n' "$name" "$name" >>"$work/completions/_$name"
 GOOS='' GOARCH='' go build -o "$work/sbom" ./deploy/release/sbom
 
+declare -A module_dirs=([go]=$(go env GOROOT))
+while read -r module dir; do
+  module_dirs[$module]=$dir
+done < <(go list -m -f '{{.Path}} {{.Dir}}' all)
+
 for platform in "${platforms[@]}"; do
   os=${platform%/*} arch=${platform#*/}
   program=$work/$os-$arch/$name
   [[ $os != windows ]] || program+=.exe
   [[ -e $program ]] || GOOS=$os GOARCH=$arch deploy/release/build.sh "$program"
+  notices "$program" >"${program%/*}/THIRD_PARTY_NOTICES.txt"
   make_archive "$os" "$arch" "$program"
   [[ $os != linux ]] || make_packages "$arch" "$program"
   "$work/sbom" -version "$VERSION" -time "$SOURCE_DATE_EPOCH" "$program" >"dist/$name-$VERSION.$os-$arch.cdx.json"

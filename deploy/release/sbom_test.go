@@ -10,7 +10,8 @@ import (
 )
 
 // testBills holds that a bill of materials lists the modules that the program
-// has, as the go command reads them, and no other.
+// has, as the go command reads them, and no other, and that the license of each
+// lies beside the program.
 func testBills(t *testing.T, dist string) {
 	t.Helper()
 	for platform, program := range map[string]string{
@@ -36,12 +37,20 @@ func testBills(t *testing.T, dist string) {
 			if diff := cmp.Diff(component{"application", "cckm_sync_exporter", version, "pkg:golang/cckm_sync_exporter@" + version}, bill.Metadata.Component); diff != "" {
 				t.Errorf("what the bill is of (-want +got):\n%s", diff)
 			}
-			first, rest, _ := strings.Cut(run(t, "", "go", "version", "-m", filepath.Join(unpack(t, dist, platform), program)), "\n")
+			dir := unpack(t, dist, platform)
+			notices := string(read(t, filepath.Join(dir, "THIRD_PARTY_NOTICES.txt")))
+			if !strings.Contains(notices, "== go: LICENSE\n\nCopyright 2009 The Go Authors.") {
+				t.Error("Go's own license is missing")
+			}
+			first, rest, _ := strings.Cut(run(t, "", "go", "version", "-m", filepath.Join(dir, program)), "\n")
 			words := strings.Fields(first)
 			want := []component{library("std", strings.TrimPrefix(words[len(words)-1], "go"))}
 			for line := range strings.Lines(rest) {
 				if fields := strings.Fields(line); fields[0] == "dep" {
 					want = append(want, library(fields[1], fields[2]))
+					if !strings.Contains(notices, "\n== "+fields[1]+": ") {
+						t.Errorf("the license of %s is missing", fields[1])
+					}
 				}
 			}
 			if len(want) < 10 {
