@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -30,27 +31,14 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 	defer running.Wait()
 	defer end()
 	if s.configFile != "" {
-		return fmt.Errorf("the demo has appliances of its own and needs no --config.file: for several, give --targets")
-	}
-	if s.demoTargets > 0 {
-		s.simulated = []config.Target{}
+		return errors.New("the demo has appliances of its own and needs no --config.file: for several, give --targets")
 	}
 	for i := range max(1, s.demoTargets) {
 		server, err := simulate(life, &running, uint64(i))
 		if err != nil {
 			return err
 		}
-		defer server.Close()
-		simulated := config.Target{
-			URL: server.URL, TLS: ciphertrust.TLSConfig{CA: string(server.CAPEM)}, Lists: s.lists, Reading: s.reading,
-			Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword},
-		}
-		if s.demoTargets > 0 {
-			simulated.Name, simulated.Labels = demoName(i)
-			s.simulated = append(s.simulated, simulated)
-		} else {
-			s.url, s.tls, s.credentials = simulated.URL, simulated.TLS, simulated.Credentials
-		}
+		s.lead(server, i)
 	}
 	path, msg := s.telemetryPath, "demo: look at the metrics, they change every few seconds"
 	if s.demoTargets > 0 {
@@ -61,8 +49,21 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 	return serve(ctx, s, logs, hangUps)
 }
 
-// simulate starts an appliance whose jobs go on until ctx ends. Each seed makes
-// one of its own.
+// lead leads the settings to the i-th simulated appliance.
+func (s *settings) lead(server *cmsim.Server, i int) {
+	credentials := ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
+	tls := ciphertrust.TLSConfig{CA: string(server.CAPEM)}
+	if s.demoTargets == 0 {
+		s.url, s.tls, s.credentials = server.URL, tls, credentials
+		return
+	}
+	simulated := config.Target{URL: server.URL, TLS: tls, Credentials: credentials, Lists: s.lists, Reading: s.reading}
+	simulated.Name, simulated.Labels = demoName(i)
+	s.simulated = append(s.simulated, simulated)
+}
+
+// simulate starts an appliance whose jobs go on until ctx ends, and which is
+// closed then. Each seed makes one of its own.
 func simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim.Server, error) {
 	appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds(), Seed: seed})
 	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Lives: cmsim.AllLives(), Seed: seed})
@@ -73,7 +74,10 @@ func simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim
 	if err != nil {
 		return nil, fmt.Errorf("the simulated appliance cannot be started: %w", err)
 	}
-	running.Go(func() { fleet.Run(ctx, demoStep) })
+	running.Go(func() {
+		defer server.Close()
+		fleet.Run(ctx, demoStep)
+	})
 	return server, nil
 }
 

@@ -101,7 +101,8 @@ func unchanged(before []*Target, cfg config.Target) *running {
 // remove closes a target once nobody uses it.
 func (s *Set) remove(t *Target) {
 	s.removals.Go(func() {
-		defer context.AfterFunc(s.reads, t.collector.GiveUp)()
+		unbind := context.AfterFunc(s.reads, t.collector.GiveUp)
+		defer unbind()
 		t.users.Wait()
 		ctx, cancel := context.WithTimeout(s.life, removalTimeout)
 		defer cancel()
@@ -134,8 +135,9 @@ func (s *Set) Use(name string) (t *Target, done func(), ok bool) {
 // Gather implements prometheus.Gatherer: the exporter's own metrics about each
 // target.
 func (s *Set) Gather() ([]*dto.MetricFamily, error) {
-	var all prometheus.Gatherers
-	for _, t := range s.All() {
+	targets := s.All()
+	all := make(prometheus.Gatherers, 0, len(targets))
+	for _, t := range targets {
 		all = append(all, t.telemetry)
 	}
 	return all.Gather()
@@ -156,7 +158,8 @@ func (s *Set) Close(ctx context.Context) {
 	defer s.loading.Unlock()
 	s.closed = true
 	s.GiveUp()
-	defer context.AfterFunc(ctx, s.stopLives)()
+	unbind := context.AfterFunc(ctx, s.stopLives)
+	defer unbind()
 	for _, t := range s.All() {
 		s.removals.Go(func() { t.close(ctx) })
 	}
