@@ -1,0 +1,128 @@
+package statuspage
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	day = 24 * time.Hour
+	// timeLayout is how the page writes a time; it is always UTC.
+	timeLayout = "2006-01-02 15:04:05 UTC"
+)
+
+// duration writes a duration as people say it, in at most two units and never
+// rounded up: "420 ms", "12 s", "3 min 20 s", "3 h 12 min", "2 d 4 h". A negative
+// one, which only clocks that disagree can make, is 0.
+func duration(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d == 0:
+		return "0 s"
+	case d < time.Millisecond:
+		return "less than 1 ms"
+	case d < time.Second:
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	case d < 10*time.Second:
+		return strconv.FormatFloat(float64(d/(100*time.Millisecond))/10, 'f', -1, 64) + " s"
+	case d < time.Minute:
+		return twoUnits(d, time.Second, "s", 0, "")
+	case d < time.Hour:
+		return twoUnits(d, time.Minute, "min", time.Second, "s")
+	case d < day:
+		return twoUnits(d, time.Hour, "h", time.Minute, "min")
+	case d < 30*day:
+		return twoUnits(d, day, "d", time.Hour, "h")
+	default:
+		return number(int(d/day)) + " d"
+	}
+}
+
+// twoUnits writes d in a unit and what is left in a smaller one, if any is.
+func twoUnits(d, unit time.Duration, name string, smaller time.Duration, smallerName string) string {
+	text := strconv.FormatInt(int64(d/unit), 10) + " " + name
+	if smaller > 0 && d%unit >= smaller {
+		text += " " + strconv.FormatInt(int64(d%unit/smaller), 10) + " " + smallerName
+	}
+	return text
+}
+
+// ago writes how long ago a time was. Seconds are whole: the page is read later
+// than it was made.
+func ago(now, t time.Time) string {
+	d := now.Sub(t)
+	if d < time.Second {
+		return "just now"
+	}
+	return duration(d.Truncate(time.Second)) + " ago"
+}
+
+// number writes a number with a comma at the thousands.
+func number(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// count writes a number with the thing that it counts.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + many
+}
+
+// when is a time as the page shows it.
+type when struct {
+	// Machine is for <time datetime>, Absolute and Relative are for people.
+	Machine, Absolute, Relative string
+}
+
+// newWhen returns nil where there is no time.
+func newWhen(now, t time.Time) *when {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &when{Machine: t.Format(time.RFC3339), Absolute: t.Format(timeLayout), Relative: ago(now, t)}
+}
+
+// visible returns a text of somebody else's, cut to a number of runes, in which
+// nothing is hidden: what does not print, such as a control character or one that
+// turns the direction of writing, is shown by its number.
+func visible(text string, most int) string {
+	plain := true
+	n := 0
+	for _, r := range text {
+		n++
+		if r == utf8.RuneError || r != ' ' && !unicode.IsPrint(r) {
+			plain = false
+		}
+	}
+	if plain && n <= most {
+		return text
+	}
+	var b strings.Builder
+	n = 0
+	for _, r := range text {
+		if n++; n > most {
+			b.WriteString("…")
+			break
+		}
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			b.WriteByte(' ')
+		case r == ' ' || unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, `\u{%X}`, r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,116 @@
+package statuspage
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	defaultPer = 100
+	maxPer     = 500
+	// maxText bounds the text that is looked for, in runes.
+	maxText = 200
+)
+
+// query is what the query string asks for. The zero value of each field but page
+// and per asks for everything.
+type query struct {
+	text         string
+	state        string
+	list, target string
+	page, per    int
+	// notices say what in the query string was not understood, and what is shown
+	// instead.
+	notices []string
+}
+
+// parseQuery reads a query string. It never fails: what cannot be read falls back
+// to what is shown without it, and is noticed.
+func parseQuery(raw string) *query {
+	values, err := url.ParseQuery(raw)
+	q := &query{page: 1, per: defaultPer}
+	if err != nil {
+		q.notice("A part of the address could not be read and was left out.")
+	}
+	get := func(name string) string { return strings.TrimSpace(strings.ToValidUTF8(values.Get(name), "\uFFFD")) }
+
+	q.text = get("q")
+	if utf8.RuneCountInString(q.text) > maxText {
+		q.text = string([]rune(q.text)[:maxText])
+		q.notice("The text to look for was cut to " + strconv.Itoa(maxText) + " characters.")
+	}
+	q.list, q.target = get("list"), get("target")
+	if q.state = get("state"); q.state != "" {
+		if _, ok := stateOf(q.state); !ok {
+			q.notice("There is no state “" + visible(q.state, 40) + "”; every state is shown.")
+			q.state = ""
+		}
+	}
+	q.page = q.whole(get("page"), "page", 1, 1<<30, 1)
+	q.per = q.whole(get("per"), "number of rows per page", 1, maxPer, defaultPer)
+	return q
+}
+
+func (q *query) notice(text string) { q.notices = append(q.notices, text) }
+
+// whole reads a number in a range; an empty text is the default.
+func (q *query) whole(text, what string, least, most, otherwise int) int {
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || n < least:
+		q.notice("“" + visible(text, 40) + "” is no " + what + "; it is " + strconv.Itoa(otherwise) + " instead.")
+		return otherwise
+	case n > most:
+		q.notice("The " + what + " is at most " + number(most) + ".")
+		return most
+	}
+	return n
+}
+
+// check drops a list and a target that are not there.
+func (q *query) check(lists, targets []string) {
+	if q.list != "" && !slices.Contains(lists, q.list) {
+		q.notice("There is no list “" + visible(q.list, 80) + "”; every list is shown.")
+		q.list = ""
+	}
+	if q.target != "" && !slices.Contains(targets, q.target) {
+		q.notice("There is no target “" + visible(q.target, 80) + "”; every target is shown.")
+		q.target = ""
+	}
+}
+
+// filtered says whether the query leaves anything out.
+func (q *query) filtered() bool {
+	return q.text != "" || q.state != "" || q.list != "" || q.target != ""
+}
+
+// link returns the query with a change, as an address relative to the page.
+func (q *query) link(change func(*query), fragment string) string {
+	changed := *q
+	changed.page = 1
+	change(&changed)
+	values := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	set("q", changed.text)
+	set("state", changed.state)
+	set("list", changed.list)
+	set("target", changed.target)
+	if changed.page > 1 {
+		set("page", strconv.Itoa(changed.page))
+	}
+	if changed.per != defaultPer {
+		set("per", strconv.Itoa(changed.per))
+	}
+	// An empty query string is said, since a link to nothing keeps the one there is.
+	return "./?" + values.Encode() + fragment
+}

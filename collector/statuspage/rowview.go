@@ -1,0 +1,144 @@
+package statuspage
+
+import (
+	"html/template"
+	"net/url"
+	"time"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+const (
+	// maxName and maxWords bound, in runes, what somebody else named or said.
+	maxName  = 300
+	maxWords = 1000
+)
+
+// style returns the style sheet as a part of the page that needs no escaping.
+func style() template.CSS {
+	return template.CSS(pageStyle) //nolint:gosec // It is the embedded file, whose hash the policy has.
+}
+
+// rowView is a scope as the page shows it.
+type rowView struct {
+	State stateInfo
+	// AsOf is when the list was read last, where that is long ago or its last read
+	// failed.
+	AsOf         *when
+	Target, List string
+	// Name is the part of the scope's identifier that people know it by, and
+	// Scope the whole of it where that is more.
+	Name, Scope string
+	// Newest and Result are the status of the newest job, and the result of the
+	// newest finished one.
+	Newest    string
+	NewestAt  *when
+	Result    string
+	ResultBad bool
+	ResultAt  *when
+	// Success is when a job completed last; Succeeded says that one did, also where
+	// its time is not known.
+	Success   *when
+	Succeeded bool
+	// Running says that a job is in progress, Since for how long, and Long that
+	// this is too long.
+	Running, Long bool
+	For           string
+	Since         *when
+	Details       []detail
+}
+
+// detail is a job to look up, with the appliance's own words.
+type detail struct {
+	What, Text, ID, API string
+}
+
+func newRowView(r *row, now time.Time) rowView {
+	s := r.scope
+	v := rowView{
+		State:  r.state.info(),
+		Target: visible(r.target.Name, maxName), List: r.latest.List.Name,
+		Name: visible(r.latest.List.Identify(s.Name).Name, maxName), Scope: visible(s.Name, maxName),
+		Newest: words(s.Newest.Status), NewestAt: newWhen(now, s.Newest.CreatedAt),
+		Success: newWhen(now, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
+	}
+	if v.Name == v.Scope {
+		v.Scope = ""
+	}
+	if r.old {
+		v.AsOf = newWhen(now, r.latest.WholeAt)
+	}
+	if s.Last != nil {
+		v.Result, v.ResultBad = words(s.Last.Result), s.Last.Result != syncjob.Completed
+		v.ResultAt = newWhen(now, s.Last.FinishedAt)
+	}
+	if s.Jobs[syncjob.InProgress] > 0 {
+		v.Running, v.Since = true, newWhen(now, s.OldestInProgress)
+		v.For, v.Long = runningFor(r, now)
+	}
+	v.Details = details(r, v.Long)
+	return v
+}
+
+// runningFor says for how long the oldest job has been in progress, as far as is
+// known: up to the last read.
+func runningFor(r *row, now time.Time) (text string, tooLong bool) {
+	at := now
+	if r.old {
+		at = r.latest.WholeAt
+	}
+	if r.scope.OldestInProgress.IsZero() {
+		return "", false
+	}
+	return duration(at.Sub(r.scope.OldestInProgress).Truncate(time.Second)), isLong(r.scope, r.latest.List.Cloud, at)
+}
+
+// words returns a status as a word of English.
+func words(s syncjob.Status) string {
+	switch s {
+	case syncjob.InProgress:
+		return "in progress"
+	case syncjob.Completed:
+		return "completed"
+	case syncjob.Failed:
+		return "failed"
+	case syncjob.Aborted:
+		return "aborted"
+	case syncjob.Unknown:
+		return "unknown"
+	}
+	return "unknown"
+}
+
+// details returns the jobs that tell more about a scope that is not well.
+func details(r *row, tooLong bool) (found []detail) {
+	s := r.scope
+	add := func(what, id, text string) {
+		if id == "" && text == "" {
+			return
+		}
+		d := detail{What: what, Text: visible(text, maxWords), ID: visible(id, maxName)}
+		if id != "" {
+			d.API = apiBase(r.target.URL) + "/api/v1/" + r.latest.List.Path + "/" + url.PathEscape(id)
+		}
+		found = append(found, d)
+	}
+	if last := s.Last; last != nil && last.Result != syncjob.Completed && r.state.bad() {
+		what := "Job that " + words(last.Result)
+		switch last.Result {
+		case syncjob.Aborted:
+			what = "Job that was aborted"
+		case syncjob.Unknown:
+			what = "Job of unknown status"
+		case syncjob.InProgress, syncjob.Completed, syncjob.Failed:
+		}
+		if took, ok := last.Duration(); ok {
+			what += " after " + duration(took)
+		}
+		add(what, last.ID, last.Text)
+	}
+	if tooLong {
+		add("Job in progress", s.OldestInProgressID, s.OldestInProgressText)
+	}
+	return found
+}

@@ -1,0 +1,292 @@
+package statuspage
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The project's documents, as the alerts link to them.
+const (
+	documents = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"
+	runbooks  = documents + "deploy/runbooks/"
+)
+
+// runbook returns the address of an alert's runbook, and nothing for none.
+func runbook(alert string) string {
+	if alert == "" {
+		return ""
+	}
+	return runbooks + alert + ".md"
+}
+
+// maxListRows bounds the table of lists: a fleet of hundreds of appliances has
+// thousands, and the form finds one of them.
+const maxListRows = 500
+
+// view is all that the template shows. Every text in it is plain.
+type view struct {
+	Style   any
+	Verdict string
+	// Tone is the worst that the verdict says: "bad", "old", "pending" or "ok".
+	Tone    string
+	Now     *when
+	Reload  string
+	Notices []string
+
+	Troubles     []trouble
+	MoreTroubles int
+	States       []stateCount
+	All          stateCount
+	Forgotten    int
+
+	Form form
+	// Rows are those of this page, First to Last of Matching.
+	Rows                  []rowView
+	First, Last, Matching string
+	Pages                 *pages
+	ManyTargets           bool
+
+	Lists     []targetView
+	ListCount string
+	MoreLists int
+
+	Metrics, Discovery string
+	Readme, Runbooks   string
+	Version            string
+	LongAfter          string
+	// Example is an address of the API to try a token with.
+	Example string
+}
+
+// stateCount is a state with how many scopes are in it, and the link that shows
+// only them.
+type stateCount struct {
+	stateInfo
+
+	Count, Old string
+	None, Bad  bool
+	Link       string
+	Chosen     bool
+	RunbookURL string
+}
+
+// form is the filter with what is chosen in it.
+type form struct {
+	Text    string
+	States  []option
+	Lists   []option
+	Targets []option
+	Per     []option
+	Clear   string
+}
+
+type option struct {
+	Value, Word string
+	Chosen      bool
+}
+
+// pages are the links to the other pages of the table.
+type pages struct {
+	Page, Of                    string
+	First, Previous, Next, Last string
+}
+
+// targetView is a target in the table of lists.
+type targetView struct {
+	Name, URL, Domain string
+	Labels            []string
+	Probe             string
+	Only              string
+	Lists             []listView
+}
+
+func newView(cfg *Config, targets []Target, q *query) *view {
+	now := cfg.Now()
+	lists, names := namesOf(targets)
+	q.check(lists, names)
+	rows := newTable(targets, q, now)
+	troubles, more := troubles(targets, now)
+	verdict, tone := judgeAll(targets, rows, now)
+	v := &view{
+		Style: style(), Verdict: verdict, Tone: tone, Now: newWhen(now, now),
+		Reload:   q.link(func(c *query) { c.page = q.page }, ""),
+		Troubles: troubles, MoreTroubles: more,
+		Forgotten:   rows.forgotten,
+		ManyTargets: len(targets) > 1,
+		Metrics:     relative(cfg.TelemetryPath),
+		Readme:      documents + "README.md", Runbooks: documents + "deploy/runbooks",
+		Version:   cfg.Version,
+		LongAfter: duration(longAfter("")) + ", Azure " + duration(longAfter("azure")),
+	}
+	if len(targets) > 1 {
+		v.Discovery = relative("/sd")
+	}
+	if len(targets) > 0 {
+		v.Example = apiBase(targets[0].URL)
+	}
+	v.countStates(rows, q)
+	v.Form = newForm(q, lists, names)
+	v.cut(rows.rows, q, now)
+	v.listTargets(targets, q, now)
+	v.Notices = q.notices
+	return v
+}
+
+// namesOf returns the names of all lists and of all targets, each once.
+func namesOf(targets []Target) (lists, names []string) {
+	seen := map[string]bool{}
+	for i := range targets {
+		if name := targets[i].Name; name != "" {
+			names = append(names, name)
+		}
+		for j := range targets[i].Lists {
+			if name := targets[i].Lists[j].List.Name; !seen[name] {
+				seen[name] = true
+				lists = append(lists, name)
+			}
+		}
+	}
+	return lists, names
+}
+
+func (v *view) countStates(t *table, q *query) {
+	all, old := 0, 0
+	for _, s := range states() {
+		c := stateCount{
+			stateInfo: s.info(),
+			Count:     number(t.counts[s]),
+			None:      t.counts[s]+t.oldCounts[s] == 0,
+			Bad:       s.bad(),
+			Chosen:    q.state == s.info().Key,
+		}
+		if t.oldCounts[s] > 0 {
+			c.Old = number(t.oldCounts[s])
+		}
+		c.RunbookURL = runbook(c.Runbook)
+		c.Link = q.link(func(c *query) { c.state = s.info().Key }, "#scopes")
+		all, old = all+t.counts[s], old+t.oldCounts[s]
+		v.States = append(v.States, c)
+	}
+	v.All = stateCount{
+		stateInfo: stateInfo{Word: "All"},
+		Count:     number(all), None: all+old == 0, Chosen: q.state == "",
+		Link: q.link(func(c *query) { c.state = "" }, "#scopes"),
+	}
+	if old > 0 {
+		v.All.Old = number(old)
+	}
+}
+
+func newForm(q *query, lists, names []string) form {
+	f := form{Text: q.text, States: []option{{Word: "all"}}}
+	for _, s := range states() {
+		f.States = append(f.States, option{s.info().Key, s.info().Word, s.info().Key == q.state})
+	}
+	if len(lists) > 1 {
+		f.Lists = options(lists, q.list)
+	}
+	if len(names) > 1 {
+		f.Targets = options(names, q.target)
+	}
+	sizes := []int{50, defaultPer, 200, maxPer}
+	if !slices.Contains(sizes, q.per) {
+		sizes = append(sizes, q.per)
+		slices.Sort(sizes)
+	}
+	for _, n := range sizes {
+		f.Per = append(f.Per, option{number(n), number(n), n == q.per})
+	}
+	if q.filtered() {
+		f.Clear = (&query{per: q.per}).link(func(*query) {}, "#scopes")
+	}
+	return f
+}
+
+func options(names []string, chosen string) []option {
+	all := []option{{Word: "all"}}
+	for _, name := range names {
+		all = append(all, option{name, visible(name, maxName), name == chosen})
+	}
+	return all
+}
+
+// cut takes the rows of the page that is asked for.
+func (v *view) cut(rows []row, q *query, now time.Time) {
+	last := max(1, (len(rows)+q.per-1)/q.per)
+	if q.page > last {
+		q.notice("There is no page " + number(q.page) + "; this is the last one, " + number(last) + ".")
+		q.page = last
+	}
+	from := (q.page - 1) * q.per
+	to := min(from+q.per, len(rows))
+	for i := from; i < to; i++ {
+		v.Rows = append(v.Rows, newRowView(&rows[i], now))
+	}
+	v.First, v.Last, v.Matching = number(min(from+1, to)), number(to), number(len(rows))
+	if last == 1 {
+		return
+	}
+	at := func(page int) string { return q.link(func(c *query) { c.page = page }, "#scopes") }
+	v.Pages = &pages{Page: number(q.page), Of: number(last)}
+	if q.page > 1 {
+		v.Pages.First, v.Pages.Previous = at(1), at(q.page-1)
+	}
+	if q.page < last {
+		v.Pages.Next, v.Pages.Last = at(q.page+1), at(last)
+	}
+}
+
+// listTargets fills the table of lists with those that the query does not leave out.
+func (v *view) listTargets(targets []Target, q *query, now time.Time) {
+	shown, all := 0, 0
+	for i := range targets {
+		target := &targets[i]
+		if q.target != "" && q.target != target.Name {
+			continue
+		}
+		t := newTargetView(target, q)
+		for j := range target.Lists {
+			if q.list != "" && q.list != target.Lists[j].List.Name {
+				continue
+			}
+			if all++; all <= maxListRows {
+				shown++
+				t.Lists = append(t.Lists, newListView(&target.Lists[j], now))
+			}
+		}
+		if len(t.Lists) > 0 {
+			v.Lists = append(v.Lists, t)
+		}
+	}
+	v.MoreLists, v.ListCount = all-shown, count(all, "list", "lists")
+}
+
+func newTargetView(target *Target, q *query) targetView {
+	t := targetView{Name: visible(target.Name, maxName), URL: withoutUser(target.URL), Domain: visible(target.Domain, maxName)}
+	for _, name := range slices.Sorted(maps.Keys(target.Labels)) {
+		t.Labels = append(t.Labels, visible(name+"="+target.Labels[name], maxName))
+	}
+	if target.Name != "" {
+		t.Probe = relative("/probe?" + url.Values{"target": {target.Name}}.Encode())
+		t.Only = q.link(func(c *query) { c.target = target.Name }, "")
+	}
+	return t
+}
+
+// withoutUser makes sure that no password is shown that stands in an address.
+func withoutUser(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "" // What cannot be read may hold one.
+	}
+	u.User = nil
+	return u.String()
+}
+
+// apiBase returns an appliance's address in the form that /api/v1/ is put behind.
+func apiBase(address string) string {
+	return strings.TrimSuffix(strings.TrimRight(withoutUser(address), "/"), "/api")
+}
