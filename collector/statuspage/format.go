@@ -51,14 +51,21 @@ func twoUnits(d, unit time.Duration, name string, smaller time.Duration, smaller
 	return text
 }
 
-// ago writes how long ago a time was. Seconds are whole: the page is read later
-// than it was made.
+// ago writes how long ago a time was.
 func ago(now, t time.Time) string {
-	d := now.Sub(t)
-	if d < time.Second {
-		return "just now"
+	if d := now.Sub(t); d >= time.Second {
+		return coarse(d) + " ago"
 	}
-	return duration(d.Truncate(time.Second)) + " ago"
+	return "just now"
+}
+
+// coarse writes a duration that goes on: in whole seconds, and in whole minutes
+// from ten of them on.
+func coarse(d time.Duration) string {
+	if d < 10*time.Minute {
+		return duration(d.Truncate(time.Second))
+	}
+	return duration(d.Truncate(time.Minute))
 }
 
 // number writes a number with a comma at the thousands.

@@ -50,7 +50,7 @@ type rowView struct {
 
 // detail is a job to look up, with the appliance's own words.
 type detail struct {
-	What, Text, ID, API string
+	ID, What, Text, API string
 }
 
 func newRowView(r *row, now time.Time) rowView {
@@ -90,7 +90,7 @@ func runningFor(r *row, now time.Time) (text string, tooLong bool) {
 	if r.scope.OldestInProgress.IsZero() {
 		return "", false
 	}
-	return duration(at.Sub(r.scope.OldestInProgress).Truncate(time.Second)), isLong(r.scope, r.latest.List.Cloud, at)
+	return coarse(at.Sub(r.scope.OldestInProgress)), isLong(r.scope, r.latest.List.Cloud, at)
 }
 
 // words returns a status as a word of English.
@@ -124,12 +124,12 @@ func details(r *row, tooLong bool) (found []detail) {
 		found = append(found, d)
 	}
 	if last := s.Last; last != nil && last.Result != syncjob.Completed && r.state.bad() {
-		what := "Job that " + words(last.Result)
+		what := words(last.Result)
 		switch last.Result {
 		case syncjob.Aborted:
-			what = "Job that was aborted"
+			what = "was aborted"
 		case syncjob.Unknown:
-			what = "Job of unknown status"
+			what = "ended with a status that is unknown"
 		case syncjob.InProgress, syncjob.Completed, syncjob.Failed:
 		}
 		if took, ok := last.Duration(); ok {
@@ -138,7 +138,7 @@ func details(r *row, tooLong bool) (found []detail) {
 		add(what, last.ID, last.Text)
 	}
 	if tooLong {
-		add("Job in progress", s.OldestInProgressID, s.OldestInProgressText)
+		add("is in progress", s.OldestInProgressID, s.OldestInProgressText)
 	}
 	return found
 }

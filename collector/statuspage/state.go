@@ -51,7 +51,8 @@ func (s state) info() stateInfo {
 	case long:
 		return stateInfo{
 			"long", "Running long", "▲", "CCKMSyncStuck",
-			"Look the job up: if its updatedAt still moves it is working. If not, cancel it and start a new one.",
+			"In progress for more than " + duration(longAfter("")) + " (Azure: " + duration(longAfter("azure")) +
+				"), the alert’s default. Look the job up: if its updatedAt still moves it is working; else cancel it and start a new one.",
 		}
 	case never:
 		return stateInfo{

@@ -28,9 +28,9 @@ const maxListRows = 500
 
 // view is all that the template shows. Every text in it is plain.
 type view struct {
-	Style   any
-	Verdict string
-	// Tone is the worst that the verdict says: "bad", "old", "pending" or "ok".
+	Style any
+	// Verdict says how everything is, and Tone whether that is bad.
+	Verdict []string
 	Tone    string
 	Now     *when
 	Reload  string
@@ -43,11 +43,13 @@ type view struct {
 	Forgotten    int
 
 	Form form
-	// Rows are those of this page, First to Last of Matching.
-	Rows                  []rowView
+	// Groups hold the rows of this page, by state; they are First to Last of Matching.
+	Groups                []group
 	First, Last, Matching string
 	Pages                 *pages
-	ManyTargets           bool
+	// Columns is how many columns the table has: one more where there are targets.
+	Columns     int
+	ManyTargets bool
 
 	Lists     []targetView
 	ListCount string
@@ -56,7 +58,6 @@ type view struct {
 	Metrics, Discovery string
 	Readme, Runbooks   string
 	Version            string
-	LongAfter          string
 	// Example is an address of the API to try a token with.
 	Example string
 }
@@ -67,10 +68,17 @@ type stateCount struct {
 	stateInfo
 
 	Count, Old string
-	None, Bad  bool
+	None       bool
 	Link       string
 	Chosen     bool
+}
+
+// group is the rows of one state, with what to do about them.
+type group struct {
+	stateInfo
+
 	RunbookURL string
+	Rows       []rowView
 }
 
 // form is the filter with what is chosen in it.
@@ -118,10 +126,11 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 		ManyTargets: len(targets) > 1,
 		Metrics:     relative(cfg.TelemetryPath),
 		Readme:      documents + "README.md", Runbooks: documents + "deploy/runbooks",
-		Version:   cfg.Version,
-		LongAfter: duration(longAfter("")) + ", Azure " + duration(longAfter("azure")),
+		Version: cfg.Version,
+		Columns: 7,
 	}
-	if len(targets) > 1 {
+	if v.ManyTargets {
+		v.Columns++
 		v.Discovery = relative("/sd")
 	}
 	if len(targets) > 0 {
@@ -159,13 +168,11 @@ func (v *view) countStates(t *table, q *query) {
 			stateInfo: s.info(),
 			Count:     number(t.counts[s]),
 			None:      t.counts[s]+t.oldCounts[s] == 0,
-			Bad:       s.bad(),
 			Chosen:    q.state == s.info().Key,
 		}
 		if t.oldCounts[s] > 0 {
 			c.Old = number(t.oldCounts[s])
 		}
-		c.RunbookURL = runbook(c.Runbook)
 		c.Link = q.link(func(c *query) { c.state = s.info().Key }, "#scopes")
 		all, old = all+t.counts[s], old+t.oldCounts[s]
 		v.States = append(v.States, c)
@@ -223,7 +230,12 @@ func (v *view) cut(rows []row, q *query, now time.Time) {
 	from := (q.page - 1) * q.per
 	to := min(from+q.per, len(rows))
 	for i := from; i < to; i++ {
-		v.Rows = append(v.Rows, newRowView(&rows[i], now))
+		if i == from || rows[i].state != rows[i-1].state {
+			info := rows[i].state.info()
+			v.Groups = append(v.Groups, group{stateInfo: info, RunbookURL: runbook(info.Runbook)})
+		}
+		g := &v.Groups[len(v.Groups)-1]
+		g.Rows = append(g.Rows, newRowView(&rows[i], now))
 	}
 	v.First, v.Last, v.Matching = number(min(from+1, to)), number(to), number(len(rows))
 	if last == 1 {
