@@ -115,15 +115,18 @@ func TestOldRowsAreMarked(t *testing.T) {
 	}{
 		"read just now": {
 			collector.Latest{Read: whole, ReadAt: now.Add(-time.Minute), Whole: whole, WholeAt: now.Add(-time.Minute)},
-			false, []string{"for 3 h", "▲ running long"},
+			false,
+			[]string{"for 3 h", "▲ running long"},
 		},
 		"then failed": {
 			collector.Latest{Read: failed, ReadAt: now.Add(-time.Minute), Whole: whole, WholeAt: now.Add(-2 * time.Hour)},
-			true, []string{"was ► Running", "as of 2 h ago", "not read since", "was running for 1 h"},
+			true,
+			[]string{"was ► Running", "as of 2 h ago", "not read since", "was running for 1 h"},
 		},
 		"not asked for any more": {
 			collector.Latest{Read: whole, ReadAt: now.Add(-11 * time.Minute), Whole: whole, WholeAt: now.Add(-11 * time.Minute)},
-			true, []string{"was ▲ Running long", "as of 11 min ago", "not read since", "was running for 2 h 49 min"},
+			true,
+			[]string{"was ▲ Running long", "as of 11 min ago", "not read since", "was running for 2 h 49 min"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +154,7 @@ func TestOldRowsAreMarked(t *testing.T) {
 // TestUnreadableList holds that the page says why, and what to do, and that one
 // appliance that is down is one trouble.
 func TestUnreadableList(t *testing.T) {
-	var lists []collector.Latest
+	lists := make([]collector.Latest, 0, len(syncjob.Lists()))
 	for _, list := range syncjob.Lists() {
 		lists = append(lists, collector.Latest{List: list, ReadAt: fleettest.Now(), Read: &collector.ListRead{
 			List: list, Took: 5 * time.Second, Pages: 3,
@@ -180,7 +183,7 @@ func TestUnreadableList(t *testing.T) {
 
 // TestManyTroubles bounds what stands above the table.
 func TestManyTroubles(t *testing.T) {
-	var targets fleettest.Source
+	targets := make(fleettest.Source, 0, 40)
 	for i := range 40 {
 		lists := fleettest.Fleet(fleettest.Now())[1].Lists[:2]
 		targets = append(targets, statuspage.Target{Name: fmt.Sprintf("target-%d", i), URL: "https://cm.example.com", Lists: lists})
@@ -243,7 +246,8 @@ func TestPagesHoldEachRowOnce(t *testing.T) {
 				query = strings.TrimSuffix(strings.TrimPrefix(attribute(a, "href"), "./"), "#scopes")
 			}
 		}
-		if pages++; pages > 100 {
+		pages++
+		if pages > 100 {
 			t.Fatal("the pages never end")
 		}
 	}
@@ -285,8 +289,9 @@ func TestBadQueries(t *testing.T) {
 // TestLinks holds where the page leads to, and that each runbook is there.
 func TestLinks(t *testing.T) {
 	links := func(source statuspage.Source) []string {
-		var found []string
-		for _, a := range elements(t, get(t, newPage(t, source), ""), "a") {
+		anchors := elements(t, get(t, newPage(t, source), ""), "a")
+		found := make([]string, 0, len(anchors))
+		for _, a := range anchors {
 			found = append(found, attribute(a, "href"))
 		}
 		return found

@@ -77,12 +77,12 @@ func number(n int) string {
 	return digits
 }
 
-// count writes a number with the thing that it counts.
-func count(n int, one, many string) string {
+// countLists writes a number of lists.
+func countLists(n int) string {
 	if n == 1 {
-		return "1 " + one
+		return "1 list"
 	}
-	return number(n) + " " + many
+	return number(n) + " lists"
 }
 
 // when is a time as the page shows it.
@@ -118,7 +118,8 @@ func visible(text string, most int) string {
 	var b strings.Builder
 	n = 0
 	for _, r := range text {
-		if n++; n > most {
+		n++
+		if n > most {
 			b.WriteString("…")
 			break
 		}

@@ -129,7 +129,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Names of key rings may stand in the query; runbooks are on another host.
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Content-Length", strconv.Itoa(len(page)))
-	w.Write(page)
+	w.Write(page) //nolint:gosec // The template has escaped what is somebody else's.
 }
 
 // render makes the page as a whole, so that a mistake in it cannot leave half a

@@ -21,36 +21,36 @@ import (
 // update rewrites the golden files: go test ./collector/statuspage -update.
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
-func newPage(t testing.TB, source statuspage.Source) http.Handler {
-	t.Helper()
+func newPage(tb testing.TB, source statuspage.Source) http.Handler {
+	tb.Helper()
 	page, err := statuspage.New(statuspage.Config{
 		Source: source, TelemetryPath: "/metrics", Version: "1.2.3", Now: fleettest.Now,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return page
 }
 
-func request(t testing.TB, page http.Handler, method, target string) *httptest.ResponseRecorder {
-	t.Helper()
+func request(tb testing.TB, page http.Handler, method, target string) *httptest.ResponseRecorder {
+	tb.Helper()
 	w := httptest.NewRecorder()
-	page.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody))
+	page.ServeHTTP(w, httptest.NewRequestWithContext(tb.Context(), method, target, http.NoBody))
 	return w
 }
 
 // get returns the page that a query string asks for.
-func get(t testing.TB, page http.Handler, query string) string {
-	t.Helper()
-	w := request(t, page, http.MethodGet, "/"+query)
+func get(tb testing.TB, page http.Handler, query string) string {
+	tb.Helper()
+	w := request(tb, page, http.MethodGet, "/"+query)
 	if w.Code != http.StatusOK {
-		t.Fatalf("%s: status %d: %s", query, w.Code, w.Body)
+		tb.Fatalf("%s: status %d: %s", query, w.Code, w.Body)
 	}
 	return w.Body.String()
 }
 
 // rows returns the text of each row of the table of scopes, details apart.
-func rows(t testing.TB, page string) []string {
+func rows(t *testing.T, page string) []string {
 	t.Helper()
 	var found []string
 	for _, n := range elements(t, page, "tr") {
@@ -61,7 +61,7 @@ func rows(t testing.TB, page string) []string {
 	return found
 }
 
-func elements(t testing.TB, page, name string) []*html.Node {
+func elements(t *testing.T, page, name string) []*html.Node {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(page))
 	if err != nil {
@@ -105,10 +105,11 @@ func text(n *html.Node) string {
 	return strings.Join(parts, " ")
 }
 
-func textOf(t testing.TB, page, name string) string {
+func textOf(t *testing.T, page, name string) string {
 	t.Helper()
-	var parts []string
-	for _, n := range elements(t, page, name) {
+	all := elements(t, page, name)
+	parts := make([]string, 0, len(all))
+	for _, n := range all {
 		parts = append(parts, text(n))
 	}
 	return strings.Join(parts, "\n")
@@ -222,4 +223,3 @@ func TestHeaders(t *testing.T) {
 		t.Error("the page has a style of an element's own, or tells the browser what to do by itself")
 	}
 }
-

@@ -213,7 +213,8 @@ func newForm(q *query, lists, names []string) form {
 }
 
 func options(names []string, chosen string) []option {
-	all := []option{{Word: "all"}}
+	all := make([]option, 1, 1+len(names))
+	all[0].Word = "all"
 	for _, name := range names {
 		all = append(all, option{name, visible(name, maxName), name == chosen})
 	}
@@ -264,7 +265,8 @@ func (v *view) listTargets(targets []Target, q *query, now time.Time) {
 			if q.list != "" && q.list != target.Lists[j].List.Name {
 				continue
 			}
-			if all++; all <= maxListRows {
+			all++
+			if all <= maxListRows {
 				shown++
 				t.Lists = append(t.Lists, newListView(&target.Lists[j], now))
 			}
@@ -273,7 +275,7 @@ func (v *view) listTargets(targets []Target, q *query, now time.Time) {
 			v.Lists = append(v.Lists, t)
 		}
 	}
-	v.MoreLists, v.ListCount = all-shown, count(all, "list", "lists")
+	v.MoreLists, v.ListCount = all-shown, countLists(all)
 }
 
 func newTargetView(target *Target, q *query) targetView {

@@ -14,9 +14,9 @@ const [executablePath, url, directory] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const shots = [
-  { name: 'wide-light', width: 1280, height: 900, colorScheme: 'light' },
+  { name: 'wide-light', width: 1280, height: 1240, colorScheme: 'light' },
   { name: 'wide-dark', width: 1280, height: 900, colorScheme: 'dark' },
-  { name: 'narrow-dark', width: 400, height: 1000, colorScheme: 'dark' },
+  { name: 'narrow-dark', width: 400, height: 1100, colorScheme: 'dark', at: '#scopes' },
 ];
 
 const wrong = [];
@@ -120,7 +120,7 @@ async function checkFirstScreen() {
 }
 
 async function take(shot) {
-  const { page, context } = await open(shot.width, shot.height, shot.colorScheme);
+  const { page, context } = await open(shot.width, shot.height, shot.colorScheme, shot.at);
   await page.screenshot({ path: join(directory, `${shot.name}.png`) });
   await context.close();
 }

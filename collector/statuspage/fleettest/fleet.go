@@ -86,8 +86,8 @@ type fleet struct{ now time.Time }
 func (f fleet) lists(special map[string]func(syncjob.List) collector.Latest) []collector.Latest {
 	lists := make([]collector.Latest, 0, len(syncjob.Lists()))
 	for _, list := range syncjob.Lists() {
-		if make := special[list.Name]; make != nil {
-			lists = append(lists, make(list))
+		if known := special[list.Name]; known != nil {
+			lists = append(lists, known(list))
 		} else {
 			lists = append(lists, f.read(list, &syncjob.Summary{}, 31*time.Millisecond))
 		}
