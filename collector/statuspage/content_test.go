@@ -141,7 +141,7 @@ func TestOldRowsAreMarked(t *testing.T) {
 					t.Errorf("the row does not say %q: %s", words, found[0])
 				}
 			}
-			if marked := strings.Contains(found[0], "not read since") && strings.Contains(body, `<tr role="row" class="old">`); marked != test.old {
+			if marked := strings.Contains(found[0], "not read since") && strings.Count(body, `<tr role="row" class="old">`) == 2; marked != test.old {
 				t.Errorf("the row is marked as old: %t, want %t: %s", marked, test.old, found[0])
 			}
 			if title := textOf(t, body, "title"); test.old != strings.HasPrefix(title, "1 list ") {
@@ -283,6 +283,59 @@ func TestBadQueries(t *testing.T) {
 	}
 	if body := get(t, page, "?q=x&state=failed&list=google-keys&target=prod-eu&page=1&per=50"); strings.Contains(body, `class="notices"`) {
 		t.Error("a query that is in order is noticed")
+	}
+}
+
+// TestEveryTextIsFound looks for each text of a row that the page may show.
+func TestEveryTextIsFound(t *testing.T) {
+	page := newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []collector.Latest{wholeList(syncjob.Scope{
+		Name: "the-Scope", Newest: syncjob.Newest{ID: "newest-id", Text: "newest text"},
+		Last:               &syncjob.Last{ID: "last-id", Text: "last text"},
+		OldestInProgressID: "oldest-id", OldestInProgressText: "oldest text",
+	})}}})
+	for _, text := range []string{
+		"the-scope", "newest-id", "newest text", "last-id", "last text", "oldest-id", "oldest text", "google-keys",
+	} {
+		if n := len(rows(t, get(t, page, "?q="+url.QueryEscape(text)))); n != 1 {
+			t.Errorf("%q is found in %d rows, want 1", text, n)
+		}
+	}
+	if n := len(rows(t, get(t, page, "?q=\xff"))); n != 0 {
+		t.Error("what is no text is found")
+	}
+}
+
+// wholeList returns a list that has just been read.
+func wholeList(scopes ...syncjob.Scope) collector.Latest {
+	list := syncjob.Lists()[0]
+	read := &collector.ListRead{List: list, Summary: &syncjob.Summary{Scopes: scopes}}
+	return collector.Latest{List: list, Read: read, ReadAt: fleettest.Now(), Whole: read, WholeAt: fleettest.Now()}
+}
+
+// TestLongWordsAreCut bounds what one scope can fill the page with.
+func TestLongWordsAreCut(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Source{{Lists: []collector.Latest{wholeList(syncjob.Scope{
+		Name: strings.Repeat("n", 100_000),
+		Last: &syncjob.Last{ID: "1", Result: syncjob.Failed, Text: strings.Repeat("t", 100_000)},
+	})}}}), "")
+	if len(body) > 30_000 {
+		t.Errorf("the page has %d bytes", len(body))
+	}
+}
+
+// TestLastPage falls back to the last page where there is none.
+func TestLastPage(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Fleet(fleettest.Now())), "?page=4")
+	if caption := textOf(t, body, "caption"); !strings.HasPrefix(caption, "Rows 201 to 254 of 254.") {
+		t.Error(caption)
+	}
+}
+
+// TestTroublesByReason keeps two reasons of one target apart.
+func TestTroublesByReason(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Fleet(fleettest.Now())[:1]), "")
+	if n := strings.Count(body, `<div class="trouble failed">`); n != 2 {
+		t.Errorf("%d troubles, want 2: a timeout, and a list that is not there", n)
 	}
 }
 

@@ -56,7 +56,7 @@ type Config struct {
 }
 
 // maxRenderings bounds the pages that are made at once: one of 100,000 scopes
-// takes a tenth of a second of a processor that scrapes need as well.
+// takes up to half a second of a processor that scrapes need as well.
 const maxRenderings = 2
 
 //go:embed page.html.tmpl
