@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -219,6 +220,34 @@ func TestHistoryDrift(t *testing.T) {
 		}
 		for range 3 {
 			k.read(t, joblist.KindFull)
+		}
+	})
+}
+
+// TestOtherWordsAreNoDrift has the appliance say of settled jobs in other words
+// what comes to the same: what is kept is good all the same.
+func TestOtherWordsAreNoDrift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keeping(t, 100)
+		for i := range k.served.records {
+			job := finishedJob(i, "completed")
+			var fields map[string]any
+			if err := json.Unmarshal(job.raw, &fields); err != nil {
+				t.Fatal(err)
+			}
+			fields["detailed_status"] = map[string]string{fmt.Sprintf("ring-%d", i%5): "key ring synchronized successfully"}
+			raw, err := json.Marshal(fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := slices.IndexFunc(k.served.records, func(r record) bool { return r.id == job.id })
+			k.served.records[at].raw = raw
+		}
+		advance(10 * time.Minute)
+		k.read(t, joblist.KindFull)
+		k.read(t, joblist.KindIncremental)
+		if n := k.drifts.Load(); n != 0 {
+			t.Errorf("%d drifts", n)
 		}
 	})
 }

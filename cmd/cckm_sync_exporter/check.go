@@ -62,7 +62,7 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 
 // reportSettings writes a line for each thing that is wrong with the settings.
 func reportSettings(out io.Writer, err error) {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // Only an error that is a list itself has lines of its own.
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range several.Unwrap() {
 			reportSettings(out, err)
 		}

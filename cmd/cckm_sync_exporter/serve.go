@@ -68,7 +68,7 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	reloads := &reloader{settings: s, exporter: e, confined: confined, logger: logs.kit}
 	handler, err := newHandler(s, e, reloads, logs)
 	if err != nil {
-		return fmt.Errorf("the landing page cannot be made: %w", err)
+		return fmt.Errorf("the status page cannot be made: %w", err)
 	}
 	configs, longest := logStart(s, e)
 

@@ -12,8 +12,6 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/target"
@@ -85,27 +83,13 @@ func NewHandler(cfg Config) (http.Handler, error) {
 	mux.Handle(PathProbe, &probeHandler{targets: cfg.Targets, limits: newLimits(cfg.MaxRequests), logger: cfg.Logger})
 	mux.Handle(PathDiscovery, discovery(cfg.Targets))
 	if cfg.TelemetryPath != "/" {
-		landing, err := newLandingPage(cfg.TelemetryPath)
+		page, err := newStatusPage(cfg)
 		if err != nil {
 			return nil, err
 		}
-		mux.Handle("/", landing)
+		mux.Handle("/", page)
 	}
 	return mux, nil
-}
-
-func newLandingPage(telemetryPath string) (http.Handler, error) {
-	return toolkit.NewLandingPage(toolkit.LandingConfig{
-		Name:        "cckm_sync_exporter",
-		Description: "Prometheus exporter for the synchronization jobs of CipherTrust Manager's cloud key manager",
-		Version:     version.Info(),
-		Profiling:   "false",
-		Links: []toolkit.LandingLinks{
-			{Address: telemetryPath, Text: "Metrics", Description: "Synchronization jobs by key ring and vault"},
-			{Address: "/-/healthy", Text: "Health", Description: "Whether the exporter runs"},
-			{Address: "/-/ready", Text: "Readiness", Description: "Whether the exporter serves"},
-		},
-	})
 }
 
 // alive answers without asking an appliance: a restart of the exporter would

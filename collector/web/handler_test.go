@@ -261,7 +261,7 @@ func TestOtherPaths(t *testing.T) {
 	}{
 		{"/-/healthy", http.StatusOK, "healthy"},
 		{"/-/ready", http.StatusOK, "ready"},
-		{"/", http.StatusOK, `href="/metrics"`},
+		{"/", http.StatusOK, `href="./metrics"`},
 		{"/nowhere", http.StatusNotFound, ""},
 		{"/metrics/nowhere", http.StatusNotFound, ""},
 		{"/debug/pprof/", http.StatusNotFound, ""},

@@ -53,7 +53,8 @@ func (l *limits) enter(name string) bool {
 func (l *limits) leave(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.served[name]--; l.served[name] == 0 {
+	l.served[name]--
+	if l.served[name] == 0 {
 		delete(l.served, name)
 	}
 }
