@@ -1,4 +1,4 @@
-ARG GO_VERSION=1.26
+ARG GO_VERSION=1.26.8
 
 # Compiles on the platform that builds, for the platform that was asked for.
 FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS build

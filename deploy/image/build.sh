@@ -1,0 +1,27 @@
+#!/bin/sh
+# Builds the container image without a daemon, so that the same commit makes the
+# same bytes: every time in it is that of the commit.
+#
+#   deploy/image/build.sh NAME [options of "buildah build" …]
+#
+# VERSION, REVISION and BUILD_DATE are taken from git unless they are set. Docker
+# makes the same image with the same arguments and --output rewrite-timestamp=true.
+set -eu
+
+if [ $# -eq 0 ]; then
+  sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+fi
+name=$1
+shift
+cd "$(dirname "$0")/../.."
+
+: "${REVISION=$(git rev-parse HEAD)}"
+: "${VERSION=$(git describe --tags --always --dirty | sed 's/^v//')}"
+: "${SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)}"
+: "${BUILD_DATE=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)}"
+
+# BUILDAH is the program with its own options, such as another storage.
+exec ${BUILDAH:-buildah} build --timestamp "$SOURCE_DATE_EPOCH" \
+  --build-arg "VERSION=$VERSION" --build-arg "REVISION=$REVISION" --build-arg "BUILD_DATE=$BUILD_DATE" \
+  --tag "$name" "$@" .

@@ -1,0 +1,316 @@
+package image_test
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/deploy/livetest"
+)
+
+// maxImageBytes is what the image may take: it is pulled by every node.
+const maxImageBytes = 24 << 20
+
+// What the image holds, besides the license.
+const (
+	program     = "/bin/cckm_sync_exporter"
+	authorities = "/etc/ssl/certs/ca-certificates.crt"
+)
+
+// buildah is the program with a storage of its own.
+type buildah struct {
+	t       *testing.T
+	options []string
+}
+
+func newBuildah(t *testing.T) *buildah {
+	t.Helper()
+	path := livetest.Program(t, "buildah")
+	dir := t.TempDir()
+	b := &buildah{t: t, options: []string{path, "--storage-driver", "vfs", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run")}}
+	// What a mounted layer leaves cannot always be removed by a plain removal.
+	t.Cleanup(func() { _ = b.command("rm", "--all").Run() })
+	return b
+}
+
+func (b *buildah) command(args ...string) *exec.Cmd {
+	args = slices.Concat(b.options, args)
+	cmd := exec.CommandContext(context.WithoutCancel(b.t.Context()), args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "BUILDAH_ISOLATION=chroot")
+	return cmd
+}
+
+// run runs a command of buildah and returns its output without the last newline.
+func (b *buildah) run(args ...string) string {
+	b.t.Helper()
+	return b.output(b.command(args...))
+}
+
+func (b *buildah) output(cmd *exec.Cmd) string {
+	b.t.Helper()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		b.t.Fatalf("%s: %v\n%s%s", cmd, err, output, stderr.Bytes())
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// standIn makes an image in place of the one that the Dockerfile builds with: no
+// registry is asked by a test. It has a shell and the system's CAs; Go itself is
+// mounted.
+func (b *buildah) standIn(name string) {
+	b.t.Helper()
+	container := b.run("from", "scratch")
+	root := b.run("mount", container)
+	for _, dir := range []string{"bin", "etc/ssl/certs", "tmp", "usr/local/go", "go/pkg/mod", "cache"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	copyFile(b.t, livetest.Program(b.t, "busybox"), filepath.Join(root, "bin", "busybox"))
+	if err := os.Symlink("busybox", filepath.Join(root, "bin", "sh")); err != nil {
+		b.t.Fatal(err)
+	}
+	copyFile(b.t, authorities, root+authorities)
+	b.run("umount", container)
+	b.run("config", "--env", "PATH=/usr/local/go/bin:/bin", "--env", "GOPATH=/go", "--env", "GOPROXY=off", "--env", "GOCACHE=/cache", container)
+	b.run("commit", "--rm", container, name)
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, content, 0o755); err != nil { //nolint:gosec // It is an image's.
+		t.Fatal(err)
+	}
+}
+
+// goEnv returns a directory of Go's.
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// build builds the image of a source tree by the script that users call.
+func (b *buildah) build(source, name string) {
+	b.t.Helper()
+	dockerfile, err := os.ReadFile(filepath.Join(source, "Dockerfile"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	_, version, _ := strings.Cut(string(dockerfile), "ARG GO_VERSION=")
+	version, _, _ = strings.Cut(version, "\n")
+	if b.run("images", "--quiet", "--filter", "reference=docker.io/library/golang:"+version) == "" {
+		b.standIn("docker.io/library/golang:" + version)
+	}
+	cmd := exec.CommandContext(b.t.Context(), filepath.Join(source, "deploy", "image", "build.sh"), name,
+		"--pull=never", "--volume", goEnv(b.t, "GOROOT")+":/usr/local/go:ro",
+		"--volume", goEnv(b.t, "GOMODCACHE")+":/go/pkg/mod:ro", "--volume", goEnv(b.t, "GOCACHE")+":/cache")
+	cmd.Env = append(os.Environ(), "BUILDAH="+strings.Join(b.options, " "), "BUILDAH_ISOLATION=chroot",
+		"VERSION=1.2.3", "REVISION=abc", "SOURCE_DATE_EPOCH=1700000000")
+	b.output(cmd)
+}
+
+// TestImage builds the image and runs it.
+func TestImage(t *testing.T) {
+	b := newBuildah(t)
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.build(root, "exporter:a")
+	t.Run("same source, same bytes", func(t *testing.T) { b.rebuild(t, root) })
+	t.Run("configuration", func(t *testing.T) { b.configuration(t) })
+	container := b.run("from", "--pull-never", "exporter:a")
+	files := b.run("mount", container)
+	t.Run("files", func(t *testing.T) { checkFiles(t, files) })
+	b.run("umount", container)
+	t.Run("version", func(t *testing.T) {
+		if got := b.run("run", container, "--", program, "--version"); !strings.Contains(got, "version 1.2.3 (branch: , revision: abc)") {
+			t.Errorf("--version says %q", got)
+		}
+	})
+	t.Run("once", func(t *testing.T) { b.once(t, container) })
+	t.Run("demo", func(t *testing.T) { b.demo(t, container) })
+}
+
+// rebuild builds a copy of the tree, whose files have other times.
+func (b *buildah) rebuild(t *testing.T, root string) {
+	t.Helper()
+	tree := t.TempDir()
+	for _, name := range []string{"cmd", "collector", "deploy/image", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore"} {
+		if err := copyTree(filepath.Join(root, name), filepath.Join(tree, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.build(tree, "exporter:b")
+	id := func(name string) string { return b.run("images", "--no-trunc", "--quiet", name) }
+	if first, second := id("exporter:a"), id("exporter:b"); first == "" || first != second {
+		t.Errorf("two builds of one source are %s and %s", first, second)
+	}
+}
+
+func copyTree(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return os.CopyFS(to, os.DirFS(from))
+	}
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, info.Mode().Perm()) //nolint:gosec // The test names the files.
+}
+
+// configuration holds what a cluster is told of the image.
+func (b *buildah) configuration(t *testing.T) {
+	t.Helper()
+	var got struct {
+		OCIv1 struct {
+			Config struct {
+				User         string            `json:"User"`
+				ExposedPorts map[string]any    `json:"ExposedPorts"`
+				Entrypoint   []string          `json:"Entrypoint"`
+				Labels       map[string]string `json:"Labels"`
+			} `json:"config"`
+		} `json:"OCIv1"`
+	}
+	if err := json.Unmarshal([]byte(b.run("inspect", "--type", "image", "exporter:a")), &got); err != nil {
+		t.Fatal(err)
+	}
+	config := got.OCIv1.Config
+	if config.User != "65534:65534" {
+		t.Errorf("it runs as %q", config.User)
+	}
+	if _, ok := config.ExposedPorts["10458"]; !ok {
+		if _, ok := config.ExposedPorts["10458/tcp"]; !ok {
+			t.Errorf("its ports are %v", config.ExposedPorts)
+		}
+	}
+	if diff := gocmp.Diff([]string{program}, config.Entrypoint); diff != "" {
+		t.Errorf("entry point (-want +got):\n%s", diff)
+	}
+	for name, want := range map[string]string{
+		"title": "cckm_sync_exporter", "version": "1.2.3", "revision": "abc", "licenses": "Apache-2.0", "created": "2023-11-14T22:13:20Z",
+	} {
+		if got := config.Labels["org.opencontainers.image."+name]; got != want {
+			t.Errorf("label %s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+// checkFiles holds that the image has what it needs and nothing else, that none
+// of it can be written, and that the binary needs no library.
+func checkFiles(t *testing.T, root string) {
+	t.Helper()
+	var got []string
+	var size int64
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o022 != 0 {
+			t.Errorf("%s can be written: %s", path, info.Mode())
+		}
+		size += info.Size()
+		got = append(got, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff([]string{"LICENSE", "bin/cckm_sync_exporter", "etc/ssl/certs/ca-certificates.crt"}, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	t.Logf("the image has %d bytes", size)
+	if size > maxImageBytes {
+		t.Errorf("the image has %d bytes, more than %d", size, maxImageBytes)
+	}
+	binary, err := elf.Open(root + program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = binary.Close() }()
+	for _, program := range binary.Progs {
+		if program.Type == elf.PT_INTERP {
+			t.Error("the binary is not static")
+		}
+	}
+}
+
+// once reads a simulated appliance from within the image.
+func (b *buildah) once(t *testing.T, container string) {
+	t.Helper()
+	appliance := cmsim.New(cmsim.Options{})
+	appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
+	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
+	server, err := appliance.StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ca := livetest.WriteFile(t, "ca.pem", server.CAPEM)
+	if err := os.Chmod(ca, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	metrics := "\n" + b.run("run", "--volume", ca+":/ca.pem:ro", "--env", "CM_ADDRESS="+server.URL,
+		"--env", "CM_USERNAME="+cmsim.DefaultUsername, "--env", "CM_PASSWORD="+cmsim.DefaultPassword,
+		container, "--", program, "once", "--ciphertrust.ca-file=/ca.pem") + "\n"
+	for _, want := range []string{`cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 1`} {
+		if !strings.Contains(metrics, "\n"+want+"\n") {
+			t.Errorf("%q is missing in:\n%s", want, metrics)
+		}
+	}
+}
+
+// demo serves from within the image.
+func (b *buildah) demo(t *testing.T, container string) {
+	t.Helper()
+	address := livetest.FreeAddress(t)
+	args := slices.Concat(b.options[1:], []string{"run", "--isolation=chroot", container, "--", program, "demo", "--web.listen-address=" + address})
+	livetest.Start(t, nil, b.options[0], args...)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	healthy := func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/-/healthy", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode == http.StatusOK
+	}
+	livetest.Eventually(t, time.Minute, "the image is healthy", healthy)
+}
