@@ -32,7 +32,7 @@ func TestInhibitions(t *testing.T) {
 	}{
 		{"an exporter that is down holds back all of its own", []string{
 			"ExporterDown " + exporter, "-ListUnreadable " + list, "-CredentialsRejected " + exporter, "-TokenNotRenewed " + exporter,
-			"-Overdue " + vault, "-ThresholdMissing " + list, "Overdue instance=b cloud=azure item=certificate scope=vault",
+			"-ConfigNotReloaded " + exporter, "-Overdue " + vault, "-ThresholdMissing " + list, "Overdue instance=b cloud=azure item=certificate scope=vault",
 			"ExporterDown instance=b-of-another-job job=x", "ExporterAbsent job=",
 		}},
 		{"rejected credentials hold back what follows from them", []string{
@@ -46,6 +46,10 @@ func TestInhibitions(t *testing.T) {
 		}},
 		{"what never succeeded need not fail as well", []string{
 			"NeverSucceeded " + vault, "-Failed " + vault, "-Aborted " + vault, "Stuck " + vault, "Failed " + list + " scope=other",
+		}},
+		{"one target's cause holds back nothing of another's", []string{
+			"CredentialsRejected instance=a target=eu", "-ListUnreadable " + list + " target=eu", "ListUnreadable " + list + " target=us",
+			"-Failed " + vault + " target=us", "Failed " + vault + " target=ap", "TokenNotRenewed instance=a target=ap",
 		}},
 		{"what has no cause speaks", []string{
 			"Failed " + vault, "Stuck " + vault, "Overdue " + vault, "StatusUnknown " + list, "ListFlapping " + list, "TokenNotRenewed " + exporter,

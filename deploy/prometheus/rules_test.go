@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors/version"
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/syncjob"
@@ -354,6 +355,7 @@ func exporterMetrics(t *testing.T) map[string]bool {
 		defer close(descs)
 		collector.NewTelemetry().Describe(descs)
 		collector.NewReloads().Describe(descs)
+		version.NewCollector("cckm_sync_exporter").Describe(descs)
 		collector.NewTokenExpiry(nil).Describe(descs)
 	}()
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
