@@ -6,8 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,10 +29,10 @@ const busyScope = "projects/acme-busy/locations/global/keyRings/busy"
 // refused and then ends.
 func TestLive(t *testing.T) {
 	livetest.Program(t, "prometheus")
-	executable := build(t)
-	_, demo := startExporter(t, executable, nil, "demo")
-	_, troubled := startExporter(t, executable, startTroubledAppliance(t, cmsim.DefaultPassword), "serve")
-	refusedProcess, refused := startExporter(t, executable, startTroubledAppliance(t, "wrong"), "serve")
+	executable := livetest.BuildExporter(t)
+	_, demo := livetest.StartExporter(t, executable, nil, "demo")
+	_, troubled := livetest.StartExporter(t, executable, startTroubledAppliance(t, cmsim.DefaultPassword), "serve")
+	refusedProcess, refused := livetest.StartExporter(t, executable, startTroubledAppliance(t, "wrong"), "serve")
 	p := &prometheusServer{livetest.StartPrometheus(t, fmt.Sprintf(`
 global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
@@ -358,30 +356,4 @@ func startTroubledAppliance(t *testing.T, password string) []string {
 		"CM_PASSWORD=" + password,
 		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + livetest.WriteFile(t, "ca.pem", server.CAPEM),
 	}
-}
-
-// build builds the exporter.
-func build(t *testing.T) string {
-	t.Helper()
-	executable := filepath.Join(t.TempDir(), "cckm_sync_exporter")
-	cmd := exec.CommandContext(t.Context(), livetest.Program(t, "go"), "build", "-buildvcs=false", "-o", executable, "cckm_sync_exporter/cmd/cckm_sync_exporter")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("the exporter cannot be built: %v\n%s", err, output)
-	}
-	return executable
-}
-
-// startExporter starts the exporter and waits until it listens.
-func startExporter(t *testing.T, executable string, env []string, command string) (p *livetest.Process, address string) {
-	t.Helper()
-	p = livetest.Start(t, env, executable, command, "--web.listen-address=127.0.0.1:0")
-	listening := regexp.MustCompile(`msg="Listening on" address=(\S+)\n`)
-	livetest.Eventually(t, time.Minute, "the exporter listens", func() bool {
-		found := listening.FindStringSubmatch(p.Log())
-		if found != nil {
-			address = found[1]
-		}
-		return found != nil
-	})
-	return p, address
 }
