@@ -13,8 +13,8 @@ const (
 )
 
 // newBoard returns a board with what all have in common. Its rows are placed
-// one below the other.
-func newBoard(uid, title, description, from string, variables []Variable, rows ...[]Panel) Dashboard {
+// one below the other. Query is what the link to the status page asks it for.
+func newBoard(uid, title, description, from, query string, variables []Variable, rows ...[]Panel) Dashboard {
 	return Dashboard{
 		UID:           uid,
 		Title:         title,
@@ -25,11 +25,17 @@ func newBoard(uid, title, description, from string, variables []Variable, rows .
 		Refresh:       "1m",
 		Timezone:      "browser",
 		Time:          TimeRange{From: from, To: "now"},
-		Links: []BoardLink{{
-			Title: "Synchronization boards", Type: "dashboards", Tags: []string{tag},
-			IncludeVars: true, KeepTime: true, Icon: "external link",
-		}},
-		Templating: Templating{List: variables},
+		Links: []BoardLink{
+			{
+				Title: "Synchronization boards", Type: "dashboards", Tags: []string{tag},
+				IncludeVars: true, KeepTime: true, Icon: "external link",
+			},
+			{
+				Title: "Status page", Type: "link", Tags: []string{}, URL: statusPage + query, TargetBlank: true, Icon: "info",
+				Tooltip: "The exporter's own page: the job's id and the appliance's own words",
+			},
+		},
+		Templating: Templating{List: append(variables, statusPageVariable())},
 		Panels:     place(rows),
 	}
 }
@@ -71,7 +77,7 @@ func commonVariables(reporting string) []Variable {
 			Current:     map[string]any{}, Options: []Option{},
 		},
 		choice("job", "Job", "Scrape jobs of Prometheus.", "label_values("+reporting+", job)"),
-		choice("instance", "Instance", "Exporters; where one exporter reads several appliances, the appliances.",
+		choice("instance", "Instance", "Exporters; of those that read several appliances, the appliances too.",
 			"label_values("+withLabels(reporting, `job=~"$job"`)+", instance)"),
 		choice("cloud", "Cloud", "Clouds whose lists are read.",
 			`label_values(cckm_sync_up{job=~"$job", instance=~"$instance"}, cloud)`),
@@ -106,6 +112,27 @@ func scopeVariable() Variable {
 		"label_values(cckm_sync_scope_info{"+ofList+"}, scope)")
 	v.Multi, v.IncludeAll, v.AllValue, v.Current = false, false, "", map[string]any{}
 	return v
+}
+
+// targetVariable chooses among the targets of exporters that have several. Of
+// one that has none, all is what has no label.
+func targetVariable() Variable {
+	v := choice("target", "Target", "Targets of exporters that read several appliances, for what the exporters tell of each. There are none otherwise.",
+		"label_values(cckm_sync_exporter_logins_total{"+ofExporter+"}, target)")
+	v.AllValue = ".*"
+	return v
+}
+
+// statusPageVariable is the exporter's address for people. Prometheus knows only
+// the one that it scrapes, and in place of that the name of a target.
+func statusPageVariable() Variable {
+	const address = "http://localhost:10458"
+	return Variable{
+		Name: "status_page", Label: "Status page", Type: "textbox", Query: address,
+		Description: "Address of the exporter's status page, to which links lead.",
+		Current:     map[string]any{"selected": true, "text": address, "value": address},
+		Options:     []Option{{Text: address, Value: address, Selected: true}},
+	}
 }
 
 // hours is a limit that the user can change.

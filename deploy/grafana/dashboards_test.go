@@ -105,9 +105,13 @@ func TestBoards(t *testing.T) {
 			if b.SchemaVersion < 39 || b.Editable {
 				t.Errorf("schemaVersion is %d, want 39 at least; editable is %t, want false", b.SchemaVersion, b.Editable)
 			}
-			if len(b.Links) != 1 || b.Links[0].Type != "dashboards" || !slices.Equal(b.Links[0].Tags, b.Tags) ||
+			if len(b.Links) != 2 || b.Links[0].Type != "dashboards" || !slices.Equal(b.Links[0].Tags, b.Tags) ||
 				!b.Links[0].IncludeVars || !b.Links[0].KeepTime {
 				t.Errorf("the links %+v do not lead to the other boards with variables and time", b.Links)
+			}
+			if page := b.Links[1]; page.Type != "link" || !page.TargetBlank || !strings.HasPrefix(page.URL, "${status_page:raw}/") ||
+				strings.HasSuffix(page.URL, "/?q=${scope:percentencode}") != (b.UID == "cckm-sync-scope") {
+				t.Errorf("the link %+v does not lead to the status page, for the scope where there is one", page)
 			}
 			checkLayout(t, b.Panels)
 		})
@@ -236,10 +240,25 @@ func checkMappings(t *testing.T, mappings []grafana.Mapping) {
 	}
 }
 
-// checkLinks holds that links lead to boards and keep what the user chose.
+// checkLinks holds that links lead to boards and keep what the user chose, or to
+// the status page.
 func checkLinks(t *testing.T, links []grafana.DataLink) {
 	t.Helper()
+	about := func(page string) func(grafana.DataLink) bool {
+		return func(link grafana.DataLink) bool {
+			return strings.HasPrefix(link.URL, page) && strings.Contains(link.URL, "=${") && strings.Contains(link.URL, "scope:percentencode}")
+		}
+	}
+	if slices.ContainsFunc(links, about("/d/cckm-sync-scope?")) != slices.ContainsFunc(links, about("${status_page:raw}/?q=")) {
+		t.Errorf("the links %+v do not lead to both the board and the status page of a key ring or vault", links)
+	}
 	for _, link := range links {
+		if strings.HasPrefix(link.URL, "${status_page:raw}/") {
+			if link.Title == "" || !link.TargetBlank {
+				t.Errorf("link %+v has no title or leaves Grafana", link)
+			}
+			continue
+		}
 		if link.Title == "" || !strings.HasPrefix(link.URL, "/d/cckm-sync-scope?") {
 			t.Errorf("link %+v has no title or leads elsewhere", link)
 		}
@@ -332,9 +351,9 @@ func TestFaultsAreFound(t *testing.T) {
 
 func TestVariables(t *testing.T) {
 	want := map[string][]string{
-		"cckm-sync-fleet":    {"datasource", "job", "instance", "cloud", "item", "overdue", "stuck"},
-		"cckm-sync-scope":    {"datasource", "job", "instance", "cloud", "item", "scope", "overdue", "stuck"},
-		"cckm-sync-exporter": {"datasource", "job", "instance", "cloud", "item"},
+		"cckm-sync-fleet":    {"datasource", "job", "instance", "cloud", "item", "overdue", "stuck", "status_page"},
+		"cckm-sync-scope":    {"datasource", "job", "instance", "cloud", "item", "scope", "overdue", "stuck", "status_page"},
+		"cckm-sync-exporter": {"datasource", "job", "instance", "cloud", "item", "target", "status_page"},
 	}
 	for _, b := range readBoards(t) {
 		names := make([]string, 0, len(b.Templating.List))
@@ -347,7 +366,7 @@ func TestVariables(t *testing.T) {
 			t.Errorf("%s: variables (-want +got):\n%s", b.UID, diff)
 		}
 		// What a panel uses must be there.
-		text, err := json.Marshal(b.Panels)
+		text, err := json.Marshal([]any{b.Panels, b.Links})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,8 +393,17 @@ func checkVariable(t *testing.T, v *grafana.Variable) {
 		if v.Refresh != 2 || v.Definition == "" || v.Sort == 0 {
 			t.Error("it is not asked again when the time changes, not sorted, or has no definition")
 		}
-		if v.Multi != v.IncludeAll || v.Multi != (v.AllValue == ".+") || v.Multi == (v.Name == "scope") {
+		every := map[string]string{"scope": "", "target": ".*"}
+		all, is := every[v.Name]
+		if !is {
+			all = ".+"
+		}
+		if v.Multi != v.IncludeAll || v.AllValue != all || v.Multi == (v.Name == "scope") {
 			t.Errorf("it does not choose one scope, or any of the others: %+v", v)
+		}
+	case "textbox":
+		if v.Query == "" || v.Current["value"] != v.Query || len(v.Options) != 1 || v.Options[0].Value != v.Query {
+			t.Errorf("it begins with %v, and is %v of %v", v.Query, v.Current, v.Options)
 		}
 	case "custom":
 		selected := slices.IndexFunc(v.Options, func(o grafana.Option) bool { return o.Selected })

@@ -4,7 +4,7 @@ package grafana
 func exporter() Dashboard {
 	return newBoard(selfUID, "CCKM sync / Exporter",
 		"The exporters themselves: what they read, what they ask the appliances for, their logins, and what they use.",
-		"now-6h", commonVariables(`{__name__=~"cckm_sync_up|cckm_sync_exporter_build_info"}`),
+		"now-6h", "", append(commonVariables(`{__name__=~"cckm_sync_up|cckm_sync_exporter_build_info"}`), targetVariable()),
 		heading("Now"),
 		exporterNow(),
 		[]Panel{exporterTable()},
@@ -28,10 +28,19 @@ func ofSelf(name, further string) string {
 	return name + "{" + ofExporter + further + "}"
 }
 
+// ofTarget selects a metric that an exporter of several targets has for each.
+func ofTarget(name, further string) string {
+	matcher := `target=~"$target"`
+	if further != "" {
+		matcher += ", " + further
+	}
+	return ofSelf(name, matcher)
+}
+
 func exporterNow() []Panel {
 	wrong := field{unit: "short", decimals: 0, mappings: none("✔ 0"), thresholds: anyIsWrong(), noValue: "no data"}
-	all := ofSelf("cckm_sync_exporter_api_requests_total", "")
-	bad := ofSelf("cckm_sync_exporter_api_requests_total", `code!~"2.."`)
+	all := ofTarget("cckm_sync_exporter_api_requests_total", "")
+	bad := ofTarget("cckm_sync_exporter_api_requests_total", `code!~"2.."`)
 	return []Panel{
 		stat("Exporters down",
 			"Exporters, or appliances that an exporter is asked for, which do not answer Prometheus now and did within the board's time.",
@@ -39,36 +48,40 @@ func exporterNow() []Panel {
 		stat("Lists unreadable", "Lists that were not read whole at the last scrape.",
 			4, wrong, now("count", "", unreadable(selection{matchers: ofList, by: eachList}, ""))),
 		stat("Configuration", "Whether the last load of the configuration succeeded, at the worst exporter. Where it was refused, the one before is still in use.",
-			4, field{unit: "short", decimals: -1, noValue: "no data", mappings: values(map[int]Shown{
-				0: {Text: "✖ refused", Color: vermilion}, 1: {Text: "✔ loaded", Color: blue},
-			})}, now("reload", "", "min("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")")),
+			4, field{unit: "short", decimals: -1, noValue: "no data", mappings: loadTexts()}, now("reload", "", "min("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")")),
 		stat("Requests refused", "Share of the requests to the appliances within the board's time that were not answered by 2xx, or not at all.",
 			4, field{
 				unit: "percentunit", decimals: 1, mappings: nothing("no requests"), noValue: "no requests",
 				thresholds: thresholds(blue, from(0.001, orange), from(0.05, vermilion)),
 			}, now("share", "", "(sum(increase("+bad+"[$__range])) or 0 * sum(increase("+all+"[$__range])))\n/\nsum(increase("+all+"[$__range]))")),
 		stat("Logins refused", "Logins within the board's time that the appliances refused or did not answer. Counts between scrapes are estimated, so it need not be whole.",
-			4, wrong, now("count", "", "sum(increase("+ofSelf("cckm_sync_exporter_logins_total", `result!="success"`)+"[$__range]))")),
+			4, wrong, now("count", "", "sum(increase("+ofTarget("cckm_sync_exporter_logins_total", `result!="success"`)+"[$__range]))")),
 		stat("Next token expiry", "Time until the token that expires first does so. It is refreshed before; a token of the past could not be.",
 			4, field{unit: "s", decimals: 0, noValue: "no token", thresholds: thresholds(vermilion, from(0, blue))},
-			now("expiry", "", "min("+ofSelf("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
+			now("expiry", "", "min("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
 	}
 }
 
 func exporterTable() Panel {
 	when := field{unit: "dateTimeAsIso", decimals: -1, noValue: "unknown"}
-	return table("Exporters", "Version of each exporter, when it started, and when its configuration was last loaded with success.",
+	return table("Exporters", "Version of each exporter, when it started, when its configuration was last loaded with success, and whether the last load was one.",
 		5, "Started",
 		[]column{
 			label("instance", "Instance", 0), label("version", "Version", 0), label("revision", "Revision", 0), label("goversion", "Go", 0),
 			value("started", "Started", 200, when), value("loaded", "Configuration loaded", 200, when),
+			value("reload", "Last load", 120, field{unit: "short", decimals: -1, mappings: loadTexts()}),
 			hidden("build"),
 		},
 		rows("build", "group by (instance, version, revision, goversion) ("+ofSelf("cckm_sync_exporter_build_info", "")+")"),
 		rows("started", "1000 * max by (instance) ("+ofSelf("process_start_time_seconds", "")+" and on (job, instance) "+
 			ofSelf("cckm_sync_exporter_build_info", "")+")"),
 		rows("loaded", "1000 * max by (instance) ("+ofSelf("cckm_sync_exporter_config_last_reload_success_timestamp_seconds", "")+")"),
+		rows("reload", "min by (instance) ("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")"),
 	)
+}
+
+func loadTexts() []Mapping {
+	return values(map[int]Shown{0: {Text: "✖ refused", Color: vermilion}, 1: {Text: "✔ loaded", Color: blue}})
 }
 
 func reading() []Panel {
@@ -88,24 +101,24 @@ func reading() []Panel {
 
 // kinds are the panels about what is kept of long lists.
 func kinds() []Panel {
-	const legend = "{{instance}} {{cloud}} {{item}}"
+	const legend = "{{instance}} {{target}} {{cloud}} {{item}}"
 	return []Panel{
 		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, “incremental” what may have changed. Lists of one page are always read in full.",
 			12, field{unit: "suffix:/h", decimals: 0}, nil,
-			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, cloud, item, kind) (rate("+ofSelf("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
+			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, target, cloud, item, kind) (rate("+ofTarget("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
 		graph("Drift of what is kept", "How often a full read differed from what was kept of the list. Anything but 0 means that numbers were wrong before; the list is read in full since.",
 			12, field{unit: "short", decimals: 0}, nil,
-			query("drift", legend, "max by (job, instance, cloud, item) ("+ofSelf("cckm_sync_exporter_history_drift_total", "")+")")),
+			query("drift", legend, "max by (job, instance, target, cloud, item) ("+ofTarget("cckm_sync_exporter_history_drift_total", "")+")")),
 	}
 }
 
 func requests() []Panel {
 	perMinute := func(by string) string {
-		return "60 * sum by (" + by + ") (rate(" + ofSelf("cckm_sync_exporter_api_requests_total", "") + "[$__rate_interval]))"
+		return "60 * sum by (" + by + ") (rate(" + ofTarget("cckm_sync_exporter_api_requests_total", "") + "[$__rate_interval]))"
 	}
-	rate := func(name string) string { return "sum(rate(" + ofSelf(name, "") + "[$__rate_interval]))" }
+	rate := func(name string) string { return "sum(rate(" + ofTarget(name, "") + "[$__rate_interval]))" }
 	const duration = "cckm_sync_exporter_api_request_duration_seconds"
-	buckets := "sum by (le) (rate(" + ofSelf(duration+"_bucket", "") + "[$__rate_interval]))"
+	buckets := "sum by (le) (rate(" + ofTarget(duration+"_bucket", "") + "[$__rate_interval]))"
 	return []Panel{
 		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request that no answer came to.",
 			8, field{unit: "reqpm", decimals: -1}, []Override{colour("200", blue), colour("error", vermilion)}, query("requests", "{{code}}", perMinute("code"))),
@@ -123,10 +136,10 @@ func logins() []Panel {
 	return []Panel{
 		graph("Logins per hour", "Logins to the appliances by grant and result. There should be one in each lifetime of a token; more means that tokens are thrown away.",
 			12, field{unit: "suffix:/h", decimals: 1}, nil,
-			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofSelf("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
+			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
 		graph("Time until the token expires", "It leaps up at each login or refresh, and does not reach 0 where tokens are refreshed in time. Absent while there is no token.",
 			12, field{unit: "s", decimals: 0}, nil,
-			query("expiry", "{{instance}}", "min by (instance) ("+ofSelf("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
+			query("expiry", "{{instance}} {{target}}", "min by (instance, target) ("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
 	}
 }
 

@@ -6,7 +6,7 @@ func fleet() Dashboard {
 	seen := selection{matchers: ofList, by: eachScopeSeen}
 	return newBoard(fleetUID, "CCKM sync / Fleet",
 		"What is wrong now with the synchronization of key rings and key vaults: by appliance, cloud and item.",
-		"now-24h", append(commonVariables("cckm_sync_up"), limits()...),
+		"now-24h", "", append(commonVariables("cckm_sync_up"), limits()...),
 		heading("Now"),
 		fleetNow(scopes),
 		[]Panel{listTable(seen)},
@@ -14,8 +14,8 @@ func fleet() Dashboard {
 		[]Panel{scopeTable(seen)},
 		[]Panel{timeline("Last result of each key ring and vault",
 			"The result of the newest finished job, over time. A gap is a time at which the list could not be read. "+
-				"A click leads to the key ring or vault.",
-			10, stateTexts(), linkOfSeries(),
+				"A click leads to the key ring or vault, or to the exporter's status page.",
+			10, stateTexts(), linksOfSeries(),
 			query("result", "{{cloud}} {{item}} {{scope}}", scopes.lastResult()))},
 		heading("Over time"),
 		fleetAges(scopes),
@@ -63,12 +63,14 @@ func listTable(seen selection) Panel {
 	wrong := func(ref, title string) column {
 		return value(ref, title, 0, field{unit: "short", decimals: 0, thresholds: anyIsWrong()})
 	}
+	read := colouredValue("read", "Reading", 160, field{unit: "short", decimals: -1, mappings: readTexts()})
+	read.links = []DataLink{statusLink("When and why (status page)", "")}
 	return table("What is wrong, by appliance, cloud and item",
 		"Each list of jobs: whether it was read whole at the last scrape, else the reason, and how many of its key rings and vaults are in trouble. "+
 			"Of a list that cannot be read, or whose exporter is down, nothing is known, so its numbers are missing. One key ring or vault may be counted in several columns.",
 		6, "Reading",
 		[]column{
-			colouredValue("read", "Reading", 160, field{unit: "short", decimals: -1, mappings: readTexts()}),
+			read,
 			label("instance", "Appliance (instance)", 0),
 			label("cloud", "Cloud", 0),
 			label("item", "Item", 0),
@@ -95,13 +97,13 @@ func scopeTable(seen selection) Panel {
 		return value(ref, title, 130, field{unit: "s", decimals: 1, mappings: mappings, thresholds: steps})
 	}
 	scope := label("scope", "Key ring or vault", 0)
-	scope.links = linkOfRow()
+	scope.links = linksOfRow()
 	const hour, day = 3600, 24 * 3600
 	return table("Worst first, by time since the last success",
 		"Each key ring or vault as each exporter tells of it; what never succeeded is on top. “Verdict” is the worst that holds: never succeeded, "+
 			"overdue (more than $overdue hours since the last success), stuck (more than $stuck hours in progress), failed, aborted or unknown "+
 			"(result of the newest finished job). Colours of ages begin at 24 and 48 hours since success, at 2 and 8 hours in progress, whatever is chosen above. "+
-			"A click on a name leads to its board.",
+			"A click on a name leads to its board, or to the exporter's status page, which has the job and the appliance's own words.",
 		14, "Since last success",
 		[]column{
 			colouredValue("verdict", "Verdict", 170, field{unit: "short", decimals: -1, mappings: verdictTexts()}),

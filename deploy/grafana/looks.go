@@ -148,12 +148,28 @@ func scopeLink(cloud, item, scope string) []DataLink {
 	}}
 }
 
-// linkOfRow and linkOfSeries take the identifier from a table's row and from a
-// series' labels.
-func linkOfRow() []DataLink {
-	return scopeLink("${__data.fields.cloud:percentencode}", "${__data.fields.item:percentencode}", "${__data.fields.scope:percentencode}")
+// statusPage is the address of the exporter's status page.
+const statusPage = "${status_page:raw}/"
+
+// statusQuery asks the status page for a key ring or vault, which is unique in
+// its cloud.
+func statusQuery(scope string) string { return "?q=" + scope }
+
+// statusLink leads to the exporter's status page.
+func statusLink(title, query string) DataLink {
+	return DataLink{Title: title, URL: statusPage + query, TargetBlank: true}
 }
 
-func linkOfSeries() []DataLink {
-	return scopeLink("${__field.labels.cloud:percentencode}", "${__field.labels.item:percentencode}", "${__field.labels.scope:percentencode}")
+// linksOf leads from a key ring or vault to its board, and to the status page.
+// The parts of its identifier are template expressions that begin with prefix.
+func linksOf(prefix string) []DataLink {
+	part := func(label string) string { return "${" + prefix + "." + label + ":percentencode}" }
+	return append(scopeLink(part("cloud"), part("item"), part("scope")),
+		statusLink("Job and the appliance's own words (status page)", statusQuery(part("scope"))))
 }
+
+// linksOfRow and linksOfSeries take the identifier from a table's row and from a
+// series' labels.
+func linksOfRow() []DataLink { return linksOf("__data.fields") }
+
+func linksOfSeries() []DataLink { return linksOf("__field.labels") }

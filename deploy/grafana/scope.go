@@ -8,7 +8,7 @@ func scope() Dashboard {
 	return newBoard(scopeUID, "CCKM sync / Scope",
 		"One key ring or key vault: its jobs, how long they take, and how they end. A vault that is in several lists, of keys and of certificates, "+
 			"has a value for each. Where its list cannot be read, the board is empty.",
-		"now-24h", append(variables, limits()...),
+		"now-24h", statusQuery("${scope:percentencode}"), append(variables, limits()...),
 		heading("Now: $scope"),
 		scopeNow(s),
 		scopeNumbers(s),

@@ -1,0 +1,80 @@
+package grafana_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"cckm_sync_exporter/deploy/livetest"
+)
+
+// TestLiveFleet runs every query against a Prometheus that scrapes one exporter
+// of several appliances, each by its name.
+func TestLiveFleet(t *testing.T) {
+	livetest.Program(t, "prometheus")
+	_, exporter := livetest.StartExporter(t, livetest.BuildExporter(t), nil, "demo", "--targets=3")
+	p := &prometheusServer{livetest.StartPrometheus(t, fmt.Sprintf(`
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - job_name: cckm_sync
+    http_sd_configs: [{url: "http://%[1]s/sd"}]
+    static_configs: [{targets: [%[1]q]}]
+`, exporter))}
+	const name = "prod-eu"
+	// One of which every panel has something to show.
+	lively := `delta(cckm_sync_scope_jobs{instance="` + name + `", status="completed"}[1m]) > 0
+		and on (instance, scope) cckm_sync_scope_last_failure_timestamp_seconds`
+	p.Await(t, time.Minute, `count(count_over_time(up{job="cckm_sync"}[1m]) >= 8) == 4`)
+	p.Await(t, 2*time.Minute, lively)
+	found, err := p.Query(t.Context(), lively)
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	scope := found[0].Metric["scope"]
+	narrow := everything(scope)
+	narrow["instance"], narrow["target"] = several(name, exporter), several(name)
+	for _, b := range readBoards(t) {
+		for choice, chosen := range map[string]map[string]string{"all": everything(scope), "one target": narrow} {
+			t.Run(b.UID+"/"+choice, func(t *testing.T) { p.checkBoard(t, &b, chosen) })
+		}
+		if b.UID == "cckm-sync-exporter" {
+			p.checkTargets(t, &b, everything(scope), exporter)
+		}
+	}
+}
+
+// checkTargets holds that the Exporter board chooses among the targets, and tells
+// them apart in what the exporter tells of each.
+func (p *prometheusServer) checkTargets(t *testing.T, b *board, chosen map[string]string, exporter string) {
+	t.Helper()
+	names := []string{"prod-ap", "prod-eu", "prod-us"}
+	for i := range b.Templating.List {
+		v := &b.Templating.List[i]
+		want := map[string][]string{"target": names, "instance": append([]string{exporter}, names...)}[v.Name]
+		if want == nil {
+			continue
+		}
+		if found := p.labelValues(t, substitute(v.Definition, chosen)); !slices.Equal(found, want) {
+			t.Errorf("$%s has the values %q, want %q", v.Name, found, want)
+		}
+	}
+	want := map[string]int{
+		"Time until the token expires": len(names), "Reads by kind": 4 * len(names), "Drift of what is kept": 2 * len(names),
+		"Duration of each list's read": 2 * len(names), "Duration of the scrape": len(names), "Memory": 1,
+	}
+	for i := range b.Panels {
+		panel := &b.Panels[i]
+		number, is := want[panel.Title]
+		if !is {
+			continue
+		}
+		delete(want, panel.Title)
+		if series := p.answer(t, panel, &panel.Targets[0], chosen); len(series) != number {
+			t.Errorf("%s has %d lines, want %d:\n%s", panel.Title, len(series), number, lines(series))
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("there are no panels for %v", want)
+	}
+}
