@@ -98,9 +98,10 @@ func TestConventions(t *testing.T) {
 // TestRunbooks holds that each alert has a runbook that says what it means,
 // how to confirm it and how to mend it, and that no runbook is left over.
 func TestRunbooks(t *testing.T) {
-	severities := map[string]string{}
+	severities, pages := map[string]string{}, map[string]string{}
 	for _, alert := range alerts(t) {
 		severities[alert.name] = alert.labels["severity"]
+		pages[alert.name] = statusPage(alert)
 		if _, err := os.Stat("../runbooks/" + alert.name + ".md"); err != nil {
 			t.Errorf("%s has no runbook: %v", alert.name, err)
 		}
@@ -117,11 +118,29 @@ func TestRunbooks(t *testing.T) {
 		if severity, ok := severities[alert]; !ok || !strings.Contains(text, "Severity: "+severity+".") {
 			t.Errorf("%s belongs to no alert, or does not tell its severity %q", file, severity)
 		}
+		if beginning, _, _ := strings.Cut(text, "## Meaning"); !strings.Contains(beginning, pages[alert]) {
+			t.Errorf("%s does not begin with the status page, %s", file, pages[alert])
+		}
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat("../runbooks/" + match[1]); err != nil {
 				t.Errorf("%s links to what is not there: %v", file, err)
 			}
 		}
+	}
+}
+
+// statusPage returns what of the exporter's status page helps who has an alert
+// about a key ring or vault, or about a list.
+func statusPage(alert rule) string {
+	switch text := alert.annotations["description"]; {
+	case alert.name == "CCKMSyncThresholdMissing":
+		return "" // It is about Prometheus, of which the page knows nothing.
+	case strings.Contains(text, "$labels.scope"):
+		return "`http://<exporter>/?q=<scope>`"
+	case strings.Contains(text, "$labels.cloud"):
+		return "`http://<exporter>/`"
+	default:
+		return ""
 	}
 }
 
