@@ -122,7 +122,7 @@ type prometheusServer struct {
 	dir          string
 	alertmanager string
 	rules        []string
-	targets      []target
+	targets      []scraped
 }
 
 // startPrometheus starts a Prometheus whose own durations are made faster too.
@@ -132,7 +132,7 @@ type prometheusServer struct {
 //
 // It has no rules before loadRules. Prometheus takes five to ten seconds to find
 // its targets, which cannot be scaled: to rules, these would be minutes.
-func startPrometheus(t *testing.T, alertmanager string, targets []target) *prometheusServer {
+func startPrometheus(t *testing.T, alertmanager string, targets []scraped) *prometheusServer {
 	t.Helper()
 	dir := t.TempDir()
 	p := &prometheusServer{
@@ -147,7 +147,7 @@ func startPrometheus(t *testing.T, alertmanager string, targets []target) *prome
 }
 
 // configure writes the configuration.
-func (p *prometheusServer) configure(t *testing.T, rules []string, targets []target) {
+func (p *prometheusServer) configure(t *testing.T, rules []string, targets []scraped) {
 	t.Helper()
 	run(t, "promtool", "check", "config", write(t, p.dir, "prometheus.yml", prometheusConfig(t, p.alertmanager, rules, targets)))
 }
@@ -203,15 +203,18 @@ type alert struct {
 type change struct {
 	firing bool
 	at     time.Time
+	// message is the notification's number.
+	message int
 }
 
 // webhook writes down what Alertmanager tells.
 type webhook struct {
 	url string
 
-	mu      sync.Mutex
-	changes map[alert][]change
-	errs    []error
+	mu       sync.Mutex
+	messages int
+	changes  map[alert][]change
+	errs     []error
 }
 
 func startWebhook(t *testing.T) *webhook {
@@ -239,6 +242,7 @@ func (w *webhook) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 		w.errs = append(w.errs, err)
 		return
 	}
+	w.messages++
 	for _, told := range message.Alerts {
 		a := alert{
 			name: strings.TrimPrefix(told.Labels["alertname"], "CCKMSync"), instance: told.Labels["instance"],
@@ -247,7 +251,7 @@ func (w *webhook) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 		}
 		changes, firing := w.changes[a], told.Status == "firing"
 		if len(changes) == 0 || changes[len(changes)-1].firing != firing {
-			w.changes[a] = append(changes, change{firing, time.Now()})
+			w.changes[a] = append(changes, change{firing, time.Now(), w.messages})
 		}
 	}
 }

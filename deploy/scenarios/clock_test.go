@@ -70,12 +70,21 @@ func ruleFiles(t *testing.T, dir string, names ...string) []string {
 	return files
 }
 
-// target is an exporter as Prometheus knows it.
-type target struct{ job, instance, address string }
+// scraped is an exporter as Prometheus knows it, or a target of one, which it asks
+// for by name.
+type scraped struct{ job, instance, address, name string }
+
+// labels are those that Prometheus is given, in YAML.
+func (s scraped) labels() string {
+	if s.name == "" {
+		return fmt.Sprintf("{instance: %q}", s.instance)
+	}
+	return fmt.Sprintf("{instance: %q, __metrics_path__: /probe, __param_target: %q}", s.instance, s.name)
+}
 
 // prometheusConfig is the shipped configuration, made faster, with rules and
 // targets of the test's own.
-func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets []target) string {
+func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets []scraped) string {
 	t.Helper()
 	text, _, found := strings.Cut(read(t, shipped+"prometheus.yml"), "scrape_configs:")
 	if !found {
@@ -86,7 +95,7 @@ func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets
 	text = regexp.MustCompile(`(scrape_timeout: ).*`).ReplaceAllString(text, "${1}1s")
 	var b strings.Builder
 	b.WriteString(text + "scrape_configs:\n")
-	jobs := make(map[string][]target)
+	jobs := make(map[string][]scraped)
 	var order []string
 	for _, target := range targets {
 		if jobs[target.job] == nil {
@@ -97,7 +106,7 @@ func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets
 	for _, job := range order {
 		fmt.Fprintf(&b, "  - job_name: %q\n    static_configs:\n", job)
 		for _, target := range jobs[job] {
-			fmt.Fprintf(&b, "      - {targets: [%q], labels: {instance: %q}}\n", target.address, target.instance)
+			fmt.Fprintf(&b, "      - {targets: [%q], labels: %s}\n", target.address, target.labels())
 		}
 	}
 	b.WriteString("rule_files:\n")

@@ -17,6 +17,8 @@ type life struct {
 	watched watcher
 	// pair is true where two exporters read the appliance.
 	pair bool
+	// fleet names the targets of the life's exporter, where it has several.
+	fleet []string
 	// startsLate leaves it to a step to start the exporter; till then Prometheus
 	// finds an empty page.
 	startsLate bool
@@ -26,6 +28,16 @@ type life struct {
 	skew  time.Duration
 	steps []step
 	wants []want
+}
+
+// targets returns the names of the exporter's targets, which are unique among all
+// lives.
+func (l *life) targets() []string {
+	names := make([]string, 0, len(l.fleet))
+	for _, name := range l.fleet {
+		names = append(names, l.name+"."+name)
+	}
+	return names
 }
 
 // watcher is a Prometheus, or two.
@@ -129,7 +141,7 @@ func failing() want { return want{name: "Failed", severity: warning, about: ring
 
 func allLives() []*life {
 	var lives []*life
-	for _, some := range [][]*life{healthyLives(), jobLives(), longLives(), scopeLives(), applianceLives(), passwordLives(), exporterLives(), prometheusLives(), awayLives()} {
+	for _, some := range [][]*life{healthyLives(), jobLives(), longLives(), scopeLives(), applianceLives(), passwordLives(), exporterLives(), fleetLives(), prometheusLives(), awayLives()} {
 		lives = append(lives, some...)
 	}
 	return lives
@@ -516,6 +528,50 @@ func exporterLives() []*life {
 			},
 		},
 	}
+}
+
+// fleetLives are about exporters with several targets, which Prometheus knows by
+// their names.
+func fleetLives() []*life {
+	const half, whole, one = "half-a-fleet", "a-fleet", "a-fleet-of-one"
+	regions := []string{"eu", "us", "ap", "sa", "af"}
+	lives := []*life{
+		{
+			name: half, fleet: []string{"eu", "us"}, startsLate: true, steps: []step{
+				{0, func(p *plant) {
+					oneFailed(p)
+					p.setPasswordFileOf(half+".us", "wrong")
+					p.startExporters()
+				}},
+				{50, func(p *plant) { p.setPasswordFileOf(half+".us", cmsim.DefaultPassword) }},
+			},
+			wants: []want{
+				{name: "Failed", severity: warning, about: ring, instance: half + ".eu"},
+				{name: "CredentialsRejected", severity: critical, at: 5, clears: 50, instance: half + ".us"},
+				{name: "Failed", severity: warning, about: ring, at: 50, instance: half + ".us"},
+			},
+		},
+		{
+			name: whole, fleet: regions, steps: []step{{0, oneFailed}, {10, (*plant).stopExporters}, {42, (*plant).startExporters}},
+			wants: []want{{name: "ExporterDown", severity: critical, at: 25, clears: 42}},
+		},
+		// The exporter tells of the token under its own address.
+		{
+			name: one, fleet: []string{"eu"}, steps: []step{
+				{0, good}, {10, func(p *plant) { p.answerError("auth/tokens") }}, {60, (*plant).reachable},
+			},
+			wants: []want{
+				{name: "ListUnreadable", severity: critical, about: googleList, at: 27, clears: 60, instance: one + ".eu"},
+				{name: "ListUnreadable", severity: critical, about: vaultList, at: 27, clears: 60, instance: one + ".eu"},
+			},
+		},
+	}
+	for _, name := range lives[1].targets() {
+		lives[1].wants = append(lives[1].wants,
+			want{name: "Failed", severity: warning, about: ring, instance: name},
+			want{name: "ExporterDown", severity: critical, at: 25, clears: 42, instance: name})
+	}
+	return lives
 }
 
 // awayLives are about what is away for so long that what was last known of a

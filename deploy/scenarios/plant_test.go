@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -13,13 +14,22 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors/version"
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/collector/target"
 	"cckm_sync_exporter/collector/web"
+)
+
+// The times of a read, of which Prometheus' own wins. That of the scrape is a
+// second, and a read of an appliance that is away lasts as long as it may.
+const (
+	timeout       = 30 * time.Second
+	timeoutOffset = 400 * time.Millisecond
 )
 
 // plant is what a life has to itself: an appliance and what reads it.
@@ -39,7 +49,7 @@ type runningJob struct{ list, id string }
 
 // exporter is an address where an exporter is, or is not.
 type exporter struct {
-	target
+	scraped
 	handler atomic.Pointer[http.Handler]
 	stop    func()
 }
@@ -68,7 +78,9 @@ func newPlant(t *testing.T, l *life) *plant {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.server.Close)
-	p.setPasswordFile(cmsim.DefaultPassword)
+	for _, name := range append(l.targets(), "") {
+		p.setPasswordFileOf(name, cmsim.DefaultPassword)
+	}
 	instances := []string{l.name}
 	if l.pair {
 		instances = []string{l.name + ", a", l.name + ", b"}
@@ -78,7 +90,7 @@ func newPlant(t *testing.T, l *life) *plant {
 		job = "cckm_sync: " + l.name
 	}
 	for _, instance := range instances {
-		e := &exporter{target: target{job: job, instance: instance}}
+		e := &exporter{scraped: scraped{job: job, instance: instance}}
 		address := httptest.NewServer(e)
 		e.address = strings.TrimPrefix(address.URL, "http://")
 		t.Cleanup(func() {
@@ -102,29 +114,21 @@ func newPlant(t *testing.T, l *life) *plant {
 // wires them.
 func (p *plant) startExporters() {
 	for _, e := range p.exporters {
-		telemetry := collector.NewTelemetry()
-		client, err := ciphertrust.New(ciphertrust.Config{
-			URL:         p.server.URL,
-			Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, PasswordFile: p.dir + "/password"},
-			TLS:         ciphertrust.TLSConfig{CA: string(p.server.CAPEM)},
-			Observer:    telemetry,
-		})
-		if err != nil {
+		targets := target.NewSet(target.Options{Logger: log.NewNopLogger()})
+		if _, err := targets.Load(p.configs()); err != nil {
 			p.t.Fatal(err)
 		}
-		var sources []collector.Source
-		for _, list := range syncjob.Lists() {
-			if list.Default {
-				sources = append(sources, collector.Source{List: list, Reader: joblist.NewReader(list, client, joblist.Options{PageSize: 1000, Concurrency: 4})})
-			}
+		process := prometheus.NewRegistry()
+		process.MustRegister(version.NewCollector("cckm_sync_exporter"), collector.NewReloads())
+		cfg := web.Config{
+			Targets: targets, Telemetry: prometheus.Gatherers{process, targets}, TelemetryPath: "/metrics",
+			Timeout: timeout, TimeoutOffset: timeoutOffset, Logger: log.NewNopLogger(),
 		}
-		reader := collector.New(sources, collector.Options{Timeout: 30 * time.Second})
-		registry := prometheus.NewRegistry()
-		registry.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry))
-		handler, err := web.NewHandler(web.Config{
-			Reader: reader, Exposition: &collector.Exposition{ForgetScopesAfter: p.life.forgetScopesAfter}, Telemetry: registry,
-			TelemetryPath: "/metrics", Timeout: 30 * time.Second, TimeoutOffset: 50 * time.Millisecond, Logger: log.NewNopLogger(),
-		})
+		if len(p.life.fleet) == 0 {
+			single := targets.All()[0]
+			cfg.Reader, cfg.Exposition = single, single.Exposition()
+		}
+		handler, err := web.NewHandler(cfg)
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -132,10 +136,36 @@ func (p *plant) startExporters() {
 		e.stop = func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
-			reader.Close()
-			_ = client.Close(ctx) // The appliance may be away.
+			targets.Close(ctx) // The appliance may be away.
 		}
 	}
+}
+
+// configs returns what an exporter reads: the appliance, or once for each of its
+// targets the same one, with a password file of the target's own.
+func (p *plant) configs() []config.Target {
+	names := p.life.targets()
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	configs := make([]config.Target, 0, len(names))
+	for _, name := range names {
+		cfg := config.Target{
+			Name: name, URL: p.server.URL,
+			Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, PasswordFile: p.passwordFile(name)},
+			TLS:         ciphertrust.TLSConfig{CA: string(p.server.CAPEM)},
+			Reading: config.Reading{
+				PageSize: 1000, Concurrency: 4, Timeout: timeout, TimeoutOffset: timeoutOffset, ForgetScopesAfter: p.life.forgetScopesAfter,
+			},
+		}
+		for _, list := range syncjob.Lists() {
+			if list.Default {
+				cfg.Lists = append(cfg.Lists, list)
+			}
+		}
+		configs = append(configs, cfg)
+	}
+	return configs
 }
 
 func (p *plant) stopExporters() {
@@ -241,8 +271,16 @@ func (p *plant) addList(name string) {
 
 func (p *plant) setPasswordFile(password string) {
 	p.t.Helper()
-	write(p.t, p.dir, "password", password+"\n")
+	p.setPasswordFileOf("", password)
 }
+
+// setPasswordFileOf writes the password file of a target.
+func (p *plant) setPasswordFileOf(name, password string) {
+	p.t.Helper()
+	write(p.t, p.dir, filepath.Base(p.passwordFile(name)), password+"\n")
+}
+
+func (p *plant) passwordFile(name string) string { return filepath.Join(p.dir, "password"+name) }
 
 // changePassword changes the appliance's password and ends every session.
 func (p *plant) changePassword(password string) {

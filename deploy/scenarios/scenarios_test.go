@@ -77,12 +77,15 @@ func startPrometheuses(t *testing.T, alertmanager string, plants []*plant) map[w
 
 // targetsOf returns what a Prometheus watches. The first one also watches what
 // the second one does.
-func targetsOf(who watcher, plants []*plant) []target {
-	var targets []target
+func targetsOf(who watcher, plants []*plant) []scraped {
+	var targets []scraped
 	for _, p := range plants {
 		if p.life.watched == who || who == byOne && p.life.watched == byTwo {
 			for _, e := range p.exporters {
-				targets = append(targets, e.target)
+				targets = append(targets, e.scraped)
+				for _, name := range p.life.targets() {
+					targets = append(targets, scraped{e.job, name, e.address, name})
+				}
 			}
 		}
 	}
@@ -186,7 +189,7 @@ func (l *life) owns(a alert) bool {
 		// An exporter that is not there has no labels to tell.
 		return l.watched == byItself && a.name == "ExporterAbsent"
 	}
-	return a.instance == l.name || l.pair && strings.HasPrefix(a.instance, l.name+", ")
+	return a.instance == l.name || l.pair && strings.HasPrefix(a.instance, l.name+", ") || slices.Contains(l.targets(), a.instance)
 }
 
 // judge holds what arrived of a life against what it wants. To claim what is
@@ -205,7 +208,26 @@ func (l *life) judge(told map[alert][]change, start time.Time) verdict {
 			v.falseAlarms = append(v.falseAlarms, fmt.Sprintf("%s, %s to %s", shortName(a.name, a.about()), a.severity, a.receiver))
 		}
 	}
+	if messages := messagesOf("ExporterDown", told); messages > maxMessages {
+		v.falseAlarms = append(v.falseAlarms, fmt.Sprintf("ExporterDown came in %d messages", messages))
+	}
 	return v
+}
+
+// maxMessages is in how many messages it may be told that an exporter is down with
+// all of its targets. It is one, but a busy machine may stop a program for longer
+// than Alertmanager waits for the rest.
+const maxMessages = 2
+
+// messagesOf counts the messages that first told of the alerts of a name.
+func messagesOf(name string, told map[alert][]change) int {
+	messages := make(map[int]bool)
+	for a, changes := range told {
+		if a.name == name {
+			messages[changes[0].message] = true
+		}
+	}
+	return len(messages)
 }
 
 func (want want) judge(v *verdict, changes []change, start time.Time) {
@@ -305,6 +327,7 @@ func TestJudge(t *testing.T) {
 	failed, overdue := l.wants[0].alert(l), l.wants[1].alert(l)
 	other := failed
 	other.scope = "other"
+	down := func(instance string) alert { return alert{name: "ExporterDown", instance: instance} }
 	at := func(minutes ...int) (changes []change) {
 		for i, m := range minutes {
 			changes = append(changes, change{firing: i%2 == 0, at: start.Add(time.Duration(m) * minute)})
@@ -325,6 +348,12 @@ func TestJudge(t *testing.T) {
 		{"flapping", map[alert][]change{failed: at(11, 20, 22, 41), overdue: at(52)}, 1, 1},
 		{"not cleared", map[alert][]change{failed: at(11), overdue: at(52)}, 1, 0},
 		{"cleared too late", map[alert][]change{failed: at(11, 60), overdue: at(52)}, 1, 0},
+		{"one message each", map[alert][]change{
+			failed: at(11, 42), overdue: at(52),
+			down("a"): {{at: start.Add(50 * minute), message: 1, firing: true}},
+			down("b"): {{at: start.Add(50 * minute), message: 2, firing: true}},
+			down("c"): {{at: start.Add(50 * minute), message: 3, firing: true}},
+		}, 4, 0},
 		{"one too many", map[alert][]change{failed: at(11, 42), overdue: at(52), other: at(3)}, 1, 0},
 	}
 	for _, test := range tests {
