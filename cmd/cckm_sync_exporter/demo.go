@@ -40,12 +40,14 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 		}
 		s.lead(server, i)
 	}
-	path, msg := s.telemetryPath, "demo: look at the metrics, they change every few seconds"
+	// The status page shows what the metrics were asked for, and asks for nothing.
+	path, msg := s.telemetryPath, "demo: look at the metrics, they change every few seconds, and then at the status page"
 	if s.demoTargets > 0 {
 		path, msg = web.PathProbe+"?target="+s.simulated[0].Name, "demo: look at the metrics of one target, or let Prometheus discover them all at "+web.PathDiscovery
 	}
 	level.Info(logs.kit).Log("during", "start", "appliances", max(1, s.demoTargets),
-		"metrics", fmt.Sprintf("http://localhost%s%s", portOf(s), path), "msg", msg)
+		"metrics", fmt.Sprintf("http://localhost%s%s", portOf(s), path),
+		"status", fmt.Sprintf("http://localhost%s/", portOf(s)), "msg", msg)
 	return serve(ctx, s, logs, hangUps)
 }
 
