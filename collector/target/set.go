@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"cckm_sync_exporter/collector/config"
@@ -18,6 +18,9 @@ import (
 // removalTimeout bounds the revocation of the refresh token of a target that the
 // configuration has no more.
 const removalTimeout = 30 * time.Second
+
+// ErrClosed is the error of a load after Close.
+var ErrClosed = errors.New("the exporter is shutting down")
 
 // Set holds the targets of the configuration. It is safe for concurrent use.
 type Set struct {
@@ -30,84 +33,96 @@ type Set struct {
 	// changed, only replaced.
 	mu      sync.RWMutex
 	targets []*Target
-	// removals are those of targets that are still in use.
+	// removals are those of targets that are still in use, or being revoked.
 	removals sync.WaitGroup
-	// reads ends the reads of removed targets, and life their removal, where they
-	// would hold up the exporter's end.
-	reads, life          context.Context //nolint:containedctx // Removals outlive what asks for them.
-	stopReads, stopLives context.CancelFunc
+	// reads ends the reads of every target, and life the revocation of what is
+	// removed, where they would hold up the exporter's end.
+	reads, life         context.Context //nolint:containedctx // Removals outlive what asks for them.
+	stopReads, stopLife context.CancelFunc
 }
 
 // NewSet returns an empty Set.
 func NewSet(options Options) *Set {
 	s := &Set{options: options}
 	s.reads, s.stopReads = context.WithCancel(context.Background())
-	s.life, s.stopLives = context.WithCancel(context.Background())
+	s.life, s.stopLife = context.WithCancel(context.Background())
 	return s
 }
 
 // Load makes the set what the configuration says. A target that it had before is
 // kept as it is, with its token and what is known of its lists, although its
 // labels may be others now. One that is not configured any more, or differs, is
-// closed once nobody uses it. After an error the set is what it was. Load returns
-// the targets that were not there before.
+// closed once nobody uses it. After an error, which tells of every target that
+// cannot be, the set is what it was; after Close it is ErrClosed. Load returns the
+// targets that were not there before.
 func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	if s.closed {
-		return nil, errors.New("the exporter is shutting down")
+		return nil, ErrClosed
 	}
-	before := s.All()
+	before := make(map[string]*Target)
+	for _, t := range s.All() {
+		before[t.Config.Name] = t
+	}
 	targets := make([]*Target, 0, len(configs))
-	for _, cfg := range configs {
-		if kept := unchanged(before, cfg); kept != nil {
-			targets = append(targets, &Target{Config: cfg, running: kept})
+	var errs []error
+	for i := range configs {
+		cfg := configs[i]
+		if old := before[cfg.Name]; old != nil && unchanged(old.Config, cfg) {
+			targets = append(targets, &Target{Config: cfg, running: old.running})
+			delete(before, cfg.Name)
 			continue
 		}
 		t, err := New(cfg, s.options)
 		if err != nil {
-			for _, t := range added {
-				t.close(s.life) // It has no token yet.
-			}
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		added = append(added, t)
 		targets = append(targets, t)
 	}
+	if len(errs) > 0 {
+		// Those that were made have connected to nothing, so that there is nothing
+		// to close.
+		return nil, errors.Join(errs...)
+	}
+	for _, t := range added {
+		t.stopGivingUp = context.AfterFunc(s.reads, t.collector.GiveUp)
+	}
 	s.mu.Lock()
 	s.targets = targets
 	s.mu.Unlock()
-	for _, t := range before {
-		if !slices.ContainsFunc(targets, func(now *Target) bool { return now.running == t.running }) {
-			s.remove(t)
-		}
+	for _, gone := range before {
+		s.remove(gone.running)
 	}
 	return added, nil
 }
 
-// unchanged returns what runs for a target that the configuration had before, or
-// nil.
-func unchanged(before []*Target, cfg config.Target) *running {
-	for _, t := range before {
-		old := t.Config
-		old.Labels = cfg.Labels
-		if reflect.DeepEqual(old, cfg) {
-			return t.running
-		}
-	}
-	return nil
+// unchanged says whether what runs for a target goes on for its new
+// configuration. Labels are not its own: they are for those who list it.
+func unchanged(old, now config.Target) bool {
+	old.Labels = now.Labels
+	return reflect.DeepEqual(old, now)
 }
 
-// remove closes a target once nobody uses it.
-func (s *Set) remove(t *Target) {
+// remove closes a target once nobody uses it. When reads are given up nobody gets
+// anything from it any more, so that it is closed although it is used.
+func (s *Set) remove(r *running) {
+	idle := make(chan struct{})
+	go func() {
+		r.users.Wait()
+		close(idle)
+	}()
 	s.removals.Go(func() {
-		unbind := context.AfterFunc(s.reads, t.collector.GiveUp)
-		defer unbind()
-		t.users.Wait()
+		select {
+		case <-idle:
+		case <-s.reads.Done():
+		}
 		ctx, cancel := context.WithTimeout(s.life, removalTimeout)
 		defer cancel()
-		t.close(ctx)
-		level.Debug(t.logger).Log("during", "reload", "msg", "the target was removed")
+		r.close(ctx, "reload")
+		level.Debug(r.logger).Log("during", "reload", "msg", "the target was removed")
 	})
 }
 
@@ -133,36 +148,46 @@ func (s *Set) Use(name string) (t *Target, done func(), ok bool) {
 }
 
 // Gather implements prometheus.Gatherer: the exporter's own metrics about each
-// target.
+// target. It stands in for prometheus.Gatherers, which would look up each of the
+// series among all others: that two targets have none in common follows from their
+// names.
 func (s *Set) Gather() ([]*dto.MetricFamily, error) {
+	var families []*dto.MetricFamily
 	targets := s.All()
-	all := make(prometheus.Gatherers, 0, len(targets))
+	errs := make([]error, 0, len(targets))
+	at := map[string]int{}
 	for _, t := range targets {
-		all = append(all, t.telemetry)
+		some, err := t.telemetry.Gather()
+		errs = append(errs, err)
+		for _, family := range some {
+			i, known := at[family.GetName()]
+			if !known {
+				at[family.GetName()] = len(families)
+				families = append(families, family)
+				continue
+			}
+			families[i].Metric = append(families[i].Metric, family.GetMetric()...)
+		}
 	}
-	return all.Gather()
+	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	return families, errors.Join(errs...)
 }
 
 // GiveUp ends every read that is under way and every one to come.
-func (s *Set) GiveUp() {
-	s.stopReads()
-	for _, t := range s.All() {
-		t.collector.GiveUp()
-	}
-}
+func (s *Set) GiveUp() { s.stopReads() }
 
-// Close ends reads and revokes the refresh token of every target, at the latest
-// when ctx ends.
+// Close ends reads and revokes the refresh token of every target, those included
+// that are being removed, at the latest when ctx ends.
 func (s *Set) Close(ctx context.Context) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	s.closed = true
 	s.GiveUp()
-	unbind := context.AfterFunc(ctx, s.stopLives)
-	defer unbind()
+	stop := context.AfterFunc(ctx, s.stopLife)
+	defer stop()
 	for _, t := range s.All() {
-		s.removals.Go(func() { t.close(ctx) })
+		s.removals.Go(func() { t.close(ctx, "shutdown") })
 	}
 	s.removals.Wait()
-	s.stopLives()
+	s.stopLife()
 }

@@ -48,6 +48,8 @@ type running struct {
 	logger    log.Logger
 	// users are those who hold the target, for whose sake it is not closed yet.
 	users sync.WaitGroup
+	// stopGivingUp lets go of what gives up the target's reads with all others.
+	stopGivingUp func() bool
 }
 
 // New returns a running target. It connects to nothing.
@@ -134,10 +136,11 @@ func (t *Target) WarnOfExposure() {
 }
 
 // close ends reads and revokes the refresh token.
-func (r *running) close(ctx context.Context) {
+func (r *running) close(ctx context.Context, during string) {
+	r.stopGivingUp()
 	r.collector.Close()
 	if err := r.client.Close(ctx); err != nil {
-		level.Warn(r.logger).Log("during", "shutdown", "err", err,
+		level.Warn(r.logger).Log("during", during, "err", err,
 			"todo", "none needed: the appliance drops an unused refresh token by itself",
 			"msg", "the refresh token could not be revoked")
 	}
