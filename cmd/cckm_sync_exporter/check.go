@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -22,11 +23,17 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 		reportSettings(out, err)
 		return unhealthyError{}
 	}
-	e, err := newExporter(s, logs.kit)
+	configs, err := s.targets()
 	if err != nil {
 		reportSettings(out, err)
 		return unhealthyError{}
 	}
+	e, err := newExporter(configs, logs.kit) //nolint:contextcheck // Removals outlive what asks for them.
+	if err != nil {
+		reportSettings(out, err)
+		return unhealthyError{}
+	}
+	s.tellIgnored(logs.kit)
 	defer e.closeAfter(ctx)
 	targets := e.targets.All()
 	lists := 0
@@ -46,18 +53,40 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	if s.offline {
 		return nil
 	}
-	healthy := true
-	for _, t := range targets {
-		patient := doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Out: out}
-		for i, reader := range t.Readers() {
-			patient.Lists = append(patient.Lists, doctor.List{Name: t.Config.Lists[i].Name, First: reader.First})
-		}
-		healthy = patient.Check(ctx) && healthy
-	}
-	if !healthy {
+	if !examine(ctx, targets, out) {
 		return unhealthyError{}
 	}
 	return nil
+}
+
+// examine tries all targets side by side, so that those which hang cost their time
+// once, and tells of them one after another.
+func examine(ctx context.Context, targets []*target.Target, out io.Writer) (healthy bool) {
+	type report struct {
+		text    bytes.Buffer
+		healthy bool
+	}
+	reports := make([]chan *report, len(targets))
+	for i, t := range targets {
+		reports[i] = make(chan *report, 1)
+		go func() {
+			r := &report{}
+			patient := doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Out: &r.text}
+			for j, reader := range t.Readers() {
+				patient.Lists = append(patient.Lists, doctor.List{Name: t.Config.Lists[j].Name, First: reader.First})
+			}
+			r.healthy = patient.Check(ctx)
+			reports[i] <- r
+		}()
+	}
+	healthy = true
+	for _, done := range reports {
+		r := <-done
+		// Where the report cannot be printed, there is nobody to tell.
+		_, _ = r.text.WriteTo(out)
+		healthy = healthy && r.healthy
+	}
+	return healthy
 }
 
 // reportSettings writes a line for each thing that is wrong with the settings.

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,9 +33,11 @@ const lookForReplaced = time.Minute
 // that serving the configured targets does not need.
 type confinement struct {
 	logger log.Logger
+	once   sync.Once
 
-	once sync.Once
-	mu   sync.Mutex
+	// mu keeps the confinement and a change of the targets apart: what is taken is
+	// what the targets at that time do not need.
+	mu sync.Mutex
 	// enforced is what holds, or nil before.
 	enforced *sandbox.Enforced
 }
@@ -42,31 +45,46 @@ type confinement struct {
 // baseContext returns what http.Server calls for each listener before it accepts
 // from it. By then all listeners are bound, so that the first call can take the
 // right to bind, and every other one that serving does not need.
-func (c *confinement) baseContext(ctx context.Context, rules sandbox.Rules) func(net.Listener) context.Context {
+func (c *confinement) baseContext(ctx context.Context, rules func() sandbox.Rules) func(net.Listener) context.Context {
 	return func(net.Listener) context.Context {
 		c.once.Do(func() { c.enforce(ctx, rules) })
 		return context.WithoutCancel(ctx)
 	}
 }
 
-// admits says what of the rules the process was not left with: what was taken
-// from it cannot be given back.
-func (c *confinement) admits(rules sandbox.Rules) error {
+// admit calls change where the process was left with what the rules need. What
+// was taken from it cannot be given back.
+func (c *confinement) admit(rules sandbox.Rules, change func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.enforced == nil {
-		return nil
+	if c.enforced != nil {
+		if err := c.enforced.Admits(rules); err != nil {
+			return fmt.Errorf("the process is confined by Landlock since it started, and %w; %s", err, remedyConfined)
+		}
 	}
-	if err := c.enforced.Admits(rules); err != nil {
-		return fmt.Errorf("the process is confined by Landlock since it started, and %w: "+
-			"restart the exporter with the new configuration, or start it with --no-process.landlock", err)
+	return change()
+}
+
+// remedyConfined is what to do about what a confined process cannot have.
+const remedyConfined = "restart the exporter with the new configuration, or start it with --no-process.landlock"
+
+// explain adds to an error of loading a file what may be its cause: the process
+// is not let where the user is.
+func (c *confinement) explain(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.enforced == nil || !strings.Contains(err.Error(), fs.ErrPermission.Error()) {
+		return err
 	}
-	return nil
+	return fmt.Errorf("%w\nthe process is confined by Landlock since it started, and may read no file in a directory that it did not need then; %s",
+		err, remedyConfined)
 }
 
 // enforce takes from the process what it does not need, and says what that is.
-func (c *confinement) enforce(ctx context.Context, rules sandbox.Rules) {
-	enforced, err := sandbox.Enforce(rules)
+func (c *confinement) enforce(ctx context.Context, rules func() sandbox.Rules) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	enforced, err := sandbox.Enforce(rules())
 	switch {
 	case err != nil:
 		level.Warn(c.logger).Log("during", "start", "err", err,
@@ -77,9 +95,7 @@ func (c *confinement) enforce(ctx context.Context, rules sandbox.Rules) {
 		level.Info(c.logger).Log("during", "start", "msg", "the process is not confined, because this system has no Landlock")
 		return
 	}
-	c.mu.Lock()
 	c.enforced = &enforced
-	c.mu.Unlock()
 	tcp := "not restricted, the kernel is too old for that"
 	if enforced.TCP {
 		tcp = fmt.Sprintf("connect to ports %v only, bind none", enforced.Ports)
@@ -110,30 +126,46 @@ func watchReplaced(ctx context.Context, watch *sandbox.Watch, tick *time.Ticker,
 
 // sandboxRules returns what the settings and the targets make necessary.
 func (s *settings) sandboxRules(targets []config.Target) sandbox.Rules {
-	rules := sandbox.Rules{Files: s.webFiles()}
-	addFiles := func(files ...string) {
-		for _, file := range files {
-			if file != "" && !slices.Contains(rules.Files, file) {
+	rules := targetRules(targets)
+	rules.Files = append(rules.Files, s.webFiles()...)
+	if s.configFile != "" {
+		rules.Files = append(rules.Files, s.configFile)
+	}
+	return rules
+}
+
+// targetRules returns what the targets make necessary.
+func targetRules(targets []config.Target) sandbox.Rules {
+	var rules sandbox.Rules
+	files := map[string]bool{"": true}
+	ports := map[uint16]bool{}
+	for i := range targets {
+		t := &targets[i]
+		for _, file := range []string{t.Credentials.PasswordFile, t.TLS.CAFile, t.TLS.CertFile, t.TLS.KeyFile} {
+			if !files[file] {
+				files[file] = true
 				rules.Files = append(rules.Files, file)
 			}
 		}
-	}
-	addFiles(s.configFile)
-	for i := range targets {
-		t := &targets[i]
-		addFiles(t.Credentials.PasswordFile, t.TLS.CAFile, t.TLS.CertFile, t.TLS.KeyFile)
-		appliance, err := ciphertrust.ParseURL(t.URL)
-		if err != nil {
-			continue
-		}
-		if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: appliance}); err == nil && proxy != nil {
-			appliance = proxy
-		}
-		if port, ok := portNumber(appliance); ok {
+		if port, ok := portOfTarget(t); ok && !ports[port] {
+			ports[port] = true
 			rules.Ports = append(rules.Ports, port)
 		}
 	}
 	return rules
+}
+
+// portOfTarget returns the port that is connected to for a target, be it that of a
+// proxy.
+func portOfTarget(t *config.Target) (uint16, bool) {
+	address, err := ciphertrust.ParseURL(t.URL)
+	if err != nil {
+		return 0, false
+	}
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: address}); err == nil && proxy != nil {
+		address = proxy
+	}
+	return portNumber(address)
 }
 
 // portNumber returns the port of an address, be it only by its scheme.

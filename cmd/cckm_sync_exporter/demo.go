@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -24,15 +23,15 @@ const demoStep = time.Second
 // demo serves metrics of simulated appliances within this process, whose jobs
 // start, finish, fail, hang and are aborted.
 func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal) error {
+	if err := s.validateDemo(); err != nil {
+		return err
+	}
 	// What is simulated outlives ctx by the shutdown, whose requests it still
 	// answers.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer end()
-	if s.configFile != "" {
-		return errors.New("the demo has appliances of its own and needs no --config.file: for several, give --targets")
-	}
 	for i := range max(1, s.demoTargets) {
 		server, err := simulate(life, &running, uint64(i))
 		if err != nil {

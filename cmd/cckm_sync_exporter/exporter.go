@@ -8,9 +8,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/version"
 
 	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/target"
 )
 
@@ -23,13 +25,26 @@ type exporter struct {
 	logger  log.Logger
 }
 
-// newExporter wires an exporter of the targets that the settings name. It
-// connects to nothing.
-func newExporter(s *settings, logger log.Logger) (*exporter, error) {
+// startExporter wires an exporter of the targets that the settings name, and
+// tells the log what about the settings is not as it should be.
+func startExporter(s *settings, logs logs) (*exporter, error) {
 	configs, err := s.targets()
 	if err != nil {
 		return nil, err
 	}
+	e, err := newExporter(configs, logs.kit)
+	if err != nil {
+		return nil, err
+	}
+	s.tellIgnored(logs.kit)
+	for _, t := range e.targets.All() {
+		t.WarnOfExposure()
+	}
+	return e, nil
+}
+
+// newExporter wires an exporter. It connects to nothing.
+func newExporter(configs []config.Target, logger log.Logger) (*exporter, error) {
 	e := &exporter{
 		targets: target.NewSet(target.Options{UserAgent: programName + "/" + version.Version, Logger: logger}),
 		reloads: collector.NewReloads(),
@@ -43,10 +58,25 @@ func newExporter(s *settings, logger log.Logger) (*exporter, error) {
 	return e, nil
 }
 
+// configs returns what the targets are now.
+func (e *exporter) configs() []config.Target {
+	targets := e.targets.All()
+	configs := make([]config.Target, 0, len(targets))
+	for _, t := range targets {
+		configs = append(configs, t.Config)
+	}
+	return configs
+}
+
 // telemetry gathers the metrics about the exporter itself: as a whole, and about
 // each target.
 func (e *exporter) telemetry() prometheus.Gatherer {
-	return prometheus.Gatherers{e.process, e.targets}
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		joined := collector.Joined{prometheus.ToTransactionalGatherer(e.process), prometheus.ToTransactionalGatherer(e.targets)}
+		// Registries want nothing back.
+		families, _, err := joined.Gather()
+		return families, err
+	})
 }
 
 // single returns the one target of the flags, or nil where there is a
@@ -56,13 +86,6 @@ func (e *exporter) single() *target.Target {
 		return all[0]
 	}
 	return nil
-}
-
-// warnOfExposure tells the log where others can get at secrets.
-func (e *exporter) warnOfExposure() {
-	for _, t := range e.targets.All() {
-		t.WarnOfExposure()
-	}
 }
 
 // addProcessMetrics adds the metrics about the process.

@@ -67,6 +67,9 @@ type settings struct { //nolint:recvcheck // Format has to hide what a copy hold
 	// landlock confines the process once it serves.
 	landlock bool
 
+	// oneRead says that nothing comes after one read that could use what is kept
+	// of it.
+	oneRead bool
 	// offline keeps check from connecting.
 	offline bool
 }
@@ -88,8 +91,8 @@ type listFlag struct {
 
 // givenFlag tells whether the command line holds a flag.
 type givenFlag struct {
-	name  string
-	given bool
+	name, envar string
+	given       bool
 }
 
 // enabled says whether the list is read. A default counts only as long as
@@ -195,7 +198,7 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 		BoolVar(&s.tls.InsecureSkipVerify)
 	for _, flag := range app.Model().Flags {
 		if strings.HasPrefix(flag.Name, "ciphertrust.") {
-			given := &givenFlag{name: flag.Name}
+			given := &givenFlag{name: flag.Name, envar: cmp.Or(flag.Envar, envar(flag.Name))}
 			app.GetFlag(flag.Name).IsSetByUser(&given.given)
 			s.applianceFlagsGiven = append(s.applianceFlagsGiven, given)
 		}

@@ -24,13 +24,11 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	// Nothing comes after the one read that could use what is kept.
-	s.reading.FullReadInterval = 0
-	e, err := newExporter(s, logs.kit)
+	s.oneRead = true
+	e, err := startExporter(s, logs) //nolint:contextcheck // Removals outlive what asks for them.
 	if err != nil {
 		return err
 	}
-	e.warnOfExposure()
 	defer e.closeAfter(ctx)
 	gatherers, whole := e.readOnce(ctx)
 

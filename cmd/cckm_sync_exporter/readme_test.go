@@ -94,7 +94,11 @@ func metricsTable(t *testing.T) string {
 	}
 	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM)}
 	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
-	e, err := newExporter(s, log.NewNopLogger())
+	configs, err := s.targets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newExporter(configs, log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

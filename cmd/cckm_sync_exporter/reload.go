@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"cckm_sync_exporter/collector/target"
 )
 
 // reloader loads the configuration file anew.
@@ -31,10 +34,13 @@ func (r *reloader) reload() error {
 		return nil
 	}
 	err := r.load()
+	if errors.Is(err, target.ErrClosed) {
+		return err
+	}
 	r.exporter.reloads.Note(err)
 	if err != nil {
 		level.Error(r.logger).Log("during", "reload", "file", r.settings.configFile, "err", err,
-			"todo", "mend the file and reload again; check says the same of it",
+			"todo", "mend what it says and reload again; check says the same of the file",
 			"msg", "the configuration was not loaded, the one before goes on")
 		return err
 	}
@@ -46,16 +52,15 @@ func (r *reloader) reload() error {
 func (r *reloader) load() error {
 	configs, err := r.settings.targets()
 	if err != nil {
+		return r.confined.explain(err)
+	}
+	return r.confined.admit(targetRules(configs), func() error {
+		added, err := r.exporter.targets.Load(configs)
+		for _, t := range added {
+			t.WarnOfExposure()
+		}
 		return err
-	}
-	if err := r.confined.admits(r.settings.sandboxRules(configs)); err != nil {
-		return err
-	}
-	added, err := r.exporter.targets.Load(configs)
-	for _, t := range added {
-		t.WarnOfExposure()
-	}
-	return err
+	})
 }
 
 // follow reloads at each signal until ctx ends.
@@ -66,7 +71,7 @@ func (r *reloader) follow(ctx context.Context, hangUps <-chan os.Signal) {
 			return
 		case <-hangUps:
 			// The log has been told of an error.
-			_ = r.reload()
+			_ = r.reload() //nolint:contextcheck // A reload is not given up halfway.
 		}
 	}
 }

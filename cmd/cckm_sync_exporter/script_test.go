@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cckm_sync_exporter/collector/cmsim"
@@ -17,7 +20,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			appliance := cmsim.New(cmsim.Options{ClientID: "client-1"})
+			appliance := cmsim.New(cmsim.Options{ClientID: "client-1", Domains: []string{"child"}})
 			appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
 			appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
 			server, err := appliance.StartTLS()
@@ -53,6 +56,36 @@ func TestScripts(t *testing.T) {
 				}
 				appliance.SetFixture(kind.Path, nil)
 				appliance.Unregister(args[0])
+			},
+			// mktargets FILE writes a configuration file with two domains of the
+			// appliance, which has 20 jobs in the one and 30 in the other.
+			"mktargets": func(ts *testscript.TestScript, _ bool, args []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				appliance.SetFixture("cckm/google/synchronization-jobs", nil)
+				for domain, jobs := range map[string]int{cmsim.RootDomain: 20, "child": 30} {
+					shape := cmsim.HistoryShape{Scopes: []string{"ring-of-" + domain}, FailOneIn: -1, AbortOneIn: -1}
+					ts.Check(appliance.ListIn(domain, cmsim.GoogleKeys).SetHistory(jobs, shape))
+				}
+				const file = `targets:
+- {name: root, url: %[1]q, username: %[2]s, password_file: password, tls_config: {ca_file: ca.pem}, labels: {region: eu}}
+- name: child
+  url: %[1]q
+  username: %[2]s
+  password_file: child-password
+  domain: child
+  collectors: [google-keys]
+  tls_config: {ca_file: ca.pem}
+`
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, file, ts.Getenv("CM_ADDRESS"), cmsim.DefaultUsername), 0o600))
+				ts.Check(os.WriteFile(ts.MkAbs("child-password"), []byte(cmsim.DefaultPassword), 0o600))
+			},
+			// check-metrics FILE has promtool's linter look at it.
+			"check-metrics": func(ts *testscript.TestScript, _ bool, args []string) {
+				problems, err := promlint.New(strings.NewReader(ts.ReadFile(args[0]))).Lint()
+				ts.Check(err)
+				if len(problems) > 0 {
+					ts.Fatalf("%v", problems)
+				}
 			},
 			// no-refresh-tokens fails where one is left on the appliance.
 			"no-refresh-tokens": func(ts *testscript.TestScript, _ bool, _ []string) {

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
-	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/sandbox"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -56,11 +56,10 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	if err := s.validate(); err != nil {
 		return err
 	}
-	e, err := newExporter(s, logs.kit)
+	e, err := startExporter(s, logs) //nolint:contextcheck // Removals outlive what asks for them.
 	if err != nil {
 		return err
 	}
-	e.warnOfExposure()
 	if !s.disableExporterMetrics {
 		e.addProcessMetrics()
 	}
@@ -70,11 +69,9 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	if err != nil {
 		return fmt.Errorf("the status page cannot be made: %w", err)
 	}
-	configs, longest := logStart(s, e)
-
-	server := newServer(handler, longest, logs.slog)
+	server := newServer(handler, logStart(s, e), logs.slog)
 	if s.landlock {
-		server.BaseContext = confined.baseContext(ctx, s.sandboxRules(configs))
+		server.BaseContext = confined.baseContext(ctx, func() sandbox.Rules { return s.sandboxRules(e.configs()) })
 	}
 	// A signal that comes during the shutdown is still taken care of.
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
@@ -119,11 +116,9 @@ func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Ha
 	return web.NewHandler(cfg)
 }
 
-// logStart tells the log what is read, and returns the targets and the longest
-// scrape of one.
-func logStart(s *settings, e *exporter) (configs []config.Target, longest time.Duration) {
+// logStart tells the log what is read, and returns the longest scrape of a target.
+func logStart(s *settings, e *exporter) (longest time.Duration) {
 	for _, t := range e.targets.All() {
-		configs = append(configs, t.Config)
 		longest = max(longest, t.Config.Timeout)
 		lists := make([]string, 0, len(t.Config.Lists))
 		for _, list := range t.Config.Lists {
@@ -135,7 +130,7 @@ func logStart(s *settings, e *exporter) (configs []config.Target, longest time.D
 		}
 		level.Info(e.logger).Log(keyvals...)
 	}
-	return configs, longest
+	return longest
 }
 
 // shutDown lets the requests in flight finish, gives up reads that an appliance

@@ -1,12 +1,27 @@
 package main
 
 import (
+	"os"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
 	"cckm_sync_exporter/collector/config"
 )
 
 // targets returns what is to be read: the targets of the configuration file, or
 // the one of the flags, which has no name.
 func (s *settings) targets() ([]config.Target, error) {
+	targets, err := s.configured()
+	if s.oneRead {
+		for i := range targets {
+			targets[i].FullReadInterval = 0
+		}
+	}
+	return targets, err
+}
+
+func (s *settings) configured() ([]config.Target, error) {
 	switch {
 	case s.simulated != nil:
 		return s.simulated, nil
@@ -22,3 +37,22 @@ func (s *settings) targets() ([]config.Target, error) {
 // several says whether the targets have names, so that they are probed one by
 // one.
 func (s *settings) several() bool { return s.configFile != "" || s.demoTargets > 0 }
+
+// tellIgnored tells the log which variables of the environment are ignored,
+// because they are for one appliance and the configuration file names all of
+// them. They are no mistake: Thales' own programs have the same ones.
+func (s *settings) tellIgnored(logger log.Logger) {
+	if s.configFile == "" {
+		return
+	}
+	names := []string{envPassword}
+	for _, flag := range s.applianceFlagsGiven {
+		names = append(names, flag.envar)
+	}
+	for _, name := range names {
+		if os.Getenv(name) != "" {
+			level.Info(logger).Log("during", "start", "variable", name, "file", s.configFile,
+				"msg", "the variable is ignored, because the file says what is read")
+		}
+	}
+}

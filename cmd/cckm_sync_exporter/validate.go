@@ -37,21 +37,33 @@ func (s *settings) validate() error {
 // of jobs of its own.
 const maxDemoTargets = 1000
 
-// validateSeveral sees to it that nothing is given for one appliance where a
-// configuration file names all of them: it would be ignored. Variables of the
-// environment are, because they are those of other programs as well.
+// validateSeveral sees to it that nothing is given for one appliance where there
+// are several: it would be ignored. Variables of the environment are, because they
+// are those of other programs as well.
 func (s *settings) validateSeveral() error {
 	for _, flag := range s.applianceFlagsGiven {
-		if flag.given {
+		switch {
+		case !flag.given:
+		case s.demoTargets > 0:
+			return fmt.Errorf("--%s is for an appliance of your own, and the demo simulates its own: leave one of the two out", flag.name)
+		default:
 			return fmt.Errorf("--%s is for one appliance and --config.file names all of them: say it in the file, for the targets that it is meant for",
 				flag.name)
 		}
 	}
-	if s.demoTargets < 0 || s.demoTargets > maxDemoTargets {
+	return nil
+}
+
+// validateDemo sees to it that what the demo simulates is within bounds.
+func (s *settings) validateDemo() error {
+	switch {
+	case s.configFile != "":
+		return errors.New("the demo simulates appliances of its own, and takes no --config.file: for several, give --targets")
+	case s.demoTargets < 0 || s.demoTargets > maxDemoTargets:
 		return fmt.Errorf("--targets is %d: give 0 to %d", s.demoTargets, maxDemoTargets)
+	default:
+		return nil
 	}
-	_, err := s.targets()
-	return err
 }
 
 func (s *settings) validateAppliance() error {
