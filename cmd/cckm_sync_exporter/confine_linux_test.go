@@ -99,11 +99,11 @@ func wantConfined(t *testing.T, p *process) {
 }
 
 // replace puts a new file in the place of another one.
-func replace(t *testing.T, path string, content []byte) {
-	t.Helper()
+func replace(tb testing.TB, path string, content []byte) {
+	tb.Helper()
 	dir, name := filepath.Split(path)
-	if err := os.Rename(write(t, dir, name+".new", content), path); err != nil {
-		t.Fatal(err)
+	if err := os.Rename(write(tb, dir, name+".new", content), path); err != nil {
+		tb.Fatal(err)
 	}
 }
 

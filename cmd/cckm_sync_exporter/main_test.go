@@ -50,48 +50,48 @@ type process struct {
 }
 
 // start runs the exporter and waits until it listens.
-func start(t *testing.T, env []string, args ...string) *process {
-	t.Helper()
-	return startCommand(t, exec.Command(executable(t), append(args, "--web.listen-address=127.0.0.1:0")...), env) //nolint:noctx // The test ends it.
+func start(tb testing.TB, env []string, args ...string) *process {
+	tb.Helper()
+	return startCommand(tb, exec.Command(executable(tb), append(args, "--web.listen-address=127.0.0.1:0")...), env) //nolint:noctx // The test ends it.
 }
 
 // executable returns the test's own binary, which runs as the exporter where
 // actAsProgram is set.
-func executable(t *testing.T) string {
-	t.Helper()
+func executable(tb testing.TB) string {
+	tb.Helper()
 	path, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }
 
-func startCommand(t *testing.T, cmd *exec.Cmd, env []string) *process {
-	t.Helper()
-	p := launch(t, cmd, env)
+func startCommand(tb testing.TB, cmd *exec.Cmd, env []string) *process {
+	tb.Helper()
+	p := launch(tb, cmd, env)
 	select {
 	case p.address = <-p.listening:
 	case <-p.done:
-		t.Fatalf("the exporter ended before it listened: %s", p.log())
+		tb.Fatalf("the exporter ended before it listened: %s", p.log())
 	case <-time.After(30 * time.Second):
-		t.Fatalf("the exporter does not listen after 30s: %s", p.log())
+		tb.Fatalf("the exporter does not listen after 30s: %s", p.log())
 	}
 	return p
 }
 
 // launch runs the exporter without waiting for anything.
-func launch(t *testing.T, cmd *exec.Cmd, env []string) *process {
-	t.Helper()
+func launch(tb testing.TB, cmd *exec.Cmd, env []string) *process {
+	tb.Helper()
 	p := &process{cmd: cmd, done: make(chan struct{}), listening: make(chan string, 1)}
 	p.cmd.Env = append([]string{actAsProgram + "=1", "GORACE=atexit_sleep_ms=0", "PATH=" + os.Getenv("PATH")}, env...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	tb.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	go p.watch(stderr)
 	return p
 }
@@ -121,16 +121,16 @@ func (p *process) log() string {
 }
 
 // await waits until the log holds a text.
-func (p *process) await(t *testing.T, text string) {
-	t.Helper()
-	p.awaitCount(t, text, 1)
+func (p *process) await(tb testing.TB, text string) {
+	tb.Helper()
+	p.awaitCount(tb, text, 1)
 }
 
 // awaitCount waits until the log holds a text so many times.
-func (p *process) awaitCount(t *testing.T, text string, times int) {
-	t.Helper()
+func (p *process) awaitCount(tb testing.TB, text string, times int) {
+	tb.Helper()
 	if !livetest.WaitFor(30*time.Second, func() bool { return strings.Count(p.log(), text) >= times }) {
-		t.Fatalf("%q is not logged %d times:\n%s", text, times, p.log())
+		tb.Fatalf("%q is not logged %d times:\n%s", text, times, p.log())
 	}
 }
 
@@ -141,11 +141,11 @@ func (p *process) wait() error {
 }
 
 // metrics scrapes the process.
-func (p *process) metrics(t *testing.T) string {
-	t.Helper()
-	body, err := p.scrape(t.Context())
+func (p *process) metrics(tb testing.TB) string {
+	tb.Helper()
+	body, err := p.scrape(tb.Context())
 	if err != nil {
-		t.Fatalf("%v; log:\n%s", err, p.log())
+		tb.Fatalf("%v; log:\n%s", err, p.log())
 	}
 	return body
 }
@@ -170,33 +170,33 @@ func (p *process) scrape(ctx context.Context) (string, error) {
 
 // terminate sends SIGTERM and returns how long the process took to end. Its
 // exit code must be 0.
-func (p *process) terminate(t *testing.T) time.Duration {
-	t.Helper()
+func (p *process) terminate(tb testing.TB) time.Duration {
+	tb.Helper()
 	begun := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := p.wait(); err != nil {
-		t.Errorf("after SIGTERM: %v; log:\n%s", err, p.log())
+		tb.Errorf("after SIGTERM: %v; log:\n%s", err, p.log())
 	}
 	return time.Since(begun)
 }
 
 // startAppliance starts a simulated appliance with both example lists, and
 // returns it with the environment that leads the exporter to it.
-func startAppliance(t *testing.T, dir string) (appliance *cmsim.Appliance, server *cmsim.Server, env []string) {
-	t.Helper()
+func startAppliance(tb testing.TB, dir string) (appliance *cmsim.Appliance, server *cmsim.Server, env []string) {
+	tb.Helper()
 	appliance = cmsim.New(cmsim.Options{ClientID: "client-1"})
 	appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
 	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
 	server, err := appliance.StartTLS()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	ca := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, server.CAPEM, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return appliance, server, []string{
 		"CM_ADDRESS=" + server.URL,
@@ -207,40 +207,40 @@ func startAppliance(t *testing.T, dir string) (appliance *cmsim.Appliance, serve
 }
 
 // wantLines fails unless every wanted line is in the text.
-func wantLines(t *testing.T, text string, want ...string) {
-	t.Helper()
+func wantLines(tb testing.TB, text string, want ...string) {
+	tb.Helper()
 	for _, line := range want {
 		if !strings.Contains(text, line+"\n") {
-			t.Errorf("%q is missing in:\n%s", line, text)
+			tb.Errorf("%q is missing in:\n%s", line, text)
 		}
 	}
 }
 
 // write writes a file below dir and returns its path.
-func write(t *testing.T, dir, name string, content []byte) string {
-	t.Helper()
+func write(tb testing.TB, dir, name string, content []byte) string {
+	tb.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }
 
 // do sends a request and returns the body of the answer, which must have the
 // wanted status.
-func do(t *testing.T, client *http.Client, req *http.Request, status int) string {
-	t.Helper()
+func do(tb testing.TB, client *http.Client, req *http.Request, status int) string {
+	tb.Helper()
 	resp, err := client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if resp.StatusCode != status {
-		t.Fatalf("status %d, want %d: %s", resp.StatusCode, status, body)
+		tb.Fatalf("status %d, want %d: %s", resp.StatusCode, status, body)
 	}
 	return string(body)
 }
