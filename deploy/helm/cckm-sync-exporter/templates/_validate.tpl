@@ -1,0 +1,106 @@
+{{/* What the schema cannot say: values that do not go together. Each is refused
+     with a sentence that says what to do. */}}
+
+{{/* Whether several targets are configured: "true", else empty. */}}
+{{- define "exporter.several" -}}
+{{- with .Values.config -}}
+{{- if or .targets .existingConfigMap .existingSecret -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "exporter.validate" -}}
+{{- $several := include "exporter.several" . -}}
+{{- if and $several .Values.ciphertrust.url -}}
+{{- fail "ciphertrust.url is for one appliance, and config for several: give one of the two." -}}
+{{- else if $several -}}
+{{- include "exporter.validateConfig" . -}}
+{{- else if .Values.ciphertrust.url -}}
+{{- include "exporter.validateAppliance" . -}}
+{{- else -}}
+{{- fail "No appliance is named: give its address in ciphertrust.url, or several targets in config.targets." -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if and (eq .name "CM_PASSWORD") (hasKey . "value") -}}
+{{- fail "extraEnv has the value of CM_PASSWORD, and no value may hold a secret: take it from a Secret, in ciphertrust.existingSecret or by valueFrom." -}}
+{{- end -}}
+{{- end -}}
+{{- if and (or .Values.web.tls .Values.web.authentication) (not .Values.web.existingSecret) -}}
+{{- fail "web.tls and web.authentication say what the web configuration does, and there is none: give web.existingSecret." -}}
+{{- end -}}
+{{- include "exporter.validateMonitors" . -}}
+{{- end -}}
+
+{{- define "exporter.validateAppliance" -}}
+{{- $given := list -}}
+{{- range .Values.extraEnv }}{{ $given = append $given .name }}{{ end -}}
+{{- range .Values.extraArgs }}{{ $given = append $given (splitList "=" . | first) }}{{ end -}}
+{{- with .Values.ciphertrust -}}
+{{- if and .caSecret.name .caConfigMap.name -}}
+{{- fail "The CA is named twice: give ciphertrust.caSecret.name or ciphertrust.caConfigMap.name." -}}
+{{- end -}}
+{{- $client := .clientCertificate -}}
+{{- if and $client.clientId (or .username .existingSecret) -}}
+{{- fail "ciphertrust.clientCertificate.clientId logs in by the certificate, and ciphertrust.username with existingSecret by a password: give one of the two." -}}
+{{- else if and $client.clientId (not $client.existingSecret) -}}
+{{- fail "ciphertrust.clientCertificate.clientId needs a certificate: name a Secret that holds it in ciphertrust.clientCertificate.existingSecret." -}}
+{{- else if not $client.clientId -}}
+{{- if not (or .username (has "CM_USERNAME" $given) (has "--ciphertrust.username" $given) (has "--ciphertrust.client-id" $given)) -}}
+{{- fail "Nobody logs in: give ciphertrust.username, or ciphertrust.clientCertificate.clientId." -}}
+{{- end -}}
+{{- if not (or .existingSecret (has "CM_PASSWORD" $given) (has "CM_PASSWORD_FILE" $given) (has "--ciphertrust.password-file" $given) (has "--ciphertrust.client-id" $given)) -}}
+{{- fail "There is no password: name a Secret that holds it in ciphertrust.existingSecret (the password itself has no place in the values)." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "exporter.validateConfig" -}}
+{{- $root := . -}}
+{{- with .Values.ciphertrust -}}
+{{- range $key, $value := dict "username" .username "existingSecret" .existingSecret "domain" .domain "authDomain" .authDomain "connection" .connection "serverName" .serverName "insecureSkipVerify" .insecureSkipVerify "caSecret.name" .caSecret.name "caConfigMap.name" .caConfigMap.name "clientCertificate.existingSecret" .clientCertificate.existingSecret "clientCertificate.clientId" .clientCertificate.clientId -}}
+{{- if $value -}}
+{{- fail (printf "ciphertrust.%s is for one appliance, and config for several: say it in the targets that it is meant for." $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.config -}}
+{{- if gt (len (compact (list (ternary "targets" "" (not (empty .targets))) .existingConfigMap .existingSecret))) 1 -}}
+{{- fail "The targets are given twice: give one of config.targets, config.existingConfigMap and config.existingSecret." -}}
+{{- end -}}
+{{- range .targets -}}
+{{- include "exporter.validateMounted" (dict "root" $root "target" .name "key" "password_file" "path" (.password_file | default "")) -}}
+{{- $name := .name -}}
+{{- range $key, $path := .tls_config -}}
+{{- if hasSuffix "_file" $key -}}
+{{- include "exporter.validateMounted" (dict "root" $root "target" $name "key" $key "path" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A file of a target must be in a Secret or ConfigMap that is mounted. Elsewhere
+     it is in extraVolumes. */}}
+{{- define "exporter.validateMounted" -}}
+{{- $dir := printf "%s/" (include "exporter.dir" .root) -}}
+{{- if hasPrefix $dir .path -}}
+{{- $parts := splitList "/" (trimPrefix $dir .path) -}}
+{{- $kind := first $parts -}}
+{{- $name := append $parts "" | rest | first -}}
+{{- if and (eq $kind "secrets") (not (has $name .root.Values.mountSecrets)) -}}
+{{- fail (printf "The %s of the target %s is in the Secret %s: name that in mountSecrets." .key .target $name) -}}
+{{- else if and (eq $kind "configmaps") (not (has $name .root.Values.mountConfigMaps)) -}}
+{{- fail (printf "The %s of the target %s is in the ConfigMap %s: name that in mountConfigMaps." .key .target $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "exporter.validateMonitors" -}}
+{{- if and .Values.serviceMonitor.enabled .Values.scrapeConfig.enabled -}}
+{{- fail "serviceMonitor and scrapeConfig would scrape each target twice: enable one of the two." -}}
+{{- else if and .Values.serviceMonitor.enabled (or .Values.config.existingConfigMap .Values.config.existingSecret) -}}
+{{- fail "The chart does not know the targets of an existing ConfigMap or Secret, so that a ServiceMonitor would leave them out: enable scrapeConfig in place of serviceMonitor." -}}
+{{- else if and .Values.scrapeConfig.enabled (not (include "exporter.several" .)) -}}
+{{- fail "scrapeConfig discovers several targets, and there is one appliance: enable serviceMonitor." -}}
+{{- end -}}
+{{- end -}}
