@@ -20,9 +20,10 @@ import (
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/doctor"
-	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/collector/target"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -189,52 +190,43 @@ func (r *rig) trust(ca []byte) {
 
 // exporter is the exporter, wired as its command wires it.
 type exporter struct {
-	client    *ciphertrust.Client
-	lists     []doctor.List
-	collector *collector.Collector
-	handler   http.Handler
+	targets *target.Set
+	target  *target.Target
+	handler http.Handler
 }
 
 func (r *rig) wire() (*exporter, error) {
-	telemetry := collector.NewTelemetry()
-	settings := r.settings
-	settings.Observer = telemetry
-	client, err := ciphertrust.New(settings)
-	if err != nil {
+	cfg := config.Target{
+		URL: r.settings.URL, Credentials: r.settings.Credentials, TLS: r.settings.TLS,
+		Reading: config.Reading{PageSize: pageSize, Concurrency: concurrency, Timeout: 30 * time.Second, TimeoutOffset: offset},
+	}
+	for _, list := range syncjob.Lists() {
+		if list.Default {
+			cfg.Lists = append(cfg.Lists, list)
+		}
+	}
+	if r.place.keeps {
+		cfg.FullReadInterval = time.Hour
+	}
+	e := &exporter{targets: target.NewSet(target.Options{Logger: r.settings.Logger})}
+	if _, err := e.targets.Load([]config.Target{cfg}); err != nil {
 		return nil, err
 	}
-	e := &exporter{client: client}
-	var sources []collector.Source
-	for _, list := range syncjob.Lists() {
-		if !list.Default {
-			continue
-		}
-		telemetry.Announce(list)
-		options := joblist.Options{PageSize: pageSize, Concurrency: concurrency, Observer: telemetry, Logger: settings.Logger}
-		if r.place.keeps {
-			options.FullReadInterval = time.Hour
-		}
-		reader := joblist.NewReader(list, client, options)
-		sources = append(sources, collector.Source{List: list, Reader: reader})
-		e.lists = append(e.lists, doctor.List{Name: list.Name, First: func(ctx context.Context) (int, error) {
-			total, err := reader.First(ctx)
-			r.transcript.show(err)
-			return total, err
-		}})
-	}
-	e.collector = collector.New(sources, collector.Options{Timeout: 30 * time.Second, Logger: settings.Logger, Hide: client.Hide})
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry))
+	e.target = e.targets.All()[0]
+	scrapes := prometheus.NewRegistry()
+	var err error
 	e.handler, err = web.NewHandler(web.Config{
-		Reader:        printing{e.collector, r.transcript},
-		Exposition:    &collector.Exposition{Logger: settings.Logger},
-		Telemetry:     registry,
-		Instrument:    registry,
+		Targets:       e.targets,
+		Reader:        printing{e.target, r.transcript},
+		Exposition:    e.target.Exposition(),
+		Telemetry:     prometheus.Gatherers{scrapes, e.targets},
+		Instrument:    scrapes,
 		TelemetryPath: "/metrics",
 		MaxRequests:   40,
-		Timeout:       30 * time.Second,
+		Timeout:       cfg.Timeout,
 		TimeoutOffset: offset,
-		Logger:        settings.Logger,
+		Reload:        func() error { return nil },
+		Logger:        r.settings.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -242,14 +234,13 @@ func (r *rig) wire() (*exporter, error) {
 	return e, nil
 }
 
-// close ends the exporter as its command does. An error is none of the test's
-// business but for its text.
+// close ends the exporter as its command does.
 func (e *exporter) close(r *rig) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 250*time.Millisecond)
 	defer cancel()
-	e.collector.Close()
-	r.transcript.show(e.client.Close(ctx))
-	r.transcript.show(e.client)
+	e.targets.Close(ctx)
+	r.transcript.show(e.target.Client())
+	r.transcript.show(e.target.Config)
 }
 
 // printing is a web.Reader that prints what it reads.
@@ -268,6 +259,19 @@ func (p printing) Read(ctx context.Context) *collector.Snapshot {
 	}
 	p.transcript.show(*snapshot)
 	return snapshot
+}
+
+// firstPages returns what the doctor reads of a target, and prints its errors.
+func (r *rig) firstPages(t *target.Target) []doctor.List {
+	var lists []doctor.List
+	for i, reader := range t.Readers() {
+		lists = append(lists, doctor.List{Name: t.Config.Lists[i].Name, First: func(ctx context.Context) (int, error) {
+			total, err := reader.First(ctx)
+			r.transcript.show(err)
+			return total, err
+		}})
+	}
+	return lists
 }
 
 // get asks the exporter, as Prometheus does where it is patient for so long.
@@ -309,7 +313,7 @@ func (r *rig) look() {
 		return
 	}
 	doctor := doctor.Doctor{
-		Client: printingClient{patient.client, r.transcript}, Lists: patient.lists, Timeout: 200 * time.Millisecond, Out: r.transcript,
+		Client: printingClient{patient.target.Client(), r.transcript}, Lists: r.firstPages(patient.target), Timeout: 200 * time.Millisecond, Out: r.transcript,
 	}
 	doctor.Check(r.t.Context())
 	patient.close(r)
