@@ -263,7 +263,7 @@ func (p printing) Read(ctx context.Context) *collector.Snapshot {
 
 // firstPages returns what the doctor reads of a target, and prints its errors.
 func (r *rig) firstPages(t *target.Target) []doctor.List {
-	var lists []doctor.List
+	lists := make([]doctor.List, 0, len(t.Readers()))
 	for i, reader := range t.Readers() {
 		lists = append(lists, doctor.List{Name: t.Config.Lists[i].Name, First: func(ctx context.Context) (int, error) {
 			total, err := reader.First(ctx)
