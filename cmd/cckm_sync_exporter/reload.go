@@ -23,30 +23,31 @@ type reloader struct {
 	mu sync.Mutex
 }
 
-// reload loads the configuration file anew. After an error everything is as it
-// was.
-func (r *reloader) reload() error {
+// reload loads the configuration file anew, and says in a sentence what was done.
+// After an error everything is as it was.
+func (r *reloader) reload() (done string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.settings.configFile == "" {
-		level.Info(r.logger).Log("during", "reload",
-			"msg", "there is nothing to reload without --config.file: passwords, certificates and CAs are read anew by themselves, and flags need a restart")
-		return nil
+		done = "there is nothing to reload without --config.file: passwords, certificates and CAs are read anew by themselves, and flags need a restart"
+		level.Info(r.logger).Log("during", "reload", "msg", done)
+		return done, nil
 	}
-	err := r.load()
+	err = r.load()
 	if errors.Is(err, target.ErrClosed) {
-		return err
+		return "", err
 	}
 	r.exporter.reloads.Note(err)
 	if err != nil {
 		level.Error(r.logger).Log("during", "reload", "file", r.settings.configFile, "err", err,
 			"todo", "mend what it says and reload again; check says the same of the file",
 			"msg", "the configuration was not loaded, the one before goes on")
-		return err
+		return "", err
 	}
+	done = "the configuration was loaded"
 	level.Info(r.logger).Log("during", "reload", "file", r.settings.configFile, "targets", len(r.exporter.targets.All()),
-		"msg", "the configuration was loaded")
-	return nil
+		"msg", done)
+	return done, nil
 }
 
 func (r *reloader) load() error {
@@ -71,7 +72,7 @@ func (r *reloader) follow(ctx context.Context, hangUps <-chan os.Signal) {
 			return
 		case <-hangUps:
 			// The log has been told of an error.
-			_ = r.reload() //nolint:contextcheck // A reload is not given up halfway.
+			_, _ = r.reload() //nolint:contextcheck // A reload is not given up halfway.
 		}
 	}
 }

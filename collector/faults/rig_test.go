@@ -225,7 +225,7 @@ func (r *rig) wire() (*exporter, error) {
 		MaxRequests:   40,
 		Timeout:       cfg.Timeout,
 		TimeoutOffset: offset,
-		Reload:        func() error { return nil },
+		Reload:        func() (string, error) { return "", nil },
 		Logger:        r.settings.Logger,
 	})
 	if err != nil {

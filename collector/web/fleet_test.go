@@ -239,11 +239,11 @@ func TestReloadPath(t *testing.T) {
 	var mu sync.Mutex
 	loads, failure := 0, error(nil)
 	h := handler(t, func(cfg *web.Config) {
-		cfg.Reload = func() error {
+		cfg.Reload = func() (string, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			loads++
-			return failure
+			return "nothing was done", failure
 		}
 	})
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete} {
@@ -258,7 +258,7 @@ func TestReloadPath(t *testing.T) {
 	var wait sync.WaitGroup
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPost} {
 		wait.Go(func() {
-			if got := ask(t, h, method, "/-/reload"); got.Code != http.StatusOK {
+			if got := ask(t, h, method, "/-/reload"); got.Code != http.StatusOK || got.Body.String() != "nothing was done\n" {
 				t.Errorf("%s: status %d, %s", method, got.Code, got.Body)
 			}
 		})

@@ -61,8 +61,8 @@ type Config struct {
 	// Timeout is the longest scrape; Prometheus' own timeout, less
 	// TimeoutOffset, wins where it is shorter.
 	Timeout, TimeoutOffset time.Duration
-	// Reload loads the configuration anew.
-	Reload func() error
+	// Reload loads the configuration anew, and says in a sentence what was done.
+	Reload func() (done string, err error)
 	// Logger gets what no scraper is told.
 	Logger log.Logger
 }

@@ -8,17 +8,19 @@ import (
 
 // reload loads the configuration anew where it is asked to by POST, or by PUT, as
 // Prometheus has it.
-func reload(load func() error) http.HandlerFunc {
+func reload(load func() (string, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost && r.Method != http.MethodPut {
 			methodNotAllowed(w, http.MethodPost, http.MethodPut)
 			return
 		}
-		if err := load(); err != nil {
+		done, err := load()
+		if err != nil {
 			http.Error(w, fmt.Sprintf("The configuration was not loaded, the one before goes on:\n%s", err), http.StatusInternalServerError)
 			return
 		}
-		fmt.Fprint(w, "The configuration was loaded.\n")
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintln(w, done)
 	}
 }
 
