@@ -50,10 +50,19 @@ func (c clone) checkout(t *testing.T, tag string) clone {
 	return other
 }
 
-// copyFile copies a file with its permissions. One that is deleted and not yet
-// committed is left out.
+// copyFile copies a file with its permissions, and a link as a link. One that is
+// deleted and not yet committed is left out.
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if leads, err := os.Readlink(from); err == nil {
+		if err := os.Symlink(leads, to); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	source, err := os.Open(from)
 	if os.IsNotExist(err) {
 		return
@@ -64,9 +73,6 @@ func copyFile(t *testing.T, from, to string) {
 	defer func() { _ = source.Close() }()
 	info, err := source.Stat()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, info.Mode().Perm())
