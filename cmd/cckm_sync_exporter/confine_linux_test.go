@@ -107,17 +107,6 @@ func replace(tb testing.TB, path string, content []byte) {
 	}
 }
 
-// wantUp fails unless a scrape reads both lists.
-func wantUp(t *testing.T, p *process, when string) {
-	t.Helper()
-	metrics := p.metrics(t)
-	for _, list := range []string{`cloud="google",item="key"`, `cloud="azure",item="certificate"`} {
-		if !strings.Contains(metrics, "cckm_sync_up{"+list+"} 1\n") {
-			t.Errorf("%s the list %s is not read; log:\n%s", when, list, p.log())
-		}
-	}
-}
-
 // renewTokens makes the next scrape log in anew by its password or certificate.
 func renewTokens(appliance *cmsim.Appliance) {
 	appliance.RevokeAllTokens()

@@ -216,6 +216,17 @@ func wantLines(tb testing.TB, text string, want ...string) {
 	}
 }
 
+// wantUp fails unless a scrape reads both lists.
+func wantUp(t *testing.T, p *process, when string) {
+	t.Helper()
+	metrics := p.metrics(t)
+	for _, list := range []string{`cloud="google",item="key"`, `cloud="azure",item="certificate"`} {
+		if !strings.Contains(metrics, "cckm_sync_up{"+list+"} 1\n") {
+			t.Errorf("%s the list %s is not read; log:\n%s", when, list, p.log())
+		}
+	}
+}
+
 // write writes a file below dir and returns its path.
 func write(tb testing.TB, dir, name string, content []byte) string {
 	tb.Helper()
