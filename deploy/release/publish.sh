@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Signs and publishes what release.sh left in dist/, for the tag that the workflow
+# runs for. Nothing is built here.
+#
+#   TAG=v1.2.3 GH_TOKEN=… deploy/release/publish.sh
+#
+# Needs cosign, which signs by the identity of the workflow, and gh.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+: "${TAG:?is not set, it is the tag of the release}"
+[[ $TAG =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || die "the tag $TAG is not of the form v1.2.3"
+version=${TAG#v}
+
+# What was built for another tag, or changed on its way here, is not signed.
+(cd dist && sha256sum --check --strict --quiet sha256sums.txt) || die "dist/ is not what release.sh made"
+[[ -e dist/cckm_sync_exporter-$version.linux-amd64.tar.gz ]] || die "dist/ is not of $TAG"
+
+# The newest section of CHANGELOG.md, which release.sh has held against the tag.
+notes=$(mktemp)
+trap 'rm -f "$notes"' EXIT
+awk '/^## / { sections++; next } sections == 1' CHANGELOG.md >"$notes"
+grep -q . "$notes" || die "CHANGELOG.md says nothing of $TAG"
+
+cosign sign-blob --yes --bundle dist/sha256sums.txt.sigstore.json dist/sha256sums.txt
+
+kind=()
+[[ $version != *-* ]] || kind=(--prerelease)
+# gh shows a release only once all of its files are there.
+gh release create "$TAG" --verify-tag --title "$TAG" --notes-file "$notes" "${kind[@]}" dist/*
