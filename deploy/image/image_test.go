@@ -122,8 +122,8 @@ func (b *buildah) build(source, name string) {
 	}
 	_, version, _ := strings.Cut(string(dockerfile), "ARG GO_VERSION=")
 	version, _, _ = strings.Cut(version, "\n")
-	if b.run("images", "--quiet", "--filter", "reference=docker.io/library/golang:"+version) == "" {
-		b.standIn("docker.io/library/golang:" + version)
+	if b.run("images", "--quiet", "--filter", "reference=localhost/golang:"+version) == "" {
+		b.standIn("localhost/golang:" + version)
 	}
 	cmd := exec.CommandContext(b.t.Context(), filepath.Join(source, "deploy", "image", "build.sh"), name,
 		"--pull=never", "--volume", goEnv(b.t, "GOROOT")+":/usr/local/go:ro",

@@ -2,13 +2,13 @@
 # Builds the image for amd64 and arm64, pushes both under one name, and signs that
 # by its digest, which it writes to GITHUB_OUTPUT.
 #
-#   IMAGE=ghcr.io/owner/name TAG=v1.2.3 REGISTRY_USER=… REGISTRY_PASSWORD=… deploy/image/publish.sh
+#   IMAGE=registry.example.com/owner/name TAG=v1.2.3 REGISTRY_USER=… REGISTRY_PASSWORD=… deploy/image/publish.sh
 #
 # Needs buildah, and cosign, which signs by the identity of the workflow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-: "${IMAGE:?is not set, it is the name of the image, such as ghcr.io/owner/name}"
+: "${IMAGE:?is not set, it is the name of the image, such as registry.example.com/owner/name}"
 : "${TAG:?is not set, it is the tag of the release}"
 : "${REGISTRY_USER:?is not set}" "${REGISTRY_PASSWORD:?is not set}"
 version=${TAG#v}

@@ -123,17 +123,17 @@ func TestPublishNothing(t *testing.T) {
 // the password is on no command line.
 func TestPublishImage(t *testing.T) {
 	const script = "deploy/image/publish.sh"
-	env := []string{"IMAGE=ghcr.io/owner/name", "TAG=v1.2.3", "REGISTRY_USER=robot", "REGISTRY_PASSWORD=token"}
+	env := []string{"IMAGE=registry.example.com/owner/name", "TAG=v1.2.3", "REGISTRY_USER=robot", "REGISTRY_PASSWORD=token"}
 	output, calls, err := newBench(t, script).run(t, script, append(env, "DIGEST="+digest)...)
-	want := `buildah login --username robot --password-stdin ghcr.io
+	want := `buildah login --username robot --password-stdin registry.example.com
 token
 buildah manifest create localhost/cckm_sync_exporter:1.2.3
 build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-amd64 --platform linux/amd64
 buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-amd64
 build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-arm64 --platform linux/arm64
 buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-arm64
-buildah manifest push --all --digestfile TEMPORARY localhost/cckm_sync_exporter:1.2.3 docker://ghcr.io/owner/name:1.2.3
-cosign sign --yes ghcr.io/owner/name@` + digest + "\n"
+buildah manifest push --all --digestfile TEMPORARY localhost/cckm_sync_exporter:1.2.3 docker://registry.example.com/owner/name:1.2.3
+cosign sign --yes registry.example.com/owner/name@` + digest + "\n"
 	if diff := cmp.Diff(want, calls); diff != "" || err != nil || output != "digest="+digest+"\n" {
 		t.Errorf("%v\n%s(-want +got):\n%s", err, output, diff)
 	}

@@ -130,7 +130,7 @@ func TestLeastRights(t *testing.T) {
 		"ci.yml/checks":        {"contents: read"},
 		"release.yml/checks":   {"contents: read"},
 		"release.yml/packages": {"contents: read"},
-		"release.yml/image":    {"attestations: write", "contents: read", "id-token: write", "packages: write"},
+		"release.yml/image":    {"attestations: write", "contents: read", "id-token: write"},
 		"release.yml/publish":  {"attestations: write", "contents: write", "id-token: write"},
 	}
 	for name, w := range workflows(t) {
