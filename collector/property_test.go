@@ -44,7 +44,7 @@ func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.
 	if testing.Short() {
 		cases /= 10
 	}
-	cases *= *propertyTimes
+	cases = cases / rarity * *propertyTimes
 	for shard := range shards {
 		t.Run(strconv.Itoa(shard), func(t *testing.T) {
 			t.Parallel()
