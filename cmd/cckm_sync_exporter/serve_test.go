@@ -159,13 +159,26 @@ func TestWebConfigFile(t *testing.T) {
 		},
 	}}}
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+p.address+"/-/healthy", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
+	for _, ask := range []struct {
+		method, path string
+		status       int
+	}{
+		{http.MethodGet, "/", http.StatusOK},
+		{http.MethodGet, "/metrics", http.StatusOK},
+		{http.MethodGet, "/probe?target=none", http.StatusNotFound},
+		{http.MethodGet, "/sd", http.StatusOK},
+		{http.MethodGet, "/-/healthy", http.StatusOK},
+		{http.MethodGet, "/-/ready", http.StatusOK},
+		{http.MethodPost, "/-/reload", http.StatusOK},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), ask.method, "https://"+p.address+ask.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(t, client, req, http.StatusUnauthorized)
+		req.SetBasicAuth("prometheus", "scrape")
+		do(t, client, req, ask.status)
 	}
-	do(t, client, req, http.StatusUnauthorized)
-	req.SetBasicAuth("prometheus", "scrape")
-	do(t, client, req, http.StatusOK)
 }
 
 // TestSocketActivation has the listener come from outside, as from systemd.
