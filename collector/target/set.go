@@ -1,15 +1,14 @@
 package target
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"cckm_sync_exporter/collector/config"
@@ -148,29 +147,14 @@ func (s *Set) Use(name string) (t *Target, done func(), ok bool) {
 }
 
 // Gather implements prometheus.Gatherer: the exporter's own metrics about each
-// target. It stands in for prometheus.Gatherers, which would look up each of the
-// series among all others: that two targets have none in common follows from their
-// names.
+// target.
 func (s *Set) Gather() ([]*dto.MetricFamily, error) {
-	var families []*dto.MetricFamily
 	targets := s.All()
-	errs := make([]error, 0, len(targets))
-	at := map[string]int{}
+	all := make(prometheus.Gatherers, 0, len(targets))
 	for _, t := range targets {
-		some, err := t.telemetry.Gather()
-		errs = append(errs, err)
-		for _, family := range some {
-			i, known := at[family.GetName()]
-			if !known {
-				at[family.GetName()] = len(families)
-				families = append(families, family)
-				continue
-			}
-			families[i].Metric = append(families[i].Metric, family.GetMetric()...)
-		}
+		all = append(all, t.telemetry)
 	}
-	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
-	return families, errors.Join(errs...)
+	return all.Gather()
 }
 
 // GiveUp ends every read that is under way and every one to come.
