@@ -32,9 +32,6 @@ const (
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 10 * time.Minute
-	// transferTimeout is what a request and its answer may take beyond the
-	// longest scrape.
-	transferTimeout = 30 * time.Second
 )
 
 // newServer returns a server whose scrapes take at most longest. Both of its
@@ -43,8 +40,8 @@ func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger)
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       longest + transferTimeout,
-		WriteTimeout:      longest + transferTimeout,
+		ReadTimeout:       longest + web.TransferTimeout,
+		WriteTimeout:      longest + web.TransferTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}

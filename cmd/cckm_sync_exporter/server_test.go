@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cckm_sync_exporter/collector/web"
 )
 
 // pipes is a listener whose connections are in memory, so that a server on it
@@ -67,10 +69,10 @@ func TestServerTimes(t *testing.T) {
 	}{
 		{"nothing is sent", "", false, readHeaderTimeout},
 		{"half a header", "GET /fast HTTP/1.1\r\nHost: a\r\nX-half: ", false, readHeaderTimeout},
-		{"half a body", "POST /fast HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", false, longest + transferTimeout},
+		{"half a body", "POST /fast HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", false, longest + web.TransferTimeout},
 		{"idle after an answer", "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n", true, idleTimeout},
 		{"idle after the longest scrape", "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", true, longest + idleTimeout},
-		{"the answer is not read", "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n", false, longest + transferTimeout},
+		{"the answer is not read", "GET /fast HTTP/1.1\r\nHost: a\r\n\r\n", false, longest + web.TransferTimeout},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,8 +9,9 @@ import (
 	"github.com/go-kit/log"
 )
 
-// transferTimeout is what a probe's answer may take beyond the probe's own time.
-const transferTimeout = 30 * time.Second
+// TransferTimeout is what a request and its answer may take beyond the longest
+// scrape, be it the server's or a probe's own.
+const TransferTimeout = 30 * time.Second
 
 // probeHandler reads the target that the query names. A request chooses among
 // what is configured and nothing else: neither an address nor a credential.
@@ -39,7 +40,7 @@ func (h *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The server's own times are made for the targets that it began with.
 	control := http.NewResponseController(w)
-	deadline := time.Now().Add(t.Config.Timeout + transferTimeout)
+	deadline := time.Now().Add(t.Config.Timeout + TransferTimeout)
 	_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
 	h.limits.serve(name, w, r, scrape)
 }
