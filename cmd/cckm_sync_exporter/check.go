@@ -47,7 +47,7 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	doctor.Report(out, "settings", summary, nil)
 	for _, t := range targets {
 		for _, file := range t.Client().Exposed() {
-			doctor.Remark(out, step(t, "settings"), file.String(), file.Remedy())
+			doctor.Remark(out, doctor.StepOf(t.Config.Name, "settings"), file.String(), file.Remedy())
 		}
 	}
 	if s.offline {
@@ -98,12 +98,4 @@ func reportSettings(out io.Writer, err error) {
 		return
 	}
 	doctor.Report(out, "settings", "", err)
-}
-
-// step names a step that is about a target.
-func step(t *target.Target, name string) string {
-	if t.Config.Name == "" {
-		return name
-	}
-	return t.Config.Name + " " + name
 }

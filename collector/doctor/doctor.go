@@ -75,10 +75,16 @@ func (d *Doctor) Check(ctx context.Context) bool {
 }
 
 func (d *Doctor) report(step, detail string, err error) {
-	if d.Target != "" {
-		step = d.Target + " " + step
+	Report(d.Out, StepOf(d.Target, step), detail, err)
+}
+
+// StepOf names a step that is about a target, which has no name where it is the
+// only one.
+func StepOf(target, step string) string {
+	if target == "" {
+		return step
 	}
-	Report(d.Out, step, detail, err)
+	return target + " " + step
 }
 
 func (d *Doctor) step(ctx context.Context, try func(context.Context) error) error {
