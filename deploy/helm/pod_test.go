@@ -23,17 +23,6 @@ type pod struct {
 	env  []string
 }
 
-// build returns the exporter's program.
-func build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "cckm_sync_exporter")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/cckm_sync_exporter")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, output)
-	}
-	return program
-}
-
 // newPod puts what the volumes of the rendered pod hold where its mounts are:
 // ConfigMaps of the chart as they are, and made-up content for the objects that
 // users have. Items and modes count as the kubelet heeds them.

@@ -23,7 +23,7 @@ const targetsOfTheirs = `targets:
 // TestProgram holds the chart against the exporter's program.
 func TestProgram(t *testing.T) {
 	livetest.Program(t, "helm")
-	program := build(t)
+	program := livetest.BuildExporter(t)
 	t.Run("settings", func(t *testing.T) { checkSettings(t, program) })
 	t.Run("keys of a target", func(t *testing.T) { checkTargetKeys(t, program) })
 	t.Run("serves", func(t *testing.T) { checkServes(t, program) })

@@ -298,19 +298,9 @@ func (b *buildah) demo(t *testing.T, container string) {
 	address := livetest.FreeAddress(t)
 	args := slices.Concat(b.options[1:], []string{"run", "--isolation=chroot", container, "--", program, "demo", "--web.listen-address=" + address})
 	livetest.Start(t, nil, b.options[0], args...)
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
 	healthy := func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/-/healthy", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return false
-		}
-		defer func() { _ = resp.Body.Close() }()
-		return resp.StatusCode == http.StatusOK
+		status, _, ok := livetest.Get(t, "http://"+address+"/-/healthy")
+		return ok && status == http.StatusOK
 	}
 	livetest.Eventually(t, time.Minute, "the image is healthy", healthy)
 }

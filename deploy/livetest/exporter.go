@@ -1,6 +1,8 @@
 package livetest
 
 import (
+	"io"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -8,12 +10,13 @@ import (
 	"time"
 )
 
-// BuildExporter builds the exporter and returns its path.
+// BuildExporter builds the exporter and returns its path. Go is there wherever a
+// test is run.
 func BuildExporter(t *testing.T) string {
 	t.Helper()
 	executable := filepath.Join(t.TempDir(), "cckm_sync_exporter")
-	//nolint:gosec // Go's own path and the test's directory.
-	cmd := exec.CommandContext(t.Context(), Program(t, "go"), "build", "-buildvcs=false", "-o", executable, "cckm_sync_exporter/cmd/cckm_sync_exporter")
+	//nolint:gosec // The test's directory.
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", executable, "cckm_sync_exporter/cmd/cckm_sync_exporter")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("the exporter cannot be built: %v\n%s", err, output)
 	}
@@ -34,4 +37,22 @@ func StartExporter(t *testing.T, executable string, env []string, args ...string
 		return found != nil
 	})
 	return p, address
+}
+
+// Get asks for a page of a server that may not be there yet, and says whether it
+// answered, and what.
+func Get(t *testing.T, url string) (status int, body string, ok bool) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", false
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err == nil
 }

@@ -39,11 +39,7 @@ const scrapes = 3
 //	100000   12x, 27x, 0.5x                   3.1x, 5.1x, 1.3x
 func TestPeers(t *testing.T) {
 	python := programs(t)
-	ours := filepath.Join(t.TempDir(), "cckm_sync_exporter")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", ours, "../../cmd/cckm_sync_exporter")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	ours := livetest.BuildExporter(t)
 
 	var table strings.Builder
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -1,9 +1,7 @@
 package release_test
 
 import (
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,19 +149,9 @@ func (m *machine) wantServing(t *testing.T) {
 	address := livetest.FreeAddress(t)
 	process := livetest.Start(t, nil, m.root+"/usr/bin/cckm_sync_exporter", "demo", "--web.listen-address="+address)
 	defer process.End(t)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	livetest.Eventually(t, 20*time.Second, "a scrape reads the list", func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
-		if err != nil {
-			return false
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return false
-		}
-		defer func() { _ = resp.Body.Close() }()
-		metrics, err := io.ReadAll(resp.Body)
-		return err == nil && strings.Contains(string(metrics), "cckm_sync_up{cloud=\"google\",item=\"key\"} 1\n")
+		_, metrics, ok := livetest.Get(t, "http://"+address+"/metrics")
+		return ok && strings.Contains(metrics, "cckm_sync_up{cloud=\"google\",item=\"key\"} 1\n")
 	})
 }
 

@@ -3,7 +3,6 @@ package systemd_test
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -32,11 +31,7 @@ func unit(t *testing.T) (path, program string) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	program = filepath.Join(dir, "cckm_sync_exporter")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/cckm_sync_exporter")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, output)
-	}
+	program = livetest.BuildExporter(t)
 	changed := bytes.ReplaceAll(content, []byte("ExecStart=/usr/bin/cckm_sync_exporter "), []byte("ExecStart="+program+" "))
 	if bytes.Equal(changed, content) {
 		t.Fatal("the unit does not start /usr/bin/cckm_sync_exporter")
@@ -116,22 +111,13 @@ func testSocket(t *testing.T, unit, program string) {
 	address := livetest.FreeAddress(t)
 	// Its default port is not to be touched, even where the variable is not known.
 	p := livetest.Start(t, nil, activate, "--listen="+address, "--setenv="+variable, program, "demo", "--web.listen-address="+livetest.FreeAddress(t))
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
-	var metrics []byte
+	var metrics string
 	livetest.Eventually(t, 20*time.Second, "a scrape is answered", func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
-		if err != nil {
-			return false
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			return false
-		}
-		defer func() { _ = resp.Body.Close() }()
-		metrics, err = io.ReadAll(resp.Body)
-		return err == nil && resp.StatusCode == http.StatusOK
+		status, body, ok := livetest.Get(t, "http://"+address+"/metrics")
+		metrics = body
+		return ok && status == http.StatusOK
 	})
-	if !strings.Contains(string(metrics), "cckm_sync_up{cloud=\"google\",item=\"key\"} 1\n") {
+	if !strings.Contains(metrics, "cckm_sync_up{cloud=\"google\",item=\"key\"} 1\n") {
 		t.Errorf("the list is not read:\n%s", metrics)
 	}
 	if !strings.Contains(p.Log(), "Listening on systemd activated listeners") {
