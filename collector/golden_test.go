@@ -220,8 +220,8 @@ func defaultLists() []syncjob.List {
 	return slices.DeleteFunc(syncjob.Lists(), func(list syncjob.List) bool { return !list.Default })
 }
 
-// readAppliance reads lists of a simulated appliance over real TLS.
-func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.List) *collector.Snapshot {
+// connect starts a simulated appliance, and returns a client of it over real TLS.
+func connect(t *testing.T, appliance *cmsim.Appliance) *ciphertrust.Client {
 	t.Helper()
 	server, err := appliance.StartTLS()
 	if err != nil {
@@ -236,6 +236,18 @@ func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.Li
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := client.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return client
+}
+
+// readAppliance reads lists of a simulated appliance over real TLS.
+func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.List) *collector.Snapshot {
+	t.Helper()
+	client := connect(t, appliance)
 	sources := make([]collector.Source, 0, len(lists))
 	for _, list := range lists {
 		sources = append(sources, collector.Source{
@@ -243,12 +255,7 @@ func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.Li
 		})
 	}
 	c := collector.New(sources, collector.Options{Timeout: time.Minute})
-	t.Cleanup(func() {
-		c.Close()
-		if err := client.Close(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(c.Close)
 	return c.Read(t.Context())
 }
 

@@ -1,13 +1,11 @@
 package collector_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"cckm_sync_exporter/collector"
-	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/syncjob"
@@ -17,20 +15,7 @@ import (
 // log says so, for as long as the exporter runs.
 func TestJobsOfTwoLists(t *testing.T) {
 	appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds()})
-	server, err := appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	client, err := ciphertrust.New(ciphertrust.Config{
-		URL:         server.URL,
-		Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword},
-		TLS:         ciphertrust.TLSConfig{CA: string(server.CAPEM)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close(context.WithoutCancel(t.Context())) })
+	client := connect(t, appliance)
 	lists := syncjob.Lists()[:4]
 	sources := make([]collector.Source, 0, len(lists))
 	for _, list := range lists {
