@@ -49,7 +49,7 @@ func TestOpeningReadsNothing(t *testing.T) {
 	reader := &countingReader{}
 	c := collector.New([]collector.Source{{List: syncjob.Lists()[0], Reader: reader}}, collector.Options{Timeout: time.Minute})
 	t.Cleanup(c.Close)
-	page, err := statuspage.New(statuspage.Config{Source: collectorSource{c}, TelemetryPath: "/metrics"})
+	page, err := statuspage.New(statuspage.Config{Source: collectorSource{c}, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,8 +47,9 @@ type Target struct {
 type Config struct {
 	// Source is asked at every request.
 	Source Source
-	// TelemetryPath is where the metrics are, such as "/metrics".
-	TelemetryPath string
+	// TelemetryPath is where the metrics are, such as "/metrics", ProbePath where one
+	// target is read, and DiscoveryPath where Prometheus finds all.
+	TelemetryPath, ProbePath, DiscoveryPath string
 	// Version is the exporter's version, for the foot of the page.
 	Version string
 	// Now is the clock; nil means time.Now.

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 func newPage(tb testing.TB, source statuspage.Source) http.Handler {
 	tb.Helper()
 	page, err := statuspage.New(statuspage.Config{
-		Source: source, TelemetryPath: "/metrics", Version: "1.2.3", Now: fleettest.Now,
+		Source: source, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.2.3", Now: fleettest.Now,
 	})
 	if err != nil {
 		tb.Fatal(err)

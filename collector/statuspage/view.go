@@ -131,7 +131,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	}
 	if v.ManyTargets {
 		v.Columns++
-		v.Discovery = relative("/sd")
+		v.Discovery = relative(cfg.DiscoveryPath)
 	}
 	if len(targets) > 0 {
 		v.Example = apiBase(targets[0].URL)
@@ -139,7 +139,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	v.countStates(rows, q)
 	v.Form = newForm(q, lists, names)
 	v.cut(rows.rows, q, now)
-	v.listTargets(targets, q, now)
+	v.listTargets(cfg, targets, q, now)
 	v.Notices = q.notices
 	return v
 }
@@ -253,14 +253,14 @@ func (v *view) cut(rows []row, q *query, now time.Time) {
 }
 
 // listTargets fills the table of lists with those that the query does not leave out.
-func (v *view) listTargets(targets []Target, q *query, now time.Time) {
+func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Time) {
 	shown, all := 0, 0
 	for i := range targets {
 		target := &targets[i]
 		if q.target != "" && q.target != target.Name {
 			continue
 		}
-		t := newTargetView(target, q)
+		t := newTargetView(cfg, target, q)
 		for j := range target.Lists {
 			if q.list != "" && q.list != target.Lists[j].List.Name {
 				continue
@@ -278,13 +278,13 @@ func (v *view) listTargets(targets []Target, q *query, now time.Time) {
 	v.MoreLists, v.ListCount = all-shown, countLists(all)
 }
 
-func newTargetView(target *Target, q *query) targetView {
+func newTargetView(cfg *Config, target *Target, q *query) targetView {
 	t := targetView{Name: visible(target.Name, maxName), URL: withoutUser(target.URL), Domain: visible(target.Domain, maxName)}
 	for _, name := range slices.Sorted(maps.Keys(target.Labels)) {
 		t.Labels = append(t.Labels, visible(name+"="+target.Labels[name], maxName))
 	}
 	if target.Name != "" {
-		t.Probe = relative("/probe?" + url.Values{"target": {target.Name}}.Encode())
+		t.Probe = relative(cfg.ProbePath + "?" + url.Values{"target": {target.Name}}.Encode())
 		t.Only = q.link(func(c *query) { c.target = target.Name }, "")
 	}
 	return t

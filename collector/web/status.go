@@ -31,6 +31,7 @@ func (s statusSource) Targets() []statuspage.Target {
 // newStatusPage returns the page that shows what the last reads said.
 func newStatusPage(cfg Config) (http.Handler, error) {
 	return statuspage.New(statuspage.Config{
-		Source: statusSource{cfg.Targets}, TelemetryPath: cfg.TelemetryPath, Version: version.Version,
+		Source: statusSource{cfg.Targets}, Version: version.Version,
+		TelemetryPath: cfg.TelemetryPath, ProbePath: PathProbe, DiscoveryPath: PathDiscovery,
 	})
 }

@@ -42,7 +42,7 @@ func TestStatusPageInBrowser(t *testing.T) {
 		}
 	}
 	handler, err := statuspage.New(statuspage.Config{
-		Source: fleettest.Fleet(fleettest.Now()), TelemetryPath: "/metrics", Version: "1.0.0", Now: fleettest.Now,
+		Source: fleettest.Fleet(fleettest.Now()), TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.0.0", Now: fleettest.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
