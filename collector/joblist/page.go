@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"cckm_sync_exporter/collector/jobjson"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -47,15 +48,15 @@ type visitor interface {
 // ask asks for a page and returns the total that it tells.
 func (r *Reader) ask(ctx context.Context, q question, v visitor) (total int, err error) {
 	r.asked.Add(1)
-	d, ok := r.decoders.Get().(*decoder)
+	d, ok := r.decoders.Get().(*jobjson.Decoder)
 	if !ok {
-		d = newDecoder(r.list.ScopeFields)
+		d = jobjson.NewDecoder(r.list.ScopeFields)
 	}
 	defer r.decoders.Put(d)
 	err = r.getter.Get(ctx, r.list.Path, q.values(), func(body io.Reader) error {
 		v.begin()
 		var err error
-		total, err = d.decode(body, v.visit)
+		total, err = d.Decode(body, v.visit)
 		return err
 	})
 	if err != nil {

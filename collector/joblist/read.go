@@ -97,7 +97,7 @@ type Reader struct {
 	none *syncjob.Summarizer
 	// seeds are those of the keys that stand for ids.
 	seeds seeds
-	// decoders holds *decoder, whose buffers are worth keeping.
+	// decoders holds *jobjson.Decoder, whose buffers are worth keeping.
 	decoders sync.Pool
 	// limit is the limit that the appliance took last; 0 before the first page.
 	limit atomic.Int64

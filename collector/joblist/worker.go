@@ -3,6 +3,7 @@ package joblist
 import (
 	"fmt"
 
+	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -52,7 +53,8 @@ func (w *worker) add(key jobKey, position int, job *syncjob.Job) error {
 	}
 	w.summarizer.Add(job)
 	if w.summarizer.Scopes() > maxListScopes {
-		return fmt.Errorf("the jobs of the list name more than %d scopes", maxListScopes)
+		return reason.New(reason.Decode, fmt.Errorf("the jobs of the list name more than %d scopes", maxListScopes),
+			"report it with the appliance's version: no list is known to have as many")
 	}
 	return nil
 }

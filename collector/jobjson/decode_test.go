@@ -1,4 +1,4 @@
-package joblist
+package jobjson
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 
 // decode decodes a page and keeps its jobs.
 func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total int, err error) {
-	total, err = newDecoder(scopeFields).decode(body, func(job *syncjob.Job) error {
+	total, err = NewDecoder(scopeFields).Decode(body, func(job *syncjob.Job) error {
 		kept := *job
 		kept.Scopes, kept.Details = slices.Clone(job.Scopes), slices.Clone(job.Details)
 		jobs = append(jobs, kept)

@@ -1,4 +1,4 @@
-package joblist
+package jobjson
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 
 // object reads an object and calls field with the name of each of its fields;
 // field reads the value. The name is good until the next read or peek.
-func (d *decoder) object(field func(name []byte) error) error {
+func (d *Decoder) object(field func(name []byte) error) error {
 	if err := d.begin(jsontext.KindBeginObject, "an object"); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (d *decoder) object(field func(name []byte) error) error {
 }
 
 // array reads an array and calls element for each of its elements.
-func (d *decoder) array(element func() error) error {
+func (d *Decoder) array(element func() error) error {
 	if err := d.begin(jsontext.KindBeginArray, "an array"); err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (d *decoder) array(element func() error) error {
 	}
 }
 
-func (d *decoder) begin(kind jsontext.Kind, what string) error {
+func (d *Decoder) begin(kind jsontext.Kind, what string) error {
 	token, err := d.tokens.ReadToken()
 	if err != nil {
 		return tooEarly(err)
@@ -58,7 +58,7 @@ func (d *decoder) begin(kind jsontext.Kind, what string) error {
 }
 
 // text reads a string; null is an empty one.
-func (d *decoder) text(into *string) error {
+func (d *Decoder) text(into *string) error {
 	text, err := d.stringOrNull()
 	if err == nil {
 		*into = d.strings.string(text)
@@ -67,7 +67,7 @@ func (d *decoder) text(into *string) error {
 }
 
 // id reads a job's id, which comes once and is not worth remembering.
-func (d *decoder) id(into *string) error {
+func (d *Decoder) id(into *string) error {
 	text, err := d.stringOrNull()
 	*into = string(text)
 	return err
@@ -75,7 +75,7 @@ func (d *decoder) id(into *string) error {
 
 // stringOrNull reads a string; null is an empty one. What it returns is good
 // until the next read.
-func (d *decoder) stringOrNull() ([]byte, error) {
+func (d *Decoder) stringOrNull() ([]byte, error) {
 	switch d.tokens.PeekKind() {
 	case jsontext.KindString:
 		return d.bytes()
@@ -90,7 +90,7 @@ func (d *decoder) stringOrNull() ([]byte, error) {
 }
 
 // bytes reads a string. What it returns is good until the next read.
-func (d *decoder) bytes() ([]byte, error) {
+func (d *Decoder) bytes() ([]byte, error) {
 	raw, err := d.tokens.ReadValue()
 	if err != nil {
 		return nil, tooEarly(err)
@@ -103,7 +103,7 @@ func (d *decoder) bytes() ([]byte, error) {
 }
 
 // flag reads true or false; null is false.
-func (d *decoder) flag(into *bool) error {
+func (d *Decoder) flag(into *bool) error {
 	token, err := d.tokens.ReadToken()
 	if err != nil {
 		return tooEarly(err)
@@ -119,7 +119,7 @@ func (d *decoder) flag(into *bool) error {
 }
 
 // count reads a whole number that is not negative.
-func (d *decoder) count() (int, error) {
+func (d *Decoder) count() (int, error) {
 	token, err := d.tokens.ReadToken()
 	if err != nil {
 		return 0, tooEarly(err)
@@ -137,7 +137,7 @@ func (d *decoder) count() (int, error) {
 // time reads a time of RFC 3339. One that is missing, of another kind or
 // unreadable stays zero: the job still counts, and the series that need the
 // time are left out.
-func (d *decoder) time(into *time.Time) error {
+func (d *Decoder) time(into *time.Time) error {
 	if d.tokens.PeekKind() != jsontext.KindString {
 		return d.skip()
 	}
@@ -149,7 +149,7 @@ func (d *decoder) time(into *time.Time) error {
 	return nil
 }
 
-func (d *decoder) skip() error { return tooEarly(d.tokens.SkipValue()) }
+func (d *Decoder) skip() error { return tooEarly(d.tokens.SkipValue()) }
 
 // tooEarly makes the end of the input within the page an unexpected one.
 func tooEarly(err error) error {

@@ -1,4 +1,4 @@
-package joblist
+package jobjson
 
 import "bytes"
 

@@ -1,4 +1,4 @@
-package joblist
+package jobjson
 
 import (
 	"bytes"
@@ -28,9 +28,9 @@ type outcome struct {
 }
 
 // decodeBy decodes a page by a decoder that may have decoded others.
-func decodeBy(d *decoder, body io.Reader) outcome {
+func decodeBy(d *Decoder, body io.Reader) outcome {
 	var o outcome
-	total, err := d.decode(body, func(job *syncjob.Job) error {
+	total, err := d.Decode(body, func(job *syncjob.Job) error {
 		o.Jobs = append(o.Jobs, job.Clone())
 		return nil
 	})
@@ -42,8 +42,8 @@ func decodeBy(d *decoder, body io.Reader) outcome {
 }
 
 // byTokens returns a decoder that shows every record to jsontext.
-func byTokens() *decoder {
-	d := newDecoder([]string{"key_rings", "key_vaults"})
+func byTokens() *Decoder {
+	d := NewDecoder([]string{"key_rings", "key_vaults"})
 	d.shapes = nil
 	return d
 }
@@ -53,7 +53,7 @@ func byTokens() *decoder {
 func agree(t *testing.T, page []byte) (repeated int) {
 	t.Helper()
 	want := decodeBy(byTokens(), bytes.NewReader(page))
-	d := newDecoder([]string{"key_rings", "key_vaults"})
+	d := NewDecoder([]string{"key_rings", "key_vaults"})
 	for _, body := range []io.Reader{
 		bytes.NewReader(page), bytes.NewReader(page), iotest.HalfReader(bytes.NewReader(page)), iotest.DataErrReader(bytes.NewReader(page)),
 	} {
@@ -117,7 +117,7 @@ func TestRepeatedRecords(t *testing.T) {
 			t.Parallel()
 			page := pageOf(test.records...)
 			agree(t, page)
-			if got := decodeBy(newDecoder([]string{"key_rings", "key_vaults"}), bytes.NewReader(page)).repeated; got != test.repeated {
+			if got := decodeBy(NewDecoder([]string{"key_rings", "key_vaults"}), bytes.NewReader(page)).repeated; got != test.repeated {
 				t.Errorf("%d records were not shown to jsontext, want %d", got, test.repeated)
 			}
 		})
@@ -141,7 +141,7 @@ func TestRepeatedRecordsOfALongPage(t *testing.T) {
 	if repeated := agree(t, page); repeated != jobs-1 {
 		t.Errorf("%d records were not shown to jsontext, want %d", repeated, jobs-1)
 	}
-	got := decodeBy(newDecoder([]string{"key_rings"}), iotest.OneByteReader(bytes.NewReader(page)))
+	got := decodeBy(NewDecoder([]string{"key_rings"}), iotest.OneByteReader(bytes.NewReader(page)))
 	if got.repeated < jobs-2 || len(got.Jobs) != jobs || got.Err != "" {
 		t.Errorf("a byte at a time: %d of %d jobs are repeats (%s)", got.repeated, len(got.Jobs), got.Err)
 	}
@@ -167,7 +167,7 @@ func TestMistakeBehindRepeats(t *testing.T) {
 	} {
 		page := pageOf(record(1), record(2), record(3), mistake)
 		agree(t, page)
-		d := newDecoder([]string{"key_rings"})
+		d := NewDecoder([]string{"key_rings"})
 		if got := decodeBy(d, bytes.NewReader(page)); !strings.Contains(got.Err, want) || got.repeated != 2 {
 			t.Errorf("%s behind %d repeats: got %q, want it to tell %s", mistake, got.repeated, got.Err, want)
 		}
@@ -182,7 +182,7 @@ func TestShapesAreFew(t *testing.T) {
 	for i := range cap(records) {
 		records = append(records, fmt.Sprintf(`{"id":"a","n":%d}`, i))
 	}
-	d := newDecoder(nil)
+	d := NewDecoder(nil)
 	if got := decodeBy(d, bytes.NewReader(pageOf(records...))); len(got.Jobs) != 100 || len(d.shapes) > maxShapes {
 		t.Errorf("%d shapes of %d jobs are remembered (%s)", len(d.shapes), len(got.Jobs), got.Err)
 	}

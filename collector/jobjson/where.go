@@ -1,4 +1,4 @@
-package joblist
+package jobjson
 
 import (
 	"errors"
@@ -10,12 +10,12 @@ import (
 )
 
 // errorf says where in the page something is wrong.
-func (d *decoder) errorf(format string, args ...any) error {
+func (d *Decoder) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s %s", d.recount(d.tokens.StackPointer()), fmt.Sprintf(format, args...))
 }
 
 // locate counts in an error of jsontext what jsontext was not shown.
-func (d *decoder) locate(err error) error {
+func (d *Decoder) locate(err error) error {
 	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok || d.repeated == 0 {
 		return err
@@ -26,7 +26,7 @@ func (d *decoder) locate(err error) error {
 }
 
 // recount counts in a place in the page the records that jsontext was not shown.
-func (d *decoder) recount(at jsontext.Pointer) jsontext.Pointer {
+func (d *Decoder) recount(at jsontext.Pointer) jsontext.Pointer {
 	path := slices.Collect(at.Tokens())
 	if d.repeated == 0 || len(path) < 2 || path[0] != "resources" {
 		return at

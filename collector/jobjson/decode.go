@@ -1,4 +1,6 @@
-package joblist
+// Package jobjson decodes one page of a list of synchronization jobs, as a stream:
+// a page of any size takes no more memory than its longest string.
+package jobjson
 
 import (
 	"errors"
@@ -19,15 +21,17 @@ const maxScopes = 100_000
 const remedyDecode = "check that --ciphertrust.url is the address of a CipherTrust Manager; " +
 	"if it is, its API differs from what is documented: report the form of its answer"
 
-// decoder reads one page: {"skip","limit","total","resources"}. It reads the
-// body as a stream, so that a page of any size takes no more memory than its
-// longest string.
-type decoder struct {
+// Decoder decodes pages of one list: {"skip","limit","total","resources"}. It keeps its
+// buffers, and the forms of the records that it has seen, from one page to the next. It is
+// not safe for concurrent use.
+type Decoder struct {
 	input       *input
 	tokens      *jsontext.Decoder
 	scopeFields []string
 	visit       func(*syncjob.Job) error
-	job         syncjob.Job
+	// visitErr is the error that visit returned.
+	visitErr error
+	job      syncjob.Job
 	// came says which of the job's fields came already.
 	came    [numFields]bool
 	strings *interner
@@ -42,44 +46,48 @@ type decoder struct {
 	unquoted []byte
 }
 
-// newDecoder returns a decoder for pages of jobs whose scopes are in the given
-// fields.
-func newDecoder(scopeFields []string) *decoder {
-	d := &decoder{scopeFields: scopeFields, strings: newInterner(), input: new(input), shapes: make([]shape, 0, maxShapes)}
+// NewDecoder returns a decoder for jobs whose scopes are in the given fields.
+func NewDecoder(scopeFields []string) *Decoder {
+	d := &Decoder{scopeFields: scopeFields, strings: newInterner(), input: new(input), shapes: make([]shape, 0, maxShapes)}
 	d.tokens = jsontext.NewDecoder(d.input)
 	d.input.tokens = d.tokens
 	return d
 }
 
-// decode reads a page from body and calls visit with each of its jobs, in
-// order. The job that visit gets is overwritten by the next. It returns the
-// page's total.
+// Decode decodes the page in body and calls visit with each of its jobs, in order. The
+// job is overwritten by the next one. It returns the page's total.
 //
-// Its errors are reason.Decode. One that says that the JSON ends too early
-// wraps io.ErrUnexpectedEOF.
-func (d *decoder) decode(body io.Reader, visit func(*syncjob.Job) error) (total int, err error) {
+// An error of visit ends the page and is returned as it is. Every other error is
+// reason.Decode; if the JSON ends too early, it wraps io.ErrUnexpectedEOF.
+func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total int, err error) {
 	d.input.reset(body)
-	d.visit, d.repeated = visit, 0
-	// Between pages nothing of them is held.
+	d.visit, d.visitErr, d.repeated = visit, nil, 0
+	// Nothing of a page is held after it.
 	defer func() { d.input.r, d.visit = nil, nil }()
-	// Names are looked at only in so far as they are read: the decoder's own
-	// check for duplicates would hold every name of an object.
+	// The decoder's own check for duplicate names would hold every name of an object;
+	// readField finds the duplicates that matter.
 	d.tokens.Reset(d.input, jsontext.AllowDuplicateNames(true))
 	total, err = d.page()
 	if err == nil {
 		err = d.end()
 	}
-	if _, gap := errors.AsType[*gapError](err); gap {
-		return 0, err
-	}
-	if err != nil {
+	switch {
+	case d.visitErr != nil:
+		return 0, d.visitErr
+	case err != nil:
 		return 0, reason.New(reason.Decode, d.locate(err), remedyDecode)
 	}
 	return total, nil
 }
 
+// handOver calls visit with the job at hand and remembers its error.
+func (d *Decoder) handOver() error {
+	d.visitErr = d.visit(&d.job)
+	return d.visitErr
+}
+
 // page reads the object that a page is.
-func (d *decoder) page() (total int, err error) {
+func (d *Decoder) page() (total int, err error) {
 	total = -1
 	resources := jsontext.KindInvalid
 	err = d.object(func(name []byte) error {
@@ -118,7 +126,7 @@ func (d *decoder) page() (total int, err error) {
 }
 
 // end sees to it that nothing follows the page.
-func (d *decoder) end() error {
+func (d *Decoder) end() error {
 	switch _, err := d.tokens.ReadToken(); {
 	case errors.Is(err, io.EOF):
 		return nil
@@ -130,7 +138,7 @@ func (d *decoder) end() error {
 }
 
 // fieldOf returns which of a job's fields has a name.
-func (d *decoder) fieldOf(name []byte) field {
+func (d *Decoder) fieldOf(name []byte) field {
 	switch string(name) {
 	case "id":
 		return fieldID
@@ -154,7 +162,7 @@ func (d *decoder) fieldOf(name []byte) field {
 }
 
 // jobs reads the array of jobs.
-func (d *decoder) jobs() error {
+func (d *Decoder) jobs() error {
 	for first := true; ; first = false {
 		if first {
 			if err := d.begin(jsontext.KindBeginArray, "an array"); err != nil {
@@ -178,7 +186,7 @@ func (d *decoder) jobs() error {
 }
 
 // readJob reads one job and hands it on.
-func (d *decoder) readJob() error {
+func (d *Decoder) readJob() error {
 	d.job = syncjob.Job{Scopes: d.job.Scopes[:0], Details: d.job.Details[:0]}
 	d.came = [numFields]bool{}
 	if err := d.object(d.readField); err != nil {
@@ -187,12 +195,12 @@ func (d *decoder) readJob() error {
 	if d.job.ID == "" {
 		return d.errorf("a job has no id")
 	}
-	return d.visit(&d.job)
+	return d.handOver()
 }
 
 // readField reads the value of a job's field. Of two values for a field it could
 // only guess which one is meant, but for scopes, where both are.
-func (d *decoder) readField(name []byte) error {
+func (d *Decoder) readField(name []byte) error {
 	field := d.fieldOf(name)
 	if d.came[field] && field != fieldOther && field != fieldScopes {
 		return d.errorf("comes twice")
@@ -221,7 +229,7 @@ func (d *decoder) readField(name []byte) error {
 }
 
 // scopes reads the scope field: an array of identifiers, one alone, or null.
-func (d *decoder) scopes() error {
+func (d *Decoder) scopes() error {
 	add := func() error {
 		var scope string
 		if err := d.text(&scope); err != nil {
@@ -246,7 +254,7 @@ func (d *decoder) scopes() error {
 // details reads detailed_status. Another job kind of the same product mixes
 // arrays into it, so that only texts (and null, a text that is still to come)
 // are taken, and a detailed_status of another kind says nothing.
-func (d *decoder) details() error {
+func (d *Decoder) details() error {
 	if d.tokens.PeekKind() != jsontext.KindBeginObject {
 		return d.skip()
 	}

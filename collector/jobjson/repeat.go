@@ -1,4 +1,4 @@
-package joblist
+package jobjson
 
 import (
 	"time"
@@ -15,7 +15,7 @@ const maxShapes = 8
 // It is called behind an element of an array. A comma and another element lead
 // from there to the same place, so that leaving them out changes nothing about
 // what jsontext makes of the rest.
-func (d *decoder) repeats() error {
+func (d *Decoder) repeats() error {
 	for len(d.tokens.UnreadBuffer()) == 0 {
 		n, v := d.repeat(d.input.waiting())
 		switch {
@@ -34,7 +34,7 @@ func (d *decoder) repeats() error {
 
 // repeat says whether b begins with a comma and a record of a known shape, and
 // how long both are.
-func (d *decoder) repeat(b []byte) (n int, v verdict) {
+func (d *Decoder) repeat(b []byte) (n int, v verdict) {
 	m := matcher{b: b}
 	if !m.next(',') {
 		m.refuse()
@@ -57,7 +57,7 @@ func (d *decoder) repeat(b []byte) (n int, v verdict) {
 }
 
 // visitFound hands on the job that was found.
-func (d *decoder) visitFound() error {
+func (d *Decoder) visitFound() error {
 	f := &d.found
 	d.job = syncjob.Job{
 		ID:            string(f.texts[fieldID]),
@@ -75,11 +75,11 @@ func (d *decoder) visitFound() error {
 	for i := 0; i < len(f.details); i += 2 {
 		d.job.Details = append(d.job.Details, syncjob.Detail{Key: d.strings.string(f.details[i]), Text: d.strings.string(f.details[i+1])})
 	}
-	return d.visit(&d.job)
+	return d.handOver()
 }
 
 // timeOf returns the time that a text says, or none.
-func (d *decoder) timeOf(text []byte) time.Time {
+func (d *Decoder) timeOf(text []byte) time.Time {
 	// A time before the zero time, of which Go's own is the usual one, is none.
 	if t, ok := d.days.parseTime(text); ok && t.After(time.Time{}) {
 		return t
@@ -89,7 +89,7 @@ func (d *decoder) timeOf(text []byte) time.Time {
 
 // learn remembers the shape of the record that jsontext has read since the
 // decoder stood at a place, when the buffer was filled so many times.
-func (d *decoder) learn(place, refills int) {
+func (d *Decoder) learn(place, refills int) {
 	if place < 0 || refills != d.input.refills || cap(d.shapes) == 0 {
 		return
 	}

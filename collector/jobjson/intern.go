@@ -1,4 +1,4 @@
-package joblist
+package jobjson
 
 // What is remembered is bounded, so that a list of nonsense takes no memory: the
 // strings in number and length. What is beyond is made anew each time.
