@@ -10,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -35,7 +36,7 @@ const (
 
 // cell is what one series is about. What its axis does not tell apart is not set.
 type cell struct {
-	read   *ListRead
+	read   *scrape.ListRead
 	scope  *syncjob.Scope
 	status syncjob.Status
 	reason reason.Reason
@@ -46,7 +47,7 @@ type cell struct {
 // the order of their labels, and the labels in the order of their names, as
 // Prometheus' registries have it. Families of one axis share their labels,
 // which nobody changes.
-func (m *memory) cellsOf(read *ListRead, scopes []namedScope) (axes [numAxes][]cell) {
+func (m *memory) cellsOf(read *scrape.ListRead, scopes []namedScope) (axes [numAxes][]cell) {
 	list := []*dto.LabelPair{m.label("cloud", read.List.Cloud), m.label("item", read.List.Item)}
 
 	axes[eachList] = append(m.cells.take(1)[:0], cell{read: read, labels: list})

@@ -1,10 +1,6 @@
 package collector
 
-import (
-	"time"
-
-	"cckm_sync_exporter/collector/syncjob"
-)
+import "time"
 
 // HelpOf returns the HELP of a metric of an exposition, for the yardstick that
 // writes the same.
@@ -15,13 +11,4 @@ func HelpOf(name string) string {
 		}
 	}
 	return ""
-}
-
-// LatestOf returns what is kept of a list of which reads are noted in this order.
-func LatestOf(list syncjob.List, reads ...ListRead) Latest {
-	latest := newLatest([]Source{{List: list}})
-	for _, read := range reads {
-		latest.note(0, read)
-	}
-	return latest.all()[0]
 }

@@ -1,3 +1,5 @@
+// Package collector turns what was read of the appliance's lists into Prometheus metrics, and
+// has the exporter's own metrics.
 package collector
 
 import (
@@ -15,6 +17,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -38,13 +41,13 @@ type Exposition struct {
 // through a channel, looks each of them up among all others, and sorts them. Here
 // it follows from how they are made that they are valid, in order, and not there
 // twice.
-func (e *Exposition) Of(snapshot *Snapshot) prometheus.TransactionalGatherer {
+func (e *Exposition) Of(snapshot *scrape.Snapshot) prometheus.TransactionalGatherer {
 	return &snapshotGatherer{exposition: e, snapshot: snapshot}
 }
 
 type snapshotGatherer struct {
 	exposition *Exposition
-	snapshot   *Snapshot
+	snapshot   *scrape.Snapshot
 }
 
 // Gather implements prometheus.TransactionalGatherer. It returns the families by
@@ -84,21 +87,23 @@ func (g *snapshotGatherer) Gather() (gathered []*dto.MetricFamily, done func(), 
 	return gathered, done, errors.Join(errs...)
 }
 
-func byLabels(a, b ListRead) int {
+func byLabels(a, b scrape.ListRead) int {
 	return cmp.Or(cmp.Compare(a.List.Cloud, b.List.Cloud), cmp.Compare(a.List.Item, b.List.Item))
 }
 
 // list returns the series of one list for each family: all of them, or those of a
 // failed read where they cannot be written.
-func (e *Exposition) list(m *memory, read *ListRead, table []family, now time.Time) (series [][]*dto.Metric) {
-	failed := func(err error) [][]*dto.Metric { return m.write(&ListRead{List: read.List, Err: err}, table, nil) }
+func (e *Exposition) list(m *memory, read *scrape.ListRead, table []family, now time.Time) (series [][]*dto.Metric) {
+	failed := func(err error) [][]*dto.Metric {
+		return m.write(&scrape.ListRead{List: read.List, Err: err}, table, nil)
+	}
 	if read.Err != nil {
 		return failed(read.Err)
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			level.Error(e.logger()).Log("during", "exposition", "list", read.List.Name, "panic", p, "stack", string(debug.Stack()))
-			series = failed(internalError(read.List, p))
+			series = failed(scrape.InternalError(read.List, p))
 		}
 	}()
 	scopes, err := m.named(e.remembered(read.Summary.Scopes, now))
@@ -130,7 +135,7 @@ func (e *Exposition) remembered(scopes []syncjob.Scope, now time.Time) []*syncjo
 }
 
 // write returns the series of one list for each family.
-func (m *memory) write(read *ListRead, table []family, scopes []namedScope) [][]*dto.Metric {
+func (m *memory) write(read *scrape.ListRead, table []family, scopes []namedScope) [][]*dto.Metric {
 	axes := m.cellsOf(read, scopes)
 	all := make([][]*dto.Metric, len(table))
 	for f := range table {

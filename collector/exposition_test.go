@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -88,12 +90,12 @@ func answers(t *testing.T, gatherer prometheus.TransactionalGatherer, format for
 }
 
 // randomSnapshot returns what may have been read of some lists.
-func randomSnapshot(rng *rand.Rand) *collector.Snapshot {
-	snapshot := &collector.Snapshot{}
+func randomSnapshot(rng *rand.Rand) *scrape.Snapshot {
+	snapshot := &scrape.Snapshot{}
 	lists := syncjob.Lists()
 	rng.Shuffle(len(lists), func(i, j int) { lists[i], lists[j] = lists[j], lists[i] })
 	for _, list := range lists[:1+rng.IntN(len(lists))] {
-		read := collector.ListRead{List: list, Took: time.Duration(rng.Int64N(int64(time.Minute))), Pages: rng.IntN(100)}
+		read := scrape.ListRead{List: list, Took: time.Duration(rng.Int64N(int64(time.Minute))), Pages: rng.IntN(100)}
 		if rng.IntN(4) == 0 {
 			read.Err = reason.New(pick(rng, reason.All()...), errors.New("it went wrong"), "")
 			if rng.IntN(4) == 0 {
@@ -101,10 +103,9 @@ func randomSnapshot(rng *rand.Rand) *collector.Snapshot {
 			}
 		} else {
 			read.Summary = &syncjob.Summary{Jobs: randomCounts(rng)}
-			names := newJobMaker(rng, list, time.Now())
 			taken := map[string]bool{}
 			for i := range rng.IntN(12) {
-				if name := names.scope(i) + pick(rng, "", "", "\r\n\t ", `\"`, "\x00", "€𝄞", "\u2028", "\ufffd"); !taken[name] {
+				if name := randomName(rng, i) + pick(rng, "", "", "\r\n\t ", `\"`, "\x00", "€𝄞", "\u2028", "\ufffd"); !taken[name] {
 					taken[name] = true
 					read.Summary.Scopes = append(read.Summary.Scopes, randomScope(rng, name))
 				}
@@ -113,6 +114,12 @@ func randomSnapshot(rng *rand.Rand) *collector.Snapshot {
 		snapshot.Lists = append(snapshot.Lists, read)
 	}
 	return snapshot
+}
+
+// randomName returns an identifier of the forms that the clouds use, and now and then another.
+func randomName(rng *rand.Rand, i int) string {
+	return pick(rng, "projects/p/locations/global/keyRings/ring-", "vault::260ecbe7-777b-4d3c-84ea-88762049886", "123456789012/us-east-",
+		"ocid1.vault.oc1.iad.b.", `back\slash "quoted"`, "two\nlines", "ключ", "a/b/", "::") + strconv.Itoa(i)
 }
 
 func randomScope(rng *rand.Rand, name string) syncjob.Scope {
@@ -146,7 +153,7 @@ func randomCounts(rng *rand.Rand) (counts [syncjob.NumStatuses]int) {
 func TestAges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		snapshot := &collector.Snapshot{Lists: []collector.ListRead{{
+		snapshot := &scrape.Snapshot{Lists: []scrape.ListRead{{
 			List: syncjob.Lists()[0],
 			Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
 				Name: "ring", Jobs: [syncjob.NumStatuses]int{syncjob.InProgress: 1},
@@ -282,3 +289,36 @@ func TestJoined(t *testing.T) {
 type gathererFunc func() ([]*dto.MetricFamily, func(), error)
 
 func (f gathererFunc) Gather() ([]*dto.MetricFamily, func(), error) { return f() }
+
+// TestExpositionPanic checks that a summary that cannot be written fails its own list only.
+func TestExpositionPanic(t *testing.T) {
+	lists := syncjob.Lists()
+	snapshot := &scrape.Snapshot{Lists: []scrape.ListRead{{List: lists[0], Summary: new(syncjob.Summary)}, {List: lists[1]}}}
+	got := string(expose(t, &collector.Exposition{}, snapshot, goldenTime()))
+	for _, want := range []string{
+		`cckm_sync_up{cloud="google",item="key"} 1`,
+		`cckm_sync_scrape_error{cloud="azure",item="certificate",reason="other"} 1`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %s in\n%s", want, got)
+		}
+	}
+}
+
+// forEachCase runs a property on random cases, with a clock that stands still. A failure logs the
+// seed of its case.
+func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.Rand)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		seed := rand.Uint64()                        //nolint:gosec // Cases have to come again with their seed.
+		for number := range uint64(cases / rarity) { //nolint:gosec // It is small.
+			property(t, rand.New(rand.NewPCG(seed, number))) //nolint:gosec // Cases have to come again with their seed.
+			if t.Failed() {
+				t.Fatalf("case %d of seed %d", number, seed)
+			}
+		}
+	})
+}
+
+// pick returns one of several values.
+func pick[T any](rng *rand.Rand, values ...T) T { return values[rng.IntN(len(values))] }

@@ -20,7 +20,7 @@ import (
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -160,7 +160,7 @@ func TestListsAgree(t *testing.T) {
 }
 
 // wantGolden holds what is exposed of a snapshot against a golden file.
-func wantGolden(t *testing.T, name string, snapshot *collector.Snapshot) {
+func wantGolden(t *testing.T, name string, snapshot *scrape.Snapshot) {
 	t.Helper()
 	for i := range snapshot.Lists {
 		// How long a read took is another number in every run.
@@ -188,7 +188,7 @@ func wantGolden(t *testing.T, name string, snapshot *collector.Snapshot) {
 // TestForgetScopes holds the one setting of the exposition: a scope is left out
 // when its newest job is older, and counts on in the list.
 func TestForgetScopes(t *testing.T) {
-	snapshot := &collector.Snapshot{Lists: []collector.ListRead{{
+	snapshot := &scrape.Snapshot{Lists: []scrape.ListRead{{
 		List: syncjob.Lists()[0],
 		Summary: &syncjob.Summary{
 			Jobs: [syncjob.NumStatuses]int{syncjob.Completed: 2},
@@ -245,22 +245,22 @@ func connect(t *testing.T, appliance *cmsim.Appliance) *ciphertrust.Client {
 }
 
 // readAppliance reads lists of a simulated appliance over real TLS.
-func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.List) *collector.Snapshot {
+func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.List) *scrape.Snapshot {
 	t.Helper()
 	client := connect(t, appliance)
-	sources := make([]collector.Source, 0, len(lists))
+	sources := make([]scrape.Source, 0, len(lists))
 	for _, list := range lists {
-		sources = append(sources, collector.Source{
-			List: list, Reader: joblist.NewReader(list, client, joblist.Options{PageSize: 1000, Concurrency: 4}),
+		sources = append(sources, scrape.Source{
+			List: list, Reader: scrape.NewList(list, client, scrape.ListOptions{PageSize: 1000, Concurrency: 4}),
 		})
 	}
-	c := collector.New(sources, collector.Options{Timeout: time.Minute})
+	c := scrape.New(sources, scrape.Options{Timeout: time.Minute})
 	t.Cleanup(c.Close)
 	return c.Read(t.Context())
 }
 
 // expose returns the text exposition of a snapshot as it is at the given time.
-func expose(t *testing.T, exposition *collector.Exposition, snapshot *collector.Snapshot, at time.Time) []byte {
+func expose(t *testing.T, exposition *collector.Exposition, snapshot *scrape.Snapshot, at time.Time) []byte {
 	t.Helper()
 	var text bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {

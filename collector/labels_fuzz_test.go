@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -39,7 +40,7 @@ func FuzzLabelValues(f *testing.F) {
 		summarizer.Add(&syncjob.Job{ID: two, OverallStatus: text, Scopes: []string{two}, Details: []syncjob.Detail{{Key: one + text, Text: status}}})
 		summary := summarizer.Summary()
 		var logged bytes.Buffer
-		gatherer := (&collector.Exposition{Logger: log.NewLogfmtLogger(&logged)}).Of(&collector.Snapshot{Lists: []collector.ListRead{
+		gatherer := (&collector.Exposition{Logger: log.NewLogfmtLogger(&logged)}).Of(&scrape.Snapshot{Lists: []scrape.ListRead{
 			{List: list, Summary: summary}, {List: other, Summary: &syncjob.Summary{}},
 		}})
 		for _, format := range formats() {
@@ -96,7 +97,7 @@ func TestInvalidNames(t *testing.T) {
 		}
 		var body bytes.Buffer
 		text := formats()[0]
-		answer(t, (&collector.Exposition{}).Of(&collector.Snapshot{Lists: []collector.ListRead{{List: syncjob.Lists()[0], Summary: summary}}}), text.accept, &body)
+		answer(t, (&collector.Exposition{}).Of(&scrape.Snapshot{Lists: []scrape.ListRead{{List: syncjob.Lists()[0], Summary: summary}}}), text.accept, &body)
 		got := values(parse(t, text, body.Bytes())["cckm_sync_scope_info"], "scope")
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%q: (-want +got)\n%s", test.names, diff)

@@ -7,12 +7,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
 // Telemetry holds the exporter's own metrics about how it reads one target. It is
-// the ciphertrust.Observer of the target's client, the joblist.Observer of its
+// the ciphertrust.Observer of the target's client, the scrape.Observer of the reads of its
 // readers, and a prometheus.Collector.
 type Telemetry struct {
 	requests        *prometheus.CounterVec
@@ -49,8 +49,7 @@ func NewTelemetry() *Telemetry {
 		}, []string{"cloud", "item", "kind"}),
 		historyDrift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cckm_sync_exporter_history_drift_total",
-			Help: "How often a full read of the list differed from what was kept of it. " +
-				"From the first time on, every scrape reads the whole list until the exporter is restarted.",
+			Help: "How often a full read of the list differed from the cache, which it then replaced.",
 		}, []string{"cloud", "item"}),
 	}
 	for _, grant := range ciphertrust.Grants() {
@@ -79,18 +78,18 @@ func (t *Telemetry) Login(grant, result string) {
 // Announce writes the counters of a list before it is read, so that their first
 // increase shows.
 func (t *Telemetry) Announce(list syncjob.List) {
-	for _, kind := range joblist.Kinds() {
+	for _, kind := range scrape.Kinds() {
 		t.listReads.WithLabelValues(list.Cloud, list.Item, kind)
 	}
 	t.historyDrift.WithLabelValues(list.Cloud, list.Item)
 }
 
-// ListRead implements joblist.Observer.
+// ListRead implements scrape.Observer.
 func (t *Telemetry) ListRead(list syncjob.List, kind string) {
 	t.listReads.WithLabelValues(list.Cloud, list.Item, kind).Inc()
 }
 
-// HistoryDrift implements joblist.Observer.
+// HistoryDrift implements scrape.Observer.
 func (t *Telemetry) HistoryDrift(list syncjob.List) {
 	t.historyDrift.WithLabelValues(list.Cloud, list.Item).Inc()
 }
@@ -136,5 +135,33 @@ func (e *tokenExpiry) Describe(ch chan<- *prometheus.Desc) { ch <- e.desc }
 func (e *tokenExpiry) Collect(ch chan<- prometheus.Metric) {
 	if at, ok := e.expiry(); ok {
 		ch <- prometheus.MustNewConstMetric(e.desc, prometheus.GaugeValue, float64(at.UnixMicro())/1e6)
+	}
+}
+
+// NewFullReadProgress returns the metric of how far full reads are. It has a series only for
+// lists for which one is in progress.
+func NewFullReadProgress(latest func() []scrape.Latest) prometheus.Collector {
+	return &fullReadProgress{
+		latest: latest,
+		desc: prometheus.NewDesc("cckm_sync_exporter_full_read_progress_ratio",
+			"How much of the list the full read in progress has read, from 0 to 1. Absent if none is in progress.",
+			[]string{"cloud", "item"}, nil),
+	}
+}
+
+type fullReadProgress struct {
+	latest func() []scrape.Latest
+	desc   *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (p *fullReadProgress) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
+
+// Collect implements prometheus.Collector.
+func (p *fullReadProgress) Collect(ch chan<- prometheus.Metric) {
+	for _, list := range p.latest() {
+		if list.FullRead != nil {
+			ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, list.FullRead.Ratio(), list.List.Cloud, list.List.Item)
+		}
 	}
 }

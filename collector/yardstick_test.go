@@ -8,6 +8,7 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -15,14 +16,14 @@ import (
 // each series, through a registry. It is what the exposition is held against,
 // for what it writes and for what it costs.
 type constMetrics struct {
-	snapshot          *collector.Snapshot
+	snapshot          *scrape.Snapshot
 	forgetScopesAfter time.Duration
 	descs             map[string]*prometheus.Desc
 }
 
 // newConstMetrics returns the metrics of a snapshot. Scope names must be valid
 // UTF-8, and forgetScopesAfter is as an Exposition has it.
-func newConstMetrics(snapshot *collector.Snapshot, forgetScopesAfter time.Duration) *constMetrics {
+func newConstMetrics(snapshot *scrape.Snapshot, forgetScopesAfter time.Duration) *constMetrics {
 	c := &constMetrics{snapshot: snapshot, forgetScopesAfter: forgetScopesAfter, descs: map[string]*prometheus.Desc{}}
 	describe := func(labels []string, names ...string) {
 		for _, name := range names {
@@ -83,7 +84,7 @@ func (c *constMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (*constMetrics) collectList(gauge func(string, float64, ...string), read *collector.ListRead) {
+func (*constMetrics) collectList(gauge func(string, float64, ...string), read *scrape.ListRead) {
 	gauge("up", truth(read.Err == nil))
 	for _, r := range reason.All() {
 		gauge("scrape_error", truth(read.Err != nil && reason.Of(read.Err) == r), string(r))
@@ -98,7 +99,7 @@ func (*constMetrics) collectList(gauge func(string, float64, ...string), read *c
 	}
 }
 
-func (*constMetrics) collectScope(gauge func(string, float64, ...string), read *collector.ListRead, s *syncjob.Scope, now time.Time) {
+func (*constMetrics) collectScope(gauge func(string, float64, ...string), read *scrape.ListRead, s *syncjob.Scope, now time.Time) {
 	timestamp := func(name string, t time.Time) {
 		if !t.IsZero() {
 			gauge(name, float64(t.UnixMicro())/1e6, s.Name)
@@ -144,7 +145,7 @@ func truth(is bool) float64 {
 
 // manyScopes returns a list of key rings that fare as most do: they complete,
 // and have failed at some time.
-func manyScopes(n int) *collector.Snapshot {
+func manyScopes(n int) *scrape.Snapshot {
 	const between = 12345678 * time.Microsecond
 	now := time.Now()
 	summary := &syncjob.Summary{Jobs: [syncjob.NumStatuses]int{syncjob.Completed: 120 * n, syncjob.Failed: 3 * n}}
@@ -159,5 +160,5 @@ func manyScopes(n int) *collector.Snapshot {
 			LastFailure: created.Add(-between),
 		})
 	}
-	return &collector.Snapshot{Lists: []collector.ListRead{{List: syncjob.Lists()[0], Summary: summary, Took: time.Second, Pages: 3}}}
+	return &scrape.Snapshot{Lists: []scrape.ListRead{{List: syncjob.Lists()[0], Summary: summary, Took: time.Second, Pages: 3}}}
 }

@@ -72,8 +72,8 @@ func examine(ctx context.Context, targets []*target.Target, out io.Writer) (heal
 		go func() {
 			r := &report{}
 			patient := doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Out: &r.text}
-			for j, reader := range t.Readers() {
-				patient.Lists = append(patient.Lists, doctor.List{Name: t.Config.Lists[j].Name, First: reader.First})
+			for j, reader := range t.Lists() {
+				patient.Lists = append(patient.Lists, doctor.List{Name: t.Config.Lists[j].Name, First: reader.Total})
 			}
 			r.healthy = patient.Check(ctx)
 			reports[i] <- r

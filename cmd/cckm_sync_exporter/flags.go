@@ -228,9 +228,11 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 		Default("0.5s").DurationVar(&s.reading.TimeoutOffset)
 	app.Flag("collector.min-interval", "Answer a scrape within this time of the last read from that read; 0s means never.").
 		Default("0s").DurationVar(&s.reading.MinInterval)
-	app.Flag("collector.full-read-interval", "How often to read the whole of a long list, and compare it with what was kept of it; "+
-		"scrapes in between read what may have changed. 0s means that every scrape reads everything.").
+	app.Flag("collector.full-read-interval", "How often to read the whole of a known list in the background, to check the cache. "+
+		"0s turns the cache off: every scrape reads everything.").
 		Default("10m").DurationVar(&s.reading.FullReadInterval)
+	app.Flag("collector.full-read-timeout", "A full read fails after this long without a new page.").
+		Default("2m").DurationVar(&s.reading.FullReadTimeout)
 	app.Flag("collector.forget-scopes-after", "Leave out a key ring or vault whose newest job is older than this; 0s means never.").
 		Default("0s").DurationVar(&s.reading.ForgetScopesAfter)
 }

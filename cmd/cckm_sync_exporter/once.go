@@ -15,7 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
-	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/target"
 )
 
@@ -48,7 +48,7 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 // readOnce reads all targets side by side, and says whether every list was read.
 func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers, whole bool) {
 	targets := e.targets.All()
-	snapshots := make([]*collector.Snapshot, len(targets))
+	snapshots := make([]*scrape.Snapshot, len(targets))
 	var wait sync.WaitGroup
 	for i, t := range targets {
 		wait.Go(func() {
@@ -60,7 +60,7 @@ func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers
 	wait.Wait()
 	whole = true
 	for i, t := range targets {
-		whole = whole && snapshots[i].Whole()
+		whole = whole && snapshots[i].Complete()
 		gatherers = append(gatherers, labelled(t, t.Exposition().Of(snapshots[i])))
 	}
 	return gatherers, whole

@@ -71,6 +71,8 @@ type Reading struct {
 	MinInterval time.Duration
 	// FullReadInterval is how often the whole of a list is read.
 	FullReadInterval time.Duration
+	// FullReadTimeout ends a full read for which no page has arrived for so long.
+	FullReadTimeout time.Duration
 	// ForgetScopesAfter is the age of a scope's newest job from which on the
 	// scope is left out; 0 means never.
 	ForgetScopesAfter time.Duration

@@ -20,7 +20,7 @@ func defaults() config.Defaults {
 		Lists: syncjob.Lists()[1:2],
 		Reading: config.Reading{
 			PageSize: 1000, Concurrency: 4, Timeout: 30 * time.Second, TimeoutOffset: 500 * time.Millisecond,
-			FullReadInterval: 10 * time.Minute,
+			FullReadInterval: 10 * time.Minute, FullReadTimeout: 2 * time.Minute,
 		},
 	}
 }

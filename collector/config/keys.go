@@ -37,6 +37,7 @@ func targetKeys() []key {
 		durationKey("timeout_offset", func(t *Target) *time.Duration { return &t.TimeoutOffset }),
 		durationKey("min_interval", func(t *Target) *time.Duration { return &t.MinInterval }),
 		durationKey("full_read_interval", func(t *Target) *time.Duration { return &t.FullReadInterval }),
+		durationKey("full_read_timeout", func(t *Target) *time.Duration { return &t.FullReadTimeout }),
 		durationKey("forget_scopes_after", func(t *Target) *time.Duration { return &t.ForgetScopesAfter }),
 	}
 }

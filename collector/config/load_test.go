@@ -105,6 +105,7 @@ targets:
     timeout_offset: 0s
     min_interval: 0.5s
     full_read_interval: 0
+    full_read_timeout: 1m
     forget_scopes_after: 90d
   - name: "2"
     url: http://gateway.example.com/cm
@@ -134,7 +135,7 @@ func TestEverything(t *testing.T) {
 			Labels: map[string]string{"region": "eu", "tier": "1", "version": "1.10", "on": "true", "_x": "a b"},
 			Reading: config.Reading{
 				PageSize: 2, Concurrency: 64, Timeout: 90 * time.Second,
-				MinInterval: 500 * time.Millisecond, ForgetScopesAfter: 90 * 24 * time.Hour,
+				FullReadTimeout: time.Minute, MinInterval: 500 * time.Millisecond, ForgetScopesAfter: 90 * 24 * time.Hour,
 			},
 		},
 		{

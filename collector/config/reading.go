@@ -32,6 +32,9 @@ func (r Reading) Problems() []Problem {
 	if r.Timeout <= 0 {
 		addf("timeout", "is %s: give more than 0s", r.Timeout)
 	}
+	if r.FullReadTimeout <= 0 {
+		addf("full_read_timeout", "is %s: give more than 0s", r.FullReadTimeout)
+	}
 	for _, setting := range []struct {
 		key   string
 		value time.Duration

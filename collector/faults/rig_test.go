@@ -17,11 +17,11 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/doctor"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/target"
 	"cckm_sync_exporter/collector/web"
@@ -251,7 +251,7 @@ type printing struct {
 }
 
 // Read implements web.Reader.
-func (p printing) Read(ctx context.Context) *collector.Snapshot {
+func (p printing) Read(ctx context.Context) *scrape.Snapshot {
 	snapshot := p.Reader.Read(ctx)
 	for i := range snapshot.Lists {
 		p.transcript.show(snapshot.Lists[i].Err)
@@ -263,10 +263,10 @@ func (p printing) Read(ctx context.Context) *collector.Snapshot {
 
 // firstPages returns what the doctor reads of a target, and prints its errors.
 func (r *rig) firstPages(t *target.Target) []doctor.List {
-	lists := make([]doctor.List, 0, len(t.Readers()))
-	for i, reader := range t.Readers() {
+	lists := make([]doctor.List, 0, len(t.Lists()))
+	for i, reader := range t.Lists() {
 		lists = append(lists, doctor.List{Name: t.Config.Lists[i].Name, First: func(ctx context.Context) (int, error) {
-			total, err := reader.First(ctx)
+			total, err := reader.Total(ctx)
 			r.transcript.show(err)
 			return total, err
 		}})

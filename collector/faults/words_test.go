@@ -63,7 +63,7 @@ func TestWordsThatRepeatSecrets(t *testing.T) {
 	if n := r.transcript.count("level=warn", "a synchronization job has failed", "<secret>"); n < 10 {
 		t.Errorf("%d failed jobs were told that repeat a secret", n)
 	}
-	if n := r.transcript.count("level=warn", "a job has a status that this version does not know", "<secret>"); n == 0 {
+	if n := r.transcript.count("level=warn", "unknown overall_status", "<secret>"); n == 0 {
 		t.Error("no status was told that repeats a secret")
 	}
 	r.end()

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -97,13 +97,13 @@ func (s *growingServer) job(w io.Writer, position int, status string) {
 }
 
 // reader returns a reader of the list.
-func (s *growingServer) reader(b *testing.B, interval time.Duration) *joblist.Reader {
+func (s *growingServer) reader(b *testing.B, interval time.Duration) *scrape.List {
 	b.Helper()
-	return joblist.NewReader(syncjob.Lists()[0], s.newClient(b), joblist.Options{PageSize: 1000, Concurrency: 4, FullReadInterval: interval})
+	return scrape.NewList(syncjob.Lists()[0], s.newClient(b), scrape.ListOptions{PageSize: 1000, Concurrency: 4, FullReadInterval: interval})
 }
 
 // measure reads the list again and again; between two reads it gets new jobs.
-func (s *growingServer) measure(b *testing.B, reader *joblist.Reader, fresh int64) {
+func (s *growingServer) measure(b *testing.B, reader *scrape.List, fresh int64) {
 	b.Helper()
 	reads, asked := 0, 0
 	measure(b, func() error {

@@ -17,7 +17,7 @@ import (
 	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -157,7 +157,7 @@ func beReader(args []string) error {
 	if err != nil {
 		return err
 	}
-	reader := joblist.NewReader(syncjob.Lists()[0], client, joblist.Options{PageSize: pageSize, Concurrency: 4})
+	reader := scrape.NewList(syncjob.Lists()[0], client, scrape.ListOptions{PageSize: pageSize, Concurrency: 4})
 	if err := client.Login(context.Background()); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -199,7 +199,7 @@ func (s *pageServer) newClient(b *testing.B) *ciphertrust.Client {
 // readAsExporter reads the list as a scrape does.
 func (s *pageServer) readAsExporter(b *testing.B) func() error {
 	b.Helper()
-	reader := joblist.NewReader(syncjob.Lists()[0], s.newClient(b), joblist.Options{PageSize: 1000, Concurrency: 4})
+	reader := scrape.NewList(syncjob.Lists()[0], s.newClient(b), scrape.ListOptions{PageSize: 1000, Concurrency: 4})
 	return func() error {
 		summary, _, err := reader.Read(b.Context())
 		if err == nil && summary.Jobs[syncjob.Completed] != s.jobs {

@@ -19,7 +19,7 @@ import (
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
@@ -56,7 +56,7 @@ type rig struct {
 
 	passwordFile string
 	client       *ciphertrust.Client
-	collector    *collector.Collector
+	collector    *scrape.Scraper
 	telemetry    *prometheus.Registry
 	exporter     *httptest.Server
 }
@@ -108,17 +108,17 @@ func (r *rig) startExporter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sources []collector.Source
+	var sources []scrape.Source
 	for _, list := range syncjob.Lists() {
 		if !list.Default {
 			continue
 		}
 		telemetry.Announce(list)
-		sources = append(sources, collector.Source{List: list, Reader: joblist.NewReader(list, r.client, joblist.Options{
+		sources = append(sources, scrape.Source{List: list, Reader: scrape.NewList(list, r.client, scrape.ListOptions{
 			PageSize: pageSize, Concurrency: 4, FullReadInterval: fullReadInterval, Observer: telemetry,
 		})})
 	}
-	r.collector = collector.New(sources, collector.Options{Timeout: longestRead})
+	r.collector = scrape.New(sources, scrape.Options{Timeout: longestRead})
 	r.telemetry = prometheus.NewRegistry()
 	r.telemetry.MustRegister(telemetry, collector.NewTokenExpiry(r.client.TokenExpiry),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

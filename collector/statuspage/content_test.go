@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/statuspage"
 	"cckm_sync_exporter/collector/statuspage/fleettest"
 	"cckm_sync_exporter/collector/syncjob"
@@ -37,8 +37,11 @@ func (r *countingReader) Read(context.Context) (*syncjob.Summary, int, error) {
 	return &syncjob.Summary{Scopes: []syncjob.Scope{{Name: "ring-that-was-read"}}}, 1, nil
 }
 
+func (*countingReader) FullRead() *scrape.FullReadProgress { return nil }
+func (*countingReader) Close()                             {}
+
 // collectorSource shows what a real collector knows.
-type collectorSource struct{ *collector.Collector }
+type collectorSource struct{ *scrape.Scraper }
 
 func (s collectorSource) Targets() []statuspage.Target {
 	return []statuspage.Target{{URL: "https://cm.example.com", Lists: s.Latest()}}
@@ -47,7 +50,7 @@ func (s collectorSource) Targets() []statuspage.Target {
 // TestOpeningReadsNothing opens the page before a scrape and after it.
 func TestOpeningReadsNothing(t *testing.T) {
 	reader := &countingReader{}
-	c := collector.New([]collector.Source{{List: syncjob.Lists()[0], Reader: reader}}, collector.Options{Timeout: time.Minute})
+	c := scrape.New([]scrape.Source{{List: syncjob.Lists()[0], Reader: reader}}, scrape.Options{Timeout: time.Minute})
 	t.Cleanup(c.Close)
 	page, err := statuspage.New(statuspage.Config{Source: collectorSource{c}, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd"})
 	if err != nil {
@@ -100,38 +103,38 @@ func TestWorstFirst(t *testing.T) {
 func TestOldRowsAreMarked(t *testing.T) {
 	now := fleettest.Now()
 	list := syncjob.Lists()[0]
-	whole := &collector.ListRead{List: list, Summary: &syncjob.Summary{Scopes: []syncjob.Scope{
+	whole := &scrape.ListRead{List: list, Summary: &syncjob.Summary{Scopes: []syncjob.Scope{
 		{
 			Name: "ring", Newest: syncjob.Newest{ID: "1", Status: syncjob.InProgress, CreatedAt: now.Add(-3 * time.Hour)},
 			Jobs:             [...]int{syncjob.InProgress: 1, syncjob.Unknown: 0},
 			OldestInProgress: now.Add(-3 * time.Hour), OldestInProgressID: "1",
 		},
 	}}}
-	failed := &collector.ListRead{List: list, Err: reason.New(reason.Network, errors.New("connection refused"), "check the firewall")}
+	failed := &scrape.ListRead{List: list, Err: reason.New(reason.Network, errors.New("connection refused"), "check the firewall")}
 	for name, test := range map[string]struct {
-		latest collector.Latest
+		latest scrape.Latest
 		old    bool
 		says   []string
 	}{
 		"read just now": {
-			collector.Latest{Read: whole, ReadAt: now.Add(-time.Minute), Whole: whole, WholeAt: now.Add(-time.Minute)},
+			scrape.Latest{Read: whole, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-time.Minute)},
 			false,
 			[]string{"for 3 h", "▲ running long"},
 		},
 		"then failed": {
-			collector.Latest{Read: failed, ReadAt: now.Add(-time.Minute), Whole: whole, WholeAt: now.Add(-2 * time.Hour)},
+			scrape.Latest{Read: failed, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-2 * time.Hour)},
 			true,
 			[]string{"was ► Running", "as of 2 h ago", "not read since", "was running for 1 h"},
 		},
 		"not asked for any more": {
-			collector.Latest{Read: whole, ReadAt: now.Add(-11 * time.Minute), Whole: whole, WholeAt: now.Add(-11 * time.Minute)},
+			scrape.Latest{Read: whole, ReadAt: now.Add(-11 * time.Minute), Complete: whole, CompleteAt: now.Add(-11 * time.Minute)},
 			true,
 			[]string{"was ▲ Running long", "as of 11 min ago", "not read since", "was running for 2 h 49 min"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.latest.List = list
-			body := get(t, newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []collector.Latest{test.latest}}}), "")
+			body := get(t, newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []scrape.Latest{test.latest}}}), "")
 			found := rows(t, body)
 			if len(found) != 1 {
 				t.Fatalf("rows: %q", found)
@@ -154,9 +157,9 @@ func TestOldRowsAreMarked(t *testing.T) {
 // TestUnreadableList holds that the page says why, and what to do, and that one
 // appliance that is down is one trouble.
 func TestUnreadableList(t *testing.T) {
-	lists := make([]collector.Latest, 0, len(syncjob.Lists()))
+	lists := make([]scrape.Latest, 0, len(syncjob.Lists()))
 	for _, list := range syncjob.Lists() {
-		lists = append(lists, collector.Latest{List: list, ReadAt: fleettest.Now(), Read: &collector.ListRead{
+		lists = append(lists, scrape.Latest{List: list, ReadAt: fleettest.Now(), Read: &scrape.ListRead{
 			List: list, Took: 5 * time.Second, Pages: 3,
 			Err: reason.New(reason.Auth, errors.New("list "+list.Name+": login: 401"), "check the password file"),
 		}})
@@ -288,7 +291,7 @@ func TestBadQueries(t *testing.T) {
 
 // TestEveryTextIsFound looks for each text of a row that the page may show.
 func TestEveryTextIsFound(t *testing.T) {
-	page := newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []collector.Latest{wholeList(syncjob.Scope{
+	page := newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []scrape.Latest{wholeList(syncjob.Scope{
 		Name: "the-Scope", Newest: syncjob.Newest{ID: "newest-id", Text: "newest text"},
 		Last:               &syncjob.Last{ID: "last-id", Text: "last text"},
 		OldestInProgressID: "oldest-id", OldestInProgressText: "oldest text",
@@ -306,15 +309,15 @@ func TestEveryTextIsFound(t *testing.T) {
 }
 
 // wholeList returns a list that has just been read.
-func wholeList(scopes ...syncjob.Scope) collector.Latest {
+func wholeList(scopes ...syncjob.Scope) scrape.Latest {
 	list := syncjob.Lists()[0]
-	read := &collector.ListRead{List: list, Summary: &syncjob.Summary{Scopes: scopes}}
-	return collector.Latest{List: list, Read: read, ReadAt: fleettest.Now(), Whole: read, WholeAt: fleettest.Now()}
+	read := &scrape.ListRead{List: list, Summary: &syncjob.Summary{Scopes: scopes}}
+	return scrape.Latest{List: list, Read: read, ReadAt: fleettest.Now(), Complete: read, CompleteAt: fleettest.Now()}
 }
 
 // TestLongWordsAreCut bounds what one scope can fill the page with.
 func TestLongWordsAreCut(t *testing.T) {
-	body := get(t, newPage(t, fleettest.Source{{Lists: []collector.Latest{wholeList(syncjob.Scope{
+	body := get(t, newPage(t, fleettest.Source{{Lists: []scrape.Latest{wholeList(syncjob.Scope{
 		Name: strings.Repeat("n", 100_000),
 		Last: &syncjob.Last{ID: "1", Result: syncjob.Failed, Text: strings.Repeat("t", 100_000)},
 	})}}}), "")

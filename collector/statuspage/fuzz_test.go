@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/statuspage/fleettest"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -72,15 +72,15 @@ func leadsWhereItMay(link string) bool {
 func named(scope, text, target string) fleettest.Source {
 	list := syncjob.List{Name: "aws-keys", Cloud: "aws", Item: "key", Path: "cckm/aws/synchronization-jobs", Kind: "kms"}
 	now := fleettest.Now()
-	read := &collector.ListRead{List: list, Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
+	read := &scrape.ListRead{List: list, Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
 		Name: scope, Jobs: [...]int{syncjob.InProgress: 1, syncjob.Failed: 1, syncjob.Unknown: 0},
 		Newest:           syncjob.Newest{ID: text, CreatedAt: now.AddDate(0, 0, -1), Text: text},
 		Last:             &syncjob.Last{ID: text, Result: syncjob.Failed, CreatedAt: now.AddDate(0, 0, -2), FinishedAt: now.AddDate(0, 0, -2), Text: text},
 		OldestInProgress: now.AddDate(0, 0, -1), OldestInProgressID: text, OldestInProgressText: text,
 	}}}}
-	failed := &collector.ListRead{List: list, Err: reason.New(reason.Other, io.EOF, text)}
-	lists := []collector.Latest{
-		{List: list, Read: read, ReadAt: now, Whole: read, WholeAt: now},
+	failed := &scrape.ListRead{List: list, Err: reason.New(reason.Other, io.EOF, text)}
+	lists := []scrape.Latest{
+		{List: list, Read: read, ReadAt: now, Complete: read, CompleteAt: now},
 		{List: list, Read: failed, ReadAt: now},
 	}
 	return fleettest.Source{

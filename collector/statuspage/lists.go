@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -30,7 +30,7 @@ const (
 const staleAfter = 10 * time.Minute
 
 // condition returns what is known of a list.
-func condition(l *collector.Latest, now time.Time) listState {
+func condition(l *scrape.Latest, now time.Time) listState {
 	switch {
 	case l.Read == nil:
 		return listPending
@@ -87,7 +87,7 @@ type jobCount struct {
 	Status string
 }
 
-func newListView(l *collector.Latest, now time.Time) listView {
+func newListView(l *scrape.Latest, now time.Time) listView {
 	state := condition(l, now)
 	v := listView{Name: l.List.Name, Path: "/api/v1/" + l.List.Path, Old: state != listRead}
 	v.Key, v.Word, v.Symbol = state.info()
@@ -98,21 +98,21 @@ func newListView(l *collector.Latest, now time.Time) listView {
 	v.Took, v.Pages = duration(l.Read.Took), number(l.Read.Pages)
 	if state == listFailed {
 		v.Reason, v.Error, v.Todo = why(l.Read.Err)
-		v.AsOf = newWhen(now, l.WholeAt)
-		v.Never = l.Whole == nil
+		v.AsOf = newWhen(now, l.CompleteAt)
+		v.Never = l.Complete == nil
 	}
-	if l.Whole == nil || l.Whole.Summary == nil {
+	if l.Complete == nil || l.Complete.Summary == nil {
 		return v
 	}
 	all := 0
 	for _, status := range syncjob.Statuses() {
-		n := l.Whole.Summary.Jobs[status]
+		n := l.Complete.Summary.Jobs[status]
 		all += n
 		if n > 0 {
 			v.Jobs = append(v.Jobs, jobCount{number(n), strings.ReplaceAll(status.String(), "_", " ")})
 		}
 	}
-	v.JobsAll, v.Scopes = number(all), number(len(l.Whole.Summary.Scopes))
+	v.JobsAll, v.Scopes = number(all), number(len(l.Complete.Summary.Scopes))
 	return v
 }
 
@@ -176,8 +176,8 @@ func troubles(targets []Target, now time.Time) (found []trouble, more int) {
 	return found, len(at) - len(found)
 }
 
-func newTrouble(target *Target, l *collector.Latest, state listState, now time.Time) trouble {
-	t := trouble{Target: target.Name, Lists: []string{l.List.Name}, Since: newWhen(now, l.WholeAt)}
+func newTrouble(target *Target, l *scrape.Latest, state listState, now time.Time) trouble {
+	t := trouble{Target: target.Name, Lists: []string{l.List.Name}, Since: newWhen(now, l.CompleteAt)}
 	t.Key, t.Word, t.Symbol = state.info()
 	if state == listStale {
 		t.Runbook = runbook("CCKMSyncExporterDown")

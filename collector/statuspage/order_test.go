@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -54,14 +54,14 @@ func TestVerdict(t *testing.T) {
 	busy := good
 	busy.Jobs[syncjob.InProgress] = 1
 	bad := syncjob.Scope{Name: "vault", Last: &syncjob.Last{Result: syncjob.Failed}}
-	read := func(ago time.Duration, scopes ...syncjob.Scope) collector.Latest {
-		r := &collector.ListRead{Summary: &syncjob.Summary{Scopes: scopes}}
-		return collector.Latest{Read: r, ReadAt: now.Add(-ago), Whole: r, WholeAt: now.Add(-ago)}
+	read := func(ago time.Duration, scopes ...syncjob.Scope) scrape.Latest {
+		r := &scrape.ListRead{Summary: &syncjob.Summary{Scopes: scopes}}
+		return scrape.Latest{Read: r, ReadAt: now.Add(-ago), Complete: r, CompleteAt: now.Add(-ago)}
 	}
 	broken := read(time.Hour, bad, good)
-	broken.Read = &collector.ListRead{}
-	pending := collector.Latest{}
-	for want, lists := range map[string][]collector.Latest{
+	broken.Read = &scrape.ListRead{}
+	pending := scrape.Latest{}
+	for want, lists := range map[string][]scrape.Latest{
 		"bad: No list is read":                                         nil,
 		"pending: Nothing read yet":                                    {pending, pending},
 		"ok: All is well: 0 OK":                                        {read(0)},

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 )
 
 // Source tells what is to be shown. It never reads an appliance.
@@ -37,7 +37,7 @@ type Target struct {
 	// Labels are those of the configuration file.
 	Labels map[string]string
 	// Lists holds each list that is read, or would be.
-	Lists []collector.Latest
+	Lists []scrape.Latest
 	// ForgetScopesAfter leaves a scope out whose newest job is older, as the
 	// metrics do; 0 keeps every scope.
 	ForgetScopesAfter time.Duration

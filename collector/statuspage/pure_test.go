@@ -11,8 +11,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -218,18 +218,18 @@ func TestLongAfterIsTheAlerts(t *testing.T) {
 
 func TestCondition(t *testing.T) {
 	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
-	read := &collector.ListRead{Summary: &syncjob.Summary{}}
+	read := &scrape.ListRead{Summary: &syncjob.Summary{}}
 	for name, test := range map[string]struct {
-		latest collector.Latest
+		latest scrape.Latest
 		want   listState
 	}{
-		"never asked for":         {collector.Latest{}, listPending},
-		"read":                    {collector.Latest{Read: read, ReadAt: now}, listRead},
-		"read ten minutes ago":    {collector.Latest{Read: read, ReadAt: now.Add(-10 * time.Minute)}, listRead},
-		"read longer ago":         {collector.Latest{Read: read, ReadAt: now.Add(-10*time.Minute - 1)}, listStale},
-		"failed":                  {collector.Latest{Read: &collector.ListRead{Err: os.ErrClosed}, ReadAt: now}, listFailed},
-		"neither read nor failed": {collector.Latest{Read: &collector.ListRead{}, ReadAt: now}, listFailed},
-		"failed a long while ago": {collector.Latest{Read: &collector.ListRead{Err: os.ErrClosed}, ReadAt: now.Add(-time.Hour)}, listFailed},
+		"never asked for":         {scrape.Latest{}, listPending},
+		"read":                    {scrape.Latest{Read: read, ReadAt: now}, listRead},
+		"read ten minutes ago":    {scrape.Latest{Read: read, ReadAt: now.Add(-10 * time.Minute)}, listRead},
+		"read longer ago":         {scrape.Latest{Read: read, ReadAt: now.Add(-10*time.Minute - 1)}, listStale},
+		"failed":                  {scrape.Latest{Read: &scrape.ListRead{Err: os.ErrClosed}, ReadAt: now}, listFailed},
+		"neither read nor failed": {scrape.Latest{Read: &scrape.ListRead{}, ReadAt: now}, listFailed},
+		"failed a long while ago": {scrape.Latest{Read: &scrape.ListRead{Err: os.ErrClosed}, ReadAt: now.Add(-time.Hour)}, listFailed},
 	} {
 		if got := condition(&test.latest, now); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)

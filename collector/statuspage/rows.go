@@ -6,14 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
 // row is one scope of one list of one target.
 type row struct {
 	scope  *syncjob.Scope
-	latest *collector.Latest
+	latest *scrape.Latest
 	target *Target
 	// order is the list's place among all lists of all targets.
 	order int
@@ -45,12 +45,12 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 		for j := range target.Lists {
 			latest := &target.Lists[j]
 			order++
-			if latest.Whole == nil || latest.Whole.Summary == nil {
+			if latest.Complete == nil || latest.Complete.Summary == nil {
 				continue
 			}
 			old := condition(latest, now) != listRead
 			here := (q.list == "" || q.list == latest.List.Name) && (q.target == "" || q.target == target.Name)
-			scopes := latest.Whole.Summary.Scopes
+			scopes := latest.Complete.Summary.Scopes
 			for k := range scopes {
 				scope := &scopes[k]
 				if forgotten(scope, target.ForgetScopesAfter, now) {
@@ -59,7 +59,7 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 				}
 				at := now
 				if old {
-					at = latest.WholeAt
+					at = latest.CompleteAt
 				}
 				r := row{scope: scope, latest: latest, target: target, order: order, state: judge(scope, latest.List.Cloud, at), old: old}
 				tally(&t.all, &t.allOld, &r)

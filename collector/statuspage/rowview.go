@@ -66,7 +66,7 @@ func newRowView(r *row, now time.Time) rowView {
 		v.Scope = ""
 	}
 	if r.old {
-		v.AsOf = newWhen(now, r.latest.WholeAt)
+		v.AsOf = newWhen(now, r.latest.CompleteAt)
 	}
 	if s.Last != nil {
 		v.Result, v.ResultBad = words(s.Last.Result), s.Last.Result != syncjob.Completed
@@ -85,7 +85,7 @@ func newRowView(r *row, now time.Time) rowView {
 func runningFor(r *row, now time.Time) (text string, tooLong bool) {
 	at := now
 	if r.old {
-		at = r.latest.WholeAt
+		at = r.latest.CompleteAt
 	}
 	if r.scope.OldestInProgress.IsZero() {
 		return "", false

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 )
 
 // TestCloseDuringRemovals has a target that was removed, and one that was changed,
@@ -24,7 +24,7 @@ func TestCloseDuringRemovals(t *testing.T) {
 	asked, release := a.hold()
 	defer release()
 	names := []string{"removed", "changed", "steady"}
-	got := make(chan *collector.Snapshot, len(names))
+	got := make(chan *scrape.Snapshot, len(names))
 	for _, name := range names {
 		go func() { got <- s.read(t, name) }()
 		<-asked
@@ -48,7 +48,7 @@ func TestCloseDuringRemovals(t *testing.T) {
 		t.Fatal("it waits for somebody who does not let go")
 	}
 	for range names {
-		if snapshot := <-got; snapshot.Whole() || reason.Of(snapshot.Lists[0].Err) != reason.Timeout {
+		if snapshot := <-got; snapshot.Complete() || reason.Of(snapshot.Lists[0].Err) != reason.Timeout {
 			t.Errorf("a read that was given up: %v", snapshot.Lists[0].Err)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/target"
 )
@@ -134,7 +134,7 @@ func TestProbeInFlight(t *testing.T) {
 			s := newSet(t, cfg)
 			asked, release := a.hold()
 			defer release()
-			got := make(chan *collector.Snapshot, 1)
+			got := make(chan *scrape.Snapshot, 1)
 			go func() { got <- s.read(t, "one") }()
 			<-asked
 			var now []config.Target
@@ -152,7 +152,7 @@ func TestProbeInFlight(t *testing.T) {
 				t.Errorf("%d refresh tokens were revoked while a probe is in flight", n)
 			}
 			release()
-			if snapshot := <-got; !snapshot.Whole() {
+			if snapshot := <-got; !snapshot.Complete() {
 				t.Errorf("the probe in flight: %v", snapshot.Lists[0].Err)
 			}
 			eventually(t, "the refresh token is revoked", func() bool { return a.revocations() == 1 && a.tokens() == 0 })
@@ -214,7 +214,7 @@ func TestNameComesBack(t *testing.T) {
 	if a.logins() != 2 || a.tokens() != 2 {
 		t.Errorf("%d logins, %d refresh tokens of two targets", a.logins(), a.tokens())
 	}
-	if !old.Read(t.Context()).Whole() {
+	if !old.Read(t.Context()).Complete() {
 		t.Error("the old target is closed although it is used")
 	}
 	done()

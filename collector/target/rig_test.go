@@ -14,10 +14,10 @@ import (
 	"github.com/go-kit/log"
 	"go.uber.org/goleak"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/target"
 )
@@ -169,12 +169,12 @@ func (s *set) load(t *testing.T, configs ...config.Target) string {
 }
 
 // read reads a target as a probe does.
-func (s *set) read(t *testing.T, name string) *collector.Snapshot {
+func (s *set) read(t *testing.T, name string) *scrape.Snapshot {
 	t.Helper()
 	one, done, ok := s.Use(name)
 	if !ok {
 		t.Errorf("there is no target %s", name)
-		return &collector.Snapshot{}
+		return &scrape.Snapshot{}
 	}
 	defer done()
 	return one.Read(t.Context())

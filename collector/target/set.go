@@ -87,7 +87,7 @@ func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 		return nil, errors.Join(errs...)
 	}
 	for _, t := range added {
-		t.stopGivingUp = context.AfterFunc(s.reads, t.collector.GiveUp)
+		t.stopGivingUp = context.AfterFunc(s.reads, t.scraper.Cancel)
 	}
 	s.mu.Lock()
 	s.targets = targets

@@ -15,7 +15,7 @@ import (
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 )
 
 // Label is the label of the exporter's own metrics that names the target which
@@ -28,6 +28,8 @@ type Options struct {
 	UserAgent string
 	// Logger gets what no scraper is told; lines about a target with a name carry it.
 	Logger log.Logger
+	// Unhurried means that a read takes as long as it needs: for a command that reads once.
+	Unhurried bool
 }
 
 // Target is one appliance, or one domain of it, as the configuration has it now.
@@ -40,8 +42,8 @@ type Target struct {
 // running is what outlives a change of a target's labels.
 type running struct {
 	client     *ciphertrust.Client
-	readers    []*joblist.Reader
-	collector  *collector.Collector
+	lists      []*scrape.List
+	scraper    *scrape.Scraper
 	exposition *collector.Exposition
 	// telemetry holds the exporter's own metrics about the target.
 	telemetry *prometheus.Registry
@@ -81,23 +83,29 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		telemetry:  registry,
 		logger:     logger,
 	}}
-	sources := make([]collector.Source, 0, len(cfg.Lists))
-	for _, list := range cfg.Lists {
-		telemetry.Announce(list)
-		reader := joblist.NewReader(list, client, joblist.Options{
+	sources := make([]scrape.Source, 0, len(cfg.Lists))
+	for _, each := range cfg.Lists {
+		telemetry.Announce(each)
+		list := scrape.NewList(each, client, scrape.ListOptions{
 			PageSize:         cfg.PageSize,
 			Concurrency:      cfg.Concurrency,
 			FullReadInterval: cfg.FullReadInterval,
+			FullReadTimeout:  cfg.FullReadTimeout,
+			PageTimeout:      cfg.Timeout,
 			Observer:         telemetry,
 			Logger:           logger,
 		})
-		t.readers = append(t.readers, reader)
-		sources = append(sources, collector.Source{List: list, Reader: reader})
+		t.lists = append(t.lists, list)
+		sources = append(sources, scrape.Source{List: each, Reader: list})
 	}
-	t.collector = collector.New(sources, collector.Options{
-		Timeout: cfg.Timeout, MinInterval: cfg.MinInterval, Hide: client.Hide, Logger: logger,
+	scrapeTimeout := cfg.Timeout
+	if options.Unhurried {
+		scrapeTimeout = 0
+	}
+	t.scraper = scrape.New(sources, scrape.Options{
+		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Hide, Logger: logger,
 	})
-	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry))
+	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewFullReadProgress(t.scraper.Latest))
 	return t, nil
 }
 
@@ -110,10 +118,10 @@ func setupError(cfg config.Target, err error) error {
 }
 
 // Read reads every list of the target.
-func (t *Target) Read(ctx context.Context) *collector.Snapshot { return t.collector.Read(ctx) }
+func (t *Target) Read(ctx context.Context) *scrape.Snapshot { return t.scraper.Read(ctx) }
 
-// Latest returns what the last read of each list said. It reads nothing.
-func (t *Target) Latest() []collector.Latest { return t.collector.Latest() }
+// Latest returns how the last read of each list ended. It reads nothing.
+func (t *Target) Latest() []scrape.Latest { return t.scraper.Latest() }
 
 // Exposition says how what was read is written.
 func (t *Target) Exposition() *collector.Exposition { return t.exposition }
@@ -121,8 +129,8 @@ func (t *Target) Exposition() *collector.Exposition { return t.exposition }
 // Client returns the client of the target's appliance.
 func (t *Target) Client() *ciphertrust.Client { return t.client }
 
-// Readers returns the readers of the target's lists, in the order of its lists.
-func (t *Target) Readers() []*joblist.Reader { return t.readers }
+// Lists returns the target's lists, in the order of its configuration.
+func (t *Target) Lists() []*scrape.List { return t.lists }
 
 // WarnOfExposure tells the log where others can get at the target's secrets.
 func (t *Target) WarnOfExposure() {
@@ -138,7 +146,7 @@ func (t *Target) WarnOfExposure() {
 // close ends reads and revokes the refresh token.
 func (r *running) close(ctx context.Context, during string) {
 	r.stopGivingUp()
-	r.collector.Close()
+	r.scraper.Close()
 	if err := r.client.Close(ctx); err != nil {
 		level.Warn(r.logger).Log("during", during, "err", err,
 			"todo", "none needed: the appliance drops an unused refresh token by itself",

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/target"
 )
 
@@ -28,7 +29,7 @@ const (
 // Reader reads the lists of an appliance. collector.Collector is one.
 type Reader interface {
 	// Read returns what the lists hold, at the latest when ctx ends.
-	Read(ctx context.Context) *collector.Snapshot
+	Read(ctx context.Context) *scrape.Snapshot
 }
 
 // Targets are the appliances and domains that are configured. target.Set is one.

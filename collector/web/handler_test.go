@@ -18,6 +18,7 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/target"
 	"cckm_sync_exporter/collector/web"
@@ -26,13 +27,13 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // readerFunc is a web.Reader.
-type readerFunc func(context.Context) *collector.Snapshot
+type readerFunc func(context.Context) *scrape.Snapshot
 
-func (f readerFunc) Read(ctx context.Context) *collector.Snapshot { return f(ctx) }
+func (f readerFunc) Read(ctx context.Context) *scrape.Snapshot { return f(ctx) }
 
-func snapshot() *collector.Snapshot {
+func snapshot() *scrape.Snapshot {
 	lists := syncjob.Lists()
-	return &collector.Snapshot{Lists: []collector.ListRead{
+	return &scrape.Snapshot{Lists: []scrape.ListRead{
 		{List: lists[0], Summary: &syncjob.Summary{}},
 		{List: lists[1], Err: reason.New(reason.NotFound, errors.New("no such list"), "")},
 	}}
@@ -43,7 +44,7 @@ func handler(t *testing.T, change func(*web.Config)) http.Handler {
 	telemetry := prometheus.NewRegistry()
 	cfg := web.Config{
 		Targets:       target.NewSet(target.Options{Logger: log.NewNopLogger()}),
-		Reader:        readerFunc(func(context.Context) *collector.Snapshot { return snapshot() }),
+		Reader:        readerFunc(func(context.Context) *scrape.Snapshot { return snapshot() }),
 		Exposition:    &collector.Exposition{},
 		Telemetry:     telemetry,
 		Instrument:    telemetry,
@@ -96,7 +97,7 @@ func TestTimeout(t *testing.T) {
 		t.Run(header, func(t *testing.T) {
 			var got time.Duration
 			h := handler(t, func(cfg *web.Config) {
-				cfg.Reader = readerFunc(func(ctx context.Context) *collector.Snapshot {
+				cfg.Reader = readerFunc(func(ctx context.Context) *scrape.Snapshot {
 					deadline, ok := ctx.Deadline()
 					if !ok {
 						t.Error("the read has no deadline")
@@ -161,14 +162,14 @@ func TestMetrics(t *testing.T) {
 func TestScrapeWithinScrape(t *testing.T) {
 	reads := 0
 	h := handler(t, func(cfg *web.Config) {
-		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot {
+		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot {
 			reads++
 			jobs := [syncjob.NumStatuses]int{syncjob.Completed: reads}
 			summary := &syncjob.Summary{Jobs: jobs}
 			for i := range 500 {
 				summary.Scopes = append(summary.Scopes, syncjob.Scope{Name: strconv.Itoa(i), Jobs: jobs})
 			}
-			return &collector.Snapshot{Lists: []collector.ListRead{{List: syncjob.Lists()[0], Summary: summary}}}
+			return &scrape.Snapshot{Lists: []scrape.ListRead{{List: syncjob.Lists()[0], Summary: summary}}}
 		})
 	})
 	outer := &writeHook{ResponseRecorder: httptest.NewRecorder()}
@@ -208,7 +209,7 @@ func TestDuplicateList(t *testing.T) {
 	twice.Lists = append(twice.Lists, twice.Lists[0])
 	h := handler(t, func(cfg *web.Config) {
 		cfg.Logger = log.NewLogfmtLogger(&logged)
-		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot { return twice })
+		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot { return twice })
 	})
 	got := get(t, h, "/metrics", nil)
 	if got.Code != http.StatusOK || !strings.Contains(got.Body.String(), `cckm_sync_up{cloud="azure",item="certificate"} 0`) {
@@ -223,7 +224,7 @@ func TestMaxRequests(t *testing.T) {
 	reading, finish := make(chan struct{}), make(chan struct{})
 	h := handler(t, func(cfg *web.Config) {
 		cfg.MaxRequests = 2
-		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot {
+		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot {
 			reading <- struct{}{}
 			<-finish
 			return snapshot()
@@ -249,7 +250,7 @@ func TestMaxRequests(t *testing.T) {
 // TestOtherPaths holds that no path but the metrics' asks an appliance.
 func TestOtherPaths(t *testing.T) {
 	noRead := func(cfg *web.Config) {
-		cfg.Reader = readerFunc(func(context.Context) *collector.Snapshot {
+		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot {
 			t.Error("the appliance was asked")
 			return snapshot()
 		})

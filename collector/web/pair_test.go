@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
@@ -24,7 +24,7 @@ type slowList struct {
 	reads, active atomic.Int64
 }
 
-// Read implements collector.ListReader.
+// Read implements scrape.ListReader.
 func (l *slowList) Read(ctx context.Context) (*syncjob.Summary, int, error) {
 	l.reads.Add(1)
 	l.active.Add(1)
@@ -40,6 +40,12 @@ func (l *slowList) Read(ctx context.Context) (*syncjob.Summary, int, error) {
 	}
 }
 
+// FullRead implements scrape.ListReader.
+func (*slowList) FullRead() *scrape.FullReadProgress { return nil }
+
+// Close implements scrape.ListReader.
+func (*slowList) Close() {}
+
 // TestPairOfServers has two Prometheus servers, and a third whose own timeout ends before any read does, scrape
 // for hours. Each gets its answer in the time that it gives, whole or not, and a read that is kept for an
 // interval grows older.
@@ -49,8 +55,8 @@ func TestPairOfServers(t *testing.T) {
 		t.Run(minInterval.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				list := &slowList{created: time.Now(), takes: 5 * time.Second}
-				c := collector.New([]collector.Source{{List: syncjob.Lists()[0], Reader: list}},
-					collector.Options{Timeout: 30 * time.Second, MinInterval: minInterval})
+				c := scrape.New([]scrape.Source{{List: syncjob.Lists()[0], Reader: list}},
+					scrape.Options{Timeout: 30 * time.Second, MinInterval: minInterval})
 				defer c.Close()
 				h := handler(t, func(cfg *web.Config) { cfg.Reader = c })
 				const rounds = 4 * 60 * 3

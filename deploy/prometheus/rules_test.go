@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
 
 	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/deploy/livetest"
 )
@@ -357,7 +358,7 @@ func exporterMetrics(t *testing.T) map[string]bool {
 	names := map[string]bool{}
 	// A scope of which everything is known has every metric of a scope.
 	at := time.Unix(1, 0)
-	families, done, err := (&collector.Exposition{}).Of(&collector.Snapshot{Lists: []collector.ListRead{{
+	families, done, err := (&collector.Exposition{}).Of(&scrape.Snapshot{Lists: []scrape.ListRead{{
 		Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
 			Newest: syncjob.Newest{CreatedAt: at}, Last: &syncjob.Last{CreatedAt: at, FinishedAt: at}, LastSuccess: at, LastFailure: at,
 		}}},

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/statuspage"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -29,7 +29,7 @@ func Fleet(now time.Time) Source {
 	return Source{
 		{
 			Name: "prod-eu", URL: "https://cm-eu.example.com", Domain: "root", Labels: map[string]string{"region": "eu", "team": "kms"},
-			Lists: f.lists(map[string]func(syncjob.List) collector.Latest{
+			Lists: f.lists(map[string]func(syncjob.List) scrape.Latest{
 				"google-keys":        f.googleKeys,
 				"azure-certificates": f.azureCertificates,
 				"azure-keys":         f.outlasted,
@@ -39,7 +39,7 @@ func Fleet(now time.Time) Source {
 		},
 		{
 			Name: "prod-us", URL: "https://cm-us.example.com/api", Labels: map[string]string{"region": "us"},
-			Lists: f.lists(map[string]func(syncjob.List) collector.Latest{
+			Lists: f.lists(map[string]func(syncjob.List) scrape.Latest{
 				"google-keys":        f.manyKeys,
 				"azure-certificates": f.expired,
 				"sap-keys":           f.pending,
@@ -67,7 +67,7 @@ func Large(now time.Time, scopes int) Source {
 		}
 		summary.Scopes = append(summary.Scopes, scope)
 	}
-	return Source{{URL: "https://cm.example.com", Lists: []collector.Latest{f.read(listNamed("google-keys"), summary, 9*time.Second)}}}
+	return Source{{URL: "https://cm.example.com", Lists: []scrape.Latest{f.read(listNamed("google-keys"), summary, 9*time.Second)}}}
 }
 
 func listNamed(name string) syncjob.List {
@@ -83,8 +83,8 @@ func listNamed(name string) syncjob.List {
 type fleet struct{ now time.Time }
 
 // lists returns every list: those that are given, and empty ones.
-func (f fleet) lists(special map[string]func(syncjob.List) collector.Latest) []collector.Latest {
-	lists := make([]collector.Latest, 0, len(syncjob.Lists()))
+func (f fleet) lists(special map[string]func(syncjob.List) scrape.Latest) []scrape.Latest {
+	lists := make([]scrape.Latest, 0, len(syncjob.Lists()))
 	for _, list := range syncjob.Lists() {
 		if known := special[list.Name]; known != nil {
 			lists = append(lists, known(list))
@@ -95,7 +95,7 @@ func (f fleet) lists(special map[string]func(syncjob.List) collector.Latest) []c
 	return lists
 }
 
-func (f fleet) googleKeys(list syncjob.List) collector.Latest {
+func (f fleet) googleKeys(list syncjob.List) scrape.Latest {
 	ring := func(name string) string { return "projects/acme-prod/locations/europe-west1/keyRings/" + name }
 	summary := &syncjob.Summary{Scopes: []syncjob.Scope{
 		f.completed(ring("billing"), 21*time.Minute, 12*time.Second),
@@ -112,7 +112,7 @@ func (f fleet) googleKeys(list syncjob.List) collector.Latest {
 	return f.read(list, summary, 412*time.Millisecond)
 }
 
-func (f fleet) azureCertificates(list syncjob.List) collector.Latest {
+func (f fleet) azureCertificates(list syncjob.List) scrape.Latest {
 	summary := &syncjob.Summary{Scopes: []syncjob.Scope{
 		f.failed("kv-web-prod::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 44*time.Minute, 26*time.Hour,
 			"AADSTS7000222: The provided client secret keys for app 'cckm' are expired."),
@@ -123,7 +123,7 @@ func (f fleet) azureCertificates(list syncjob.List) collector.Latest {
 	return f.read(list, summary, 96*time.Millisecond)
 }
 
-func (f fleet) awsKeys(list syncjob.List) collector.Latest {
+func (f fleet) awsKeys(list syncjob.List) scrape.Latest {
 	summary := &syncjob.Summary{Scopes: []syncjob.Scope{
 		f.completed("111122223333/eu-west-1", 3*time.Hour, 8*time.Second),
 		f.completed("111122223333/eu-central-1", 3*time.Hour, 9*time.Second),
@@ -132,7 +132,7 @@ func (f fleet) awsKeys(list syncjob.List) collector.Latest {
 	return f.read(list, summary, 58*time.Millisecond)
 }
 
-func (f fleet) manyKeys(list syncjob.List) collector.Latest {
+func (f fleet) manyKeys(list syncjob.List) scrape.Latest {
 	summary := &syncjob.Summary{}
 	for i := range 240 {
 		name := fmt.Sprintf("projects/acme-us/locations/us-east1/keyRings/tenant-%03d", i)
@@ -143,43 +143,43 @@ func (f fleet) manyKeys(list syncjob.List) collector.Latest {
 }
 
 // outlasted is a list whose last whole read is of an hour ago.
-func (f fleet) outlasted(list syncjob.List) collector.Latest {
+func (f fleet) outlasted(list syncjob.List) scrape.Latest {
 	summary := &syncjob.Summary{Scopes: []syncjob.Scope{
 		f.failed("kv-db::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 2*time.Hour, 50*time.Hour, "vault not found"),
 		f.completed("kv-app::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 2*time.Hour, 21*time.Second),
 	}}
 	summary.Jobs = [...]int{syncjob.InProgress: 0, syncjob.Completed: 80, syncjob.Failed: 3, syncjob.Aborted: 0, syncjob.Unknown: 0}
 	latest := f.read(list, summary, 77*time.Millisecond)
-	latest.WholeAt = f.now.Add(-time.Hour)
+	latest.CompleteAt = f.now.Add(-time.Hour)
 	failed := f.unread(list, reason.New(reason.Timeout, errors.New("list azure-keys: page at 1000: context deadline exceeded after 29.5s"),
 		"raise Prometheus' scrape_timeout and --collector.timeout, or read fewer lists"), 29500*time.Millisecond)
 	latest.Read, latest.ReadAt = failed.Read, failed.ReadAt
 	return latest
 }
 
-func (f fleet) notThere(list syncjob.List) collector.Latest {
+func (f fleet) notThere(list syncjob.List) scrape.Latest {
 	return f.unread(list, reason.New(reason.NotFound, errors.New("list luna-keys: GET /api/v1/cckm/hsm/luna/refresh: 404 NCERRResourceNotFound: Resource not found"),
 		"this appliance does not have the list: turn it off with --no-collector.luna-keys"), 22*time.Millisecond)
 }
 
-func (f fleet) expired(list syncjob.List) collector.Latest {
+func (f fleet) expired(list syncjob.List) scrape.Latest {
 	return f.unread(list, reason.New(reason.TLS, errors.New("list azure-certificates: tls: failed to verify certificate: x509: certificate has expired"),
 		"renew the appliance's certificate"), 15*time.Millisecond)
 }
 
-func (fleet) pending(list syncjob.List) collector.Latest { return collector.Latest{List: list} }
+func (fleet) pending(list syncjob.List) scrape.Latest { return scrape.Latest{List: list} }
 
 // read returns a list that was read whole a moment ago.
-func (f fleet) read(list syncjob.List, summary *syncjob.Summary, took time.Duration) collector.Latest {
+func (f fleet) read(list syncjob.List, summary *syncjob.Summary, took time.Duration) scrape.Latest {
 	at := f.now.Add(-12 * time.Second)
-	read := &collector.ListRead{List: list, Summary: summary, Started: at.Add(-took), Took: took, Pages: 1 + summary.Jobs[syncjob.Completed]/1000}
-	return collector.Latest{List: list, Read: read, ReadAt: at, Whole: read, WholeAt: at}
+	read := &scrape.ListRead{List: list, Summary: summary, Started: at.Add(-took), Took: took, Pages: 1 + summary.Jobs[syncjob.Completed]/1000}
+	return scrape.Latest{List: list, Read: read, ReadAt: at, Complete: read, CompleteAt: at}
 }
 
 // unread returns a list that could not be read a moment ago, nor before.
-func (f fleet) unread(list syncjob.List, err error, took time.Duration) collector.Latest {
+func (f fleet) unread(list syncjob.List, err error, took time.Duration) scrape.Latest {
 	at := f.now.Add(-12 * time.Second)
-	return collector.Latest{List: list, ReadAt: at, Read: &collector.ListRead{List: list, Err: err, Started: at.Add(-took), Took: took, Pages: 2}}
+	return scrape.Latest{List: list, ReadAt: at, Read: &scrape.ListRead{List: list, Err: err, Started: at.Add(-took), Took: took, Pages: 2}}
 }
 
 // id returns a job's id that follows from its scope and status.

@@ -1,0 +1,714 @@
+package joblist
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+const (
+	// maxPositions bounds the length of a list, and with it the requests and the memory that an
+	// appliance can cause whose total is wrong.
+	maxPositions = 4 << 20
+	// maxGrowth is by how many records even a short list may grow while it is read.
+	maxGrowth = 1000
+	// maxBridges bounds the requests that close one gap.
+	maxBridges = 32
+	// maxScopes bounds the key rings and vaults of a list, and with it the series and the memory
+	// that an appliance can cause.
+	maxScopes = 20_000
+	// maxPasses is how often a list is read whose pages cannot prove themselves.
+	maxPasses = 4
+)
+
+// FullRead is one read of every page of a list.
+//
+// Why it is complete: records keep their relative order, and a page is a stretch of the list
+// as it was at one moment. If two pages have a record in common, then every job that was in
+// the list all the time, and that stands between the first record of the one and the last
+// record of the other, is in one of them: before the common record it is in the first page,
+// behind it in the second. So a chain of pages, each of which has a record in common with the
+// one before it, has every such job if it begins at position 0 and ends with a page that
+// reaches the total. It does not matter when each page was read, so pages are requested side
+// by side, each beginning with the record that the page before it should end with. If jobs
+// come or go meanwhile, two pages may have nothing in common; then the gap between them is
+// read again, until the chain is whole. A job that is in several pages counts once, by its id.
+type FullRead struct {
+	reader *Reader
+	limit  int
+	// seen is the jobs that were read.
+	seen *idSet
+	// slots has an element for every page that may be requested now.
+	slots chan struct{}
+	// heldBack is how many slots a gentle read leaves to others, until Hurry.
+	heldBack atomic.Int64
+	progress progress
+
+	mu sync.Mutex
+	// tallies are those that no page uses now.
+	tallies []*tally
+	// leastTotal and mostTotal are the smallest and the largest total that a page returned.
+	leastTotal, mostTotal int
+
+	chain chain
+	// extra counts the requests that closed gaps.
+	extra    int
+	requests atomic.Int64
+
+	// Summary is what the list says, once Run has returned without an error.
+	Summary *syncjob.Summary
+	// cache is nil if the list cannot be cached.
+	cache *cache
+}
+
+// progress is how far a full read is.
+type progress struct {
+	pages, jobs, total, pageJobs atomic.Int64
+	// lastPage is when the last page arrived, in nanoseconds since the epoch.
+	lastPage atomic.Int64
+	failure  atomic.Pointer[error]
+}
+
+// Progress is how far a full read is.
+type Progress struct {
+	// Pages and Jobs were read, of about so many. The latter are 0 until the first page arrived.
+	Pages, Jobs, PagesExpected, JobsExpected int
+	// LastPage is when the last page arrived; it is zero before the first.
+	LastPage time.Time
+	// Failure is the error of the last request, if it failed and is being retried.
+	Failure error
+}
+
+// Progress returns how far the read is. It may be called at any time.
+func (f *FullRead) Progress() Progress {
+	p := Progress{
+		Pages: int(f.progress.pages.Load()), Jobs: int(f.progress.jobs.Load()), JobsExpected: int(f.progress.total.Load()),
+	}
+	if each := int(f.progress.pageJobs.Load()); each > 1 {
+		p.PagesExpected = max(p.Pages, 1+(p.JobsExpected-2)/(each-1))
+	}
+	if at := f.progress.lastPage.Load(); at != 0 {
+		p.LastPage = time.Unix(0, at)
+	}
+	if failure := f.progress.failure.Load(); failure != nil {
+		p.Failure = *failure
+	}
+	return p
+}
+
+// Requests returns how many pages were requested, those that failed as well.
+func (f *FullRead) Requests() int { return int(f.requests.Load()) }
+
+// NewFullRead returns a full read. A gentle one uses half of the concurrency until Hurry is
+// called.
+func (r *Reader) NewFullRead(gentle bool) *FullRead {
+	seen, ok := r.sets.Get().(*idSet)
+	if !ok {
+		seen = newIDSet()
+	}
+	slots := r.options.Concurrency
+	f := &FullRead{reader: r, seen: seen, slots: make(chan struct{}, slots)}
+	if gentle {
+		f.heldBack.Store(int64(slots / 2))
+	}
+	for range slots - int(f.heldBack.Load()) {
+		f.slots <- struct{}{}
+	}
+	return f
+}
+
+// Hurry lets a gentle read use all of the concurrency.
+func (f *FullRead) Hurry() {
+	for range f.heldBack.Swap(0) {
+		f.slots <- struct{}{}
+	}
+}
+
+// Run reads the list. It returns when it is done or ctx ends. Its errors carry a
+// reason.Reason and name the list.
+func (f *FullRead) Run(ctx context.Context) error {
+	err := f.run(ctx)
+	if err != nil {
+		f.reader.sets.Put(f.seen)
+		return f.reader.explain(err)
+	}
+	return nil
+}
+
+// run reads the list once; or, if the list has some jobs twice, or if its pages are too short to
+// overlap, until two reads in a row are the same.
+func (f *FullRead) run(ctx context.Context) error {
+	var before *uint64
+	for pass := range maxPasses {
+		if err := f.readPages(ctx, pass > 0); err != nil {
+			return err
+		}
+		err := f.proven()
+		if err == nil {
+			return f.finish()
+		}
+		if f.leastTotal != f.mostTotal || (f.chain.single && 2*f.seen.len() <= f.chain.positions) {
+			// The list has changed, or the appliance ignores skip.
+			return err
+		}
+		if f.chain.exact && f.chain.positions == f.leastTotal {
+			if digest := f.chain.digest; before == nil || *before != digest {
+				before = &digest
+				continue
+			}
+			return f.finish()
+		}
+	}
+	return inconsistentf("its pages prove nothing by themselves, and no two of %d reads were the same", maxPasses)
+}
+
+// readPages reads the list from its start to its end. Sequentially, each page begins with the last
+// record of the one before it.
+func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
+	f.seen.reset()
+	f.tallies, f.leastTotal, f.mostTotal, f.extra = nil, maxPositions, 0, 0
+	first, err := f.firstPage(ctx)
+	for tries := 0; err == nil && first.contradictsTotal() && tries < maxBridges; tries++ {
+		first, err = f.request(ctx, 0)
+	}
+	if err != nil {
+		return err
+	}
+	f.chain = chain{recorded: f.reader.options.Cache, exact: true}
+	f.chain.append(first, join{})
+	switch {
+	case first.reachesEnd():
+		return nil
+	case first.contradictsTotal():
+		return inconsistentf("the first page has %d jobs and a total of %d", len(first.ids), first.total)
+	case len(first.ids) == 0:
+		return inconsistentf("the first page is empty although its total is %d", first.total)
+	case first.total > maxPositions:
+		return inconsistentf("its total is %d, and at most %d can be read", first.total, maxPositions)
+	}
+	f.seen.expect(first.total)
+	f.chain.expect(first.total)
+	f.progress.total.Store(int64(first.total))
+	f.progress.pageJobs.Store(int64(len(first.ids)))
+	if len(first.ids) == 1 {
+		return f.readSingly(ctx, first)
+	}
+	ahead := f.readAhead(ctx, first)
+	defer ahead.stop()
+	if sequentially {
+		ahead.until = 0
+	}
+	// A list may grow while it is read, but not to twice its length.
+	longest := min(maxPositions, 2*first.total+maxGrowth)
+	for !f.chain.tail.reachesEnd() {
+		next, j, err := f.next(ctx, ahead)
+		if err != nil {
+			return err
+		}
+		if next.end() > longest {
+			return inconsistentf("it does not end within %d records", longest)
+		}
+		f.chain.append(next, j)
+	}
+	return nil
+}
+
+// next returns the page that continues the chain.
+func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, error) {
+	tail := f.chain.tail
+	for {
+		p, err := ahead.first(tail)
+		if err != nil {
+			return nil, join{}, err
+		}
+		if p == nil {
+			break
+		}
+		j, shared := f.chain.joins(p)
+		switch {
+		case p.contradictsTotal():
+		case shared && (j.from < len(p.ids) || p.reachesEnd()):
+			ahead.drop()
+			return p, j, nil
+		case p.end() > tail.end():
+			return f.bridge(ctx, tail)
+		}
+		// The chain has passed this page, or it is of no use.
+		ahead.drop()
+	}
+	return f.bridge(ctx, tail)
+}
+
+// bridge reads a page that continues the chain when the one that was read ahead does not.
+func (f *FullRead) bridge(ctx context.Context, tail *page) (*page, join, error) {
+	skip := tail.end() - 1
+	most := 2*(tail.total/max(1, len(tail.ids)-1)) + 4*maxBridges
+	for attempt := range maxBridges {
+		if f.extra++; f.extra > most {
+			return nil, join{}, inconsistentf("it changes faster than it can be read: %d requests closed gaps between pages", most)
+		}
+		p, err := f.page(ctx, skip)
+		if err != nil {
+			return nil, join{}, err
+		}
+		j, shared := f.chain.joins(p)
+		grown := p.total - tail.total
+		switch {
+		case p.contradictsTotal():
+		case shared && (j.from < len(p.ids) || p.reachesEnd()):
+			return p, j, nil
+		case shared:
+			// New jobs before the seam have moved the list back: p ends before the chain does.
+			skip = p.end() - 1 + len(f.chain.ids) - j.keep
+		case skip == 0:
+			// None of the chain's last jobs is left, and p begins the list.
+			return p, join{restart: true}, nil
+		case attempt == 0 && grown != 0:
+			// By so many jobs, or more of one and fewer of the other kind, the seam has moved.
+			skip = max(0, skip+grown)
+		default:
+			// Jobs before the seam were deleted: p begins behind the chain.
+			skip = max(0, skip-max(1, len(p.ids)-1))
+		}
+	}
+	return nil, join{}, inconsistentf("%d requests did not close the gap behind position %d", maxBridges, tail.end())
+}
+
+// readSingly reads a list whose pages hold one record each. They cannot overlap, so only a
+// second read with the same outcome proves them.
+func (f *FullRead) readSingly(ctx context.Context, first *page) error {
+	longest := min(maxPositions, 2*first.total+maxGrowth)
+	for at := 1; ; at++ {
+		p, err := f.page(ctx, at)
+		switch {
+		case err != nil:
+			return err
+		case len(p.ids) == 0:
+			return inconsistentf("the page at skip=%d is empty although its total is %d", at, p.total)
+		case at > longest:
+			return inconsistentf("it does not end within %d records", longest)
+		}
+		f.chain.append(p, join{keep: len(f.chain.ids)})
+		if p.reachesEnd() {
+			return nil
+		}
+	}
+}
+
+// proven returns an error if the pages may lack a job although they are joined: if they hold
+// one record each, or if the list has fewer jobs than its total says. Of a list that changes,
+// some jobs are deleted before they are read while others appear behind the read, so its totals
+// say nothing, unless a job is in the chain twice.
+func (f *FullRead) proven() error {
+	distinct := f.seen.len()
+	records := distinct + f.chain.repeated
+	changed := f.leastTotal != f.mostTotal
+	switch {
+	case f.chain.single:
+		return inconsistentf("its pages of one job do not overlap: %d different jobs are at %d positions", distinct, f.chain.positions)
+	case records < f.leastTotal && (!changed || f.chain.positions > distinct):
+		return inconsistentf("its pages have %d jobs, and each of them has a total of %d or more", records, f.leastTotal)
+	default:
+		return nil
+	}
+}
+
+// finish sums up what was read.
+func (f *FullRead) finish() error {
+	settled := f.reader.none.Fork()
+	var open []openJob
+	openBytes := 0
+	for _, t := range f.tallies {
+		settled.Merge(t.settled)
+		open = append(open, t.open...)
+		openBytes += t.openBytes
+	}
+	if f.chain.cacheable(f.seen.len()) && len(open) <= maxOpen && openBytes <= maxOpenBytes {
+		f.cache = newCache(&f.chain, f.seen, settled, open)
+		f.Summary = f.cache.summary
+	} else {
+		for i := range open {
+			settled.Add(&open[i].job)
+		}
+		f.Summary = settled.Summary()
+	}
+	f.chain, f.tallies = chain{}, nil
+	if n := len(f.Summary.Scopes); n > maxScopes {
+		return errTooManyScopes()
+	}
+	return nil
+}
+
+func errTooManyScopes() error {
+	return reason.New(reason.Decode, fmt.Errorf("its jobs name more than %d key rings or vaults", maxScopes),
+		"report it with the appliance's version: no list is known to have as many")
+}
+
+func inconsistentf(format string, args ...any) error {
+	return reason.New(reason.Inconsistent, fmt.Errorf(format, args...), remedyInconsistent)
+}
+
+// firstPage reads the first page, with a smaller limit if the appliance rejects one.
+func (f *FullRead) firstPage(ctx context.Context) (*page, error) {
+	f.limit = f.reader.options.PageSize
+	least := min(documentedLimit, f.limit)
+	for {
+		first, err := f.request(ctx, 0)
+		switch {
+		case err == nil:
+			f.reader.limit.Store(int64(f.limit))
+			return first, nil
+		case f.limit <= least || !rejectsRequest(err):
+			return nil, err
+		}
+		f.limit = max(least, f.limit/2)
+	}
+}
+
+// The pauses before a page is requested again.
+const (
+	firstPause   = time.Second
+	longestPause = 10 * time.Second
+)
+
+// page reads the page at skip. If it fails for a reason that may pass, it is requested again
+// until PageTimeout has passed since the first failure: a read of many pages must not fail by
+// one of them.
+func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
+	p, err := f.request(ctx, skip)
+	for giveUp, pause := time.Now().Add(f.reader.options.PageTimeout), firstPause; err != nil && mayPass(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
+		f.progress.failure.Store(&err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		}
+		p, err = f.request(ctx, skip)
+	}
+	return p, err
+}
+
+// mayPass reports whether a request that failed may succeed later.
+func mayPass(err error) bool {
+	switch reason.Of(err) {
+	case reason.Timeout, reason.Network, reason.Server:
+		return true
+	default:
+		return false
+	}
+}
+
+// request requests the page at skip and counts its jobs.
+func (f *FullRead) request(ctx context.Context, skip int) (*page, error) {
+	select {
+	case <-f.slots:
+		defer func() { f.slots <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), remedyTimeout)
+	}
+	f.requests.Add(1)
+	p := &page{full: f, tally: f.takeTally(), skip: skip}
+	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, p)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tallies = append(f.tallies, p.tally)
+	if err != nil {
+		return nil, err
+	}
+	p.tally, p.full = nil, nil
+	p.total = total
+	p.countRepeated()
+	f.leastTotal, f.mostTotal = min(f.leastTotal, total), max(f.mostTotal, total)
+	f.progress.pages.Add(1)
+	f.progress.jobs.Store(int64(f.seen.len()))
+	f.progress.lastPage.Store(time.Now().UnixNano())
+	f.progress.failure.Store(nil)
+	return p, nil
+}
+
+// tally sums up pages, one at a time.
+type tally struct {
+	settled *syncjob.Summarizer
+	// open are the jobs that can still change, if they are to be cached; else they are in settled.
+	open      []openJob
+	openBytes int
+}
+
+// takeTally returns a tally that no page uses. There are no more of them than pages are
+// requested at once.
+func (f *FullRead) takeTally() *tally {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last := len(f.tallies) - 1; last >= 0 {
+		t := f.tallies[last]
+		f.tallies = f.tallies[:last]
+		return t
+	}
+	return &tally{settled: f.reader.none.Fork()}
+}
+
+// add counts a job that is new.
+func (t *tally) add(id jobID, job *syncjob.Job, cache bool) error {
+	if cache && !job.Settled() && len(t.open) <= maxOpen && t.openBytes <= maxOpenBytes {
+		t.openBytes += sizeOf(job)
+		t.open = append(t.open, openJob{id: id, job: job.Clone()})
+		return nil
+	}
+	t.settled.Add(job)
+	if t.settled.Scopes() > maxScopes {
+		return errTooManyScopes()
+	}
+	return nil
+}
+
+// readAhead requests pages before the chain needs them: the first record of each should be
+// the last one of the page before it.
+type readAhead struct {
+	full   *FullRead
+	ctx    context.Context //nolint:containedctx // It ends with the read.
+	cancel context.CancelFunc
+	group  sync.WaitGroup
+	// stride is the distance of two pages, skip where the next one begins, and until where the
+	// list ends.
+	stride, skip, until int
+	queue               []*pendingPage
+}
+
+// pendingPage is a page that was requested.
+type pendingPage struct {
+	done chan struct{}
+	page *page
+	err  error
+}
+
+func (f *FullRead) readAhead(ctx context.Context, first *page) *readAhead {
+	a := &readAhead{full: f, stride: len(first.ids) - 1, until: first.total}
+	a.skip = a.stride
+	a.ctx, a.cancel = context.WithCancel(ctx)
+	return a
+}
+
+// fill requests so many pages that no slot is idle while the chain waits for the first.
+func (a *readAhead) fill(tail *page) {
+	a.skip = max(a.skip, tail.end()-1)
+	for len(a.queue) < 2*cap(a.full.slots) && a.skip+1 < a.until {
+		p, skip := &pendingPage{done: make(chan struct{})}, a.skip
+		a.queue = append(a.queue, p)
+		a.group.Go(func() {
+			defer close(p.done)
+			p.page, p.err = a.full.page(a.ctx, skip)
+		})
+		a.skip += a.stride
+	}
+}
+
+// first returns the first page of the queue, or nil if no more are expected.
+func (a *readAhead) first(tail *page) (*page, error) {
+	a.fill(tail)
+	if len(a.queue) == 0 {
+		return nil, nil //nolint:nilnil // There is no page and no error.
+	}
+	<-a.queue[0].done
+	return a.queue[0].page, a.queue[0].err
+}
+
+// drop removes the first page of the queue.
+func (a *readAhead) drop() { a.queue = a.queue[1:] }
+
+// stop cancels what is not needed any more and waits for its end.
+func (a *readAhead) stop() {
+	a.cancel()
+	a.group.Wait()
+}
+
+// page is a stretch of the list.
+type page struct {
+	full  *FullRead
+	tally *tally
+
+	skip, total int
+	ids         []jobID
+	// known counts the jobs that other pages, or this one, had before; repeated those that this
+	// page has more than once.
+	known, repeated int
+	// rising and falling count the neighbors of which the later one is newer, or older.
+	rising, falling int
+	created         time.Time
+}
+
+func (p *page) end() int { return p.skip + len(p.ids) }
+
+// reachesEnd reports whether no job is behind the page.
+func (p *page) reachesEnd() bool { return p.end() == p.total && (len(p.ids) > 0 || p.skip == 0) }
+
+// contradictsTotal reports whether the page has jobs behind its own total. Then its total, or
+// the page, is of another moment, and the page is requested again.
+func (p *page) contradictsTotal() bool { return len(p.ids) > 0 && p.end() > p.total }
+
+// begin implements visitor. Jobs of a transfer that failed stay counted: they are in the list.
+func (p *page) begin() {
+	p.ids, p.known, p.rising, p.falling, p.created = p.ids[:0], 0, 0, 0, time.Time{}
+}
+
+// visit implements visitor.
+func (p *page) visit(job *syncjob.Job) error {
+	if len(p.ids) >= maxPositions {
+		return inconsistentf("a page has more than %d jobs", maxPositions)
+	}
+	id := newJobID(job.ID)
+	p.ids = append(p.ids, id)
+	p.compare(job.CreatedAt)
+	if !p.full.seen.add(id) {
+		p.known++
+		return nil
+	}
+	return p.tally.add(id, job, p.full.reader.options.Cache)
+}
+
+// compare counts whether a job is newer or older than the one before it.
+func (p *page) compare(created time.Time) {
+	if created.IsZero() {
+		return
+	}
+	if !p.created.IsZero() {
+		switch created.Compare(p.created) {
+		case 1:
+			p.rising++
+		case -1:
+			p.falling++
+		}
+	}
+	p.created = created
+}
+
+// countRepeated counts the jobs that the page has more than once.
+func (p *page) countRepeated() {
+	// The first record of a page is the last one of the page before.
+	if p.known <= 1 {
+		return
+	}
+	once := make(map[jobID]struct{}, len(p.ids))
+	for _, id := range p.ids {
+		once[id] = struct{}{}
+	}
+	p.repeated = len(p.ids) - len(once)
+}
+
+// join is where a page continues the chain: behind the first keep jobs of chain.ids, with the
+// record number from of the page.
+type join struct {
+	keep, from int
+	// restart gives up the chain before the page.
+	restart bool
+}
+
+// chain is the list as far as its pages are joined.
+type chain struct {
+	tail *page
+	// pages, positions and repeated count what was joined.
+	pages, positions, repeated int
+	rising, falling            int
+	// exact is true if the pages joined as they do in a list that does not change.
+	exact bool
+	// single is true if the pages hold one record each.
+	single bool
+	// digest differs between two lists that differ in a job or its position, if exact.
+	digest uint64
+	// ids are the jobs in the list's order: all of them if recorded, else the last ones.
+	ids      []jobID
+	recorded bool
+}
+
+// recentIDs is how many of a chain's last jobs a page is joined with at least.
+const recentIDs = 2000
+
+// expect makes room for so many jobs.
+func (c *chain) expect(jobs int) {
+	if c.recorded && cap(c.ids) < jobs {
+		c.ids = append(make([]jobID, 0, jobs+jobs/64), c.ids...)
+	}
+}
+
+// joins returns where a page continues the chain: behind the last record that they have in
+// common. It reports whether there is one.
+func (c *chain) joins(p *page) (j join, ok bool) {
+	if len(p.ids) == 0 {
+		return join{}, false
+	}
+	// In a list that has not changed, the positions say where.
+	if at := len(c.ids) - (c.tail.end() - p.skip); at >= 0 && at < len(c.ids) {
+		overlap := min(len(c.ids)-at, len(p.ids))
+		if c.ids[at] == p.ids[0] && c.ids[at+overlap-1] == p.ids[overlap-1] {
+			return join{keep: at + overlap, from: overlap}, true
+		}
+	}
+	from := max(0, len(c.ids)-max(recentIDs, len(c.tail.ids)))
+	places := make(map[jobID]int, len(c.ids)-from)
+	for i, id := range c.ids[from:] {
+		places[id] = from + i
+	}
+	for i := len(p.ids) - 1; i >= 0; i-- {
+		if place, ok := places[p.ids[i]]; ok {
+			return join{keep: place + 1, from: i + 1}, true
+		}
+	}
+	return join{}, false
+}
+
+// append continues the chain.
+func (c *chain) append(p *page, j join) {
+	if c.tail != nil {
+		c.single = c.single || len(c.tail.ids) == 1
+		c.exact = c.exact && !j.restart && c.tail.end()-len(c.ids)+j.keep == p.skip+j.from
+		c.positions -= len(c.ids) - j.keep
+		c.ids = c.ids[:j.keep]
+		if j.restart {
+			c.positions = 0
+		}
+	}
+	added := p.ids[j.from:]
+	c.ids = append(c.ids, added...)
+	if most := max(recentIDs, len(p.ids)); !c.recorded && len(c.ids) > 2*most {
+		c.ids = append(c.ids[:0], c.ids[len(c.ids)-most:]...)
+	}
+	for _, id := range added {
+		// An odd factor loses nothing and makes the order count.
+		c.digest = (c.digest^id.high)*0x9E3779B97F4A7C15 + id.low
+	}
+	c.pages++
+	c.positions += len(added)
+	c.repeated += p.repeated
+	c.rising += p.rising
+	c.falling += p.falling
+	c.tail = p
+}
+
+// cacheable reports whether incremental reads can prove the list: it has an order, so that new
+// jobs are at one end of it, and each job has one position. A list of one page is read as fast
+// without a cache.
+func (c *chain) cacheable(distinct int) bool {
+	_, ordered := c.newestFirst()
+	return c.recorded && ordered && !c.single && c.pages > 1 && len(c.ids) == distinct
+}
+
+// newestFirst reports whether the list has its newest jobs first; ok is false if it has them
+// neither first nor last. The clocks of an appliance's nodes may differ a little, so a few
+// neighbors in the other order do not count.
+func (c *chain) newestFirst() (first, ok bool) {
+	const few = 20
+	switch {
+	case c.falling > 0 && c.rising*few <= c.falling:
+		return true, true
+	case c.rising > 0 && c.falling*few <= c.rising:
+		return false, true
+	default:
+		return false, false
+	}
+}

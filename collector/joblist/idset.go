@@ -1,0 +1,178 @@
+package joblist
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+)
+
+// jobID is a job's id in 16 bytes: a UUID as it is, anything else as the start of its
+// SHA-256. It is never zero.
+type jobID struct{ high, low uint64 }
+
+// newJobID returns the jobID of an id as the API gives it.
+func newJobID(id string) jobID {
+	if parsed, ok := parseUUID(id); ok {
+		return parsed
+	}
+	sum := sha256.Sum256([]byte(id))
+	return jobID{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:]) | 1}
+}
+
+// uuidLength is the length of a UUID's text: 8-4-4-4-12 hexadecimal digits.
+const uuidLength = 36
+
+// parseUUID parses a UUID in lower case. It reports false for any other text, and for the
+// UUID of zeros, so that two ids never share a jobID by their spelling.
+func parseUUID(text string) (id jobID, ok bool) {
+	if len(text) != uuidLength {
+		return jobID{}, false
+	}
+	for i := range uuidLength {
+		c := text[i]
+		var digit byte
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return jobID{}, false
+			}
+			continue
+		case '0' <= c && c <= '9':
+			digit = c - '0'
+		case 'a' <= c && c <= 'f':
+			digit = c - 'a' + 10
+		default:
+			return jobID{}, false
+		}
+		id.high = id.high<<4 | id.low>>60
+		id.low = id.low<<4 | uint64(digit)
+	}
+	return id, id != jobID{}
+}
+
+// An idSet is divided into shards, so that pages that are decoded at once seldom wait for
+// each other.
+const (
+	shardBits = 6
+	shards    = 1 << shardBits
+)
+
+// idSet is a set of job ids. It is safe for concurrent use, except for reset. It takes 20
+// bytes a job if expect was called with the right number.
+type idSet struct {
+	// seeds keep a list from choosing ids that all have one place in the tables.
+	seeds  [2]uint64
+	shards [shards]idShard
+}
+
+// idShard is a hash table with open addressing: an id is at its place or in the run of ids
+// that begins there. It is never full, so every search ends.
+type idShard struct {
+	mu  sync.Mutex
+	ids []jobID
+	n   int
+	// Each shard has a cache line of its own: locking one must not slow its neighbors.
+	_ [24]byte
+}
+
+func newIDSet() *idSet { return &idSet{seeds: [2]uint64{rand.Uint64(), rand.Uint64()}} } //nolint:gosec // The seeds need not be secret.
+
+// reset empties the set and keeps its tables for the next read: new ones would add to those
+// that the garbage collector has not freed yet.
+func (s *idSet) reset() {
+	for i := range s.shards {
+		clear(s.shards[i].ids)
+		s.shards[i].n = 0
+	}
+}
+
+// expect makes room for so many jobs, and gives up tables that are much too large.
+func (s *idSet) expect(jobs int) {
+	each := jobs / shards
+	size := each + each/4 + 8
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.Lock()
+		if len(shard.ids) < size || len(shard.ids) > 2*size {
+			shard.resize(s, size)
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// hash mixes an id and the seeds. UUIDs are random, but those of a hostile appliance need not be.
+func (s *idSet) hash(id jobID) uint64 {
+	high, low := bits.Mul64(id.high^s.seeds[0], id.low^s.seeds[1])
+	return high ^ low
+}
+
+// add adds a job and reports whether it is new.
+func (s *idSet) add(id jobID) bool {
+	hash := s.hash(id)
+	shard := &s.shards[hash>>(64-shardBits)]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	// Runs become long beyond nine tenths.
+	if 10*(shard.n+1) > 9*len(shard.ids) {
+		shard.resize(s, len(shard.ids)+len(shard.ids)/2+16)
+	}
+	return shard.insert(hash, id)
+}
+
+// has reports whether a job is in the set.
+func (s *idSet) has(id jobID) bool {
+	hash := s.hash(id)
+	shard := &s.shards[hash>>(64-shardBits)]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	return len(shard.ids) > 0 && shard.ids[shard.find(hash, id)] == id
+}
+
+// len returns the number of jobs.
+func (s *idSet) len() (n int) {
+	for i := range s.shards {
+		shard := &s.shards[i]
+		shard.mu.Lock()
+		n += shard.n
+		shard.mu.Unlock()
+	}
+	return n
+}
+
+// insert adds an id to a table that has room, and reports whether it is new.
+func (s *idShard) insert(hash uint64, id jobID) bool {
+	at := s.find(hash, id)
+	if s.ids[at] == id {
+		return false
+	}
+	s.ids[at] = id
+	s.n++
+	return true
+}
+
+// find returns where an id is or would be.
+func (s *idShard) find(hash uint64, id jobID) int {
+	// The bits below those that chose the shard spread the ids over a table of any size.
+	place, _ := bits.Mul64(hash<<shardBits, uint64(len(s.ids)))
+	at := int(place) //nolint:gosec // It is less than the table's length.
+	for s.ids[at] != id && s.ids[at] != (jobID{}) {
+		at++
+		if at == len(s.ids) {
+			at = 0
+		}
+	}
+	return at
+}
+
+// resize moves the ids to a table of another size, which is larger than their number.
+func (s *idShard) resize(set *idSet, size int) {
+	before := s.ids
+	s.ids, s.n = make([]jobID, max(size, 1+s.n+s.n/4)), 0
+	for _, id := range before {
+		if id != (jobID{}) {
+			s.insert(set.hash(id), id)
+		}
+	}
+}

@@ -1,0 +1,461 @@
+package joblist
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+const (
+	// seam is how many known jobs are requested where new ones join them.
+	seam = documentedLimit
+	// maxAdded bounds how many new jobs an incremental read requests. If there are more, a full
+	// read costs little more.
+	maxAdded = 10_000
+	// maxProbes bounds how many places of the list are requested again, and probeSpan how many
+	// jobs one of these requests has.
+	maxProbes = 50
+	probeSpan = 100
+	// maxFiltered bounds the requests for the jobs in progress.
+	maxFiltered = 8
+)
+
+// unprovenError means that the cache could not be proven.
+type unprovenError struct {
+	what string
+	// byFilter is true if only the filter by overall_status contradicts the cache.
+	byFilter bool
+}
+
+// Error implements error.
+func (e *unprovenError) Error() string { return e.what }
+
+// Unwrap makes it an ErrUnproven.
+func (e *unprovenError) Unwrap() error { return ErrUnproven }
+
+func unprovenf(format string, args ...any) error {
+	return &unprovenError{what: fmt.Sprintf(format, args...)}
+}
+
+// contradictedf is unprovenf for what the filter by overall_status contradicts.
+func contradictedf(format string, args ...any) error {
+	return &unprovenError{what: fmt.Sprintf(format, args...), byFilter: true}
+}
+
+// incrementalRead requests what can have changed since the cache was filled.
+//
+// Its proof that nothing else has changed: each page has the same total, which is the cached
+// jobs and the new ones; each job of a page is the one that the cache has at its position, or
+// is new and stands at the end at which the list grows; both ends of the list are requested,
+// so a job that was inserted or deleted between them changes the total or shifts one of the
+// ends; every job that was open is read again. If the appliance filters by overall_status,
+// every job in progress is one of these, and the counts by status are those of the appliance.
+//
+// It cannot see that a settled job went and that another one with the same status appeared,
+// neither of them at an end of the list: no request except for all jobs between would show
+// it. API.md knows no way to delete a job; the next full read finds it.
+//
+// Requests that do not depend on each other are sent together, so that an incremental read
+// takes two round trips when little has changed.
+type incrementalRead struct {
+	reader   *Reader
+	cache    *cache
+	requests atomic.Int64
+	// countsErrors is true if the appliance counts failed jobs as "error" as well.
+	countsErrors bool
+
+	// mu guards what is below: requests are sent side by side.
+	mu sync.Mutex
+	// total is the list's, by the first page.
+	total int
+	// added are the new jobs, in the order in which the list grows.
+	added []openJob
+	// reread are the jobs that were read, as they were last.
+	reread map[jobID]openJob
+}
+
+func newIncrementalRead(r *Reader, c *cache) *incrementalRead {
+	return &incrementalRead{reader: r, cache: c, countsErrors: r.filter.countsErrors, reread: map[jobID]openJob{}}
+}
+
+// counts are the jobs by overall_status, as the appliance counts them.
+type counts struct {
+	inProgress                 []openJob
+	completed, failed, errored int
+}
+
+// run returns an unprovenError if nothing is proven.
+func (n *incrementalRead) run(ctx context.Context) error {
+	cached := len(n.cache.ids)
+	limit := int(n.reader.limit.Load())
+	// The end at which the list grows has the new jobs and some that are known.
+	first, last := pageRequest{limit: min(limit, probeSpan)}, pageRequest{skip: cached - 1, limit: limit}
+	if !n.cache.newestFirst {
+		first.limit, last.skip = seam, max(0, cached-seam)
+	}
+	var head, tail jobPage
+	var counted counts
+	steps := []func(context.Context) error{
+		func(ctx context.Context) (err error) { head, err = n.request(ctx, first); return err },
+		func(ctx context.Context) (err error) { tail, err = n.request(ctx, last); return err },
+	}
+	if !n.reader.filter.ignored {
+		steps = append(steps, func(ctx context.Context) (err error) { counted.inProgress, err = n.readInProgress(ctx); return err })
+		steps = append(steps, n.count(syncjob.OverallCompleted, &counted.completed), n.count(syncjob.OverallFailed, &counted.failed))
+		if n.countsErrors {
+			steps = append(steps, n.count(syncjob.OverallError, &counted.errored))
+		}
+	}
+	if err := together(ctx, steps); err != nil {
+		return err
+	}
+	if err := n.checkEnds(head, tail); err != nil {
+		return err
+	}
+	if err := n.checkInProgress(counted.inProgress); err != nil {
+		return err
+	}
+	if err := together(ctx, append(n.remaining(head, tail), n.probes()...)); err != nil {
+		return err
+	}
+	if err := n.checkAdded(); err != nil || n.reader.filter.ignored {
+		return err
+	}
+	return n.checkCounts(ctx, counted)
+}
+
+func asUnproven(err error) (*unprovenError, bool) { return errors.AsType[*unprovenError](err) }
+
+// together runs steps side by side. It returns an unprovenError if there is one, else the first
+// error: what contradicts the cache stays true, whatever happened to the other requests.
+func together(ctx context.Context, steps []func(context.Context) error) error {
+	errs := make([]error, len(steps))
+	var wait sync.WaitGroup
+	for i, step := range steps {
+		wait.Go(func() { errs[i] = step(ctx) })
+	}
+	wait.Wait()
+	var failure error
+	for _, err := range errs {
+		if _, ok := asUnproven(err); ok {
+			return err
+		}
+		failure = cmp.Or(failure, err)
+	}
+	return failure
+}
+
+// jobPage is a page of a few jobs.
+type jobPage struct {
+	jobs  []openJob
+	total int
+}
+
+// begin implements visitor.
+func (p *jobPage) begin() { p.jobs = p.jobs[:0] }
+
+// visit implements visitor.
+func (p *jobPage) visit(job *syncjob.Job) error {
+	if len(p.jobs) >= maxAdded {
+		return unprovenf("a page has more than %d jobs", maxAdded)
+	}
+	p.jobs = append(p.jobs, openJob{id: newJobID(job.ID), job: job.Clone()})
+	return nil
+}
+
+// request requests a page. If the appliance rejects its limit, nothing is proven: a full read
+// finds a limit that the appliance accepts.
+func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, error) {
+	n.requests.Add(1)
+	var page jobPage
+	total, err := n.reader.get(ctx, q, &page)
+	page.total = total
+	switch {
+	case rejectsRequest(err) && q.status != "":
+		return jobPage{}, contradictedf("the filter is rejected: %v", err)
+	case rejectsRequest(err):
+		return jobPage{}, unprovenf("%v", err)
+	case err != nil:
+		return jobPage{}, err
+	}
+	page.jobs = page.jobs[:min(len(page.jobs), q.limit)]
+	return page, nil
+}
+
+// readInProgress requests the jobs that the appliance filters as in progress.
+func (n *incrementalRead) readInProgress(ctx context.Context) (running []openJob, err error) {
+	for range maxFiltered {
+		page, err := n.request(ctx, pageRequest{skip: len(running), limit: int(n.reader.limit.Load()), status: syncjob.OverallInProgress})
+		if err != nil {
+			return nil, err
+		}
+		for _, job := range page.jobs {
+			if job.job.Status() != syncjob.InProgress {
+				return nil, contradictedf("the filter for jobs in progress returns others")
+			}
+		}
+		running = append(running, page.jobs...)
+		switch {
+		case len(running) >= page.total:
+			return running, nil
+		case len(page.jobs) == 0:
+			return nil, contradictedf("a page of jobs in progress is empty although %d of %d are missing", page.total-len(running), page.total)
+		}
+	}
+	return nil, contradictedf("the jobs in progress do not end within %d pages", maxFiltered)
+}
+
+// count returns a step that requests the number of jobs with an overall_status.
+func (n *incrementalRead) count(status string, into *int) func(context.Context) error {
+	return func(ctx context.Context) error {
+		page, err := n.request(ctx, pageRequest{limit: 1, status: status})
+		if err != nil {
+			return err
+		}
+		for _, job := range page.jobs {
+			if !hasOverallStatus(&job.job, status) {
+				return contradictedf("the filter for overall_status=%s returns other jobs", status)
+			}
+		}
+		*into = page.total
+		return nil
+	}
+}
+
+// checkEnds compares both ends of the list with the cache.
+func (n *incrementalRead) checkEnds(head, tail jobPage) error {
+	cached := len(n.cache.ids)
+	n.total = head.total
+	if n.total < cached || n.total > cached+maxAdded {
+		return unprovenf("the list has a total of %d, and %d jobs are cached", n.total, cached)
+	}
+	n.added = make([]openJob, n.total-cached)
+	if err := n.check(0, head); err != nil {
+		return err
+	}
+	if n.cache.newestFirst {
+		return n.check(cached-1, tail)
+	}
+	return n.check(max(0, cached-seam), tail)
+}
+
+// check compares a page at a position with the cache.
+func (n *incrementalRead) check(position int, page jobPage) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if page.total != n.total {
+		return unprovenf("the page at skip=%d has a total of %d, and the first page has %d", position, page.total, n.total)
+	}
+	for i, job := range page.jobs {
+		at := n.cache.index(position+i, n.total)
+		if at < 0 || at >= n.total {
+			return unprovenf("there is a job behind the last of %d", n.total)
+		}
+		if err := n.checkJob(at, job); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkJob compares the job at an index with the cache, and keeps it.
+func (n *incrementalRead) checkJob(at int, job openJob) error {
+	if at < len(n.cache.ids) {
+		if n.cache.ids[at] != job.id {
+			return unprovenf("job %d of %d is another one than before", at+1, n.total)
+		}
+	} else {
+		if n.cache.known.has(job.id) {
+			return unprovenf("a known job is among the new ones")
+		}
+		added := &n.added[at-len(n.cache.ids)]
+		if added.id != (jobID{}) && added.id != job.id {
+			return unprovenf("job %d of %d is another one than a moment before", at+1, n.total)
+		}
+		job.at = at
+		*added = job
+	}
+	n.reread[job.id] = job
+	return nil
+}
+
+// checkInProgress reports jobs in progress that the cache has as settled.
+func (n *incrementalRead) checkInProgress(running []openJob) error {
+	for _, job := range running {
+		if _, open := n.cache.open[job.id]; !open && n.cache.known.has(job.id) {
+			return contradictedf("a settled job is in progress")
+		}
+		if _, read := n.reread[job.id]; !read {
+			n.reread[job.id] = job
+		}
+	}
+	return nil
+}
+
+// remaining returns the steps that request the new jobs that no page has so far, and the end of
+// the list.
+func (n *incrementalRead) remaining(head, tail jobPage) []func(context.Context) error {
+	cached := len(n.cache.ids)
+	if !n.cache.newestFirst {
+		if end := max(0, cached-seam) + len(tail.jobs); end < n.total {
+			return []func(context.Context) error{n.readOn(end-1, n.total)}
+		}
+		return nil
+	}
+	var steps []func(context.Context) error
+	if until := min(n.total, len(n.added)+seam); len(head.jobs) < until {
+		steps = append(steps, n.readOn(len(head.jobs)-1, until))
+	}
+	if end := cached - 1 + len(tail.jobs); end < n.total {
+		steps = append(steps, n.readOn(n.total-2, n.total))
+	}
+	return steps
+}
+
+// readOn returns a step that requests the positions from one to before another, page by page.
+// Each page begins with the job that the page before it ends with.
+func (n *incrementalRead) readOn(from, until int) func(context.Context) error {
+	return func(ctx context.Context) error {
+		limit := int(n.reader.limit.Load())
+		for at := max(0, from); at+1 < until; {
+			page, err := n.request(ctx, pageRequest{skip: at, limit: min(limit, until-at)})
+			if err != nil {
+				return err
+			}
+			if len(page.jobs) < 2 {
+				return unprovenf("the page at skip=%d has %d jobs", at, len(page.jobs))
+			}
+			if err := n.check(at, page); err != nil {
+				return err
+			}
+			at += len(page.jobs) - 1
+		}
+		return nil
+	}
+}
+
+// probes returns the steps that request the cached jobs that can have changed and that no page
+// has so far. Jobs that stand near each other are requested together.
+func (n *incrementalRead) probes() []func(context.Context) error {
+	var positions []int
+	for id, job := range n.cache.open {
+		if _, read := n.reread[id]; !read {
+			positions = append(positions, n.cache.index(job.at, n.total))
+		}
+	}
+	slices.Sort(positions)
+	var steps []func(context.Context) error
+	for len(positions) > 0 {
+		from := positions[0]
+		end := from
+		for len(positions) > 0 && positions[0] < from+probeSpan {
+			end = positions[0] + 1
+			positions = positions[1:]
+		}
+		steps = append(steps, n.probe(from, end))
+	}
+	if len(steps) > maxProbes {
+		return []func(context.Context) error{func(context.Context) error {
+			return unprovenf("%d places would have to be read again", len(steps))
+		}}
+	}
+	return steps
+}
+
+// probe returns a step that requests the positions from one to before another.
+func (n *incrementalRead) probe(from, end int) func(context.Context) error {
+	return func(ctx context.Context) error {
+		limit := int(n.reader.limit.Load())
+		for at := from; at < end; {
+			page, err := n.request(ctx, pageRequest{skip: at, limit: min(limit, end-at)})
+			if err != nil {
+				return err
+			}
+			if len(page.jobs) == 0 {
+				return unprovenf("the page at skip=%d is empty although its total is %d", at, page.total)
+			}
+			if err := n.check(at, page); err != nil {
+				return err
+			}
+			at += len(page.jobs)
+		}
+		return nil
+	}
+}
+
+// checkAdded reports new jobs that no page has, that come twice, or that only the filter has.
+func (n *incrementalRead) checkAdded() error {
+	added := make(map[jobID]struct{}, len(n.added))
+	for i, job := range n.added {
+		if job.id == (jobID{}) {
+			return unprovenf("new job %d of %d was not read", i+1, len(n.added))
+		}
+		added[job.id] = struct{}{}
+	}
+	if len(added) < len(n.added) {
+		return unprovenf("a new job is in the list twice")
+	}
+	for id := range n.reread {
+		if _, isNew := added[id]; !isNew && !n.cache.known.has(id) {
+			return contradictedf("a job is in progress that is not at the end where the list grows")
+		}
+	}
+	return nil
+}
+
+// checkCounts compares the jobs by status with the appliance's own counts.
+func (n *incrementalRead) checkCounts(ctx context.Context, counted counts) error {
+	want := n.cache.settled.Jobs()
+	for id := range n.cache.open {
+		job := n.reread[id].job
+		want[job.Status()]++
+	}
+	for _, added := range n.added {
+		job := n.reread[added.id].job
+		want[job.Status()]++
+	}
+	if got := len(counted.inProgress); got != want[syncjob.InProgress] {
+		return miscounted(syncjob.OverallInProgress, got, want[syncjob.InProgress])
+	}
+	// A job that was canceled is a completed one to the appliance.
+	if completed := want[syncjob.Completed] + want[syncjob.Aborted]; counted.completed != completed {
+		return miscounted(syncjob.OverallCompleted, counted.completed, completed)
+	}
+	failed := counted.failed + counted.errored
+	if failed != want[syncjob.Failed] && !n.countsErrors {
+		// Some clients of the API expect another word for it.
+		n.countsErrors = true
+		if err := n.count(syncjob.OverallError, &counted.errored)(ctx); err != nil {
+			return err
+		}
+		failed += counted.errored
+	}
+	if failed != want[syncjob.Failed] {
+		return miscounted(syncjob.OverallFailed, failed, want[syncjob.Failed])
+	}
+	return nil
+}
+
+func miscounted(status string, got, want int) error {
+	return contradictedf("the appliance counts %d jobs of status %s, and %d are known", got, status, want)
+}
+
+// hasOverallStatus reports whether a filter by status may return a job.
+func hasOverallStatus(job *syncjob.Job, status string) bool {
+	switch job.Status() {
+	case syncjob.Completed, syncjob.Aborted:
+		return status == syncjob.OverallCompleted
+	case syncjob.Failed:
+		return status == syncjob.OverallFailed || status == syncjob.OverallError
+	case syncjob.InProgress:
+		return status == syncjob.OverallInProgress
+	case syncjob.Unknown:
+	}
+	return false
+}

@@ -1,0 +1,201 @@
+package scrape
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// The pauses after a full read that failed, before the next one begins.
+const (
+	shortestPause = 10 * time.Second
+	longestPause  = 5 * time.Minute
+	// longestFirstPause is the longest one if the list is not known.
+	longestFirstPause = time.Minute
+)
+
+// progressInterval is how often the progress of a full read is logged.
+const progressInterval = 10 * time.Second
+
+// fullRead is a full read in the background.
+type fullRead struct {
+	*joblist.FullRead
+
+	started time.Time
+	// awaited is true if a scrape has waited for it, and outlived if one has left before its end.
+	// They are guarded by List.mu.
+	awaited, outlived bool
+	// done is closed when it has ended; err is its error.
+	done chan struct{}
+	err  error
+}
+
+func newFullRead(read *joblist.FullRead) *fullRead {
+	return &fullRead{FullRead: read, started: time.Now(), done: make(chan struct{})}
+}
+
+// FullReadProgress is how far a full read is that is in progress.
+type FullReadProgress struct {
+	joblist.Progress
+
+	Started time.Time
+}
+
+// Ratio returns how much of the list was read, from 0 to 1.
+func (p *FullReadProgress) Ratio() float64 {
+	if p.JobsExpected == 0 {
+		return 0
+	}
+	return min(1, float64(p.Jobs)/float64(p.JobsExpected))
+}
+
+// FullRead returns how far the full read in progress is, or nil.
+func (l *List) FullRead() *FullReadProgress {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running == nil {
+		return nil
+	}
+	return &FullReadProgress{Progress: l.running.Progress(), Started: l.running.started}
+}
+
+// startIfDue starts a full read that is due, at half of the concurrency.
+func (l *List) startIfDue() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.running == nil && !now.Before(l.due) && !now.Before(l.failedAt.Add(l.pause)) {
+		l.start(true)
+	}
+}
+
+// join returns the full read in progress, which it speeds up, or the one that has outlived the
+// scrapes that waited for it, or a new one. After one that failed it may be too early for the
+// next; then its error is returned.
+func (l *List) join() (*fullRead, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch full := l.finished; {
+	case l.running != nil:
+		l.running.Hurry()
+		l.running.awaited = true
+		return l.running, nil
+	case full != nil && full.awaited && time.Since(full.LastPage()) < l.options.FullReadInterval:
+		return full, nil
+	}
+	if l.failed != nil && time.Now().Before(l.failedAt.Add(min(l.pause, longestFirstPause))) {
+		return nil, l.failed.err
+	}
+	full := l.start(false)
+	full.awaited = true
+	return full, nil
+}
+
+// start starts a full read. The caller holds the lock.
+func (l *List) start(gentle bool) *fullRead {
+	full := newFullRead(l.reader.NewFullRead(gentle))
+	l.running, l.finished = full, nil
+	l.reads.Go(func() {
+		defer close(full.done)
+		l.run(l.life, full)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.running = nil
+		switch {
+		case full.err == nil:
+			l.finished, l.failed = full, nil
+		case full.outlived || !full.awaited:
+			l.failed = full
+			l.delay(longestPause)
+			l.logFailed(full)
+		default:
+			// The scrape that waits for it reports the failure, and the next one tries again.
+			l.failed = nil
+		}
+	})
+	return full
+}
+
+// delay lets the next full read wait, longer each time. The caller holds the lock.
+func (l *List) delay(longest time.Duration) {
+	l.pause = min(longest, max(shortestPause, 2*l.pause))
+	l.failedAt = time.Now()
+}
+
+// run runs a full read to its end, and logs how far it is.
+func (l *List) run(ctx context.Context, full *fullRead) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		l.watch(full, cancel, stop)
+	}()
+	full.err = full.Run(ctx)
+	close(stop)
+	<-stopped
+	if full.err != nil {
+		return
+	}
+	l.observer.ListRead(l.list, KindFull)
+	took := time.Since(full.started).Round(time.Millisecond)
+	logger := level.Debug(l.logger)
+	if took > progressInterval {
+		logger = level.Info(l.logger)
+	}
+	progress := full.Progress()
+	logger.Log("during", "full read", "list", l.list.Name, "pages", progress.Pages, "jobs", progress.Jobs, "took", took, "msg", "the whole list was read")
+}
+
+// logFailed logs a failure that no scrape reports.
+func (l *List) logFailed(full *fullRead) {
+	if l.life.Err() != nil {
+		return
+	}
+	level.Warn(l.logger).Log("during", "full read", "list", l.list.Name, "reason", reason.Of(full.err), "err", full.err,
+		"pages", full.Progress().Pages, "retry_after", l.pause, "hint", reason.RemedyOf(full.err), "msg", "the full read failed")
+}
+
+// watch logs how far a full read is, and ends it if no page has arrived for too long, until stop
+// is closed.
+func (l *List) watch(full *fullRead, cancel context.CancelCauseFunc, stop <-chan struct{}) {
+	report := time.NewTicker(progressInterval)
+	defer report.Stop()
+	longest := l.options.FullReadTimeout
+	stalled := time.NewTimer(longest)
+	defer stalled.Stop()
+	if longest <= 0 {
+		stalled.Stop()
+	}
+	for {
+		select {
+		case <-stop:
+			return
+		case <-report.C:
+			progress := full.Progress()
+			level.Info(l.logger).Log("during", "full read", "list", l.list.Name, "pages", progress.Pages, "pages_expected", progress.PagesExpected,
+				"jobs", progress.Jobs, "jobs_expected", progress.JobsExpected, "elapsed", time.Since(full.started).Round(time.Second), "msg", "reading the whole list")
+		case <-stalled.C:
+			idle := time.Since(full.LastPage())
+			if idle >= longest {
+				cancel(reason.New(reason.Timeout, fmt.Errorf("no page has arrived for %s: %w", longest, context.DeadlineExceeded), "check why the appliance is slow, or raise --collector.full-read-timeout"))
+				return
+			}
+			stalled.Reset(longest - idle)
+		}
+	}
+}
+
+// LastPage returns when the last page arrived, or when the read started.
+func (f *fullRead) LastPage() time.Time {
+	if at := f.Progress().LastPage; !at.IsZero() {
+		return at
+	}
+	return f.started
+}

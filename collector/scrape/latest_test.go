@@ -1,0 +1,184 @@
+package scrape_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// wantLatest fails unless the last read of the only list ended at these seconds of the test for this reason,
+// none being success, and the last whole one at those. Negative seconds are for none.
+func wantLatest(t *testing.T, c *scrape.Scraper, begun time.Time, readAt int, why reason.Reason, wholeAt int) {
+	t.Helper()
+	latest := c.Latest()[0]
+	seconds := func(read *scrape.ListRead, at time.Time) int {
+		if read == nil {
+			return -1
+		}
+		if ended := read.Ended(); !ended.Equal(at) {
+			t.Errorf("a read that ended at %s is said to have ended at %s", ended, at)
+		}
+		return int(at.Sub(begun).Seconds())
+	}
+	if got := seconds(latest.Read, latest.ReadAt); got != readAt {
+		t.Errorf("the last read ended after %d s, want %d", got, readAt)
+	}
+	if got := seconds(latest.Complete, latest.CompleteAt); got != wholeAt {
+		t.Errorf("the last whole read ended after %d s, want %d", got, wholeAt)
+	}
+	if latest.Complete != nil && (latest.Complete.Err != nil || latest.Complete.Summary == nil) {
+		t.Errorf("the last whole read is %+v", *latest.Complete)
+	}
+	switch {
+	case latest.Read == nil:
+	case why == "" && latest.Read.Err != nil:
+		t.Errorf("the last read has failed: %v", latest.Read.Err)
+	case why != "":
+		wantReason(t, *latest.Read, why)
+	}
+}
+
+// TestLatest holds what is known of a list from one scrape to the next.
+func TestLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		now := slow(time.Second)
+		reader := &fakeReader{read: func(ctx context.Context, number int64) (*syncjob.Summary, error) { return now.read(ctx, number) }}
+		c := scrape.New(sourceOf(reader), scrape.Options{Timeout: 30 * time.Second, MinInterval: 10 * time.Second})
+		defer c.Close()
+		if latest := c.Latest(); len(latest) != 1 || latest[0].List.Name != "google-keys" {
+			t.Errorf("before the first read: %+v", latest)
+		}
+		wantLatest(t, c, begun, -1, "", -1)
+		scrapeOnce(t, c, 5*time.Second)
+		wantLatest(t, c, begun, 1, "", 1)
+
+		advance(9 * time.Second)
+		scrapeOnce(t, c, 5*time.Second)
+		wantLatest(t, c, begun, 1, "", 1) // It was answered from the read before.
+
+		advance(time.Second)
+		now = failing(reason.Server)
+		scrapeOnce(t, c, 5*time.Second)
+		wantLatest(t, c, begun, 11, reason.Server, 1)
+		if latest := c.Latest()[0]; latest.Complete.Summary.Jobs[0] != 1 {
+			t.Errorf("the last whole read says %+v", latest.Complete.Summary)
+		}
+
+		advance(10 * time.Second)
+		now = slow(time.Hour)
+		scrapeOnce(t, c, 5*time.Second)
+		wantLatest(t, c, begun, 26, reason.Timeout, 1)
+		now = slow(time.Second)
+		scrapeOnce(t, c, 5*time.Second)
+		wantLatest(t, c, begun, 27, "", 27)
+	})
+}
+
+// TestLatestOfSharedRead holds that a scrape which leaves early is one that failed until the read has ended
+// that it had a part in.
+func TestLatestOfSharedRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		c := scrape.New(sourceOf(slow(5*time.Second)), scrape.Options{Timeout: 30 * time.Second})
+		defer c.Close()
+		var wait sync.WaitGroup
+		for _, patience := range []time.Duration{2 * time.Second, 3 * time.Second, 10 * time.Second, 20 * time.Second} {
+			wait.Go(func() { scrapeOnce(t, c, patience) })
+		}
+		advance(2500 * time.Millisecond)
+		wantLatest(t, c, begun, 2, reason.Timeout, -1)
+		if took := c.Latest()[0].Read.Took; took != 2*time.Second {
+			t.Errorf("the scrape that left is said to have waited for %s", took)
+		}
+		advance(time.Second)
+		wantLatest(t, c, begun, 3, reason.Timeout, -1)
+		wait.Wait()
+		wantLatest(t, c, begun, 5, "", 5)
+	})
+}
+
+// TestLatestByEnd holds that what is newer is decided by when reads ended, and not by when that came to be known.
+func TestLatestByEnd(t *testing.T) {
+	list := syncjob.Lists()[0]
+	begun := time.Now()
+	ended := func(second int, why reason.Reason) scrape.ListRead {
+		read := scrape.ListRead{List: list, Started: begun, Took: time.Duration(second) * time.Second, Summary: &syncjob.Summary{}}
+		if why != "" {
+			read.Summary, read.Err = nil, reason.New(why, context.DeadlineExceeded, "")
+		}
+		return read
+	}
+	for name, test := range map[string]struct {
+		reads       []scrape.ListRead
+		read, whole int
+	}{
+		"in their order":                    {[]scrape.ListRead{ended(1, ""), ended(2, "")}, 2, 2},
+		"the older one comes later":         {[]scrape.ListRead{ended(2, ""), ended(1, "")}, 2, 2},
+		"a failure that comes later":        {[]scrape.ListRead{ended(2, ""), ended(1, reason.Timeout)}, 2, 2},
+		"a success behind a newer failure":  {[]scrape.ListRead{ended(2, reason.Timeout), ended(1, "")}, 2, 1},
+		"a success behind a newer success":  {[]scrape.ListRead{ended(3, ""), ended(4, reason.Server), ended(1, "")}, 4, 3},
+		"a failure is newer than a success": {[]scrape.ListRead{ended(1, ""), ended(2, reason.Timeout)}, 2, 1},
+	} {
+		got := scrape.LatestOf(list, test.reads...)
+		if read, whole := int(got.ReadAt.Sub(begun).Seconds()), int(got.CompleteAt.Sub(begun).Seconds()); read != test.read || whole != test.whole {
+			t.Errorf("%s: the last read ended at %d and the last whole one at %d, want %d and %d", name, read, whole, test.read, test.whole)
+		}
+	}
+}
+
+// TestLatestAtTheEnd holds that what the exporter's own end does to a read is no news about the list.
+func TestLatestAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged logbook
+		begun := time.Now()
+		c := scrape.New(sourceOf(slow(2*time.Second)), scrape.Options{Timeout: time.Hour, Logger: logged.logger()})
+		defer c.Close()
+		scrapeOnce(t, c, time.Minute)
+		// A scraper that hangs up after another one did would be news.
+		ctx, hangUp := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, hangUp)
+		wantReason(t, c.Read(ctx).Lists[0], reason.Timeout)
+		time.AfterFunc(time.Second, c.Cancel)
+		read, _ := scrapeOnce(t, c, time.Hour)
+		wantReason(t, read, reason.Timeout)
+		read, _ = scrapeOnce(t, c, time.Hour)
+		wantReason(t, read, reason.Timeout)
+		synctest.Wait()
+		wantLatest(t, c, begun, 2, "", 2)
+		wantLines(t, "the end", logged.take(t, "debug", "info", "warn", "error"))
+	})
+}
+
+// TestLatestWhileReading has the race detector watch over those who look while scrapes go on.
+func TestLatestWhileReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := scrape.New(sourceOf(slow(time.Second)), scrape.Options{Timeout: 30 * time.Second})
+		defer c.Close()
+		var wait sync.WaitGroup
+		for i := range 4 {
+			wait.Go(func() {
+				for range 20 {
+					scrapeOnce(t, c, time.Duration(400+300*i)*time.Millisecond)
+				}
+			})
+			wait.Go(func() {
+				for range 100 {
+					advance(100 * time.Millisecond)
+					latest := c.Latest()
+					if whole := latest[0].Complete; whole != nil && whole.Summary.Jobs[0] == 0 {
+						t.Errorf("a whole read says %+v", whole.Summary)
+					}
+					latest[0] = scrape.Latest{} // Who looks may keep what was returned.
+				}
+			})
+		}
+		wait.Wait()
+	})
+}

@@ -1,0 +1,247 @@
+package scrape_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// order is the order in which a list is served.
+type order int
+
+const (
+	newestFirst order = iota
+	oldestFirst
+	// unordered lists keep the order that they have, which follows from nothing that a job tells.
+	unordered
+)
+
+// String returns what the order is called in a failure's message.
+func (o order) String() string { return [...]string{"newest first", "oldest first", "unordered"}[o] }
+
+// filter is what a list does with a filter.
+type filter int
+
+const (
+	heedsFilter filter = iota
+	ignoresFilter
+	refusesFilter
+	// misreadsFilter lists nothing, whatever is filtered for.
+	misreadsFilter
+)
+
+// String returns what the filter is called in a failure's message.
+func (f filter) String() string { return [...]string{"heeded", "ignored", "refused", "misread"}[f] }
+
+// pagedList is an appliance's list in memory; it implements joblist.Getter. It may change between
+// two pages, and remembers every version of itself since the read began.
+type pagedList struct {
+	order order
+	// clamp is the most records that a page holds, whatever was asked for; 0 means no such bound.
+	clamp int
+	// refused is the limit above which the list answers 422; 0 means none.
+	refused int
+	// short has pages hold fewer records than there are, at random, but never fewer than two.
+	short bool
+	// cut has bodies end too early, at random, and the page be asked for again,
+	// as the client does with a failure that may pass.
+	cut bool
+	// filter says what the list does with overall_status.
+	filter filter
+	// between is called before each page but the first of a read, and may change the list.
+	between func()
+
+	mu       sync.Mutex
+	rng      *rand.Rand
+	records  []record
+	versions [][]record
+	pages    int
+}
+
+// Get implements joblist.Getter.
+func (l *pagedList) Get(ctx context.Context, _ string, query url.Values, read func(io.Reader) error) error {
+	if err := context.Cause(ctx); err != nil {
+		return reason.New(reason.Timeout, err, "")
+	}
+	for {
+		body, whole, err := l.page(query)
+		if err != nil {
+			return err
+		}
+		if err := read(strings.NewReader(body)); whole {
+			return err
+		}
+	}
+}
+
+// page returns the body of a page, and whether it is all of it.
+func (l *pagedList) page(query url.Values) (body string, whole bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pages++
+	if l.pages > 10_000 {
+		return "", false, reason.New(reason.Other, errors.New("too many pages"), "")
+	}
+	if l.pages > 1 && l.between != nil {
+		l.between()
+	}
+	skip, limit, err := position(query)
+	if err != nil {
+		return "", false, err
+	}
+	if l.refused > 0 && limit > l.refused {
+		failure := &ciphertrust.APIError{Status: http.StatusUnprocessableEntity, CodeDesc: "NCERRBadRequest", Message: "limit is too large"}
+		return "", false, reason.New(reason.Other, failure, "")
+	}
+	if l.clamp > 0 {
+		limit = min(limit, l.clamp)
+	}
+	if l.short && limit > 2 {
+		limit = 2 + l.rng.IntN(limit-1)
+	}
+	records, err := l.filtered(query)
+	if err != nil {
+		return "", false, err
+	}
+	from := min(skip, len(records))
+	until := min(from+limit, len(records))
+	body = pageBody(skip, limit, len(records), raws(records[from:until]))
+	if l.cut && l.rng.IntN(3) == 0 {
+		return body[:l.rng.IntN(len(body))], false, nil
+	}
+	return body, true, nil
+}
+
+// filtered returns the records that a request asks for.
+func (l *pagedList) filtered(query url.Values) ([]record, error) {
+	if !query.Has("overall_status") || l.filter == ignoresFilter {
+		return l.records, nil
+	}
+	if l.filter == misreadsFilter {
+		return nil, nil
+	}
+	if l.filter == refusesFilter {
+		failure := &ciphertrust.APIError{Status: http.StatusBadRequest, CodeDesc: "NCERRInvalidParam", Message: "overall_status"}
+		return nil, reason.New(reason.Other, failure, "")
+	}
+	var matching []record
+	for _, r := range l.records {
+		if r.status() == query.Get("overall_status") {
+			matching = append(matching, r)
+		}
+	}
+	return matching, nil
+}
+
+// status returns the overall_status of a record, and "" where it has none.
+func (r record) status() string {
+	var job struct {
+		Status string `json:"overall_status"`
+	}
+	_ = json.Unmarshal(r.raw, &job) // It is JSON by its making.
+	return job.Status
+}
+
+// newList returns a List that is closed at the end of the test.
+func newList(t *testing.T, list syncjob.List, getter joblist.Getter, options scrape.ListOptions) *scrape.List {
+	t.Helper()
+	l := scrape.NewList(list, getter, options)
+	t.Cleanup(l.Close)
+	return l
+}
+
+// settle waits until no full read of the list is in progress.
+func settle(list *scrape.List) {
+	for list.FullRead() != nil {
+		runtime.Gosched()
+	}
+}
+
+// begin tells the list that a read begins.
+func (l *pagedList) begin() {
+	l.pages = 0
+	l.versions = [][]record{slices.Clone(l.records)}
+}
+
+// insert adds a job where a new one stands.
+func (l *pagedList) insert(r record) {
+	at := 0
+	switch l.order {
+	case newestFirst:
+	case oldestFirst:
+		at = len(l.records)
+	case unordered:
+		at = l.rng.IntN(len(l.records) + 1)
+	}
+	l.records = slices.Insert(l.records, at, r)
+}
+
+// remove takes a job away, whichever it is.
+func (l *pagedList) remove() {
+	if len(l.records) > 0 {
+		at := l.rng.IntN(len(l.records))
+		l.records = slices.Delete(slices.Clone(l.records), at, at+1)
+	}
+}
+
+// remember keeps the present version.
+func (l *pagedList) remember() { l.versions = append(l.versions, slices.Clone(l.records)) }
+
+// String describes the list for a failure's message.
+func (l *pagedList) String() string {
+	return fmt.Sprintf("%s, %d records, clamp %d, refused above %d, short %t, cut %t, filter %s", l.order, len(l.records), l.clamp, l.refused, l.short, l.cut, l.filter)
+}
+
+// raws returns the records as they are served.
+func raws(records []record) []json.RawMessage {
+	out := make([]json.RawMessage, 0, len(records))
+	for _, r := range records {
+		out = append(out, r.raw)
+	}
+	return out
+}
+
+// position returns skip and limit of a request for a page.
+func position(query url.Values) (skip, limit int, err error) {
+	if skip, err = strconv.Atoi(query.Get("skip")); err != nil {
+		return 0, 0, reason.New(reason.Other, err, "")
+	}
+	if limit, err = strconv.Atoi(query.Get("limit")); err != nil {
+		return 0, 0, reason.New(reason.Other, err, "")
+	}
+	if skip < 0 || limit < 1 {
+		return 0, 0, reason.New(reason.Other, fmt.Errorf("skip=%d&limit=%d", skip, limit), "")
+	}
+	return skip, limit, nil
+}
+
+// pageBody returns the body of a page.
+func pageBody(skip, limit, total int, resources []json.RawMessage) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"skip":%d,"limit":%d,"total":%d,"resources":[`, skip, limit, total)
+	for i, resource := range resources {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(resource)
+	}
+	b.WriteString("]}")
+	return b.String()
+}

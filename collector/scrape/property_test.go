@@ -1,0 +1,385 @@
+package scrape_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/oracle"
+	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// A failure says with which of these it can be had again. Where several pages are in flight, which
+// comes first is the scheduler's, so that it may take more than one run.
+var (
+	propertySeed = flag.Uint64("property.seed", 0, "seed of the property tests; 0 chooses one") //nolint:gochecknoglobals // A test's flag has no other place.
+	propertyCase = flag.Int("property.case", -1, "the only case to run of each property")       //nolint:gochecknoglobals // A test's flag has no other place.
+	// The properties that a list's whole life takes part in have fewer cases than a developer may want to try.
+	propertyTimes = flag.Int("property.times", 1, "how many times as many cases to run of each property") //nolint:gochecknoglobals // A test's flag has no other place.
+)
+
+// forEachCase runs a property on random cases, with a clock that stands still.
+func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.Rand)) {
+	t.Helper()
+	const shards = 2
+	seed := *propertySeed
+	if seed == 0 {
+		seed = rand.Uint64() //nolint:gosec // Cases have to come again with their seed.
+	}
+	if testing.Short() {
+		cases /= 10
+	}
+	cases = cases / rarity * *propertyTimes
+	for shard := range shards {
+		t.Run(strconv.Itoa(shard), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				number := shard
+				t.Cleanup(func() {
+					if t.Failed() {
+						t.Logf("again with -property.seed=%d -property.case=%d", seed, number)
+					}
+				})
+				for ; number < cases && !t.Failed(); number += shards {
+					if *propertyCase < 0 || *propertyCase == number {
+						property(t, rand.New(rand.NewPCG(seed, uint64(number)))) //nolint:gosec // Cases have to come again with their seed.
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestReadEqualsOracle holds that what is exposed of a list that keeps still is what the oracle makes
+// of the whole of it, whatever its order, its pages and its jobs; and that it stays so when the same
+// reader reads the list again after it has changed.
+func TestReadEqualsOracle(t *testing.T) {
+	t.Parallel()
+	forEachCase(t, 2000, func(t *testing.T, rng *rand.Rand) {
+		t.Helper()
+		list := pick(rng, syncjob.Lists()...)
+		jobs := newJobMaker(rng, list, time.Now())
+		options := scrape.ListOptions{
+			PageSize: 1 + rng.IntN(40), Concurrency: 1 + rng.IntN(4), FullReadInterval: pick(rng, 0, time.Hour),
+		}
+		served := &pagedList{rng: rng, order: order(rng.IntN(3)), short: rng.IntN(3) == 0}
+		// A page that is shorter when it is asked for again proves nothing.
+		served.cut = !served.short && rng.IntN(3) == 0
+		switch rng.IntN(4) {
+		case 0:
+			served.clamp = 1 + rng.IntN(6)
+		case 1:
+			// Nothing says that the API's default limit could be refused.
+			served.refused = 10 + rng.IntN(10)
+		}
+		for range pick(rng, 0, 1, 2, rng.IntN(30), rng.IntN(30), rng.IntN(30), 30+rng.IntN(60)) {
+			served.insert(jobs.next())
+		}
+		exposition := &collector.Exposition{ForgetScopesAfter: pick(rng, 0, 0, time.Hour, 24*time.Hour)}
+		reader := scrape.NewList(list, served, options)
+		defer reader.Close()
+		for range 1 + rng.IntN(3) {
+			served.begin()
+			summary, pages, err := reader.Read(t.Context())
+			if err != nil {
+				t.Fatalf("%s, with %+v: %v, after %d pages", served, options, err, pages)
+			}
+			got := exposed(t, exposition, scrape.ListRead{List: list, Summary: summary, Pages: pages})
+			want := expected(t, list, raws(served.records), exposition.ForgetScopesAfter)
+			if diff := difference(want, got); diff != "" {
+				t.Fatalf("%s, with %+v: (-want +got)\n%s\nof %s", served, options, diff, raws(served.records))
+			}
+			if diff := cmp.Diff(expectedWords(t, list, raws(served.records)), wordsOf(summary)); diff != "" {
+				t.Fatalf("%s, with %+v: words (-want +got)\n%s\nof %s", served, options, diff, raws(served.records))
+			}
+			changeAtRest(served, jobs)
+		}
+	})
+}
+
+// changeAtRest changes a list between two reads: jobs start, go on, end, and go.
+func changeAtRest(served *pagedList, jobs *jobMaker) {
+	for range served.rng.IntN(4) {
+		served.insert(jobs.next())
+	}
+	for range max(0, served.rng.IntN(6)-3) {
+		served.remove()
+	}
+	for i, r := range served.records {
+		if jobs.oneIn(3) {
+			served.records[i] = jobs.later(r)
+		}
+	}
+	if len(served.records) > 2 && served.clamp != 1 && jobs.oneIn(6) {
+		// A record that is in the list twice.
+		twice := pick(served.rng, served.records...)
+		twice.open = false
+		for i := range served.records {
+			if served.records[i].id == twice.id {
+				served.records[i].open = false
+			}
+		}
+		served.records = slices.Insert(served.records, served.rng.IntN(len(served.records)+1), twice)
+	}
+}
+
+// TestChangingList holds what a read contains of a list that changes between any two pages: every
+// job that was in the list during the whole read, exactly once, and no job that never was in it. In
+// no order, with no page size and with no changes does a read fail, as long as the list does not
+// change faster than it can be read.
+func TestChangingList(t *testing.T) {
+	t.Parallel()
+	var still, moved atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d reads of lists that kept still, %d of lists that changed", still.Load(), moved.Load())
+		// The property would be empty if hardly any list changed.
+		if *propertyCase < 0 && (still.Load() < 3 || moved.Load() < still.Load()) {
+			t.Error("the cases are too much alike")
+		}
+	})
+	forEachCase(t, 10_000, func(t *testing.T, rng *rand.Rand) {
+		t.Helper()
+		list := syncjob.Lists()[0]
+		served := &pagedList{rng: rng, order: order(rng.IntN(3)), short: rng.IntN(4) == 0, cut: rng.IntN(3) == 0}
+		if rng.IntN(6) == 0 {
+			served.clamp = 2 + rng.IntN(3)
+		}
+		made := 0
+		insert := func() {
+			made++
+			served.insert(ownScopeJob(rng, made))
+		}
+		for range 3 + rng.IntN(40) {
+			insert()
+		}
+		options := scrape.ListOptions{
+			PageSize: 3 + rng.IntN(8), Concurrency: 1 + rng.IntN(4), FullReadInterval: pick(rng, 0, time.Hour),
+		}
+		inserts, removes := rng.IntN(4) > 0, rng.IntN(4) > 0
+		served.between = changes(rng, served, insert, inserts, removes)
+		served.begin()
+		reader := scrape.NewList(list, served, options)
+		defer reader.Close()
+		summary, pages, err := reader.Read(t.Context())
+		if err != nil {
+			t.Fatalf("%s, with %+v, %d pages: %v\nits versions were\n%s", served, options, pages, err, describe(served.versions))
+		}
+		if most := 3*len(served.versions[0]) + 50; pages > most {
+			t.Errorf("%d pages, want no more than %d", pages, most)
+		}
+		if problem := contentProblem(summary, served.versions); problem != "" {
+			t.Fatalf("%s, with %+v: %s: the read got\n  %q\nof\n%s", served, options, problem, scopeNames(summary), describe(served.versions))
+		}
+		if len(served.versions) == 1 {
+			still.Add(1)
+			return
+		}
+		moved.Add(1)
+	})
+}
+
+// contentProblem returns what is wrong with a read of a list that had these versions meanwhile. Each
+// job has a scope of its own.
+func contentProblem(summary *syncjob.Summary, versions [][]record) string {
+	seen, always := map[string]bool{}, map[string]int{}
+	for _, version := range versions {
+		for _, r := range version {
+			seen[r.id] = true
+			always[r.id]++
+		}
+	}
+	read := map[string]bool{}
+	for _, scope := range summary.Scopes {
+		read[scope.Name] = true
+		jobs := 0
+		for _, n := range scope.Jobs {
+			jobs += n
+		}
+		switch {
+		case jobs != 1:
+			return fmt.Sprintf("%s is counted %d times", scope.Name, jobs)
+		case !seen[scope.Name]:
+			return scope.Name + " never was in the list"
+		}
+	}
+	for id, n := range always {
+		if n == len(versions) && !read[id] {
+			return id + " was in the list all the time and is missing"
+		}
+	}
+	jobs := 0
+	for _, n := range summary.Jobs {
+		jobs += n
+	}
+	if jobs != len(summary.Scopes) {
+		return fmt.Sprintf("%d jobs of %d scopes", jobs, len(summary.Scopes))
+	}
+	return ""
+}
+
+// changes returns what happens to a list between two pages: jobs start, are deleted anywhere, and
+// finish.
+func changes(rng *rand.Rand, served *pagedList, insert func(), inserts, removes bool) func() {
+	oneIn, left := 1+rng.IntN(8), 1+rng.IntN(12)
+	return func() {
+		if left == 0 || rng.IntN(oneIn) != 0 {
+			return
+		}
+		left--
+		for range rng.IntN(3) {
+			if inserts {
+				insert()
+			}
+		}
+		for range rng.IntN(3) {
+			if removes {
+				served.remove()
+			}
+		}
+		for i, r := range served.records {
+			if rng.IntN(5) == 0 {
+				served.records = slices.Clone(served.records)
+				served.records[i].raw = json.RawMessage(strings.Replace(string(r.raw), `"in_progress"`, `"completed"`, 1))
+			}
+		}
+		served.remember()
+	}
+}
+
+// ownScopeJob returns a job whose scope no other job has, so that what is exposed tells which jobs were read.
+func ownScopeJob(rng *rand.Rand, number int) record {
+	id := fmt.Sprintf("%04x-%03d", rng.IntN(1<<16), number)
+	return record{id: id, raw: json.RawMessage(fmt.Sprintf(
+		`{"id":%q,"createdAt":"1999-12-31T23:%02d:00.000001Z","updatedAt":"1999-12-31T23:59:00Z","overall_status":%q,"key_rings":[%q]}`,
+		id, number%60, pick(rng, "in_progress", "completed", "failed"), id))}
+}
+
+func scopeNames(summary *syncjob.Summary) []string {
+	names := make([]string, 0, len(summary.Scopes))
+	for i := range summary.Scopes {
+		names = append(names, summary.Scopes[i].Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func ids(records []record) []string {
+	ids := make([]string, 0, len(records))
+	for _, r := range records {
+		ids = append(ids, r.id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// describe returns the versions of a list, each in its order.
+func describe(versions [][]record) string {
+	var b strings.Builder
+	for i, version := range versions {
+		fmt.Fprintf(&b, "  %d:", i)
+		for _, r := range version {
+			b.WriteString(" " + r.id)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// exposed returns the series that are written of a list, but those of which the oracle knows nothing.
+func exposed(t *testing.T, exposition *collector.Exposition, read scrape.ListRead) map[string]float64 {
+	t.Helper()
+	families, done, err := exposition.Of(&scrape.Snapshot{Lists: []scrape.ListRead{read}}).Gather()
+	defer done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := make(map[string]float64)
+	for _, family := range families {
+		switch family.GetName() {
+		case "cckm_sync_scrape_duration_seconds", "cckm_sync_scrape_pages":
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			labels := make(map[string]string)
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()] = label.GetValue()
+			}
+			series[oracle.Key(family.GetName(), labels)] = metric.GetGauge().GetValue()
+		}
+	}
+	return series
+}
+
+// expected returns the series that the oracle expects at this moment.
+func expected(t *testing.T, list syncjob.List, records []json.RawMessage, forgetAfter time.Duration) map[string]float64 {
+	t.Helper()
+	series, err := oracle.Series(oracleList(list), records, time.Now(), forgetAfter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return series
+}
+
+func oracleList(list syncjob.List) oracle.List {
+	return oracle.List{
+		Cloud: list.Cloud, Item: list.Item, Kind: list.Kind, ScopeFields: list.ScopeFields, RegionPrefix: list.Cloud == "azure",
+	}
+}
+
+// expectedWords returns the jobs and texts that the oracle makes of a list.
+func expectedWords(t *testing.T, list syncjob.List, records []json.RawMessage) map[string]oracle.Words {
+	t.Helper()
+	words, err := oracle.WordsOf(oracleList(list), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return words
+}
+
+// wordsOf returns the jobs and texts that a summary has.
+func wordsOf(summary *syncjob.Summary) map[string]oracle.Words {
+	all := make(map[string]oracle.Words)
+	for _, s := range summary.Scopes {
+		words := oracle.Words{
+			Newest: oracle.Word{ID: s.Newest.ID, Text: s.Newest.Text},
+			Oldest: oracle.Word{ID: s.OldestInProgressID, Text: s.OldestInProgressText},
+		}
+		if s.Last != nil {
+			words.Last = oracle.Word{ID: s.Last.ID, Text: s.Last.Text}
+		}
+		all[s.Name] = words
+	}
+	return all
+}
+
+// difference returns how two expositions differ, and nothing where they do not. A float64 of a time of
+// today holds no more than a quarter of a microsecond.
+func difference(want, got map[string]float64) string {
+	same := func(key string, value float64) bool {
+		other, ok := want[key]
+		mine, also := got[key]
+		return ok && also && math.Abs(other-mine) < 1e-6 && !math.IsNaN(value)
+	}
+	want, got = maps.Clone(want), maps.Clone(got)
+	for key, value := range want {
+		if same(key, value) {
+			delete(want, key)
+			delete(got, key)
+		}
+	}
+	return cmp.Diff(want, got)
+}

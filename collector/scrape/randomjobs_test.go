@@ -1,0 +1,227 @@
+package scrape_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// jobMaker makes random records of synchronization jobs: those that the API's documents describe,
+// and those that they leave possible.
+type jobMaker struct {
+	rng  *rand.Rand
+	list syncjob.List
+	now  time.Time
+	made int
+	// scopes are the identifiers that the jobs choose from.
+	scopes []string
+	// instants are some times that many jobs share, so that only the id tells which is newer.
+	instants []time.Time
+}
+
+// record is one position of a list.
+type record struct {
+	raw json.RawMessage
+	// id, created and scopes never change during a job's life; they are JSON, or empty where absent.
+	id, created, scopes string
+	// open is true while the job may still change.
+	open bool
+}
+
+func newJobMaker(rng *rand.Rand, list syncjob.List, now time.Time) *jobMaker {
+	m := &jobMaker{rng: rng, list: list, now: now}
+	for i := range 1 + rng.IntN(6) {
+		m.scopes = append(m.scopes, m.scope(i))
+	}
+	for range 4 {
+		m.instants = append(m.instants, m.instant())
+	}
+	return m
+}
+
+// pick returns one of several values.
+func pick[T any](rng *rand.Rand, values ...T) T {
+	return values[rng.IntN(len(values))]
+}
+
+// oneIn is true one time in n.
+func (m *jobMaker) oneIn(n int) bool { return m.rng.IntN(n) == 0 }
+
+// scope returns an identifier of the form that the list's cloud uses, and now and then another.
+func (m *jobMaker) scope(i int) string {
+	if m.oneIn(8) {
+		return pick(m.rng, "plain", `back\slash "quoted"`, "two\nlines", "ключ", "projects/p/keyRings/r", "a/b/c", "::", "no-subscription")
+	}
+	n := strconv.Itoa(i)
+	switch m.list.Kind {
+	case "key_ring":
+		return "projects/p" + n + "/locations/global/keyRings/ring-" + n
+	case "key_vault":
+		return "vault-" + n + "::260ecbe7-777b-4d3c-84ea-88762049886" + n
+	default:
+		return pick(m.rng, "2f7c6f46-4b04-4f43-8b5d-00000000000", "123456789012/us-east-", "org/unit ", "ocid1.vault.oc1.iad.b.") + n
+	}
+}
+
+// instant returns a time of the last days, or, by a clock that runs ahead, of the next minutes.
+func (m *jobMaker) instant() time.Time {
+	return m.now.Add(time.Duration(m.rng.Int64N(int64(72*time.Hour))-int64(72*time.Hour-2*time.Minute)) / 1000 * 1000)
+}
+
+// time returns a time as JSON, or "" where the field is to be missing.
+func (m *jobMaker) time() string {
+	if m.oneIn(10) {
+		return pick(m.rng, "", "null", `""`, `"yesterday"`, "1652780461", "true", `{"at":1}`, `"0001-01-01T00:00:00Z"`, `"2022-13-01T00:00:00Z"`)
+	}
+	at := m.instant()
+	if m.oneIn(2) {
+		at = pick(m.rng, m.instants...)
+	}
+	layout := "2006-01-02T15:04:05.000000Z07:00"
+	switch m.rng.IntN(12) {
+	case 0:
+		at = at.In(time.FixedZone("", 19800))
+	case 1:
+		layout = "2006-01-02T15:04:05.000000000Z07:00"
+	}
+	return quote(at.Format(layout))
+}
+
+// next returns a new job.
+func (m *jobMaker) next() record {
+	m.made++
+	id := fmt.Sprintf("%08x-%04d", m.rng.Uint32(), m.made)
+	return m.make(record{id: quote(id), created: m.time(), scopes: m.scopeFields()})
+}
+
+// later returns what becomes of a job that may still change, and a job that has ended as it is.
+func (m *jobMaker) later(r record) record {
+	if !r.open {
+		return r
+	}
+	return m.make(r)
+}
+
+// make makes the record of a job of which the unchanging part is given.
+func (m *jobMaker) make(r record) record {
+	status := pick(m.rng, `"in_progress"`, `"completed"`, `"completed"`, `"completed"`, `"failed"`)
+	if m.oneIn(8) {
+		status = pick(m.rng, `"error"`, `"queued"`, `"cancelled"`, `"COMPLETED"`, `"a_\"new\"_one"`, `""`, "null", "")
+	}
+	r.open = status != `"completed"` && status != `"failed"` && status != `"error"`
+	fields := []string{`"id":` + r.id, r.scopes}
+	add := func(name, value string) {
+		if value != "" {
+			fields = append(fields, quote(name)+":"+value)
+		}
+	}
+	add("uri", quote("kylo:kylo:cckm:synchronize:"+r.id))
+	add("createdAt", r.created)
+	add("updatedAt", m.time())
+	add("overall_status", status)
+	if status != `"in_progress"` || m.oneIn(10) {
+		add("completed_at", m.time())
+	}
+	add("abort", pick(m.rng, "true", "false", "false", "false", "null", ""))
+	add("detailed_status", m.details())
+	add("sync_item", pick(m.rng, "", `"azure-certificate"`, `{"nested":["id",1e3,null]}`))
+
+	m.rng.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
+	r.raw = json.RawMessage("{" + join(fields) + "}")
+	return r
+}
+
+// scopeFields returns the fields that hold a job's scopes.
+func (m *jobMaker) scopeFields() string {
+	fields := make([]string, 0, len(m.list.ScopeFields))
+	for _, field := range m.list.ScopeFields {
+		var value string
+		switch m.rng.IntN(10) {
+		case 0:
+			value = pick(m.rng, "null", `""`, "[]", `[""]`)
+		case 1:
+			value = quote(pick(m.rng, m.scopes...))
+		case 2:
+			continue
+		default:
+			var names []string
+			for range 1 + m.rng.IntN(3) {
+				names = append(names, quote(pick(m.rng, m.scopes...)))
+			}
+			if m.oneIn(12) {
+				names = append(names, pick(m.rng, "null", `""`, quote("west/"+m.scopes[0])))
+			}
+			value = "[" + strings.Join(names, ",") + "]"
+		}
+		fields = append(fields, quote(field)+":"+value)
+	}
+	return join(fields)
+}
+
+// details returns a detailed_status.
+func (m *jobMaker) details() string {
+	if m.oneIn(12) {
+		return pick(m.rng, "", "null", `"all of them"`, `["in_progress"]`, "7", "{}")
+	}
+	var entries []string
+	seen := make(map[string]bool)
+	for range m.rng.IntN(4) {
+		key := pick(m.rng, m.scopes...)
+		if m.list.RegionPrefixed && !m.oneIn(6) {
+			key = pick(m.rng, "northcentralus", "eastus", "west") + "/" + key
+		}
+		if m.oneIn(15) {
+			key = pick(m.rng, "", "west/", "only-in-details", "a/b")
+		}
+		// A name that comes twice in one object means nothing that JSON defines.
+		if !seen[key] {
+			seen[key] = true
+			entries = append(entries, quote(key)+":"+m.text())
+		}
+	}
+	return "{" + join(entries) + "}"
+}
+
+// text returns a text of detailed_status.
+func (m *jobMaker) text() string {
+	switch m.rng.IntN(4) {
+	case 0:
+		return `"in_progress"`
+	case 1:
+		return pick(m.rng, `"key ring synchronized successfully"`, `"vault synchronized successfully"`, `"region synchronized successfully"`)
+	}
+	return pick(m.rng,
+		"null", "[]", `["vault synchronized successfully"]`, "1", "false", `{"failed":true}`,
+		`""`, `" In_Progress "`, `"incomplete"`, `"completely gone"`, `"Completed"`, `"success"`, `"succeeded"`, `"partial success"`,
+		`"VAULT SYNCHRONIZED SUCCESSFULLY\n"`, `"failover-vault synchronized successfully"`, `"was unsuccessful"`,
+		`"could not be synchronized successfully"`, `"has never been fully synchronized"`, `"isn't complete"`, `"not yet completed"`,
+		`"failed"`, `"ERROR 500"`, `"Access denied"`, `"403 Forbidden"`, `"unauthorized"`, `"unable to list keys"`, `"cannot connect"`,
+		`"key ring not found"`, `"timed out"`, `"i/o timeout"`, `"invalid credentials"`, `"exception in thread main"`,
+		`"aborted"`, `"Abort requested"`, `"cancelled by user"`, `"canceled before it was complete"`, `"cancelled: failed to stop"`,
+		`"something else"`, `"ошибка"`)
+}
+
+// quote returns a text as JSON.
+func quote(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(quoted)
+}
+
+// join joins the parts of an object that are not empty.
+func join(parts []string) string {
+	var some []string
+	for _, part := range parts {
+		if part != "" {
+			some = append(some, part)
+		}
+	}
+	return strings.Join(some, ",")
+}
