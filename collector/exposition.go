@@ -109,7 +109,7 @@ func (e *Exposition) list(m *memory, read *scrape.ListRead, table []family, now 
 	scopes, err := m.named(e.remembered(read.Summary.Scopes, now))
 	if err != nil {
 		level.Error(e.logger()).Log("during", "exposition", "list", read.List.Name, "reason", reason.Other, "err", err,
-			"todo", "report it with the names", "msg", "the list was read and cannot be written")
+			"hint", "report it with the names", "msg", "the list was read and cannot be written")
 		return failed(reason.New(reason.Other, err, ""))
 	}
 	return m.write(read, table, scopes)

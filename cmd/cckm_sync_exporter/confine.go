@@ -88,7 +88,7 @@ func (c *confinement) enforce(ctx context.Context, rules func() sandbox.Rules) {
 	switch {
 	case err != nil:
 		level.Warn(c.logger).Log("during", "start", "err", err,
-			"todo", "report it with the kernel's version, or turn it off with --no-process.landlock",
+			"hint", "report it with the kernel's version, or turn it off with --no-process.landlock",
 			"msg", "the process is not confined by Landlock")
 		return
 	case !enforced.Files:
@@ -118,7 +118,7 @@ func watchReplaced(ctx context.Context, watch *sandbox.Watch, tick *time.Ticker,
 		}
 		for _, path := range watch.Replaced() {
 			level.Warn(logger).Log("during", "run", "file", path,
-				"todo", "restart the exporter, or turn Landlock off with --no-process.landlock",
+				"hint", "restart the exporter, or turn Landlock off with --no-process.landlock",
 				"msg", "the file was replaced, and Landlock does not let the process read the new one; names may not be resolved any more")
 		}
 	}

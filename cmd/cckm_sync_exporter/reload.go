@@ -40,7 +40,7 @@ func (r *reloader) reload() (done string, err error) {
 	r.exporter.reloads.Note(err)
 	if err != nil {
 		level.Error(r.logger).Log("during", "reload", "file", r.settings.configFile, "err", err,
-			"todo", "mend what it says and reload again; check says the same of the file",
+			"hint", "mend what it says and reload again; check says the same of the file",
 			"msg", "the configuration was not loaded, the one before goes on")
 		return "", err
 	}

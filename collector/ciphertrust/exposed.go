@@ -96,7 +96,7 @@ func (w *exposureWatch) look(files []string) {
 	for _, path := range files {
 		found, exposed := exposure(path)
 		if exposed && !w.exposed[path] {
-			level.Warn(w.logger).Log("during", "login", "todo", found.Remedy(), "msg", found.String())
+			level.Warn(w.logger).Log("during", "login", "hint", found.Remedy(), "msg", found.String())
 		}
 		w.exposed[path] = exposed
 	}

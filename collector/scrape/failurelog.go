@@ -159,7 +159,7 @@ func (f *failureLog) logFailed(read ListRead, failed coverage) {
 	list := read.List
 	if more > 0 {
 		level.Warn(f.logger).Log("during", "read", "list", list.Name, "jobs", more,
-			"todo", fmt.Sprintf(`list the scopes by the query cckm_sync_scope_last_result{cloud=%q,item=%q,result="failed"} == 1`, list.Cloud, list.Item),
+			"hint", fmt.Sprintf(`list the scopes by the query cckm_sync_scope_last_result{cloud=%q,item=%q,result="failed"} == 1`, list.Cloud, list.Item),
 			"msg", "more jobs have failed than are told one by one, these are the older ones")
 	}
 	for _, job := range jobs {
@@ -171,7 +171,7 @@ func (f *failureLog) logFailed(read ListRead, failed coverage) {
 			line = append(line, "finished", job.FinishedAt.UTC().Format(time.RFC3339))
 		}
 		level.Warn(f.logger).Log(append(line,
-			"todo", fmt.Sprintf("see the job's detailed_status: GET /api/v1/%s/%s", list.Path, job.ID),
+			"hint", fmt.Sprintf("see the job's detailed_status: GET /api/v1/%s/%s", list.Path, job.ID),
 			"msg", "a synchronization job has failed")...)
 	}
 }

@@ -53,7 +53,7 @@ func TestFailuresAreToldOnce(t *testing.T) {
 			{jobs: []syncjob.Job{ended("2", "failed", 2, 4, denied, "r")}, want: []line{{
 				"level": "warn", "during": "read", "list": "google-keys", "scope": "r", "job": "2", "text": denied,
 				"duration": "2m0s", "finished": "2026-05-17T09:04:00Z", "msg": "a synchronization job has failed",
-				"todo":   "see the job's detailed_status: GET /api/v1/cckm/google/synchronization-jobs/2",
+				"hint":   "see the job's detailed_status: GET /api/v1/cckm/google/synchronization-jobs/2",
 				"scopes": nil, "others": nil,
 			}}},
 			{},
@@ -153,9 +153,9 @@ func TestManyFailures(t *testing.T) {
 			lines := logged.take(t, "info", "warn")
 			if more := n - told; more > 0 {
 				wantLines(t, "the summary", lines[:1], line{"level": want.level, "list": "google-keys", "jobs": float64(more)})
-				if todo, _ := lines[0]["todo"].(string); want.level == "warn" &&
-					!strings.Contains(todo, `cckm_sync_scope_last_result{cloud="google",item="key",result="failed"} == 1`) {
-					t.Errorf("todo=%s", todo)
+				if hint, _ := lines[0]["hint"].(string); want.level == "warn" &&
+					!strings.Contains(hint, `cckm_sync_scope_last_result{cloud="google",item="key",result="failed"} == 1`) {
+					t.Errorf("hint=%s", hint)
 				}
 				lines = lines[1:]
 			}

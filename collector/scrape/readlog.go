@@ -45,7 +45,7 @@ func (j *readLog) record(read ListRead, left bool) {
 			logger = level.Debug(j.logger)
 		}
 		logger.Log("during", "read", "list", list, "reason", now, "err", read.Err,
-			"todo", reason.RemedyOf(read.Err), "took", read.Took, "pages", read.Pages,
+			"hint", reason.RemedyOf(read.Err), "took", read.Took, "pages", read.Pages,
 			"msg", "the list could not be read")
 		return
 	}
@@ -65,7 +65,7 @@ func (j *readLog) record(read ListRead, left bool) {
 		}
 		j.unknown[key] = struct{}{}
 		level.Warn(j.logger).Log("during", "read", "list", list, "status", status,
-			"todo", "report it with the appliance's version",
+			"hint", "report it with the appliance's version",
 			"msg", "unknown overall_status; its jobs count as unknown")
 	}
 }
@@ -82,6 +82,6 @@ func (j *readLog) recordLate(read ListRead) {
 	}
 	j.tooSlow[list] = true
 	logger.Log("during", "read", "list", list, "reason", reason.Of(read.Err), "err", read.Err,
-		"todo", reason.RemedyOf(read.Err), "took", read.Took,
+		"hint", reason.RemedyOf(read.Err), "took", read.Took,
 		"msg", "the list was too slow for one of several scrapes")
 }

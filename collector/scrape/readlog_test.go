@@ -43,7 +43,7 @@ func TestReadLog(t *testing.T) {
 			}
 		}
 	}
-	lines("the first failure", `level=warn during=read list=google-keys reason=server err="it went wrong" todo="mend it"`)
+	lines("the first failure", `level=warn during=read list=google-keys reason=server err="it went wrong" hint="mend it"`)
 	lines("the same failure again")
 	now = failing(reason.Timeout)
 	lines("another failure", "reason=timeout")

@@ -135,11 +135,11 @@ func (t *Target) Lists() []*scrape.List { return t.lists }
 // WarnOfExposure tells the log where others can get at the target's secrets.
 func (t *Target) WarnOfExposure() {
 	if t.Config.TLS.InsecureSkipVerify {
-		level.Warn(t.logger).Log("during", "start", "todo", "give the appliance's CA",
+		level.Warn(t.logger).Log("during", "start", "hint", "give the appliance's CA",
 			"msg", "the appliance's certificate is not verified, whoever is on the network can read the password")
 	}
 	for _, file := range t.client.Exposed() {
-		level.Warn(t.logger).Log("during", "start", "todo", file.Remedy(), "msg", file.String())
+		level.Warn(t.logger).Log("during", "start", "hint", file.Remedy(), "msg", file.String())
 	}
 }
 
@@ -149,7 +149,7 @@ func (r *running) close(ctx context.Context, during string) {
 	r.scraper.Close()
 	if err := r.client.Close(ctx); err != nil {
 		level.Warn(r.logger).Log("during", during, "err", err,
-			"todo", "none needed: the appliance drops an unused refresh token by itself",
+			"hint", "none needed: the appliance drops an unused refresh token by itself",
 			"msg", "the refresh token could not be revoked")
 	}
 }
