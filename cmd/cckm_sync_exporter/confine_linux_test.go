@@ -88,12 +88,11 @@ func (g *gateway) url() string {
 // wantConfined skips the test where the kernel has no Landlock.
 func wantConfined(t *testing.T, p *process) {
 	t.Helper()
-	// It is confined right after it says that it listens.
 	p.await(t, "Landlock")
 	if strings.Contains(p.log(), "this system has no Landlock") {
 		t.Skip("the kernel has no Landlock")
 	}
-	if !strings.Contains(p.log(), `msg="the process is confined by Landlock"`) {
+	if !strings.Contains(p.log(), `msg="the process is confined by Landlock: `) {
 		t.Fatalf("the process is not confined:\n%s", p.log())
 	}
 }
@@ -114,12 +113,11 @@ func renewTokens(appliance *cmsim.Appliance) {
 }
 
 // TestConfinedRotation has every file replaced by another one while the process
-// is confined, and the appliance's name looked up.
+// is confined, and the appliance's name is looked up.
 func TestConfinedRotation(t *testing.T) {
 	dir := t.TempDir()
 	appliance, server, _ := startAppliance(t, dir)
 	gate := startGateway(t, server.Addr().String())
-	// Each in a directory of its own, so that one does not allow the other.
 	ca, password := filepath.Join(dir, "ca.pem"), write(t, t.TempDir(), "password", []byte(cmsim.DefaultPassword+"\n"))
 	p := start(t, []string{
 		"CM_ADDRESS=" + gate.url(), "CM_USERNAME=" + cmsim.DefaultUsername, "CM_PASSWORD_FILE=" + password,
@@ -262,38 +260,71 @@ func TestConfinedWebConfig(t *testing.T) {
 	want(p, publish("another"), "another")
 }
 
-// TestConfinedFiles holds, from outside, that the process can read no other file:
-// a link to one in the place of its password is refused. Without Landlock it
-// is followed.
-func TestConfinedFiles(t *testing.T) {
+// TestSecretsMove has secrets replaced in the ways that secret managers and
+// deployment tools use: by turning a link to their directory, or by making the
+// directory again. The new files are read at the next login.
+func TestSecretsMove(t *testing.T) {
 	for _, test := range []struct {
-		flag string
-		up   int
-	}{{"--process.landlock", 0}, {"--no-process.landlock", 1}} {
-		t.Run(test.flag, func(t *testing.T) {
-			dir, elsewhere := t.TempDir(), t.TempDir()
+		name string
+		// file is the password file, below a directory of the test.
+		file string
+		// publish makes it hold a password, the n-th time.
+		publish func(t *testing.T, dir string, n int, password []byte)
+	}{
+		{"a link to a numbered directory", "secrets/password", func(t *testing.T, dir string, n int, password []byte) {
+			t.Helper()
+			turn(t, filepath.Join(dir, "secrets"), fmt.Sprintf("secrets.d/%d", n), "password", password)
+		}},
+		{"a link within the path", "current/etc/password", func(t *testing.T, dir string, n int, password []byte) {
+			t.Helper()
+			turn(t, filepath.Join(dir, "current"), fmt.Sprintf("releases/%d", n), "etc/password", password)
+		}},
+		{"a directory that is made again", "secrets/password", func(t *testing.T, dir string, _ int, password []byte) {
+			t.Helper()
+			secrets := filepath.Join(dir, "secrets")
+			if err := os.RemoveAll(secrets); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(secrets, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			write(t, secrets, "password", password)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
 			appliance, _, env := startAppliance(t, dir)
-			password := write(t, dir, "password", []byte(cmsim.DefaultPassword))
-			p := start(t, append(env, "CM_PASSWORD_FILE="+password), test.flag)
-			if test.up == 0 {
-				wantConfined(t, p)
-			}
+			test.publish(t, dir, 1, []byte(cmsim.DefaultPassword))
+			p := start(t, append(env, "CM_PASSWORD_FILE="+filepath.Join(dir, filepath.FromSlash(test.file))))
+			wantConfined(t, p)
 			wantUp(t, p, "at first")
-			if test.up == 1 && strings.Contains(p.log(), "Landlock") {
-				t.Errorf("it is confined:\n%s", p.log())
-			}
-
+			appliance.SetPassword("another-password")
 			renewTokens(appliance)
-			if err := os.Symlink(write(t, elsewhere, "file", []byte(cmsim.DefaultPassword)), password+".new"); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(password+".new", password); err != nil {
-				t.Fatal(err)
-			}
-			wantLines(t, p.metrics(t), fmt.Sprintf(`cckm_sync_up{cloud="google",item="key"} %d`, test.up))
-			if test.up == 0 {
-				p.await(t, "permission denied")
-			}
+			test.publish(t, dir, 2, []byte("another-password"))
+			wantUp(t, p, "with another password")
 		})
+	}
+}
+
+// turn writes a file below a new directory, leads a link to that directory, and
+// removes the one that the link led to before.
+func turn(t *testing.T, link, target, file string, content []byte) {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(link), target, file)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Dir(path), filepath.Base(path), content)
+	before, _ := os.Readlink(link)
+	if err := os.Symlink(target, link+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link+".new", link); err != nil {
+		t.Fatal(err)
+	}
+	if before != "" {
+		if err := os.RemoveAll(filepath.Join(filepath.Dir(link), before)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -58,16 +58,6 @@ func newExporter(configs []config.Target, logger log.Logger) (*exporter, error) 
 	return e, nil
 }
 
-// configs returns what the targets are now.
-func (e *exporter) configs() []config.Target {
-	targets := e.targets.All()
-	configs := make([]config.Target, 0, len(targets))
-	for _, t := range targets {
-		configs = append(configs, t.Config)
-	}
-	return configs
-}
-
 // telemetry gathers the metrics about the exporter itself: as a whole, and about
 // each target.
 func (e *exporter) telemetry() prometheus.Gatherer {

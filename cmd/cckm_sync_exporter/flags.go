@@ -64,9 +64,6 @@ type settings struct { //nolint:recvcheck // Format has to hide what a copy hold
 
 	logLevel, logFormat string
 
-	// landlock confines the process once it serves.
-	landlock bool
-
 	// oneRead says that nothing comes after one read that could use what is kept
 	// of it.
 	oneRead bool
@@ -157,9 +154,6 @@ func newApp() (*kingpin.Application, *settings) {
 		StringVar(&s.configFile)
 	s.collectorFlags(app)
 	s.webFlags(app)
-	app.Flag("process.landlock", "Once it serves, let the process read only its own files, write and execute none, "+
-		"and connect only to the ports that it needs, as far as the kernel's Landlock can (Linux only).").
-		Default("true").BoolVar(&s.landlock)
 	app.Flag("log.level", "Only log messages of this severity or above.").
 		Default("info").EnumVar(&s.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "Format of log messages.").

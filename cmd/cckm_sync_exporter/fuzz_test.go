@@ -24,7 +24,7 @@ func FuzzFlags(f *testing.F) {
 		{"--ciphertrust.password=URL-SECRET", "CCKM_SYNC_EXPORTER_WEB_LISTEN_ADDRESS", ":1\n:2"},
 		{"--help\n--version\n-h\nhelp\ncheck", "", ""},
 		{"--completion-bash\n--completion-script-zsh\n--help-man\n--help-long", "", ""},
-		{"--\n-\n--=\n--no-\nserve\ndemo", "CCKM_SYNC_EXPORTER_PROCESS_LANDLOCK", "maybe"},
+		{"--\n-\n--=\n--no-\nserve\ndemo", "CCKM_SYNC_EXPORTER_WEB_DISABLE_EXPORTER_METRICS", "maybe"},
 	} {
 		f.Add(seed.args, seed.name, seed.value)
 	}

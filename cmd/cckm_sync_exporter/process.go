@@ -18,6 +18,19 @@ func keepMemoryPrivate(logger log.Logger) {
 	}
 }
 
+// confine keeps the process from writing and executing files from now on.
+func confine(logger log.Logger) {
+	switch enforced, err := sandbox.Enforce(); {
+	case err != nil:
+		level.Warn(logger).Log("during", "start", "err", err, "hint", "report it with the kernel's version",
+			"msg", "the process is not confined by Landlock")
+	case enforced:
+		level.Info(logger).Log("during", "start", "msg", "the process is confined by Landlock: it can write and execute no file")
+	default:
+		level.Info(logger).Log("during", "start", "msg", "the process is not confined, because this system has no Landlock")
+	}
+}
+
 // outliveSignals keeps a server running where a signal would end it that does
 // not ask for an end: a log that nobody reads any more (SIGPIPE, which ends a Go
 // program that writes to a closed standard error) costs the log, and SIGHUP asks

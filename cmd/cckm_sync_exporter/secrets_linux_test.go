@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,11 +35,20 @@ func TestCrash(t *testing.T) {
 	appliance, _, env := startAppliance(t, dir)
 	appliance.SetPassword(password)
 	file := write(t, dir, "password", []byte(password))
-	cmd := exec.Command("sh", "-c", limits+`; exec "$0" --web.listen-address=127.0.0.1:0 --no-process.landlock`, executable(t)) //nolint:noctx // The test ends it.
-	// Landlock would keep the file from being written as well.
+	asked := make(chan struct{}, 100)
+	appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPost {
+			next.ServeHTTP(w, r)
+			return
+		}
+		asked <- struct{}{}
+		<-r.Context().Done()
+	})
+	// A server is confined, which would keep the file from being written as well.
+	cmd := exec.Command("sh", "-c", limits+`; exec "$0" once`, executable(t)) //nolint:noctx // The test ends it.
 	cmd.Dir = t.TempDir()
-	p := startCommand(t, cmd, append(env, "CM_PASSWORD_FILE="+file, "GOTRACEBACK=crash"))
-	wantUp(t, p, "at first")
+	p := launch(t, cmd, append(env, "CM_PASSWORD_FILE="+file, "GOTRACEBACK=crash"))
+	<-asked
 	p.signal(t, syscall.SIGABRT)
 	if err := p.wait(); err == nil {
 		t.Error("it has not crashed")

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
-	"cckm_sync_exporter/collector/sandbox"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -60,16 +59,13 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	if !s.disableExporterMetrics {
 		e.addProcessMetrics()
 	}
-	confined := &confinement{logger: logs.kit}
-	reloads := &reloader{settings: s, exporter: e, confined: confined, logger: logs.kit}
+	reloads := &reloader{settings: s, exporter: e, logger: logs.kit}
 	handler, err := newHandler(s, e, reloads, logs)
 	if err != nil {
 		return fmt.Errorf("the status page cannot be made: %w", err)
 	}
 	server := newServer(handler, logStart(s, e), logs.slog)
-	if s.landlock {
-		server.BaseContext = confined.baseContext(ctx, func() sandbox.Rules { return s.sandboxRules(e.configs()) })
-	}
+	confine(logs.kit)
 	// A signal that comes during the shutdown is still taken care of.
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -46,7 +45,7 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			DisableCompression: true,
 			// A scrape's deadline ends its own wait, not the attempt to connect,
 			// which the next scrape may use.
-			DialContext: (&net.Dialer{Timeout: 10 * time.Second, Resolver: newResolver()}).DialContext,
+			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 			// The default of two idle connections would throw warm TLS
 			// connections away between pages. A login needs one more.
 			MaxIdleConnsPerHost: concurrency + 1,
@@ -55,14 +54,6 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 		}, nil
 	}
 	return config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)
-}
-
-// newResolver returns what finds the appliance's address. On Linux that is Go's
-// own, also in a program that could use the C library's: that one loads code and
-// reads files of its own choice, which a confined process may not. It asks the
-// name servers by whatever means net.DefaultResolver does.
-func newResolver() *net.Resolver {
-	return &net.Resolver{PreferGo: runtime.GOOS == "linux", Dial: net.DefaultResolver.Dial}
 }
 
 // tlsFiles names the files that are watched for changes.

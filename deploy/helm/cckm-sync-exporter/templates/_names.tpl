@@ -39,8 +39,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where everything is mounted, each volume in a directory of its own: Landlock
-     allows the directories of the files that the flags name. */}}
+{{/* Where everything is mounted, each volume in a directory of its own. */}}
 {{- define "exporter.dir" -}}
 /etc/cckm-sync-exporter
 {{- end -}}
