@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/target"
 )
@@ -46,6 +47,9 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	}
 	doctor.Report(out, "settings", summary, nil)
 	for _, t := range targets {
+		if t.Client().ShortPassword() {
+			doctor.Remark(out, doctor.StepOf(t.Config.Name, "settings"), ciphertrust.ShortPasswordText, ciphertrust.ShortPasswordRemedy)
+		}
 		for _, file := range t.Client().Exposed() {
 			doctor.Remark(out, doctor.StepOf(t.Config.Name, "settings"), file.String(), file.Remedy())
 		}

@@ -22,10 +22,6 @@ const (
 	programName    = "cckm_sync_exporter"
 	defaultAddress = ":10458"
 
-	// envPassword holds the password itself, which no flag can: command lines
-	// are there for everybody to read.
-	envPassword = "CM_PASSWORD"
-
 	commandServe = "serve"
 	commandOnce  = "once"
 	commandCheck = "check"
@@ -110,11 +106,12 @@ func parse(args []string) (command string, s *settings, err error) {
 
 // parse reads what newApp has declared.
 func (s *settings) parse(app *kingpin.Application, args []string) (command string, _ *settings, err error) {
+	trimEnvironment(app)
 	command, err = app.Parse(args)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w; see --help", err)
 	}
-	s.credentials.Password = ciphertrust.Secret(os.Getenv(envPassword))
+	s.readEnvironment()
 	for _, flag := range s.listFlags {
 		if flag.enabled(s.disableDefaults) {
 			s.lists = append(s.lists, flag.list)
@@ -192,7 +189,7 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 		BoolVar(&s.tls.InsecureSkipVerify)
 	for _, flag := range app.Model().Flags {
 		if strings.HasPrefix(flag.Name, "ciphertrust.") {
-			given := &givenFlag{name: flag.Name, envar: cmp.Or(flag.Envar, envar(flag.Name))}
+			given := &givenFlag{name: flag.Name, envar: envarOf(flag)}
 			app.GetFlag(flag.Name).IsSetByUser(&given.given)
 			s.applianceFlagsGiven = append(s.applianceFlagsGiven, given)
 		}

@@ -15,6 +15,7 @@ func FuzzFlags(f *testing.F) {
 	const password = "pass-SECRET-word"
 	for _, seed := range []struct{ args, name, value string }{
 		{"", "CM_ADDRESS", "https://cm.example.com"},
+		{"check\n--offline", "CIPHERTRUST_TENANT", " acme\n"},
 		{"once\n--ciphertrust.url=https://user:URL-SECRET@cm", "CM_USERNAME", "prometheus"},
 		{"check\n--offline\n--ciphertrust.url\nftp://cm", "", ""},
 		{"--no-collector.google-keys\n--collector.disable-defaults", "CCKM_SYNC_EXPORTER_COLLECTOR_AWS_KEYS", "true"},
@@ -35,8 +36,9 @@ func FuzzFlags(f *testing.F) {
 			t.Skip("arguments in a file")
 		}
 		// What a variable cannot be called or hold, and another program's, or Go's own.
+		ours := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
 		if strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") ||
-			(name != "" && !strings.HasPrefix(name, "CM_") && !strings.HasPrefix(name, "CCKM_SYNC_EXPORTER_")) {
+			(name != "" && !slices.ContainsFunc([]string{"CM_", newerPrefix, "CCKM_SYNC_EXPORTER_"}, ours)) {
 			t.Skip("no variable of the program")
 		}
 		if name != "" {

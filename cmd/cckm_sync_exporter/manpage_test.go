@@ -23,6 +23,9 @@ func TestManPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{".SH NAME\ncckm_sync_exporter \\- ", ".B CM_PASSWORD\n"}
+	for _, name := range newerNames() {
+		want = append(want, " "+newerPrefix+name)
+	}
 	flags := app.Model().Flags
 	for _, command := range app.Model().Commands {
 		want = append(want, ".B "+command.Name+"\n"+roff(command.Help)+"\n")

@@ -46,6 +46,9 @@ func (s *settings) tellIgnored(logger log.Logger) {
 		return
 	}
 	names := []string{envPassword}
+	for _, name := range newerNames() {
+		names = append(names, newerPrefix+name)
+	}
 	for _, flag := range s.applianceFlagsGiven {
 		names = append(names, flag.envar)
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/syncjob"
@@ -17,6 +20,10 @@ func envar(flag string) string {
 	replace := strings.NewReplacer(".", "_", "-", "_")
 	return strings.ToUpper(programName + "_" + replace.Replace(flag))
 }
+
+// envarOf returns the environment variable of a flag, also before kingpin has
+// given it the one that follows from its name.
+func envarOf(flag *kingpin.FlagModel) string { return cmp.Or(flag.Envar, envar(flag.Name)) }
 
 // validate finds the first setting that is wrong or missing. Its errors are one
 // sentence that names the flag and what to do.
@@ -104,7 +111,9 @@ func (s *settings) validateCredentials() error {
 	case s.credentials.PasswordFile == "" && s.credentials.Password == "":
 		return errors.New("--ciphertrust.password-file is missing: give a file with the user's password, or set CM_PASSWORD")
 	}
-	if err := s.credentials.Check(); err != nil {
+	if err := s.credentials.Check(); err != nil && s.credentials.PasswordFile == "" {
+		return fmt.Errorf("CM_PASSWORD cannot be used: %w; set it to the password, or give --ciphertrust.password-file", err)
+	} else if err != nil {
 		return fmt.Errorf("--ciphertrust.password-file cannot be used: %w; give a file that holds the password and that this user may read", err)
 	}
 	return nil

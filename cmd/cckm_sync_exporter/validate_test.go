@@ -11,7 +11,7 @@ import (
 func TestValidate(t *testing.T) {
 	dir := t.TempDir()
 	password := write(t, dir, "password", []byte("secret-1\n"))
-	empty := write(t, dir, "empty", []byte("\n"))
+	empty, latin1 := write(t, dir, "empty", []byte("\n")), write(t, dir, "latin1", []byte("secret-\xe4"))
 	tests := []struct {
 		name string
 		// args replace or extend those of a complete command line.
@@ -34,6 +34,14 @@ func TestValidate(t *testing.T) {
 		{
 			name: "password file that is not there", args: []string{"--ciphertrust.password-file=" + dir + "/none"},
 			want: []string{"--ciphertrust.password-file cannot be used", "no such file"},
+		},
+		{
+			name: "password file in Latin-1", args: []string{"--ciphertrust.password-file=" + latin1},
+			want: []string{"--ciphertrust.password-file cannot be used", latin1, "is not encoded in UTF-8"},
+		},
+		{
+			name: "password in Latin-1", args: []string{"--ciphertrust.password-file="}, env: map[string]string{"CM_PASSWORD": "secret-\xe4"},
+			want: []string{"CM_PASSWORD cannot be used", "is not encoded in UTF-8", "--ciphertrust.password-file"},
 		},
 		{name: "empty password file", args: []string{"--ciphertrust.password-file=" + empty}, want: []string{"--ciphertrust.password-file cannot be used", "is empty"}},
 		{name: "CA file that is not there", args: []string{"--ciphertrust.ca-file=/none"}, want: []string{"--ciphertrust.ca-file cannot be read", "no such file"}},

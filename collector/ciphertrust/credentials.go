@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
 // Credentials say who logs in: a user by password, or a client by certificate.
@@ -16,7 +17,7 @@ type Credentials struct {
 	// PasswordFile is read anew at every login, so that a password can be
 	// changed without a restart. It wins over Password.
 	PasswordFile string
-	// Password is the password itself.
+	// Password is the password itself. It is parsed as the content of a file is.
 	Password Secret
 
 	// ClientID, where it is set, means a login by the client certificate of the
@@ -64,14 +65,17 @@ func (c *Credentials) Check() error {
 	return err
 }
 
-// password reads the password. The newline that editors put at the end of a
-// file is not part of it.
+// password returns the password, of a file as it is now.
 func (c *Credentials) password() (Secret, error) {
+	if c.PasswordFile == "" && c.Password == "" {
+		return "", errors.New("the password is missing")
+	}
 	if c.PasswordFile == "" {
-		if c.Password == "" {
-			return "", errors.New("the password is missing")
+		password, err := parsePassword(string(c.Password))
+		if err != nil {
+			return "", fmt.Errorf("the password %w", err)
 		}
-		return c.Password, nil
+		return password, nil
 	}
 	file, err := os.Open(c.PasswordFile)
 	if err != nil {
@@ -86,9 +90,32 @@ func (c *Credentials) password() (Secret, error) {
 		return "", fmt.Errorf("the password file %s has more than %d bytes, which no password has",
 			c.PasswordFile, maxSecretBytes)
 	}
-	password := strings.TrimRight(string(content), "\r\n")
+	password, err := parsePassword(string(content))
+	if err != nil {
+		return "", fmt.Errorf("the password file %s %w", c.PasswordFile, err)
+	}
+	return password, nil
+}
+
+// byteOrderMark begins a text file that some editors save as UTF-8.
+const byteOrderMark = "\uFEFF"
+
+// parsePassword returns the password in a text as editors save it, without a byte
+// order mark and newlines at the end. JSON can carry no other encoding than UTF-8:
+// the bytes of another one would be replaced, and a wrong password be sent. The
+// error continues a sentence, and shows nothing of the text.
+func parsePassword(text string) (Secret, error) {
+	switch {
+	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
+		return "", errors.New("is encoded in UTF-16: save it as UTF-8")
+	case !utf8.ValidString(text):
+		return "", errors.New("is not encoded in UTF-8 (but in Latin-1, for example): save it as UTF-8")
+	case strings.Contains(text, "\x00"):
+		return "", errors.New("has NUL bytes, as text in UTF-16 has: save it as UTF-8")
+	}
+	password := strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), "\r\n")
 	if password == "" {
-		return "", fmt.Errorf("the password file %s is empty", c.PasswordFile)
+		return "", errors.New("is empty")
 	}
 	return Secret(password), nil
 }

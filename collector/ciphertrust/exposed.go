@@ -49,6 +49,29 @@ func (c *Client) Exposed() []Exposed {
 	return exposed
 }
 
+// ShortPassword reports whether the password, as it is now, is so short that it is
+// not redacted reliably if the appliance repeats it. It reports false if the
+// password cannot be read, or only by waiting for it.
+func (c *Client) ShortPassword() bool {
+	credentials := &c.session.credentials
+	if credentials.ClientID != "" {
+		return false
+	}
+	if path := credentials.PasswordFile; path != "" {
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	password, err := credentials.password()
+	return err == nil && isShort(string(password))
+}
+
+// What to say of a short password, and what to do about it.
+const (
+	ShortPasswordText   = "the password has fewer than 8 characters, too few to redact it reliably in what the appliance answers"
+	ShortPasswordRemedy = "give the user a longer password"
+)
+
 // exposure looks at the permissions of a file; of a symbolic link, at those of
 // the file that it leads to. A file that cannot be looked at cannot be read
 // either, which is told elsewhere. On Windows the permissions that Go gives say

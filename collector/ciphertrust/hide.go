@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"cckm_sync_exporter/collector/reason"
 )
@@ -25,14 +27,16 @@ type secrets struct {
 	mu       sync.Mutex
 	password string
 	tokens   []string
-	// forms are those of all secrets, or nil until they are needed.
-	forms []string
+	// forms are those of all secrets that are long enough, or nil until they are
+	// needed. words are the shorter secrets.
+	forms, words []string
 }
 
 // Hide takes out of a text of the appliance whatever secret of this client it
 // repeats: the password, tokens and refresh tokens that went over the wire so far,
-// as they are and as JSON, URLs, base64 and hexadecimal digits write them. Where a
-// text was cut, which an ellipsis at its end tells, the beginning of a secret
+// as they are and as JSON, URLs, base64 and hexadecimal digits write them. A secret
+// of less than eight characters is taken out only as a word of its own, one of less
+// than four bytes stays. Where a text was cut, which an ellipsis at its end tells, the beginning of a secret
 // before the ellipsis is taken out as well. A token that was sent long ago (32
 // tokens are remembered), or by another process, is not known.
 func (c *Client) Hide(text string) string { return c.secrets.hide(text) }
@@ -66,9 +70,12 @@ func (s *secrets) rememberTokens(tokens ...string) {
 // error may repeat them. It has to come before the text is shortened, which could
 // cut a secret in two, or else an ellipsis has to tell that it was.
 func (s *secrets) hide(text string) string {
-	forms := s.allForms()
+	forms, words := s.known()
 	for _, form := range forms {
 		text = strings.ReplaceAll(text, form, hidden)
+	}
+	for _, word := range words {
+		text = hideWord(text, word)
 	}
 	if rest, wasCut := strings.CutSuffix(text, ellipsis); wasCut {
 		text = hideBeginning(rest, forms) + ellipsis
@@ -76,23 +83,30 @@ func (s *secrets) hide(text string) string {
 	return text
 }
 
-// allForms returns the secrets in each of their forms.
-func (s *secrets) allForms() []string {
+// known returns the secrets in each of their forms, and the short ones as they
+// are.
+func (s *secrets) known() (forms, words []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.forms == nil {
-		for _, secret := range append(slices.Clone(s.tokens), s.password) {
-			if secret == "" {
-				continue
+	if s.forms != nil {
+		return s.forms, s.words
+	}
+	s.forms, s.words = []string{}, nil
+	for _, secret := range append(slices.Clone(s.tokens), s.password) {
+		if isShort(secret) {
+			// Redacting a part of the mark itself would disclose it.
+			if len(secret) >= telling && !strings.Contains(hidden, secret) {
+				s.words = append(s.words, secret)
 			}
-			for _, form := range formsOf(secret) {
-				if !slices.Contains(s.forms, form) {
-					s.forms = append(s.forms, form)
-				}
+			continue
+		}
+		for _, form := range formsOf(secret) {
+			if !slices.Contains(s.forms, form) {
+				s.forms = append(s.forms, form)
 			}
 		}
 	}
-	return s.forms
+	return s.forms, s.words
 }
 
 const (
@@ -101,7 +115,34 @@ const (
 	// telling is how many bytes of a secret's beginning are worth hiding: fewer
 	// are as likely the beginning of an ordinary word.
 	telling = 4
+	// reliable is how many characters a secret needs to be redacted anywhere in a
+	// text. A shorter one occurs in texts by chance, and redacting it discloses it:
+	// "htt<secret>s://" reveals the password "p".
+	reliable = 8
 )
+
+func isShort(secret string) bool { return utf8.RuneCountInString(secret) < reliable }
+
+// hideWord redacts a short secret where it is a word of its own.
+func hideWord(text, word string) string {
+	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, word)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		last, _ := utf8.DecodeLastRuneInString(b.String())
+		next, _ := utf8.DecodeRuneInString(after)
+		if inWord(last) || inWord(next) {
+			b.WriteString(word)
+		} else {
+			b.WriteString(hidden)
+		}
+		text = after
+	}
+}
 
 // hideBeginning takes the beginning of a secret off the end of a text.
 func hideBeginning(text string, forms []string) string {

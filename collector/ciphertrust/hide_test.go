@@ -143,3 +143,31 @@ func TestHide(t *testing.T) {
 		}
 	}
 }
+
+// TestShortSecrets holds that a password which is a part of many texts cannot be
+// concluded from what they lack. As a word of its own it is taken out, if that is
+// no accident.
+func TestShortSecrets(t *testing.T) {
+	for _, test := range []struct{ password, text, want string }{
+		{"p", "https://proxy p: p", "https://proxy p: p"},
+		{"401", "401 Unauthorized", "401 Unauthorized"},
+		{"abc1", "abc1", "<secret>"},
+		{"abc1", "wrong password 'abc1' or abc12, xabc1, abc1 (abc1)", "wrong password '<secret>' or abc12, xabc1, <secret> (<secret>)"},
+		{"pässe", "pässe, Reisepässe", "<secret>, Reisepässe"},
+		{"secret", "a secret token is <secret>", "a secret token is <secret>"},
+		{"jobs", "/synchronization-jobs", "/synchronization-<secret>"},
+		{"sync", "/synchronization-jobs", "/synchronization-jobs"},
+		{"eight-80", "xeight-80x", "x<secret>x"},
+	} {
+		h := inMemory(t, cmsim.Options{Password: test.password}, func(cfg *ciphertrust.Config) {
+			cfg.Credentials.Password = ciphertrust.Secret(test.password)
+		})
+		h.mustGet()
+		if got := h.client.Hide(test.text); got != test.want {
+			t.Errorf("with the password %q: got %q, want %q", test.password, got, test.want)
+		}
+		if got, want := h.client.ShortPassword(), test.password != "eight-80"; got != want {
+			t.Errorf("the password %q is short: %t", test.password, got)
+		}
+	}
+}

@@ -27,7 +27,15 @@ func TestPasswordFile(t *testing.T) {
 		{"a line break within is part of it", "a\nSECRET\n", "a\nSECRET", ""},
 		{"JSON and HTML", `a"\<&>SECRET` + "\n", `a"\<&>SECRET`, ""},
 		{"the longest", strings.Repeat("SECRET-a", 1<<13), strings.Repeat("SECRET-a", 1<<13), ""},
+		{"byte order mark", "\uFEFFa-SECRET-é\r\n", "a-SECRET-é", ""},
+		{"byte order mark within", "a-\uFEFFSECRET", "a-\uFEFFSECRET", ""},
 		{"empty", "", "", "is empty"},
+		{"only a byte order mark", "\uFEFF\n", "", "is empty"},
+		{"Latin-1", "a-SECRET-\xe4ss\n", "", "is not encoded in UTF-8"},
+		{"UTF-16, little endian", "\xff\xfea\x00-\x00\n\x00", "", "is encoded in UTF-16"},
+		{"UTF-16, big endian", "\xfe\xff\x00a\x00-\x00\n", "", "is encoded in UTF-16"},
+		{"UTF-16 without a mark", "a\x00-\x00S\x00\n\x00", "", "as text in UTF-16 has"},
+		{"UTF-16 without a mark, big endian", "\x00a\x00-\x00S\x00\n", "", "as text in UTF-16 has"},
 		{"only line breaks", "\r\n\n", "", "is empty"},
 		{"huge", strings.Repeat("SECRET-a", 1<<13) + "\n", "", "more than 65536 bytes"},
 	} {
@@ -45,6 +53,20 @@ func TestPasswordFile(t *testing.T) {
 			wantNoPassword(t, h, path, test.problem)
 			wantText(t, credentials.Check().Error(), path, test.problem)
 		})
+	}
+}
+
+// TestInlinePassword holds that a password which is no file is parsed as one.
+func TestInlinePassword(t *testing.T) {
+	for content, problem := range map[string]string{
+		"a-SECRET\r\n": "", "\uFEFFa-SECRET": "", "\n": "is empty", "a-SECRET-\xe4": "is not encoded in UTF-8", "a\x00b": "NUL",
+	} {
+		h := inMemory(t, cmsim.Options{Password: "a-SECRET"}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = ciphertrust.Secret(content) })
+		if problem == "" {
+			h.mustGet()
+		} else {
+			wantNoPassword(t, h, "the password ", problem)
+		}
 	}
 }
 

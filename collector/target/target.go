@@ -138,6 +138,9 @@ func (t *Target) WarnOfExposure() {
 		level.Warn(t.logger).Log("during", "start", "hint", "give the appliance's CA",
 			"msg", "the appliance's certificate is not verified, whoever is on the network can read the password")
 	}
+	if t.client.ShortPassword() {
+		level.Warn(t.logger).Log("during", "start", "hint", ciphertrust.ShortPasswordRemedy, "msg", ciphertrust.ShortPasswordText)
+	}
 	for _, file := range t.client.Exposed() {
 		level.Warn(t.logger).Log("during", "start", "hint", file.Remedy(), "msg", file.String())
 	}

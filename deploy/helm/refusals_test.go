@@ -32,6 +32,7 @@ func TestRefusals(t *testing.T) {
 		"not mounted":            {json: []string{target}, want: []string{"password_file of the target a is in the Secret x", "mountSecrets"}},
 		"CA not mounted":         {values: "fleet", json: []string{`mountConfigMaps=[]`}, want: []string{"ca_file of the target prod-eu is in the ConfigMap cm-ca"}},
 		"password in the values": {values: "minimal", json: []string{`extraEnv=[{"name":"CM_PASSWORD","value":"geheim"}]`}, want: []string{"no value may hold a secret"}},
+		"the newer name of it":   {values: "minimal", json: []string{`extraEnv=[{"name":"CIPHERTRUST_PASSWORD","value":"geheim"}]`}, want: []string{"no value may hold a secret"}},
 		"password as a key":      {values: "minimal", set: []string{"ciphertrust.password=geheim"}, want: []string{"additional properties 'password' not allowed"}},
 		"password of a target":   {values: "fleet", json: []string{`config.targets=[{"name":"a","url":"https://cm","password":"geheim"}]`}, want: []string{"'password' not allowed"}},
 		"password in the URL":    {set: []string{"ciphertrust.url=https://me:geheim@cm.example.com", user, secret}, want: []string{"/ciphertrust/url"}},

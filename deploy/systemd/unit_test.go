@@ -81,7 +81,7 @@ func TestUnit(t *testing.T) {
 		if found == nil {
 			t.Fatal("no ExecStart")
 		}
-		credentials := filepath.Dir(livetest.WriteFile(t, "password", []byte("p")))
+		credentials := filepath.Dir(livetest.WriteFile(t, "password", []byte("long-password")))
 		words := strings.Fields(strings.ReplaceAll(string(found[1]), "%d", credentials))
 		check := exec.CommandContext(t.Context(), program, append([]string{"check", "--offline"}, words[1:]...)...)
 		check.Env = []string{"CM_ADDRESS=https://cm.example.com", "CM_USERNAME=prometheus"}

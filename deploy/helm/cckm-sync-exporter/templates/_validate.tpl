@@ -20,8 +20,8 @@
 {{- fail "No appliance is named: give its address in ciphertrust.url, or several targets in config.targets." -}}
 {{- end -}}
 {{- range .Values.extraEnv -}}
-{{- if and (eq .name "CM_PASSWORD") (hasKey . "value") -}}
-{{- fail "extraEnv has the value of CM_PASSWORD, and no value may hold a secret: take it from a Secret, in ciphertrust.existingSecret or by valueFrom." -}}
+{{- if and (has .name (list "CM_PASSWORD" "CIPHERTRUST_PASSWORD")) (hasKey . "value") -}}
+{{- fail "extraEnv has the value of a password, and no value may hold a secret: take it from a Secret, in ciphertrust.existingSecret or by valueFrom." -}}
 {{- end -}}
 {{- end -}}
 {{- if and (or .Values.web.tls .Values.web.authentication) (not .Values.web.existingSecret) -}}
@@ -44,10 +44,10 @@
 {{- else if and $client.clientId (not $client.existingSecret) -}}
 {{- fail "ciphertrust.clientCertificate.clientId needs a certificate: name a Secret that holds it in ciphertrust.clientCertificate.existingSecret." -}}
 {{- else if not $client.clientId -}}
-{{- if not (or .username (has "CM_USERNAME" $given) (has "--ciphertrust.username" $given) (has "--ciphertrust.client-id" $given)) -}}
+{{- if not (or .username (has "CM_USERNAME" $given) (has "CIPHERTRUST_USERNAME" $given) (has "--ciphertrust.username" $given) (has "--ciphertrust.client-id" $given)) -}}
 {{- fail "Nobody logs in: give ciphertrust.username, or ciphertrust.clientCertificate.clientId." -}}
 {{- end -}}
-{{- if not (or .existingSecret (has "CM_PASSWORD" $given) (has "CM_PASSWORD_FILE" $given) (has "--ciphertrust.password-file" $given) (has "--ciphertrust.client-id" $given)) -}}
+{{- if not (or .existingSecret (has "CM_PASSWORD" $given) (has "CIPHERTRUST_PASSWORD" $given) (has "CM_PASSWORD_FILE" $given) (has "--ciphertrust.password-file" $given) (has "--ciphertrust.client-id" $given)) -}}
 {{- fail "There is no password: name a Secret that holds it in ciphertrust.existingSecret (the password itself has no place in the values)." -}}
 {{- end -}}
 {{- end -}}
