@@ -164,7 +164,8 @@ func newApp() (*kingpin.Application, *settings) {
 // environment variables are those of Thales' Terraform provider, which users
 // already have.
 func (s *settings) applianceFlags(app *kingpin.Application) {
-	app.Flag("ciphertrust.url", "Address of the CipherTrust Manager, for example https://cm.example.com.").
+	app.Flag("ciphertrust.url", "Address of the CipherTrust Manager, for example https://cm.example.com. "+
+		"http is accepted only for loopback addresses or with --ciphertrust.insecure-skip-verify, because it sends the password in clear text.").
 		Envar("CM_ADDRESS").StringVar(&s.url)
 	app.Flag("ciphertrust.username", "Name of the user that reads.").
 		Envar("CM_USERNAME").StringVar(&s.credentials.Username)

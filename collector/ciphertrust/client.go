@@ -80,6 +80,9 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := CheckScheme(base, cfg.TLS.InsecureSkipVerify); err != nil {
+		return nil, err
+	}
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 4
 	}

@@ -19,7 +19,7 @@ func FuzzParseURL(f *testing.F) {
 	for _, address := range []string{
 		"https://cm.example.com", "cm:8443/api/v1", "https://user:pw@cm", "[::1]", "http://a/b/../api", "a://b", "https://a?b#c", "https://a/%2f/api",
 		"  HTTPS://CM.example.com//\n", "https://gateway.example.com/api/v1/cm", "https://:443", "/api/v1", "ftp://user:SECRET@cm", "user:SECRET@cm://",
-		"https://user:SECRET%zz@cm", "https://cm:port", "2001:db8::1", "https://[fe80::1%25en0]:1/api/", "https://cm/api?", "https://cm/#", "http://c%C3%A9/", "#://",
+		"https://user:SECRET%zz@cm", "https://cm:port", "2001:db8::1", "https://[fe80::1%25en0]:1/api/", "https://cm/api?", "https://cm/#", "https:/cm", "cm:0", "https://cm:99999", "https://cm:", "http://c%C3%A9/", "#://",
 	} {
 		f.Add(address)
 	}
@@ -71,7 +71,8 @@ func wantPlainRefusal(t *testing.T, address string, err error) {
 	}
 	if !slices.Contains([]string{
 		"the appliance's URL is empty", "the appliance's URL cannot be parsed", "the appliance's URL has no host",
-		"the appliance's URL holds credentials, which would show up in logs", "the appliance's URL has a query or a fragment",
+		"the appliance's URL holds credentials, which would show up in logs", "the appliance's URL has a query or a fragment: remove it, and give a tenant as a path in --ciphertrust.auth-domain (/TENANT)",
+		"the appliance's URL has one slash after its scheme, and needs two", "the appliance's URL has a port that is not between 1 and 65535",
 		", only https (or http) can be spoken",
 	}, text) {
 		t.Errorf("%q: the error shows of it what it should not: %v", address, err)

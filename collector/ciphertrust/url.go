@@ -3,19 +3,26 @@ package ciphertrust
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
 // ParseURL reads an appliance's address. A trailing "/", "/api" or "/api/v1" is
 // dropped, because users copy any of them, and a missing scheme means https. A
-// path before that stays: the appliance may stand behind a gateway.
+// path before that stays: the appliance may stand behind a gateway. Its errors
+// do not repeat the address, which may hold a secret.
 func ParseURL(address string) (*url.URL, error) {
 	address = strings.TrimSpace(address)
 	if address == "" {
 		return nil, errors.New("the appliance's URL is empty")
 	}
-	if !strings.Contains(address, "://") {
+	switch lower := strings.ToLower(address); {
+	case strings.Contains(address, "://"):
+	case strings.HasPrefix(lower, "https:/"), strings.HasPrefix(lower, "http:/"):
+		return nil, errors.New("the appliance's URL has one slash after its scheme, and needs two")
+	default:
 		address = "https://" + address
 	}
 	u, err := url.Parse(address)
@@ -23,15 +30,8 @@ func ParseURL(address string) (*url.URL, error) {
 		// The error of url.Parse repeats the address, which may hold a password.
 		return nil, errors.New("the appliance's URL cannot be parsed")
 	}
-	switch {
-	case u.User != nil:
-		return nil, errors.New("the appliance's URL holds credentials, which would show up in logs")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("the appliance's URL has the scheme %q, only https (or http) can be spoken", u.Scheme)
-	case u.Host == "" || u.Hostname() == "":
-		return nil, errors.New("the appliance's URL has no host")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, errors.New("the appliance's URL has a query or a fragment")
+	if err := checkParts(u); err != nil {
+		return nil, err
 	}
 	path := strings.TrimRight(u.Path, "/")
 	path, found := strings.CutSuffix(path, "/api/v1")
@@ -40,4 +40,51 @@ func ParseURL(address string) (*url.URL, error) {
 	}
 	u.Path, u.RawPath = strings.TrimRight(path, "/"), ""
 	return u, nil
+}
+
+// checkParts returns an error if a URL is not one of a server and a path.
+func checkParts(u *url.URL) error {
+	switch {
+	case u.User != nil:
+		return errors.New("the appliance's URL holds credentials, which would show up in logs")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("the appliance's URL has the scheme %q, only https (or http) can be spoken", u.Scheme)
+	case u.Host == "" || u.Hostname() == "":
+		return errors.New("the appliance's URL has no host")
+	case !validPort(u):
+		return errors.New("the appliance's URL has a port that is not between 1 and 65535")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("the appliance's URL has a query or a fragment: " +
+			"remove it, and give a tenant as a path in --ciphertrust.auth-domain (/TENANT)")
+	}
+	return nil
+}
+
+// validPort reports whether the URL has a port that can be connected to, or none.
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil && port > 0
+}
+
+// CheckScheme returns an error if the login would send the password in clear text
+// over a network. Plain HTTP is for a proxy or a test on the same machine, or for
+// those who have given up verification anyway.
+func CheckScheme(u *url.URL, insecureSkipVerify bool) error {
+	if u.Scheme != "http" || insecureSkipVerify || isLoopback(u.Hostname()) {
+		return nil
+	}
+	return errors.New("the appliance's URL has the scheme http, which sends the password in clear text: give https, " +
+		"or accept it with --ciphertrust.insecure-skip-verify")
+}
+
+// isLoopback reports whether a host is this machine, whatever its resolver says.
+func isLoopback(host string) bool {
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
 }

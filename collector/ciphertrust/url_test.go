@@ -22,7 +22,8 @@ func TestParseURL(t *testing.T) {
 		{"localhost", "https://localhost", ""},
 		{"192.0.2.1:443", "https://192.0.2.1:443", ""},
 		{"HTTPS://CM.example.com", "https://CM.example.com", ""},
-		{"http://cm.example.com", "http://cm.example.com", ""},
+		{"http://localhost:8080", "http://localhost:8080", ""},
+		{"https://cm.example.com:65535", "https://cm.example.com:65535", ""},
 		{"https://[2001:db8::1]", "https://[2001:db8::1]", ""},
 		{"https://[2001:db8::1]:8443/api/v1", "https://[2001:db8::1]:8443", ""},
 		{"[2001:db8::1]:8443", "https://[2001:db8::1]:8443", ""},
@@ -49,6 +50,15 @@ func TestParseURL(t *testing.T) {
 		{"https://cm.example.com:port", "", "cannot be parsed"},
 		{"2001:db8::1", "", "cannot be parsed"},
 		{"https://cm example.com", "", "cannot be parsed"},
+		{"https:/cm.example.com", "", "one slash"},
+		{"HTTP:/cm.example.com", "", "one slash"},
+		{"https:///cm.example.com", "", "no host"},
+		{"https://cm.example.com:0", "", "between 1 and 65535"},
+		{"https://cm.example.com:99999", "", "between 1 and 65535"},
+		{"https://cm.example.com:65536/api", "", "between 1 and 65535"},
+		{"https://cm.example.com:", "", "between 1 and 65535"},
+		{"cm.example.com:", "", "between 1 and 65535"},
+		{"https://cm.example.com/?tenant=SECRET", "", "--ciphertrust.auth-domain"},
 		{"https://cm.example.com?token=SECRET", "", "a query or a fragment"},
 		{"https://cm.example.com/api?", "", "a query or a fragment"},
 		{"https://cm.example.com/#/SECRET", "", "a query or a fragment"},
@@ -82,5 +92,28 @@ func TestParseURL(t *testing.T) {
 				t.Errorf("the client says %s, want %s", client.URL(), test.want)
 			}
 		})
+	}
+}
+
+// TestCheckScheme holds that a password goes over a network only with TLS, unless
+// the user has given up verification.
+func TestCheckScheme(t *testing.T) {
+	for address, allowed := range map[string]bool{
+		"https://cm.example.com": true, "https://10.0.0.1": true,
+		"http://localhost": true, "http://LOCALHOST.:8080/cm": true, "http://127.0.0.1": true, "http://127.9.9.9:80": true,
+		"http://[::1]:8080": true, "http://[::ffff:127.0.0.1]": true,
+		"http://cm.example.com": false, "http://10.0.0.1": false, "http://0.0.0.0": false, "http://[::]": false, "http://127.1": false,
+		"http://localhost.example.com": false, "http://127.0.0.1.example.com": false, "http://[::ffff:10.0.0.1]": false,
+	} {
+		cfg := ciphertrust.Config{URL: address}
+		if _, err := ciphertrust.New(cfg); (err == nil) != allowed {
+			t.Errorf("%s: %v", address, err)
+		} else if !allowed {
+			wantText(t, err.Error(), "clear text", "--ciphertrust.insecure-skip-verify")
+		}
+		cfg.TLS.InsecureSkipVerify = true
+		if _, err := ciphertrust.New(cfg); err != nil {
+			t.Errorf("%s, not verified: %v", address, err)
+		}
 	}
 }
