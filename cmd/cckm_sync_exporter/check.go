@@ -75,7 +75,7 @@ func examine(ctx context.Context, targets []*target.Target, out io.Writer) (heal
 		reports[i] = make(chan *report, 1)
 		go func() {
 			r := &report{}
-			patient := doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Out: &r.text}
+			patient := doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Hint: t.Hint, Out: &r.text}
 			for j, reader := range t.Lists() {
 				patient.Lists = append(patient.Lists, doctor.List{Name: t.Config.Lists[j].Name, First: reader.Total})
 			}

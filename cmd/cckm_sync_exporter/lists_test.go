@@ -86,8 +86,7 @@ func TestListThatIsNotThere(t *testing.T) {
 		t.Fatalf("told %d times in three scrapes:\n%s", len(told), p.log())
 	}
 	for _, want := range []string{
-		"level=warn", "list=" + gone, "turn it off with --no-collector." + gone + ",",
-		"take " + gone + " out of the target's collectors in --config.file",
+		"level=warn", "list=" + gone, "turn it off (--no-collector." + gone + ")",
 	} {
 		if !strings.Contains(told[0], want) {
 			t.Errorf("%q is missing in %s", want, told[0])

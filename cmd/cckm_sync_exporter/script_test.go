@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -85,6 +86,19 @@ func TestScripts(t *testing.T) {
 				ts.Check(err)
 				if len(problems) > 0 {
 					ts.Fatalf("%v", problems)
+				}
+			},
+			// printf FILE TEXT writes a text with the escapes of Go into a file.
+			"printf": func(ts *testscript.TestScript, _ bool, args []string) {
+				text, err := strconv.Unquote(`"` + args[1] + `"`)
+				ts.Check(err)
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+			},
+			// no-logins fails where the appliance has seen one.
+			"no-logins": func(ts *testscript.TestScript, _ bool, _ []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				if n := len(appliance.Logins()); n > 0 {
+					ts.Fatalf("%d logins", n)
 				}
 			},
 			// no-refresh-tokens fails where one is left on the appliance.

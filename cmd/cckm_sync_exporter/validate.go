@@ -10,7 +10,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
@@ -78,8 +78,9 @@ func (s *settings) validateAppliance() error {
 		return errors.New("--ciphertrust.url is missing: give the appliance's address, " +
 			"for example --ciphertrust.url=https://cm.example.com, or set CM_ADDRESS")
 	}
-	if _, err := ciphertrust.ParseURL(s.url); err != nil {
-		return fmt.Errorf("--ciphertrust.url is wrong: %w; give an address such as https://cm.example.com", err)
+	target := config.Target{URL: s.url, TLS: s.tls, Reading: s.reading}
+	if problems := target.Problems(); len(problems) > 0 {
+		return problemError(problems[0])
 	}
 	if (s.tls.CertFile == "") != (s.tls.KeyFile == "") {
 		return errors.New("--ciphertrust.cert-file and --ciphertrust.key-file go together: give both or none")
@@ -93,7 +94,7 @@ func (s *settings) validateAppliance() error {
 			continue
 		}
 		if _, err := os.ReadFile(file.path); err != nil {
-			return fmt.Errorf("%s cannot be read: %w; give a file that exists and that this user may read", file.flag, err)
+			return fmt.Errorf("%s cannot be read: %w; give a file that exists and that this user may read", file.flag, withoutPath(err))
 		}
 	}
 	return nil
@@ -114,9 +115,18 @@ func (s *settings) validateCredentials() error {
 	if err := s.credentials.Check(); err != nil && s.credentials.PasswordFile == "" {
 		return fmt.Errorf("CM_PASSWORD cannot be used: %w; set it to the password, or give --ciphertrust.password-file", err)
 	} else if err != nil {
-		return fmt.Errorf("--ciphertrust.password-file cannot be used: %w; give a file that holds the password and that this user may read", err)
+		return fmt.Errorf("--ciphertrust.password-file cannot be used: %w; give a file that holds the password and that this user may read", withoutPath(err))
 	}
 	return nil
+}
+
+// withoutPath leaves the path out of the error of a file that cannot be opened: it
+// may be the secret that belongs into the file.
+func withoutPath(err error) error {
+	if failure, ok := errors.AsType[*os.PathError](err); ok {
+		return failure.Err
+	}
+	return err
 }
 
 func (s *settings) validateReading() error {
@@ -124,10 +134,14 @@ func (s *settings) validateReading() error {
 		return fmt.Errorf("no list is enabled: turn one on, for example with --collector.%s", syncjob.Lists()[0].Name)
 	}
 	if problems := s.reading.Problems(); len(problems) > 0 {
-		flag := "--collector." + strings.ReplaceAll(problems[0].Key, "_", "-")
-		return fmt.Errorf("%s %s", flag, problems[0].Text)
+		return problemError(problems[0])
 	}
 	return nil
+}
+
+// problemError tells a problem by its flag.
+func problemError(p config.Problem) error {
+	return fmt.Errorf("%s %s", config.FlagOfKey(p.Key), p.Text)
 }
 
 func (s *settings) validateWeb() error {

@@ -27,12 +27,25 @@ func TestValidate(t *testing.T) {
 			name: "URL with credentials", args: []string{"--ciphertrust.url=https://user:secret-2@cm.example.com"},
 			want: []string{"--ciphertrust.url is wrong", "credentials"},
 		},
+		{
+			name: "URL in clear text", args: []string{"--ciphertrust.url=http://10.0.0.1"},
+			want: []string{"--ciphertrust.url is refused", "clear text", "--ciphertrust.insecure-skip-verify"},
+		},
+		{name: "URL in clear text, accepted", args: []string{"--ciphertrust.url=http://10.0.0.1", "--ciphertrust.insecure-skip-verify"}},
+		{name: "URL in clear text on this machine", args: []string{"--ciphertrust.url=http://localhost:8080"}},
+		{name: "URL with one slash", args: []string{"--ciphertrust.url=https:/cm"}, want: []string{"--ciphertrust.url is wrong", "one slash"}},
+		{name: "URL with a port that is none", args: []string{"--ciphertrust.url=https://cm:99999"}, want: []string{"--ciphertrust.url is wrong", "65535"}},
+		{
+			name: "URL with a tenant", args: []string{"--ciphertrust.url=https://cm/?tenant=x"},
+			want: []string{"--ciphertrust.url is wrong", "--ciphertrust.auth-domain"},
+		},
+		{name: "key file that is a key", args: []string{"--ciphertrust.cert-file=" + password, "--ciphertrust.key-file=secret-3"}, want: []string{"--ciphertrust.key-file cannot be read"}},
 		{name: "URL of another scheme", args: []string{"--ciphertrust.url=ftp://cm"}, want: []string{"--ciphertrust.url is wrong", `"ftp"`}},
 		{name: "no user", args: []string{"--ciphertrust.username="}, want: []string{"--ciphertrust.username is missing", "CM_USERNAME"}},
 		{name: "no password", args: []string{"--ciphertrust.password-file="}, want: []string{"--ciphertrust.password-file is missing", "CM_PASSWORD"}},
 		{name: "password from the environment", args: []string{"--ciphertrust.password-file="}, env: map[string]string{"CM_PASSWORD": "secret-1"}},
 		{
-			name: "password file that is not there", args: []string{"--ciphertrust.password-file=" + dir + "/none"},
+			name: "password file that is not there", args: []string{"--ciphertrust.password-file=secret-1"},
 			want: []string{"--ciphertrust.password-file cannot be used", "no such file"},
 		},
 		{

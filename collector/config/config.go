@@ -28,8 +28,8 @@ const (
 )
 
 // Target is one appliance, or one domain of it, with credentials of its own.
-// Two targets of the same settings are equal by reflect.DeepEqual.
-type Target struct {
+// Two targets of the same settings and source are equal by reflect.DeepEqual.
+type Target struct { //nolint:recvcheck // Format has to hide what a copy holds as well.
 	// Name is unique in a file: 1 to 64 letters, digits, "-", "_" and ".", of
 	// which the first is a letter or a digit.
 	Name string
@@ -43,6 +43,9 @@ type Target struct {
 	// Labels are those that the target's series carry besides the metrics' own;
 	// nil without any.
 	Labels map[string]string
+	// Source is the place of the target in its file, as FILE:LINE; empty for the
+	// target of the flags. It is none of the settings.
+	Source string
 	Reading
 }
 

@@ -44,6 +44,8 @@ func fill(tb testing.TB, dir string) {
 	for name, content := range map[string][]byte{
 		"password":     []byte(secret + "\n"),
 		"empty":        []byte("\n"),
+		"latin1":       []byte(secret + "-\xe4\n"),
+		"utf16":        []byte("\xff\xfeS\x00\n\x00"),
 		"ca.pem":       server.CAPEM,
 		"cert.pem":     cert,
 		"key.pem":      key,

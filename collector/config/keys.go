@@ -13,6 +13,9 @@ import (
 // key is a key of a target or of its TLS settings, and what reads its value.
 type key struct {
 	name string
+	// flag has the same meaning for a single appliance without a file. It may be
+	// empty.
+	flag string
 	read func(r *targetReader, node *yaml.Node, at place)
 }
 
@@ -20,25 +23,25 @@ type key struct {
 // knows them.
 func targetKeys() []key {
 	return []key{
-		{"name", (*targetReader).readName},
-		{"url", (*targetReader).readURL},
-		textKey("username", func(t *Target) *string { return &t.Credentials.Username }),
-		fileKey("password_file", func(t *Target) *string { return &t.Credentials.PasswordFile }),
-		textKey("domain", func(t *Target) *string { return &t.Credentials.Domain }),
-		textKey("auth_domain", func(t *Target) *string { return &t.Credentials.AuthDomain }),
-		textKey("connection", func(t *Target) *string { return &t.Credentials.Connection }),
-		textKey("client_id", func(t *Target) *string { return &t.Credentials.ClientID }),
-		{"tls_config", (*targetReader).readTLS},
-		{"collectors", (*targetReader).readCollectors},
-		{"labels", (*targetReader).readLabels},
-		numberKey("page_size", func(t *Target) *int { return &t.PageSize }),
-		numberKey("concurrency", func(t *Target) *int { return &t.Concurrency }),
-		durationKey("timeout", func(t *Target) *time.Duration { return &t.Timeout }),
-		durationKey("timeout_offset", func(t *Target) *time.Duration { return &t.TimeoutOffset }),
-		durationKey("min_interval", func(t *Target) *time.Duration { return &t.MinInterval }),
-		durationKey("full_read_interval", func(t *Target) *time.Duration { return &t.FullReadInterval }),
-		durationKey("full_read_timeout", func(t *Target) *time.Duration { return &t.FullReadTimeout }),
-		durationKey("forget_scopes_after", func(t *Target) *time.Duration { return &t.ForgetScopesAfter }),
+		{"name", "", (*targetReader).readName},
+		{"url", "ciphertrust.url", (*targetReader).readURL},
+		textKey("username", "ciphertrust.username", func(t *Target) *string { return &t.Credentials.Username }),
+		fileKey("password_file", "ciphertrust.password-file", func(t *Target) *string { return &t.Credentials.PasswordFile }),
+		textKey("domain", "ciphertrust.domain", func(t *Target) *string { return &t.Credentials.Domain }),
+		textKey("auth_domain", "ciphertrust.auth-domain", func(t *Target) *string { return &t.Credentials.AuthDomain }),
+		textKey("connection", "ciphertrust.connection", func(t *Target) *string { return &t.Credentials.Connection }),
+		textKey("client_id", "ciphertrust.client-id", func(t *Target) *string { return &t.Credentials.ClientID }),
+		{"tls_config", "", (*targetReader).readTLS},
+		{"collectors", "collector.disable-defaults", (*targetReader).readCollectors},
+		{"labels", "", (*targetReader).readLabels},
+		numberKey("page_size", "collector.page-size", func(t *Target) *int { return &t.PageSize }),
+		numberKey("concurrency", "collector.concurrency", func(t *Target) *int { return &t.Concurrency }),
+		durationKey("timeout", "collector.timeout", func(t *Target) *time.Duration { return &t.Timeout }),
+		durationKey("timeout_offset", "collector.timeout-offset", func(t *Target) *time.Duration { return &t.TimeoutOffset }),
+		durationKey("min_interval", "collector.min-interval", func(t *Target) *time.Duration { return &t.MinInterval }),
+		durationKey("full_read_interval", "collector.full-read-interval", func(t *Target) *time.Duration { return &t.FullReadInterval }),
+		durationKey("full_read_timeout", "collector.full-read-timeout", func(t *Target) *time.Duration { return &t.FullReadTimeout }),
+		durationKey("forget_scopes_after", "collector.forget-scopes-after", func(t *Target) *time.Duration { return &t.ForgetScopesAfter }),
 	}
 }
 
@@ -46,16 +49,42 @@ func targetKeys() []key {
 // that need no secret in the file.
 func tlsKeys() []key {
 	return []key{
-		fileKey("ca_file", func(t *Target) *string { return &t.TLS.CAFile }),
-		fileKey("cert_file", func(t *Target) *string { return &t.TLS.CertFile }),
-		fileKey("key_file", func(t *Target) *string { return &t.TLS.KeyFile }),
-		textKey("server_name", func(t *Target) *string { return &t.TLS.ServerName }),
-		{"insecure_skip_verify", func(r *targetReader, node *yaml.Node, at place) {
+		fileKey("ca_file", "ciphertrust.ca-file", func(t *Target) *string { return &t.TLS.CAFile }),
+		fileKey("cert_file", "ciphertrust.cert-file", func(t *Target) *string { return &t.TLS.CertFile }),
+		fileKey("key_file", "ciphertrust.key-file", func(t *Target) *string { return &t.TLS.KeyFile }),
+		textKey("server_name", "ciphertrust.server-name", func(t *Target) *string { return &t.TLS.ServerName }),
+		{"insecure_skip_verify", "ciphertrust.insecure-skip-verify", func(r *targetReader, node *yaml.Node, at place) {
 			r.target.TLS.InsecureSkipVerify, _ = r.truth(node, at)
 		}},
 		versionKey("min_version", func(t *Target) *config.TLSVersion { return &t.TLS.MinVersion }),
 		versionKey("max_version", func(t *Target) *config.TLSVersion { return &t.TLS.MaxVersion }),
 	}
+}
+
+// keyOfFlag returns the key of a target that has the meaning of a flag, with the
+// prefix tls_config if it is below that.
+func keyOfFlag(flag string) (string, bool) {
+	for _, k := range targetKeys() {
+		if k.flag == flag {
+			return k.name, true
+		}
+	}
+	for _, k := range tlsKeys() {
+		if k.flag == flag {
+			return "tls_config." + k.name, true
+		}
+	}
+	return "", false
+}
+
+// FlagOfKey returns the flag that has the meaning of a key, with its dashes.
+func FlagOfKey(name string) string {
+	for _, k := range slices.Concat(targetKeys(), tlsKeys()) {
+		if k.name == strings.TrimPrefix(name, "tls_config.") {
+			return "--" + k.flag
+		}
+	}
+	return ""
 }
 
 // names returns the names of keys, sorted.
@@ -68,28 +97,28 @@ func names(keys []key) []string {
 	return all
 }
 
-func textKey(name string, field func(*Target) *string) key {
-	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+func textKey(name, flag string, field func(*Target) *string) key {
+	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
 		*field(&r.target), _ = r.text(node, at, "a text"+orNone)
 	}}
 }
 
-func fileKey(name string, field func(*Target) *string) key {
-	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+func fileKey(name, flag string, field func(*Target) *string) key {
+	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
 		*field(&r.target), _ = r.readableFile(node, at)
 	}}
 }
 
-func numberKey(name string, field func(*Target) *int) key {
-	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+func numberKey(name, flag string, field func(*Target) *int) key {
+	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
 		if value, ok := r.number(node, at); ok {
 			*field(&r.target) = value
 		}
 	}}
 }
 
-func durationKey(name string, field func(*Target) *time.Duration) key {
-	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+func durationKey(name, flag string, field func(*Target) *time.Duration) key {
+	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
 		if value, ok := r.duration(node, at); ok {
 			*field(&r.target) = value
 		}
@@ -98,7 +127,7 @@ func durationKey(name string, field func(*Target) *time.Duration) key {
 
 // versionKey reads a version of TLS under Prometheus' name for it.
 func versionKey(name string, field func(*Target) *config.TLSVersion) key {
-	return key{name, func(r *targetReader, node *yaml.Node, at place) {
+	return key{name, "", func(r *targetReader, node *yaml.Node, at place) {
 		wanted := "one of " + strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", ")
 		text, ok := r.text(node, at, wanted)
 		if !ok {

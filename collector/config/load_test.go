@@ -28,6 +28,13 @@ func load(t *testing.T, path, content string) []config.Target {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Where a target stands is none of its settings.
+	for i := range targets {
+		if !strings.HasPrefix(targets[i].Source, path+":") {
+			t.Errorf("target %s stands at %q", targets[i].Name, targets[i].Source)
+		}
+		targets[i].Source = ""
+	}
 	return targets
 }
 
@@ -108,7 +115,7 @@ targets:
     full_read_timeout: 1m
     forget_scopes_after: 90d
   - name: "2"
-    url: http://gateway.example.com/cm
+    url: http://localhost/cm
     client_id: exporter
     tls_config: {cert_file: sub/../cert.pem, key_file: key.pem}
 `
@@ -139,7 +146,7 @@ func TestEverything(t *testing.T) {
 			},
 		},
 		{
-			Name: "2", URL: "http://gateway.example.com/cm",
+			Name: "2", URL: "http://localhost/cm",
 			Credentials: ciphertrust.Credentials{ClientID: "exporter"},
 			TLS:         ciphertrust.TLSConfig{CertFile: file("cert.pem"), KeyFile: file("key.pem")},
 			Lists:       defaults().Lists,

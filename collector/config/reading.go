@@ -10,11 +10,23 @@ import (
 
 // Problem is a setting that has a value which cannot be.
 type Problem struct {
-	// Key is the setting's key in the file. The flag's name is that with "-" in
-	// place of "_".
+	// Key is the setting's key in the file; FlagOfKey returns its flag.
 	Key string
 	// Text says what the value is, and what may be given.
 	Text string
+}
+
+// Problems returns what is wrong with the settings, from flags or from a file. The
+// texts name flags. It does not check whether the login is complete and its files
+// can be read.
+func (t *Target) Problems() []Problem {
+	var all []Problem
+	if address, err := ciphertrust.ParseURL(t.URL); err != nil {
+		all = append(all, Problem{Key: "url", Text: fmt.Sprintf("is wrong: %v; give an address such as https://cm.example.com", err)})
+	} else if err := ciphertrust.CheckScheme(address, t.TLS.InsecureSkipVerify); err != nil {
+		all = append(all, Problem{Key: "url", Text: fmt.Sprintf("is refused: %v", err)})
+	}
+	return append(all, t.Reading.Problems()...)
 }
 
 // Problems returns what is wrong with the settings, in the order of the fields.

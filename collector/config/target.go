@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -26,8 +27,11 @@ func newTargetReader(d *document, at place) *targetReader {
 	return &targetReader{
 		document: d,
 		at:       at,
-		target:   Target{Lists: slices.Clone(d.defaults.Lists), Reading: d.defaults.Reading},
-		given:    map[string]place{},
+		target: Target{
+			Lists: slices.Clone(d.defaults.Lists), Reading: d.defaults.Reading,
+			Source: d.file + ":" + strconv.Itoa(at.line),
+		},
+		given: map[string]place{},
 	}
 }
 
@@ -44,9 +48,12 @@ func (r *targetReader) read(node *yaml.Node) {
 	}
 	r.checkCredentials()
 	for _, problem := range r.target.Problems() {
-		if r.has(problem.Key) {
-			r.addf(r.given[problem.Key], "%s", problem.Text)
-		} else {
+		switch {
+		case problem.Key == "url" && r.target.URL == "":
+			// It is missing, or no text.
+		case r.has(problem.Key):
+			r.addf(r.given[problem.Key], "%s", withKeys(problem.Text))
+		default:
 			r.addf(place{line: r.at.line, key: r.at.key + "." + problem.Key}, "%s", problem.Text)
 		}
 	}
@@ -185,13 +192,11 @@ func (r *targetReader) readURL(node *yaml.Node, at place) {
 	if !ok {
 		return
 	}
-	// The error does not repeat the address, which may hold a password.
-	url, err := ciphertrust.ParseURL(address)
-	if err != nil {
-		r.addf(at, "is wrong: %v; give %s", err, wanted)
-		return
+	// What is wrong with it is for Problems to say.
+	r.target.URL = address
+	if url, err := ciphertrust.ParseURL(address); err == nil {
+		r.target.URL = url.String()
 	}
-	r.target.URL = url.String()
 }
 
 // readCollectors reads the names of the lists.

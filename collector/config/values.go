@@ -94,14 +94,15 @@ func (d *document) filename(node *yaml.Node, at place) (string, bool) {
 }
 
 // readableFile reads the name of a file that has to be there. What is no regular
-// file, a pipe for example, could be waited for without end.
+// file, a pipe for example, could be waited for without end. The name is not
+// repeated: it may be the secret that belongs into the file.
 func (d *document) readableFile(node *yaml.Node, at place) (string, bool) {
 	name, ok := d.filename(node, at)
 	if !ok {
 		return "", false
 	}
 	if err := readable(name); err != nil {
-		d.addf(at, "%s cannot be read: %v; give a file that exists and that this user may read", name, withoutPath(err))
+		d.addf(at, "cannot be read: %v; give the name of a file that exists and that this user may read", withoutPath(err))
 		return "", false
 	}
 	return name, true

@@ -37,6 +37,9 @@ type Doctor struct {
 	Lists  []List
 	// Timeout bounds each step.
 	Timeout time.Duration
+	// Hint rewrites the advice about a failed step for the target's configuration;
+	// nil leaves it as it is.
+	Hint func(hint string) string
 	// Out gets a line for each step.
 	Out io.Writer
 }
@@ -75,6 +78,9 @@ func (d *Doctor) Check(ctx context.Context) bool {
 }
 
 func (d *Doctor) report(step, detail string, err error) {
+	if err != nil && d.Hint != nil {
+		err = reason.New(reason.Of(err), err, d.Hint(reason.RemedyOf(err)))
+	}
 	Report(d.Out, StepOf(d.Target, step), detail, err)
 }
 

@@ -251,9 +251,8 @@ func (r *Reader) Total(ctx context.Context) (total int, err error) {
 func (r *Reader) explain(err error) error {
 	remedy := reason.RemedyOf(err)
 	if reason.Of(err) == reason.NotFound {
-		remedy = fmt.Sprintf("an older appliance does not have this list: turn it off with --no-collector.%[1]s, "+
-			"or take %[1]s out of the target's collectors in --config.file; "+
-			"if other lists are missing too, check the appliance's address", r.list.Name)
+		remedy = fmt.Sprintf("an older appliance does not have this list: turn it off (--no-collector.%s); "+
+			"if other lists are missing too, check --ciphertrust.url", r.list.Name)
 	}
 	return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", r.list.Name, err), remedy)
 }

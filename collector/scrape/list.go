@@ -176,7 +176,7 @@ func (l *List) update(ctx context.Context) (*syncjob.Summary, int, error) {
 	l.observer.ListRead(l.list, KindIncremental)
 	switch outcome {
 	case joblist.ReplacedDifferent:
-		level.Warn(l.logger).Log("during", "read", "list", l.list.Name, "hint", "report it with the appliance's version if it repeats; --collector.full-read-interval=0s turns the cache off",
+		level.Warn(l.logger).Log("during", "read", "list", l.list.Name, "hint", "report it with the appliance's version if it repeats; a full-read interval of 0s turns the cache off",
 			"msg", "the cache did not match a full read, which replaces it")
 		l.observer.HistoryDrift(l.list)
 		l.adopted(full)

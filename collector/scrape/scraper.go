@@ -48,6 +48,8 @@ type Options struct {
 	// Redact removes secrets from what the appliance writes in its own words, which may repeat
 	// what it was sent. It may be nil. ciphertrust.Client has one.
 	Redact func(text string) string
+	// Hint rewrites the hint about a failed read for the target's configuration. It may be nil.
+	Hint func(hint string) string
 }
 
 // Scraper reads the lists of one appliance.
@@ -57,6 +59,7 @@ type Scraper struct {
 	latest     *latest
 	readLog    *readLog
 	failureLog *failureLog
+	hint       func(string) string
 	logger     log.Logger
 	// life ends with Cancel, and every read with it; reads are counted so that Close can wait.
 	life   context.Context //nolint:containedctx // A read outlives the scrape that starts it.
@@ -70,7 +73,7 @@ func New(sources []Source, options Options) *Scraper {
 		options.Logger = log.NewNopLogger()
 	}
 	s := &Scraper{
-		sources: sources, logger: options.Logger, latest: newLatest(sources),
+		sources: sources, hint: options.Hint, logger: options.Logger, latest: newLatest(sources),
 		readLog: newReadLog(options.Logger), failureLog: newFailureLog(options.Logger),
 	}
 	s.life, s.cancel = context.WithCancelCause(context.Background())
@@ -144,6 +147,8 @@ func (s *Scraper) readList(ctx context.Context, source Source, sanitizer *saniti
 	}()
 	read.Summary, read.Pages, read.Err = source.Reader.Read(ctx)
 	switch {
+	case read.Err != nil && s.hint != nil:
+		read.Err = reason.New(reason.Of(read.Err), read.Err, s.hint(reason.RemedyOf(read.Err)))
 	case read.Err != nil:
 	case read.Summary == nil:
 		read.Err = InternalError(source.List, "a read without a summary")

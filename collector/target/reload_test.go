@@ -31,6 +31,7 @@ func TestReloadKeepsUnchanged(t *testing.T) {
 	relabelled := one
 	relabelled.Labels = map[string]string{"region": "us", "stage": "test"}
 	relabelled.Lists = slices.Clone(one.Lists)
+	relabelled.Source = "targets.yml:9"
 	unlabelled := two
 	unlabelled.Labels = nil
 	for i, configs := range [][]config.Target{{one, two}, {two, one}, {unlabelled, relabelled}} {
@@ -40,6 +41,9 @@ func TestReloadKeepsUnchanged(t *testing.T) {
 		for j, now := range s.All() {
 			if now.Config.Name != configs[j].Name || len(now.Config.Labels) != len(configs[j].Labels) {
 				t.Errorf("load %d: target %d is %+v with the labels %v", i, j, now.Config, now.Config.Labels)
+			}
+			if got, want := now.Hint("--ciphertrust.url"), "url ("+configs[j].Source+")"; got != want {
+				t.Errorf("load %d: the hint is %q, want %q", i, got, want)
 			}
 		}
 		s.mustRead(t, "one")

@@ -67,7 +67,7 @@ func write(t *testing.T, path string, content []byte) {
 // target returns what a configuration file says of the appliance.
 func (a *appliance) target(name string) config.Target {
 	return config.Target{
-		Name: name, URL: a.server.URL, Lists: syncjob.Lists()[:1],
+		Name: name, URL: a.server.URL, Lists: syncjob.Lists()[:1], Source: "targets.yml:2",
 		Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, PasswordFile: a.password},
 		TLS:         ciphertrust.TLSConfig{CAFile: a.ca},
 		Labels:      map[string]string{"region": "eu"},

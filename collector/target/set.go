@@ -69,6 +69,7 @@ func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 	for i := range configs {
 		cfg := configs[i]
 		if old := before[cfg.Name]; old != nil && unchanged(old.Config, cfg) {
+			old.source.Store(&cfg.Source)
 			targets = append(targets, &Target{Config: cfg, running: old.running})
 			delete(before, cfg.Name)
 			continue
@@ -99,9 +100,10 @@ func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 }
 
 // unchanged says whether what runs for a target goes on for its new
-// configuration. Labels are not its own: they are for those who list it.
+// configuration. Labels are not its own: they are for those who list it. Nor is its
+// place in the file.
 func unchanged(old, now config.Target) bool {
-	old.Labels = now.Labels
+	old.Labels, old.Source = now.Labels, now.Source
 	return reflect.DeepEqual(old, now)
 }
 

@@ -6,7 +6,9 @@ package target
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -48,6 +50,8 @@ type running struct {
 	// telemetry holds the exporter's own metrics about the target.
 	telemetry *prometheus.Registry
 	logger    log.Logger
+	// source is where the target stands in its file now.
+	source atomic.Pointer[string]
 	// users are those who hold the target, for whose sake it is not closed yet.
 	users sync.WaitGroup
 	// stopGivingUp lets go of what gives up the target's reads with all others.
@@ -83,6 +87,7 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		telemetry:  registry,
 		logger:     logger,
 	}}
+	t.source.Store(&cfg.Source)
 	sources := make([]scrape.Source, 0, len(cfg.Lists))
 	for _, each := range cfg.Lists {
 		telemetry.Announce(each)
@@ -103,18 +108,24 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		scrapeTimeout = 0
 	}
 	t.scraper = scrape.New(sources, scrape.Options{
-		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Hide, Logger: logger,
+		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Hide, Hint: t.Hint, Logger: logger,
 	})
 	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewFullReadProgress(t.scraper.Latest))
 	return t, nil
 }
 
 func setupError(cfg config.Target, err error) error {
-	if cfg.Name == "" {
-		return fmt.Errorf("the connection to the appliance cannot be set up: %w; "+
-			"check --ciphertrust.ca-file, --ciphertrust.cert-file and --ciphertrust.key-file", err)
+	hint := cfg.Hint("check --ciphertrust.ca-file, --ciphertrust.cert-file and --ciphertrust.key-file")
+	err = fmt.Errorf("the connection to the appliance cannot be set up: %w; %s", err, hint)
+	if cfg.Name != "" {
+		err = fmt.Errorf("target %s: %w", cfg.Name, err)
 	}
-	return fmt.Errorf("target %s: the connection to the appliance cannot be set up: %w; check its tls_config", cfg.Name, err)
+	return err
+}
+
+// Hint rewrites advice for what has configured the target: flags, or keys of a file.
+func (r *running) Hint(hint string) string {
+	return (&config.Target{Source: *r.source.Load()}).Hint(hint)
 }
 
 // Read reads every list of the target.
@@ -134,9 +145,14 @@ func (t *Target) Lists() []*scrape.List { return t.lists }
 
 // WarnOfExposure tells the log where others can get at the target's secrets.
 func (t *Target) WarnOfExposure() {
-	if t.Config.TLS.InsecureSkipVerify {
-		level.Warn(t.logger).Log("during", "start", "hint", "give the appliance's CA",
-			"msg", "the appliance's certificate is not verified, whoever is on the network can read the password")
+	switch {
+	case !t.Config.TLS.InsecureSkipVerify:
+	case strings.HasPrefix(t.client.URL(), "http:"):
+		level.Warn(t.logger).Log("during", "start", "hint", t.Hint("give --ciphertrust.url with https"),
+			"msg", "the password is sent in clear text, anyone on the network can read it")
+	default:
+		level.Warn(t.logger).Log("during", "start", "hint", t.Hint("give the appliance's CA in --ciphertrust.ca-file"),
+			"msg", "the appliance's certificate is not verified, anyone on the network can read the password")
 	}
 	if t.client.ShortPassword() {
 		level.Warn(t.logger).Log("during", "start", "hint", ciphertrust.ShortPasswordRemedy, "msg", ciphertrust.ShortPasswordText)
