@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,6 +208,28 @@ func TestConfinedSecretVolume(t *testing.T) {
 	gate.turn(next.Addr().String())
 	renewTokens(appliance)
 	wantUp(t, p, "with another certificate")
+}
+
+// TestSystemCAs holds what the documents say of the system's own CAs: they are
+// read at the start, and not again by a reload.
+func TestSystemCAs(t *testing.T) {
+	dir := t.TempDir()
+	_, server, env := startAppliance(t, dir)
+	_, other, _ := startAppliance(t, t.TempDir())
+	bundle := write(t, dir, "bundle.pem", other.CAPEM)
+	env = slices.DeleteFunc(env, func(v string) bool { return strings.Contains(v, "CA_FILE") })
+	env = append(env, "SSL_CERT_FILE="+bundle, "SSL_CERT_DIR="+dir+"/none")
+	p := start(t, env)
+	const failed = `cckm_sync_scrape_error{cloud="google",item="key",reason="tls"} 1`
+	wantLines(t, p.metrics(t), failed)
+	replace(t, bundle, server.CAPEM)
+	if answer := p.request(t, http.MethodPost, "/-/reload", http.StatusOK); !strings.Contains(answer, "the system's CAs need a restart") {
+		t.Errorf("the reload answers %q", answer)
+	}
+	wantLines(t, p.metrics(t), failed)
+	p.await(t, "the system's CAs are read at the start only")
+	p.terminate(t)
+	wantUp(t, start(t, env), "after a restart")
 }
 
 // TestConfinedWebConfig replaces what the exporter's own server reads anew: its

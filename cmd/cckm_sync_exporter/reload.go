@@ -28,7 +28,8 @@ func (r *reloader) reload() (done string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.settings.configFile == "" {
-		done = "there is nothing to reload without --config.file: passwords, certificates and CAs are read anew by themselves, and flags need a restart"
+		done = "there is nothing to reload without --config.file: passwords, certificates and CAs from files are read again by themselves; " +
+			"flags and the system's CAs need a restart"
 		level.Info(r.logger).Log("during", "reload", "msg", done)
 		return done, nil
 	}

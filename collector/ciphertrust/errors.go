@@ -83,6 +83,7 @@ const (
 	remedyCertificate = "check --ciphertrust.client-id, --ciphertrust.cert-file and --ciphertrust.key-file, " +
 		"and whether the appliance still knows the client"
 	remedyForbidden = "add the user to the group \"CCKM Users\" and give it the view permission on the key rings or vaults"
+	remedyLicense   = "CCKM is not licensed for this on the appliance: add the license there, or turn the list off"
 	remedyNotFound  = "this appliance does not have the path: turn the list off, or check --ciphertrust.url"
 	remedyAddress   = "check that --ciphertrust.url is the address of a CipherTrust Manager"
 	remedyServer    = "look at the appliance's health and its own log; the next scrape tries again"
@@ -93,6 +94,7 @@ const (
 	// An exporter needs few files at once, so that it is somebody's connections.
 	remedyOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
 	remedyTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
+	remedyCiphers    = "cipher suites: the appliance has none in common with the exporter; enable one with ECDHE, because a key exchange by RSA alone is not supported"
 	remedyPlainHTTP  = "give --ciphertrust.url with https: the server does not take plain HTTP at this address"
 	remedyAuth       = "the appliance refuses a token that it has just given: look at its clock and its own log"
 )
@@ -102,6 +104,10 @@ func (e *APIError) remedy() string {
 	case reason.Auth:
 		return remedyAuth
 	case reason.Forbidden:
+		// So answers an appliance without a license, endpoint by endpoint.
+		if strings.Contains(strings.ToLower(e.Message), "license") {
+			return remedyLicense
+		}
 		return remedyForbidden
 	case reason.NotFound:
 		return remedyNotFound
@@ -213,26 +219,28 @@ func unreadable(err error, remedy string) error {
 	return reason.New(reason.Auth, err, remedy)
 }
 
+// hasAlternativeNames reports whether a certificate has a name that is compared
+// with the host.
+func hasAlternativeNames(c *x509.Certificate) bool {
+	return len(c.DNSNames) > 0 || len(c.IPAddresses) > 0
+}
+
 // tlsRemedy says whether err kept a trusted TLS connection from being made, and
 // what can be done about it.
 func tlsRemedy(err error) (remedy string, ok bool) {
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return "the appliance speaks plain HTTP at this address: check the scheme and port of --ciphertrust.url", true
 	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "give the CA of the appliance's certificate in --ciphertrust.ca-file", true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "use a name of the appliance's certificate in --ciphertrust.url, or give it in --ciphertrust.server-name", true
-	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return "renew the appliance's certificate, or mend the clock of this machine", true
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return remedyTLS, true
+	if remedy, ok := certificateRemedy(err); ok {
+		return remedy, true
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "the appliance does not speak TLS at this address: check the scheme and port of --ciphertrust.url", true
+	}
+	// The alert has no exported type, and the client's own error has none at all.
+	_, asked := errors.AsType[certificateAskedError](err)
+	if text := err.Error(); !asked && strings.Contains(text, "tls: handshake failure") || strings.Contains(text, "cipher suite") {
+		return remedyCiphers, true
 	}
 	// An alert of the other side ("certificate required"), or of ours
 	// ("protocol version not supported"), has no exported type.
@@ -244,6 +252,27 @@ func tlsRemedy(err error) (remedy string, ok bool) {
 	}
 	// Prometheus' package has no type for a CA file that was spoilt at run time.
 	if text := err.Error(); strings.Contains(text, "tls: ") || strings.Contains(text, "unable to use specified CA cert") {
+		return remedyTLS, true
+	}
+	return "", false
+}
+
+// certificateRemedy is tlsRemedy for a certificate of the appliance that was
+// refused.
+func certificateRemedy(err error) (remedy string, ok bool) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "give the CA of the appliance's certificate in --ciphertrust.ca-file; the system's CAs are read at the start only", true
+	}
+	if mismatch, ok := errors.AsType[x509.HostnameError](err); ok {
+		if !hasAlternativeNames(mismatch.Certificate) {
+			return "issue the appliance's certificate with a subject alternative name (SAN): its common name does not count", true
+		}
+		return "use a name of the appliance's certificate in --ciphertrust.url, or give it in --ciphertrust.server-name", true
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "renew the appliance's certificate, or mend the clock of this machine", true
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return remedyTLS, true
 	}
 	return "", false

@@ -26,6 +26,23 @@ func (h *harness) onPages(handler http.HandlerFunc) {
 	})
 }
 
+// TestLicense holds that an appliance without a license for CCKM is not told from
+// its status alone: a permission would not help.
+func TestLicense(t *testing.T) {
+	for message, remedy := range map[string]string{
+		"License not found for this feature": "not licensed", "no valid LICENSE": "not licensed", "NCERRLicenseError: unlicensed": "not licensed",
+		"permission denied": "CCKM Users", "": "CCKM Users",
+	} {
+		h := inMemory(t, cmsim.Options{}, nil)
+		h.onPages(func(w http.ResponseWriter, _ *http.Request) { cmsim.WriteError(w, http.StatusForbidden, message) })
+		got := reason.RemedyOf(h.failure(reason.Forbidden))
+		wantText(t, got, remedy)
+		if remedy == "not licensed" && strings.Contains(got, "permission") {
+			t.Errorf("%q: a permission is advised: %s", message, got)
+		}
+	}
+}
+
 // TestStatuses holds the reason, the text and the remedy of each status of a
 // page.
 func TestStatuses(t *testing.T) {

@@ -1,11 +1,16 @@
 package ciphertrust_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -116,6 +121,47 @@ func TestOldTLS(t *testing.T) {
 	h := newHarness(t, cmsim.Options{})
 	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
 	wantText(t, reason.RemedyOf(h.failure(reason.TLS)), "TLS version")
+}
+
+// TestNoCommonCipherSuite has a server that offers a key exchange by RSA alone, of
+// which the client certificate is no cause.
+func TestNoCommonCipherSuite(t *testing.T) {
+	server := quiet(t, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}})
+	h := newHarness(t, cmsim.Options{})
+	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
+	remedy := reason.RemedyOf(h.failure(reason.TLS))
+	wantText(t, remedy, "cipher suites")
+	if strings.Contains(remedy, "--ciphertrust.cert-file") {
+		t.Errorf("the client certificate is suspected: %s", remedy)
+	}
+}
+
+// TestCommonNameAlone has a certificate whose name is in its subject only, where
+// no client looks for it any more: another address or server name would not help.
+func TestCommonNameAlone(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	for _, url := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1)} {
+		h := newHarness(t, cmsim.Options{})
+		h.connect(url, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
+		remedy := reason.RemedyOf(h.failure(reason.TLS))
+		wantText(t, remedy, "subject alternative name")
+		if strings.Contains(remedy, "--ciphertrust.server-name") {
+			t.Errorf("another name is advised: %s", remedy)
+		}
+	}
 }
 
 // TestPlainHTTP mistakes the one protocol for the other, both ways. The

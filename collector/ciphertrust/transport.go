@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -34,6 +35,13 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 	if tlsConfig.MinVersion == 0 {
 		tlsConfig.MinVersion = tls.VersionTLS12
 	}
+	asked := new(atomic.Bool)
+	if tlsConfig.GetClientCertificate == nil {
+		tlsConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			asked.Store(true)
+			return new(tls.Certificate), nil
+		}
+	}
 	newTransport := func(tlsConfig *tls.Config) (http.RoundTripper, error) {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
@@ -53,8 +61,40 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			TLSHandshakeTimeout: 10 * time.Second,
 		}, nil
 	}
-	return config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)
+	next, err := config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)
+	return &certificateWatch{next: next, asked: asked}, err
 }
+
+// certificateWatch notices that a handshake failed after the appliance had asked
+// for a client certificate and got none. By TLS 1.2, the alert alone may as well
+// mean that there is no common cipher suite.
+type certificateWatch struct {
+	next  http.RoundTripper
+	asked *atomic.Bool
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *certificateWatch) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.next.RoundTrip(req)
+	if err != nil && w.asked.Swap(false) {
+		return resp, certificateAskedError{err}
+	}
+	return resp, err
+}
+
+// CloseIdleConnections is called by http.Client.
+func (w *certificateWatch) CloseIdleConnections() {
+	if closer, ok := w.next.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
+}
+
+// certificateAskedError is an error of a connection on which a client certificate
+// was asked for in vain.
+type certificateAskedError struct{ error }
+
+// Unwrap returns what happened.
+func (e certificateAskedError) Unwrap() error { return e.error }
 
 // tlsFiles names the files that are watched for changes.
 func tlsFiles(cfg TLSConfig) config.TLSRoundTripperSettings {
