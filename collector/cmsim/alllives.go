@@ -90,7 +90,10 @@ func salesforceLives() []Life {
 
 // managerLives are those of other key managers: Data Security Managers, CipherTrust Managers and Luna HSMs.
 func managerLives() []Life {
-	const dsm, external, luna = "dsm-keys", "external-cm-keys", "luna-keys"
+	const (
+		dsm, external         = "dsm-keys", "external-cm-keys"
+		luna, synchronization = "luna-keys", "luna-synchronizations"
+	)
 	return []Life{
 		{Name: "dsm-finance", List: dsm, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"finance", "research"}},
 		{Name: "dsm-legacy", List: dsm, Fate: HangsForEver, Scopes: []string{"legacy"}},
@@ -98,5 +101,7 @@ func managerLives() []Life {
 		{Name: "external-emea", List: external, Fate: IsAborted, Period: 6 * time.Minute, Scopes: []string{"root/emea"}},
 		{Name: "luna-signing", List: luna, Fate: Succeeds, Period: 2 * time.Minute, Scopes: []string{"acme-signing", "acme-tde"}},
 		{Name: "luna-backup", List: luna, Fate: RecoversNowAndThen, Period: 5 * time.Minute, Scopes: []string{"acme-backup"}},
+		{Name: "luna-replicas", List: synchronization, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"acme-signing", "acme-replica"}},
+		{Name: "luna-archive", List: synchronization, Fate: FailsOneScope, Period: 6 * time.Minute, Scopes: []string{"acme-archive", "acme-vault"}},
 	}
 }

@@ -63,6 +63,7 @@ func AllKinds() []Kind {
 		{Name: "dsm-keys", Path: "cckm/dsm/refresh", ScopeField: "domains", Cloud: "dsm", Noun: "domain"},
 		{Name: "external-cm-keys", Path: "cckm/external-cm/refresh", ScopeField: "domains", Cloud: "external-cm", Noun: "domain"},
 		{Name: "luna-keys", Path: "cckm/hsm/luna/refresh", ScopeField: "partitions", Cloud: "luna", Noun: "partition"},
+		{Name: "luna-synchronizations", Path: "cckm/hsm/luna/synchronize", ScopeField: "partitions", Cloud: "luna", Noun: "partition"},
 	}
 }
 

@@ -176,7 +176,7 @@ func TestUnreadableList(t *testing.T) {
 			t.Errorf("the page does not say %q", words)
 		}
 	}
-	if title, want := textOf(t, body, "title"), "13 lists not read · CCKM sync"; title != want {
+	if title, want := textOf(t, body, "title"), "14 lists not read · CCKM sync"; title != want {
 		t.Errorf("title %q, want %q", title, want)
 	}
 	if !strings.Contains(body, "CCKMSyncCredentialsRejected.md") {

@@ -93,6 +93,11 @@ func Lists() []List {
 			Path:        "cckm/hsm/luna/refresh",
 			ScopeFields: []string{"partitions"}, Kind: "partition",
 		},
+		{
+			Name: "luna-synchronizations", Cloud: "luna", Item: "synchronization",
+			Path:        "cckm/hsm/luna/synchronize",
+			ScopeFields: []string{"partitions"}, Kind: "partition",
+		},
 	}
 }
 

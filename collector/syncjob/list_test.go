@@ -32,6 +32,7 @@ func TestLists(t *testing.T) {
 		{"dsm-keys", "dsm", "key", "cckm/dsm/refresh", []string{"domains"}, "domain", false},
 		{"external-cm-keys", "external-cm", "key", "cckm/external-cm/refresh", []string{"domains"}, "domain", false},
 		{"luna-keys", "luna", "key", "cckm/hsm/luna/refresh", []string{"partitions"}, "partition", false},
+		{"luna-synchronizations", "luna", "synchronization", "cckm/hsm/luna/synchronize", []string{"partitions"}, "partition", false},
 	}
 	var got []row
 	for _, l := range syncjob.Lists() {
