@@ -153,13 +153,17 @@ func flagName(f *kingpin.FlagModel) string {
 
 func listsTable() string {
 	var table strings.Builder
-	table.WriteString("| `--collector.NAME` | `cloud` | `item` | path below `/api/v1/` | scope | default |\n|---|---|---|---|---|---|\n")
+	table.WriteString("| `--collector.NAME` | `cloud` | `item` | path below `/api/v1/` | scope | permission | default |\n|---|---|---|---|---|---|---|\n")
 	for _, list := range syncjob.Lists() {
-		on := "off"
+		on, permissions := "off", "–"
 		if list.Default {
 			on = "on"
 		}
-		fmt.Fprintf(&table, "| `%s` | `%s` | `%s` | `%s` | %s | %s |\n", list.Name, list.Cloud, list.Item, list.Path, list.Kind, on)
+		if len(list.Permissions) > 0 {
+			permissions = code(strings.Join(list.Permissions, "` `"))
+		}
+		fmt.Fprintf(&table, "| `%s` | `%s` | `%s` | `%s` | %s | %s | %s |\n",
+			list.Name, list.Cloud, list.Item, list.Path, list.Kind, permissions, on)
 	}
 	return table.String()
 }

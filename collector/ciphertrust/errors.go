@@ -82,7 +82,7 @@ const (
 		"--ciphertrust.domain, --ciphertrust.auth-domain and --ciphertrust.connection, and whether the user is locked out"
 	remedyCertificate = "check --ciphertrust.client-id, --ciphertrust.cert-file and --ciphertrust.key-file, " +
 		"and whether the appliance still knows the client"
-	remedyForbidden = "add the user to the group \"CCKM Users\" and give it the view permission on the key rings or vaults"
+	remedyForbidden = "" // The missing permission depends on the list, so the list's reader names it.
 	remedyLicense   = "CCKM is not licensed for this on the appliance: add the license there, or turn the list off"
 	remedyNotFound  = "this appliance does not have the path: turn the list off, or check --ciphertrust.url"
 	remedyAddress   = "check that --ciphertrust.url is the address of a CipherTrust Manager"

@@ -55,7 +55,7 @@ func TestStatuses(t *testing.T) {
 	}{
 		{400, reason.Other, "400 Bad Request", "--ciphertrust.url", ""},
 		{401, reason.Auth, "401 Unauthorized", "look at its clock", ""},
-		{403, reason.Forbidden, "403 Forbidden", "CCKM Users", ""},
+		{403, reason.Forbidden, "403 Forbidden", "", ""},
 		{404, reason.NotFound, "404 Not Found", "turn the list off", ""},
 		{409, reason.Other, "409 Conflict", "--ciphertrust.url", ""},
 		{418, reason.Other, "418", "--ciphertrust.url", ""},

@@ -250,7 +250,10 @@ func (r *Reader) Total(ctx context.Context) (total int, err error) {
 // explain names the list in an error.
 func (r *Reader) explain(err error) error {
 	remedy := reason.RemedyOf(err)
-	if reason.Of(err) == reason.NotFound {
+	switch {
+	case reason.Of(err) == reason.Forbidden && remedy == "":
+		remedy = r.list.AccessHint()
+	case reason.Of(err) == reason.NotFound:
 		remedy = fmt.Sprintf("an older appliance does not have this list: turn it off (--no-collector.%s); "+
 			"if other lists are missing too, check --ciphertrust.url", r.list.Name)
 	}

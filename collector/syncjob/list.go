@@ -20,6 +20,9 @@ type List struct {
 	// RegionPrefixed says that detailed_status puts a region and a "/" before
 	// the scope's identifier. In other clouds "/" is part of it.
 	RegionPrefixed bool
+	// Permissions are what a user of the group "CCKM Users" needs on each container
+	// to see its jobs. It is empty if the API's documents name none.
+	Permissions []string
 	// Default says that the list is read unless it is turned off.
 	Default bool
 }
@@ -32,41 +35,49 @@ func Lists() []List {
 			Name: "google-keys", Cloud: "google", Item: "key", Default: true,
 			Path:        "cckm/google/synchronization-jobs",
 			ScopeFields: []string{"key_rings"}, Kind: KindKeyRing,
+			Permissions: []string{"view"},
 		},
 		{
 			Name: "azure-certificates", Cloud: "azure", Item: "certificate", Default: true,
 			Path:        "cckm/azure/certificates/synchronization-jobs",
 			ScopeFields: []string{"key_vaults"}, Kind: KindKeyVault, RegionPrefixed: true,
+			Permissions: []string{"certificateview"},
 		},
 		{
 			Name: "azure-keys", Cloud: "azure", Item: "key",
 			Path:        "cckm/azure/synchronization-jobs",
 			ScopeFields: []string{"key_vaults"}, Kind: KindKeyVault, RegionPrefixed: true,
+			Permissions: []string{"view"},
 		},
 		{
 			Name: "azure-secrets", Cloud: "azure", Item: "secret",
 			Path:        "cckm/azure/secrets/synchronization-jobs",
 			ScopeFields: []string{"key_vaults"}, Kind: KindKeyVault, RegionPrefixed: true,
+			Permissions: []string{"secretview"},
 		},
 		{
 			Name: "aws-keys", Cloud: "aws", Item: "key",
 			Path:        "cckm/aws/synchronization-jobs",
 			ScopeFields: []string{"kms"}, Kind: KindKMS,
+			Permissions: []string{"viewnative", "viewbyok", "viewhyokkey", "viewcloudhsmkey"},
 		},
 		{
 			Name: "aws-custom-key-stores", Cloud: "aws", Item: "custom_key_store",
 			Path:        "cckm/aws/custom-key-stores/synchronization-jobs",
 			ScopeFields: []string{"kms"}, Kind: KindKMS,
+			Permissions: []string{"viewkeystore"},
 		},
 		{
 			Name: "oci-keys", Cloud: "oci", Item: "key",
 			Path:        "cckm/oci/synchronization-jobs",
 			ScopeFields: []string{"vaults"}, Kind: KindVault,
+			Permissions: []string{"view"},
 		},
 		{
 			Name: "sap-keys", Cloud: "sap", Item: "key",
 			Path:        "cckm/sap/synchronization-jobs",
 			ScopeFields: []string{"groups"}, Kind: "group",
+			Permissions: []string{"view"},
 		},
 		{
 			Name: "sfdc-keys", Cloud: "sfdc", Item: "key",
@@ -98,6 +109,23 @@ func Lists() []List {
 			Path:        "cckm/hsm/luna/synchronize",
 			ScopeFields: []string{"partitions"}, Kind: "partition",
 		},
+	}
+}
+
+// AccessHint returns what to do for a user who may not read the list.
+func (l *List) AccessHint() string {
+	container := strings.ReplaceAll(l.Kind, "_", " ")
+	if l.Kind == KindKMS {
+		container = "KMS"
+	}
+	const group = `add the user to the group "CCKM Users" and `
+	switch last := len(l.Permissions) - 1; last {
+	case -1:
+		return group + "let it view each " + container + " (the name of that permission is not documented)"
+	case 0:
+		return group + "give it the permission " + l.Permissions[0] + " on each " + container
+	default:
+		return group + "give it the permissions " + strings.Join(l.Permissions[:last], ", ") + " and " + l.Permissions[last] + " on each " + container
 	}
 }
 

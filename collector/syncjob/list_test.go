@@ -17,26 +17,27 @@ func TestLists(t *testing.T) {
 		Fields                  []string
 		Kind                    string
 		Default                 bool
+		Permissions             []string
 	}
 	want := []row{
-		{"google-keys", "google", "key", "cckm/google/synchronization-jobs", []string{"key_rings"}, "key_ring", true},
-		{"azure-certificates", "azure", "certificate", "cckm/azure/certificates/synchronization-jobs", []string{"key_vaults"}, "key_vault", true},
-		{"azure-keys", "azure", "key", "cckm/azure/synchronization-jobs", []string{"key_vaults"}, "key_vault", false},
-		{"azure-secrets", "azure", "secret", "cckm/azure/secrets/synchronization-jobs", []string{"key_vaults"}, "key_vault", false},
-		{"aws-keys", "aws", "key", "cckm/aws/synchronization-jobs", []string{"kms"}, "kms", false},
-		{"aws-custom-key-stores", "aws", "custom_key_store", "cckm/aws/custom-key-stores/synchronization-jobs", []string{"kms"}, "kms", false},
-		{"oci-keys", "oci", "key", "cckm/oci/synchronization-jobs", []string{"vaults"}, "vault", false},
-		{"sap-keys", "sap", "key", "cckm/sap/synchronization-jobs", []string{"groups"}, "group", false},
-		{"sfdc-keys", "sfdc", "key", "cckm/sfdc/keys/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false},
-		{"sfdc-certificates", "sfdc", "certificate", "cckm/sfdc/certificates/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false},
-		{"dsm-keys", "dsm", "key", "cckm/dsm/refresh", []string{"domains"}, "domain", false},
-		{"external-cm-keys", "external-cm", "key", "cckm/external-cm/refresh", []string{"domains"}, "domain", false},
-		{"luna-keys", "luna", "key", "cckm/hsm/luna/refresh", []string{"partitions"}, "partition", false},
-		{"luna-synchronizations", "luna", "synchronization", "cckm/hsm/luna/synchronize", []string{"partitions"}, "partition", false},
+		{"google-keys", "google", "key", "cckm/google/synchronization-jobs", []string{"key_rings"}, "key_ring", true, []string{"view"}},
+		{"azure-certificates", "azure", "certificate", "cckm/azure/certificates/synchronization-jobs", []string{"key_vaults"}, "key_vault", true, []string{"certificateview"}},
+		{"azure-keys", "azure", "key", "cckm/azure/synchronization-jobs", []string{"key_vaults"}, "key_vault", false, []string{"view"}},
+		{"azure-secrets", "azure", "secret", "cckm/azure/secrets/synchronization-jobs", []string{"key_vaults"}, "key_vault", false, []string{"secretview"}},
+		{"aws-keys", "aws", "key", "cckm/aws/synchronization-jobs", []string{"kms"}, "kms", false, []string{"viewnative", "viewbyok", "viewhyokkey", "viewcloudhsmkey"}},
+		{"aws-custom-key-stores", "aws", "custom_key_store", "cckm/aws/custom-key-stores/synchronization-jobs", []string{"kms"}, "kms", false, []string{"viewkeystore"}},
+		{"oci-keys", "oci", "key", "cckm/oci/synchronization-jobs", []string{"vaults"}, "vault", false, []string{"view"}},
+		{"sap-keys", "sap", "key", "cckm/sap/synchronization-jobs", []string{"groups"}, "group", false, []string{"view"}},
+		{"sfdc-keys", "sfdc", "key", "cckm/sfdc/keys/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false, nil},
+		{"sfdc-certificates", "sfdc", "certificate", "cckm/sfdc/certificates/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false, nil},
+		{"dsm-keys", "dsm", "key", "cckm/dsm/refresh", []string{"domains"}, "domain", false, nil},
+		{"external-cm-keys", "external-cm", "key", "cckm/external-cm/refresh", []string{"domains"}, "domain", false, nil},
+		{"luna-keys", "luna", "key", "cckm/hsm/luna/refresh", []string{"partitions"}, "partition", false, nil},
+		{"luna-synchronizations", "luna", "synchronization", "cckm/hsm/luna/synchronize", []string{"partitions"}, "partition", false, nil},
 	}
 	var got []row
 	for _, l := range syncjob.Lists() {
-		got = append(got, row{l.Name, l.Cloud, l.Item, l.Path, l.ScopeFields, l.Kind, l.Default})
+		got = append(got, row{l.Name, l.Cloud, l.Item, l.Path, l.ScopeFields, l.Kind, l.Default, l.Permissions})
 		if want := l.Cloud == "azure"; l.RegionPrefixed != want {
 			t.Errorf("%s: region prefixed %t, want %t", l.Name, l.RegionPrefixed, want)
 		}
@@ -48,6 +49,23 @@ func TestLists(t *testing.T) {
 	syncjob.Lists()[0].ScopeFields[0] = "changed"
 	if got := syncjob.Lists()[0].ScopeFields[0]; got != "key_rings" {
 		t.Errorf("the table has become %q", got)
+	}
+}
+
+// TestAccessHint pins the advice for a list that the user may not read.
+func TestAccessHint(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"google-keys":           `add the user to the group "CCKM Users" and give it the permission view on each key ring`,
+		"azure-certificates":    `add the user to the group "CCKM Users" and give it the permission certificateview on each key vault`,
+		"aws-keys":              `add the user to the group "CCKM Users" and give it the permissions viewnative, viewbyok, viewhyokkey and viewcloudhsmkey on each KMS`,
+		"aws-custom-key-stores": `add the user to the group "CCKM Users" and give it the permission viewkeystore on each KMS`,
+		"luna-synchronizations": `add the user to the group "CCKM Users" and let it view each partition (the name of that permission is not documented)`,
+	} {
+		l := list(t, name)
+		if got := l.AccessHint(); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
 	}
 }
 

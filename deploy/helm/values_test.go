@@ -140,6 +140,20 @@ func TestSchemaKnowsValues(t *testing.T) {
 	}
 }
 
+// TestPermissions holds that values.yaml names the permissions that each list needs.
+func TestPermissions(t *testing.T) {
+	values := read(t, filepath.Join(chart, "values.yaml"))
+	for _, list := range syncjob.Lists() {
+		permissions := "not documented"
+		if len(list.Permissions) > 0 {
+			permissions = strings.Join(list.Permissions, ", ")
+		}
+		if line := fmt.Sprintf("\n#   %s: %s\n", list.Name, permissions); !strings.Contains(values, line) {
+			t.Errorf("values.yaml lacks the line %q", strings.TrimSpace(line))
+		}
+	}
+}
+
 // readSchema returns the schema of the values.
 func readSchema(t *testing.T) object {
 	t.Helper()
