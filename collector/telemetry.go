@@ -123,6 +123,29 @@ func NewTokenExpiry(expiry func() (time.Time, bool)) prometheus.Collector {
 	}
 }
 
+// NewCertificateExpiries returns the metrics of the certificates of an appliance and
+// of a client, each of which is absent while its expiry is unknown.
+func NewCertificateExpiries(appliance, client func() (time.Time, bool)) (expiries [2]prometheus.Collector) {
+	for i, metric := range []struct {
+		expiry     func() (time.Time, bool)
+		name, help string
+	}{
+		{
+			appliance, "cckm_sync_exporter_appliance_certificate_expiry_timestamp_seconds",
+			"Earliest expiry (notAfter) in the certificate chain that the appliance presented last, in seconds since the epoch. " +
+				"Absent before the first connection, and without TLS.",
+		},
+		{
+			client, "cckm_sync_exporter_client_certificate_expiry_timestamp_seconds",
+			"Earliest expiry (notAfter) in the client certificate's file, read again at every login, in seconds since the epoch. " +
+				"Absent without a client certificate.",
+		},
+	} {
+		expiries[i] = &tokenExpiry{expiry: metric.expiry, desc: prometheus.NewDesc(metric.name, metric.help, nil, nil)}
+	}
+	return expiries
+}
+
 type tokenExpiry struct {
 	expiry func() (time.Time, bool)
 	desc   *prometheus.Desc

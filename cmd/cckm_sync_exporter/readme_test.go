@@ -15,6 +15,7 @@ import (
 	"github.com/go-kit/log"
 	gocmp "github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
+	commonconfig "github.com/prometheus/common/config"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
@@ -92,7 +93,11 @@ func metricsTable(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM)}
+	cert, key, err := server.ClientCertificate("exporter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM), Cert: string(cert), Key: commonconfig.Secret(key)}
 	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
 	configs, err := s.targets()
 	if err != nil {

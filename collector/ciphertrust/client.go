@@ -69,6 +69,8 @@ type Client struct {
 	patience  patience
 	// slots bounds the pages in flight.
 	slots chan struct{}
+	// applianceExpiry and clientExpiry are those of the certificates.
+	applianceExpiry, clientExpiry expiry
 	// inflaters holds *gzip.Reader, whose windows are worth keeping.
 	inflaters sync.Pool
 }
@@ -106,6 +108,7 @@ func New(cfg Config) (*Client, error) {
 		retries:   max(0, cfg.Retries),
 		slots:     make(chan struct{}, cfg.Concurrency),
 	}
+	c.readClientExpiry(cfg.TLS)
 	c.session = newSession(c, cfg.Credentials, cfg.TLS)
 	return c, nil
 }
@@ -243,6 +246,7 @@ func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) 
 	start := time.Now()
 	resp, err := c.http.Do(req)
 	took := time.Since(start)
+	c.observeChain(resp, err)
 	if err != nil {
 		c.observe(endpoint, 0, took)
 		return nil, classify(err)

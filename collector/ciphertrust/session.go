@@ -239,6 +239,7 @@ func (s *session) primary() (grant string, body loginBody, secret fingerprint, e
 // login asks for a token and keeps what came.
 func (s *session) login(ctx context.Context, grant string, body loginBody) (*oauth2.Token, error) {
 	body.GrantType = grant
+	s.client.readClientExpiry(s.tls)
 	asked := time.Now()
 	answer, err := s.client.login(ctx, body)
 	if s.client.observer != nil {

@@ -108,10 +108,15 @@ func (s *Server) Addr() net.Addr {
 // ClientCertificate makes a client certificate for logins over mutual TLS, and its key, in PEM. The
 // name becomes that of the user.
 func (s *Server) ClientCertificate(commonName string) (certPEM, keyPEM []byte, err error) {
+	return s.ClientCertificateUntil(commonName, time.Now().AddDate(10, 0, 0))
+}
+
+// ClientCertificateUntil is ClientCertificate with an expiry of the caller's choice.
+func (s *Server) ClientCertificateUntil(commonName string, notAfter time.Time) (certPEM, keyPEM []byte, err error) {
 	certPEM, keyPEM, err = s.clients.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: commonName},
 		NotBefore:   time.Now().Add(-time.Hour),
-		NotAfter:    time.Now().AddDate(10, 0, 0),
+		NotAfter:    notAfter,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {

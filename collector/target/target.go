@@ -111,6 +111,8 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Hide, Hint: t.Hint, Logger: logger,
 	})
 	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewFullReadProgress(t.scraper.Latest))
+	certificates := collector.NewCertificateExpiries(client.ApplianceCertificateExpiry, client.ClientCertificateExpiry)
+	registerer.MustRegister(certificates[:]...)
 	return t, nil
 }
 

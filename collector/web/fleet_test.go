@@ -176,6 +176,7 @@ func TestWhatAFleetExposes(t *testing.T) {
 		`cckm_sync_exporter_logins_total{grant="password",result="success",target="one"} 1`,
 		`cckm_sync_exporter_logins_total{grant="password",result="success",target="two"} 0`,
 		`cckm_sync_exporter_token_expiry_timestamp_seconds{target="one"} `,
+		`cckm_sync_exporter_appliance_certificate_expiry_timestamp_seconds{target="one"} `,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("/metrics lacks %s:\n%s", want, text)

@@ -1,0 +1,78 @@
+package ciphertrust
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// expiry is the earliest expiry in a chain of certificates. Its zero value is an
+// unknown one. It is safe for concurrent use.
+type expiry struct{ seconds atomic.Int64 }
+
+// set replaces the expiry by the earliest one of chain. Without a certificate it
+// becomes unknown.
+func (e *expiry) set(chain []*x509.Certificate) {
+	var earliest int64
+	for i, certificate := range chain {
+		if at := certificate.NotAfter.Unix(); i == 0 || at < earliest {
+			earliest = at
+		}
+	}
+	e.seconds.Store(earliest)
+}
+
+func (e *expiry) get() (time.Time, bool) {
+	seconds := e.seconds.Load()
+	return time.Unix(seconds, 0), seconds != 0
+}
+
+// ApplianceCertificateExpiry returns the earliest expiry in the chain that the
+// appliance presented last, whether or not it was trusted. It returns false before
+// the first connection, and without TLS.
+func (c *Client) ApplianceCertificateExpiry() (time.Time, bool) { return c.applianceExpiry.get() }
+
+// ClientCertificateExpiry returns the earliest expiry in the client certificate's
+// file, as of the last login. It returns false if there is no client certificate,
+// or if it cannot be read.
+func (c *Client) ClientCertificateExpiry() (time.Time, bool) { return c.clientExpiry.get() }
+
+// observeChain records the chain that the appliance presented for a request.
+func (c *Client) observeChain(resp *http.Response, err error) {
+	if resp != nil && resp.TLS != nil {
+		c.applianceExpiry.set(resp.TLS.PeerCertificates)
+	} else if refused, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		c.applianceExpiry.set(refused.UnverifiedCertificates)
+	}
+}
+
+// readClientExpiry reads the client certificate.
+func (c *Client) readClientExpiry(cfg TLSConfig) {
+	content := []byte(cfg.Cert)
+	if cfg.CertFile != "" {
+		// A login by this certificate fails with the reason why it cannot be read.
+		content, _ = os.ReadFile(cfg.CertFile)
+	}
+	c.clientExpiry.set(parseChain(content))
+}
+
+// parseChain returns the certificates of a PEM file, or none if one of them cannot
+// be parsed.
+func parseChain(content []byte) (chain []*x509.Certificate) {
+	for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil
+		}
+		chain = append(chain, certificate)
+	}
+	return chain
+}

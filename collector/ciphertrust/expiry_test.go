@@ -1,0 +1,147 @@
+package ciphertrust_test
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
+)
+
+// wantExpiry checks an expiry against the one that a certificate was issued with;
+// a zero time means that it is unknown. Certificates have whole seconds.
+func wantExpiry(t *testing.T, of string, expiry func() (time.Time, bool), want time.Time) {
+	t.Helper()
+	got, ok := expiry()
+	if ok == want.IsZero() || (ok && got.Unix() != want.Unix()) {
+		t.Errorf("the expiry of the %s certificate is %s, %t, want %s", of, got, ok, want)
+	}
+}
+
+// TestApplianceCertificateExpiry checks the expiry of the appliance's certificate,
+// also if the certificate is not verified or not trusted.
+func TestApplianceCertificateExpiry(t *testing.T) {
+	now := time.Now()
+	for _, test := range []struct {
+		name       string
+		until      time.Time
+		skipVerify bool
+		fails      bool
+	}{
+		{"trusted", now.Add(20 * 24 * time.Hour), false, false},
+		{"not verified", now.Add(-time.Hour), true, false},
+		{"expired", now.Add(-time.Hour), false, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t, cmsim.Options{})
+			server, err := h.appliance.StartTLSWith(cmsim.Certificate{NotBefore: now.Add(-48 * time.Hour), NotAfter: test.until})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(server.Close)
+			h.connect(server.URL, func(cfg *ciphertrust.Config) {
+				cfg.TLS.CA, cfg.TLS.InsecureSkipVerify = string(server.CAPEM), test.skipVerify
+			}, nil)
+			wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, time.Time{})
+			if test.fails {
+				h.wantReason(reason.TLS)
+			} else {
+				h.mustGet()
+			}
+			wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, test.until)
+			wantExpiry(t, "client", h.client.ClientCertificateExpiry, time.Time{})
+		})
+	}
+}
+
+// TestChainPresentedLast has an appliance whose chain is replaced: the earliest
+// expiry in the last chain counts.
+func TestChainPresentedLast(t *testing.T) {
+	_, issuer := overTLS(t, cmsim.Options{}, nil)
+	issue := func(until time.Time) (certPEM, keyPEM []byte) {
+		certPEM, keyPEM, err := issuer.ClientCertificateUntil("appliance", until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return certPEM, keyPEM
+	}
+	var presented atomic.Pointer[tls.Config]
+	present := func(leaf, intermediate time.Time) {
+		cert, key := issue(leaf)
+		other, _ := issue(intermediate)
+		pair, err := tls.X509KeyPair(slices.Concat(cert, other), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		presented.Store(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}})
+	}
+	h := newHarness(t, cmsim.Options{})
+	server := httptest.NewUnstartedServer(h.appliance)
+	server.Config.SetKeepAlivesEnabled(false)
+	server.TLS = &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return presented.Load(), nil },
+	}
+	soon, late := time.Now().Add(24*time.Hour), time.Now().Add(1000*time.Hour)
+	present(late, soon)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.InsecureSkipVerify = true }, nil)
+	h.mustGet()
+	wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, soon)
+	present(late, late.Add(time.Hour))
+	h.mustGet()
+	wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, late)
+}
+
+// TestNoTLSNoExpiry has an appliance without TLS.
+func TestNoTLSNoExpiry(t *testing.T) {
+	h := serving(t, func(w http.ResponseWriter, r *http.Request) { cmsim.New(cmsim.Options{Password: password}).ServeHTTP(w, r) })
+	_ = h.get(t.Context())
+	wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, time.Time{})
+	wantExpiry(t, "client", h.client.ClientCertificateExpiry, time.Time{})
+}
+
+// TestClientCertificateExpiry checks that the client certificate's file is read at
+// the start and at a login, also at one by password.
+func TestClientCertificateExpiry(t *testing.T) {
+	for name, clientID := range map[string]string{"by certificate": "exporter", "by password": ""} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, cmsim.Options{ClientID: clientID})
+			server, err := h.appliance.StartTLS()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(server.Close)
+			issue := func(until time.Time) (certPEM, keyPEM []byte) {
+				certPEM, keyPEM, err := server.ClientCertificateUntil("exporter", until)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return certPEM, keyPEM
+			}
+			soon, late := time.Now().Add(24*time.Hour), time.Now().Add(1000*time.Hour)
+			cert, key := issue(late)
+			intermediate, _ := issue(soon)
+			certFile, keyFile := write(t, "client.pem", slices.Concat(cert, intermediate)), write(t, "client.key", key)
+			h.connect(server.URL, func(cfg *ciphertrust.Config) {
+				cfg.TLS.CA, cfg.TLS.CertFile, cfg.TLS.KeyFile = string(server.CAPEM), certFile, keyFile
+				if clientID != "" {
+					cfg.Credentials = ciphertrust.Credentials{ClientID: clientID}
+				}
+			}, nil)
+			wantExpiry(t, "client", h.client.ClientCertificateExpiry, soon)
+			cert, key = issue(late)
+			overwrite(t, certFile, string(cert))
+			overwrite(t, keyFile, string(key))
+			h.mustGet()
+			wantExpiry(t, "client", h.client.ClientCertificateExpiry, late)
+		})
+	}
+}
