@@ -51,6 +51,17 @@ func TestInhibitions(t *testing.T) {
 			"CredentialsRejected instance=a target=eu", "-ListUnreadable " + list + " target=eu", "ListUnreadable " + list + " target=us",
 			"-Failed " + vault + " target=us", "Failed " + vault + " target=ap", "TokenNotRenewed instance=a target=ap",
 		}},
+		{"one cluster's cause holds back nothing of another's", []string{
+			"ExporterDown instance=a cluster=a", "-Overdue " + vault + " cluster=a", "Overdue " + vault + " cluster=b",
+			"ExporterDown instance=a namespace=x", "-Stuck " + vault + " namespace=x", "Stuck " + vault + " namespace=y", "Stuck " + vault,
+			"ListUnreadable " + list + " region=eu", "-Failed " + vault + " region=eu", "Failed " + vault + " region=us",
+			"CredentialsRejected instance=a environment=prod", "-ListUnreadable " + other + " environment=prod", "ListUnreadable " + other + " environment=test",
+			"NeverSucceeded " + vault + " cluster=c", "-Failed " + vault + " cluster=c", "Failed " + vault + " cluster=d",
+		}},
+		{"a certificate that expires within a week need not expire within a month", []string{
+			"CertificateExpiresSoon instance=a certificate=client", "-CertificateExpiring instance=a certificate=client",
+			"CertificateExpiring instance=a certificate=appliance", "CertificateExpiring instance=b certificate=client",
+		}},
 		{"what has no cause speaks", []string{
 			"Failed " + vault, "Stuck " + vault, "Overdue " + vault, "StatusUnknown " + list, "ListFlapping " + list, "TokenNotRenewed " + exporter,
 		}},

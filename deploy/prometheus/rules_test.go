@@ -377,6 +377,9 @@ func exporterMetrics(t *testing.T) map[string]bool {
 		collector.NewReloads().Describe(descs)
 		version.NewCollector("cckm_sync_exporter").Describe(descs)
 		collector.NewTokenExpiry(nil).Describe(descs)
+		for _, expiry := range collector.NewCertificateExpiries(nil, nil) {
+			expiry.Describe(descs)
+		}
 	}()
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
 	for desc := range descs {
