@@ -5,34 +5,54 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/doctor"
+	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/target"
 )
 
-// unhealthyError ends check where a step failed. The lines of the steps have
-// said everything, so that it says nothing.
+// unhealthyError ends check after a step that failed. It has no text, because the
+// lines of the steps have said everything.
 type unhealthyError struct{}
 
 // Error implements error.
 func (unhealthyError) Error() string { return "" }
 
-// check is the doctor: it tries step by step whether the lists can be read.
+// check validates everything that serve needs, and checks each target step by step.
 func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
-	if err := s.validate(); err != nil {
-		reportSettings(out, err)
+	report := doctor.NewReport(out)
+	targets := s.check(ctx, logs, report, out)
+	report.Summarize(targets)
+	if !report.Healthy() {
 		return unhealthyError{}
+	}
+	return nil
+}
+
+// check returns the number of targets, or 0 if it is not known.
+func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, out io.Writer) int {
+	if err := s.validateListening(ctx); err != nil {
+		failEach(report, "web", err)
+	} else {
+		report.OK("web", s.listensOn())
+	}
+	if err := s.validate(); err != nil {
+		failEach(report, "settings", err)
+		return 0
 	}
 	configs, err := s.targets()
 	if err != nil {
-		reportSettings(out, err)
-		return unhealthyError{}
+		failEach(report, "settings", err)
+		return 0
 	}
 	e, err := newExporter(configs, logs.kit) //nolint:contextcheck // Removals outlive what asks for them.
 	if err != nil {
-		reportSettings(out, err)
-		return unhealthyError{}
+		failEach(report, "settings", err)
+		return len(configs)
 	}
 	s.tellIgnored(logs.kit)
 	defer e.closeAfter(ctx)
@@ -45,61 +65,95 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	if s.several() {
 		summary = fmt.Sprintf("%d targets, %s", len(targets), summary)
 	}
-	doctor.Report(out, "settings", summary, nil)
+	report.OK("settings", summary)
 	for _, t := range targets {
+		step := doctor.StepOf(t.Config.Name, "settings")
 		if t.Client().ShortPassword() {
-			doctor.Remark(out, doctor.StepOf(t.Config.Name, "settings"), ciphertrust.ShortPasswordText, ciphertrust.ShortPasswordRemedy)
+			report.Warn(step, ciphertrust.ShortPasswordText, ciphertrust.ShortPasswordRemedy)
+		}
+		if t.Config.TLS.InsecureSkipVerify {
+			report.Warn(step, "the appliance's certificate is not verified, anyone on the network can read the password", "give the appliance's CA")
 		}
 		for _, file := range t.Client().Exposed() {
-			doctor.Remark(out, doctor.StepOf(t.Config.Name, "settings"), file.String(), file.Remedy())
+			report.Warn(step, file.String(), file.Remedy())
 		}
 	}
-	if s.offline {
-		return nil
+	if !s.offline {
+		s.examine(ctx, targets, report, out)
 	}
-	if !examine(ctx, targets, out) {
-		return unhealthyError{}
-	}
-	return nil
+	return len(targets)
 }
 
-// examine tries all targets side by side, so that those which hang cost their time
-// once, and tells of them one after another.
-func examine(ctx context.Context, targets []*target.Target, out io.Writer) (healthy bool) {
-	type report struct {
-		text    bytes.Buffer
-		healthy bool
+// examine checks the targets, and reports them in their order. Targets that log in
+// alike are checked one after another, so that a rejected password is known before
+// it is sent again. The others are checked at the same time, so that several that
+// hang cost their timeout once.
+func (s *settings) examine(ctx context.Context, targets []*target.Target, report *doctor.Report, out io.Writer) {
+	type result struct {
+		text   bytes.Buffer
+		report *doctor.Report
 	}
-	reports := make([]chan *report, len(targets))
+	type login struct{ url, username, clientID, authDomain, connection string }
+	results := make([]chan *result, len(targets))
+	alike := map[login][]int{}
 	for i, t := range targets {
-		reports[i] = make(chan *report, 1)
+		results[i] = make(chan *result, 1)
+		c := t.Config.Credentials
+		l := login{t.Client().URL(), c.Username, c.ClientID, c.AuthDomain, c.Connection}
+		alike[l] = append(alike[l], i)
+	}
+	for _, group := range alike {
 		go func() {
-			r := &report{}
-			patient := doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Hint: t.Hint, Out: &r.text}
-			for j, reader := range t.Lists() {
-				patient.Lists = append(patient.Lists, doctor.List{Name: t.Config.Lists[j].Name, First: reader.Total})
+			for _, i := range group {
+				r := &result{}
+				r.report = doctor.NewReport(&r.text)
+				s.doctorOf(targets[i], r.report).Check(ctx)
+				results[i] <- r
 			}
-			r.healthy = patient.Check(ctx)
-			reports[i] <- r
 		}()
 	}
-	healthy = true
-	for _, done := range reports {
+	for _, done := range results {
 		r := <-done
-		// Where the report cannot be printed, there is nobody to tell.
 		_, _ = r.text.WriteTo(out)
-		healthy = healthy && r.healthy
+		report.Add(r.report)
 	}
-	return healthy
 }
 
-// reportSettings writes a line for each thing that is wrong with the settings.
-func reportSettings(out io.Writer, err error) {
+// probePageSize is the page size for lists that are not enabled. It is the API's
+// default, which no appliance rejects, and few records are read in vain.
+const probePageSize = 10
+
+func (s *settings) doctorOf(t *target.Target, report *doctor.Report) *doctor.Doctor {
+	d := &doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Hint: t.Hint, Report: report}
+	enabled := make([]string, 0, len(t.Config.Lists))
+	for i, reader := range t.Lists() {
+		list := t.Config.Lists[i]
+		enabled = append(enabled, list.Name)
+		d.Lists = append(d.Lists, doctor.List{List: list, First: reader.Total})
+	}
+	for _, list := range syncjob.Lists() {
+		if !slices.Contains(enabled, list.Name) {
+			reader := joblist.NewReader(list, t.Client(), joblist.Options{PageSize: probePageSize})
+			d.Disabled = append(d.Disabled, doctor.List{List: list, First: reader.Total})
+		}
+	}
+	d.EnableHint = func(names []string) string {
+		if s.configFile != "" {
+			return fmt.Sprintf("to read them, set collectors of the target %s in %s to [%s]",
+				t.Config.Name, s.configFile, strings.Join(append(enabled, names...), ", "))
+		}
+		return "to read them, give --collector." + strings.Join(names, " --collector.")
+	}
+	return d
+}
+
+// failEach reports each of the errors that err joins.
+func failEach(report *doctor.Report, step string, err error) {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range several.Unwrap() {
-			reportSettings(out, err)
+			failEach(report, step, err)
 		}
 		return
 	}
-	doctor.Report(out, "settings", "", err)
+	report.Fail(step, err)
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,6 +59,39 @@ func TestScripts(t *testing.T) {
 				}
 				appliance.SetFixture(kind.Path, nil)
 				appliance.Unregister(args[0])
+			},
+			// fill-list NAME registers a list with its example of three jobs.
+			"fill-list": func(ts *testscript.TestScript, _ bool, args []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				kind, _ := cmsim.KindNamed(args[0])
+				example, ok := cmsim.Example(args[0])
+				if !ok {
+					ts.Fatalf("there is no example of %s", args[0])
+				}
+				appliance.Register(kind)
+				appliance.SetFixture(kind.Path, example)
+			},
+			// empty-list NAME takes the example of a list away.
+			"empty-list": func(ts *testscript.TestScript, _ bool, args []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				kind, _ := cmsim.KindNamed(args[0])
+				appliance.SetFixture(kind.Path, nil)
+			},
+			// forbid-lists NAME... has the appliance answer 403 for these lists.
+			"forbid-lists": func(ts *testscript.TestScript, _ bool, args []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				paths := make([]string, 0, len(args))
+				for _, name := range args {
+					kind, _ := cmsim.KindNamed(name)
+					paths = append(paths, "/api/v1/"+kind.Path)
+				}
+				appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+					if slices.Contains(paths, r.URL.Path) {
+						w.WriteHeader(http.StatusForbidden)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
 			},
 			// mktargets FILE writes a configuration file with two domains of the
 			// appliance, which has 20 jobs in the one and 30 in the other.

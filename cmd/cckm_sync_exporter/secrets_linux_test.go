@@ -163,7 +163,7 @@ func TestExposedFiles(t *testing.T) {
 	if err != nil {
 		t.Errorf("check: %v", err)
 	}
-	for _, want := range []string{"WARN  settings: " + told + "read " + file, "      to do: chmod o-rw " + file, "ok    list google-keys"} {
+	for _, want := range []string{"WARN  settings: " + told + "read " + file, "      hint: chmod o-rw " + file, "ok    list google-keys"} {
 		if !strings.Contains(string(output), want) {
 			t.Errorf("check does not say %q:\n%s", want, output)
 		}

@@ -52,6 +52,9 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	if err := s.validate(); err != nil {
 		return err
 	}
+	if err := s.validateListening(ctx); err != nil {
+		return err
+	}
 	e, err := startExporter(s, logs) //nolint:contextcheck // Removals outlive what asks for them.
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package ciphertrust_test
 
 import (
 	"crypto/tls"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"sync/atomic"
@@ -102,8 +101,8 @@ func TestChainPresentedLast(t *testing.T) {
 
 // TestNoTLSNoExpiry has an appliance without TLS.
 func TestNoTLSNoExpiry(t *testing.T) {
-	h := serving(t, func(w http.ResponseWriter, r *http.Request) { cmsim.New(cmsim.Options{Password: password}).ServeHTTP(w, r) })
-	_ = h.get(t.Context())
+	h := inMemory(t, cmsim.Options{}, nil)
+	h.mustGet()
 	wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, time.Time{})
 	wantExpiry(t, "client", h.client.ClientCertificateExpiry, time.Time{})
 }

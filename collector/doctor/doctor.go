@@ -1,14 +1,15 @@
-// Package doctor tries out, step by step, whether an appliance's lists can be
-// read, and says for each step that fails what to do about it.
+// Package doctor checks step by step whether an appliance's lists can be read, and
+// gives a hint for each step that fails.
 package doctor
 
 import (
 	"context"
 	"fmt"
-	"io"
+	"strings"
 	"time"
 
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
 )
 
 // Client is the appliance's client. ciphertrust.Client is one.
@@ -21,71 +22,123 @@ type Client interface {
 	TokenExpiry() (time.Time, bool)
 }
 
-// List is a list that is to be tried.
+// List is a list to check.
 type List struct {
-	Name string
+	syncjob.List
+
 	// First reads the first page and returns how many records the list has.
 	First func(context.Context) (total int, err error)
 }
 
-// Doctor tries an appliance out.
+// Doctor checks a target.
 type Doctor struct {
 	Client Client
-	// Target names the appliance or domain where there are several; it comes before
-	// the name of each step.
+	// Target names the appliance or domain if there are several. It precedes the
+	// name of each step.
 	Target string
-	Lists  []List
+	// Lists are the enabled lists.
+	Lists []List
+	// Disabled are the other lists. They are read only to find those with jobs.
+	Disabled []List
+	// EnableHint returns how to enable disabled lists.
+	EnableHint func(names []string) string
 	// Timeout bounds each step.
 	Timeout time.Duration
-	// Hint rewrites the advice about a failed step for the target's configuration;
-	// nil leaves it as it is.
+	// Hint rewrites the hint about a failed step for the target's configuration. It may
+	// be nil.
 	Hint func(hint string) string
-	// Out gets a line for each step.
-	Out io.Writer
+	// Report gets each step.
+	Report *Report
 }
 
-// Check tries to connect, to log in and to read the first page of each list.
-// It returns whether all of it worked. A step that needs one that failed is not
-// tried.
-func (d *Doctor) Check(ctx context.Context) bool {
+// Check connects, logs in and reads the first page of each list. A step that
+// depends on one that failed is skipped.
+func (d *Doctor) Check(ctx context.Context) {
 	err := d.step(ctx, d.Client.Login)
 	if err != nil && !answered(err) {
-		d.report("connect", "", err)
-		return false
+		d.fail("connect", err)
+		return
 	}
-	d.report("connect", d.Client.URL(), nil)
+	d.ok("connect", d.Client.URL())
 	if err != nil {
-		d.report("login", "", err)
-		return false
+		d.fail("login", err)
+		return
 	}
 	detail := ""
 	if expiry, ok := d.Client.TokenExpiry(); ok {
 		detail = "token until " + expiry.UTC().Format(time.RFC3339)
 	}
-	d.report("login", detail, nil)
-
-	healthy := true
-	for _, list := range d.Lists {
-		total := 0
-		err := d.step(ctx, func(ctx context.Context) (err error) {
-			total, err = list.First(ctx)
-			return err
-		})
-		d.report("list "+list.Name, fmt.Sprintf("total %d", total), err)
-		healthy = healthy && err == nil
+	d.ok("login", detail)
+	for i := range d.Lists {
+		d.checkList(ctx, &d.Lists[i])
 	}
-	return healthy
+	d.checkDisabled(ctx)
 }
 
-func (d *Doctor) report(step, detail string, err error) {
-	if err != nil && d.Hint != nil {
-		err = reason.New(reason.Of(err), err, d.Hint(reason.RemedyOf(err)))
+func (d *Doctor) checkList(ctx context.Context, list *List) {
+	step := "list " + list.Name
+	switch total, err := d.first(ctx, list); {
+	case err != nil:
+		d.fail(step, err)
+	case total == 0:
+		d.warn(step, "no jobs in the list: nothing was ever synchronized, or the user may not see its containers",
+			"if there should be jobs, "+list.AccessHint())
+	default:
+		d.ok(step, fmt.Sprintf("total %d", total))
 	}
-	Report(d.Out, StepOf(d.Target, step), detail, err)
 }
 
-// StepOf names a step that is about a target, which has no name where it is the
-// only one.
+// checkDisabled looks for lists that have jobs and are not enabled. An appliance
+// that does not have a list, or does not let the user read it, is as it should be.
+func (d *Doctor) checkDisabled(ctx context.Context) {
+	const step = "lists not enabled"
+	var names, found []string
+	for i := range d.Disabled {
+		list := &d.Disabled[i]
+		total, err := d.first(ctx, list)
+		switch r := reason.Of(err); {
+		case err == nil && total > 0:
+			names = append(names, list.Name)
+			found = append(found, fmt.Sprintf("%s (total %d)", list.Name, total))
+		case err != nil && r != reason.NotFound && r != reason.Forbidden:
+			// The next list would most likely cost the same time to no avail.
+			d.warn(step, fmt.Sprintf("cannot be searched for jobs: %s: %s", r, err), reason.RemedyOf(err))
+			return
+		}
+	}
+	switch {
+	case len(found) > 0:
+		d.warn(step, "there are jobs that are not read, in "+strings.Join(found, ", "), d.EnableHint(names))
+	case len(d.Disabled) > 0:
+		d.ok(step, "no jobs found")
+	}
+}
+
+func (d *Doctor) first(ctx context.Context, list *List) (total int, err error) {
+	err = d.step(ctx, func(ctx context.Context) (err error) {
+		total, err = list.First(ctx)
+		return err
+	})
+	return total, err
+}
+
+func (d *Doctor) ok(step, detail string) { d.Report.OK(StepOf(d.Target, step), detail) }
+func (d *Doctor) warn(step, text, hint string) {
+	d.Report.Warn(StepOf(d.Target, step), text, d.hint(hint))
+}
+
+func (d *Doctor) fail(step string, err error) {
+	d.Report.Fail(StepOf(d.Target, step), reason.New(reason.Of(err), err, d.hint(reason.RemedyOf(err))))
+}
+
+func (d *Doctor) hint(hint string) string {
+	if d.Hint == nil {
+		return hint
+	}
+	return d.Hint(hint)
+}
+
+// StepOf names a step that is about a target. A single target has no name.
 func StepOf(target, step string) string {
 	if target == "" {
 		return step
@@ -99,8 +152,8 @@ func (d *Doctor) step(ctx context.Context, try func(context.Context) error) erro
 	return try(ctx)
 }
 
-// answered says whether a login failed by an answer, so that the connection
-// itself is good.
+// answered reports whether a failed login got a response, so that the connection
+// itself works.
 func answered(err error) bool {
 	switch reason.Of(err) {
 	case reason.TLS, reason.Network, reason.Timeout:
@@ -109,27 +162,4 @@ func answered(err error) bool {
 		return true
 	}
 	return true
-}
-
-// Remark writes a line about a step that works and is not as it should be, and
-// on a line of its own what to do about it.
-func Remark(out io.Writer, step, text, remedy string) {
-	_, _ = fmt.Fprintf(out, "WARN  %s: %s\n      to do: %s\n", step, text, remedy)
-}
-
-// Report writes the line of a step: "ok" with what there is to know, or "FAIL"
-// with the reason and, on a line of its own, what to do about it.
-func Report(out io.Writer, step, detail string, err error) {
-	line := "ok    " + step
-	switch {
-	case err != nil:
-		line = fmt.Sprintf("FAIL  %s: %s: %s", step, reason.Of(err), err)
-		if remedy := reason.RemedyOf(err); remedy != "" {
-			line += "\n      to do: " + remedy
-		}
-	case detail != "":
-		line += ": " + detail
-	}
-	// Where the report cannot be printed, there is nobody to tell.
-	_, _ = fmt.Fprintln(out, line)
 }

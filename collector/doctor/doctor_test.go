@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,10 +35,15 @@ func (c *fakeClient) Login(context.Context) error { return c.login }
 // TokenExpiry implements doctor.Client.
 func (c *fakeClient) TokenExpiry() (time.Time, bool) { return c.expiry, !c.expiry.IsZero() }
 
-// list returns a list whose first page a test decides on.
+// list returns a list of the table whose first page a test decides on.
 func list(name string, total int, err error) doctor.List {
-	return doctor.List{Name: name, First: func(context.Context) (int, error) { return total, err }}
+	lists := syncjob.Lists()
+	i := slices.IndexFunc(lists, func(l syncjob.List) bool { return l.Name == name })
+	return doctor.List{List: lists[i], First: func(context.Context) (int, error) { return total, err }}
 }
+
+// enableHint names the lists to enable.
+func enableHint(names []string) string { return "enable " + strings.Join(names, ", ") }
 
 func failure(r reason.Reason, text, remedy string) error {
 	return reason.New(r, errors.New(text), remedy)
@@ -44,7 +51,7 @@ func failure(r reason.Reason, text, remedy string) error {
 
 func TestCheck(t *testing.T) {
 	expiry := time.Date(2026, time.November, 21, 13, 5, 0, 0, time.FixedZone("", 3600))
-	lists := []doctor.List{list("google-keys", 12, nil), list("azure-certificates", 0, nil)}
+	lists := []doctor.List{list("google-keys", 12, nil), list("azure-certificates", 3, nil)}
 	for _, test := range []struct {
 		name    string
 		client  fakeClient
@@ -57,7 +64,7 @@ func TestCheck(t *testing.T) {
 ok    connect: https://cm.example.com
 ok    login: token until 2026-11-21T12:05:00Z
 ok    list google-keys: total 12
-ok    list azure-certificates: total 0
+ok    list azure-certificates: total 3
 `,
 		},
 		{"no lists, and a token whose expiry is not known", fakeClient{}, nil, true, `
@@ -67,22 +74,22 @@ ok    login
 		{
 			"connection refused", fakeClient{login: failure(reason.Network, "connection refused", "check the URL")}, lists, false, `
 FAIL  connect: network: connection refused
-      to do: check the URL
+      hint: check the URL
 `,
 		},
 		{"no time", fakeClient{login: failure(reason.Timeout, "deadline exceeded", "wait")}, lists, false, `
 FAIL  connect: timeout: deadline exceeded
-      to do: wait
+      hint: wait
 `},
 		{"not trusted", fakeClient{login: failure(reason.TLS, "unknown authority", "give the CA")}, lists, false, `
 FAIL  connect: tls: unknown authority
-      to do: give the CA
+      hint: give the CA
 `},
 		{
 			"login refused", fakeClient{login: failure(reason.Auth, "login by password was refused", "check the password")}, lists, false, `
 ok    connect: https://cm.example.com
 FAIL  login: auth: login by password was refused
-      to do: check the password
+      hint: check the password
 `,
 		},
 		{
@@ -103,7 +110,7 @@ FAIL  login: other: a mistake of ours
 ok    connect: https://cm.example.com
 ok    login: token until 2026-11-21T12:05:00Z
 FAIL  list google-keys: not_found: the appliance answered 404 Not Found
-      to do: turn the list off
+      hint: turn the list off
 ok    list azure-certificates: total 3
 `,
 		},
@@ -116,18 +123,86 @@ ok    connect: https://cm.example.com
 ok    login: token until 2026-11-21T12:05:00Z
 ok    list google-keys: total 1
 FAIL  list azure-certificates: forbidden: list azure-certificates: 403 Forbidden
-      to do: add the user
+      hint: add the user
 `,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out strings.Builder
-			patient := doctor.Doctor{Client: &test.client, Lists: test.lists, Timeout: time.Minute, Out: &out}
-			if healthy := patient.Check(t.Context()); healthy != test.healthy {
+			report := doctor.NewReport(&out)
+			patient := doctor.Doctor{Client: &test.client, Lists: test.lists, Timeout: time.Minute, Report: report}
+			patient.Check(t.Context())
+			if healthy := report.Healthy(); healthy != test.healthy {
 				t.Errorf("healthy: %t, want %t", healthy, test.healthy)
 			}
 			if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), out.String()); diff != "" {
 				t.Errorf("want (-) got (+): %s", diff)
+			}
+		})
+	}
+}
+
+// TestWarnings checks lists that can be read, and still need attention.
+func TestWarnings(t *testing.T) {
+	gone, forbidden := failure(reason.NotFound, "404", ""), failure(reason.Forbidden, "403", "")
+	for _, test := range []struct {
+		name            string
+		lists, disabled []doctor.List
+		want            string
+	}{
+		{"an empty list", []doctor.List{list("azure-secrets", 0, nil)}, nil, `
+WARN  list azure-secrets: no jobs in the list: nothing was ever synchronized, or the user may not see its containers
+      hint: if there should be jobs, add the user to the group "CCKM Users" and give it the permission secretview on each key vault
+2 targets: 2 ok, 1 warning, 0 failures
+`},
+		{
+			"jobs in lists that are not enabled",
+			[]doctor.List{list("google-keys", 1, nil)},
+			[]doctor.List{
+				list("azure-keys", 12, nil), list("azure-secrets", 0, nil), list("aws-keys", 0, gone),
+				list("oci-keys", 0, forbidden), list("luna-synchronizations", 1, nil),
+			},
+			`
+ok    list google-keys: total 1
+WARN  lists not enabled: there are jobs that are not read, in azure-keys (total 12), luna-synchronizations (total 1)
+      hint: enable azure-keys, luna-synchronizations
+2 targets: 3 ok, 1 warning, 0 failures
+`,
+		},
+		{"no jobs in the other lists", nil, []doctor.List{list("aws-keys", 0, gone), list("oci-keys", 0, forbidden), list("sap-keys", 0, nil)}, `
+ok    lists not enabled: no jobs found
+2 targets: 3 ok, 0 warnings, 0 failures
+`},
+		{
+			"another list fails in another way, which ends the search", nil,
+			[]doctor.List{list("aws-keys", 3, nil), list("oci-keys", 0, failure(reason.Server, "500", "wait")), list("sap-keys", 3, nil)},
+			`
+WARN  lists not enabled: cannot be searched for jobs: server: 500
+      hint: wait
+2 targets: 2 ok, 1 warning, 0 failures
+`,
+		},
+		{"a failure beside a warning", []doctor.List{list("google-keys", 0, gone), list("aws-keys", 0, nil)}, nil, `
+FAIL  list google-keys: not_found: 404
+WARN  list aws-keys: no jobs in the list: nothing was ever synchronized, or the user may not see its containers
+      hint: if there should be jobs, add the user to the group "CCKM Users" and give it the permissions viewnative, viewbyok, viewhyokkey and viewcloudhsmkey on each KMS
+2 targets: 2 ok, 1 warning, 1 failure
+`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var text strings.Builder
+			report := doctor.NewReport(&text)
+			patient := doctor.Doctor{
+				Client: &fakeClient{}, Lists: test.lists, Disabled: test.disabled, EnableHint: enableHint, Timeout: time.Minute, Report: report,
+			}
+			patient.Check(t.Context())
+			report.Summarize(2)
+			want := "ok    connect: https://cm.example.com\nok    login\n" + strings.TrimPrefix(test.want, "\n")
+			if diff := cmp.Diff(want, text.String()); diff != "" {
+				t.Errorf("want (-) got (+): %s", diff)
+			}
+			if want := !strings.Contains(test.want, "FAIL"); report.Healthy() != want {
+				t.Errorf("healthy: %t, want %t", report.Healthy(), want)
 			}
 		})
 	}
@@ -143,8 +218,10 @@ func TestConnectHoldsForEveryReason(t *testing.T) {
 				want = "FAIL  connect: "
 			}
 			var out strings.Builder
-			patient := doctor.Doctor{Client: &fakeClient{login: failure(r, "no", "")}, Timeout: time.Minute, Out: &out}
-			if patient.Check(t.Context()) || !strings.HasSuffix(out.String(), want+string(r)+": no\n") {
+			report := doctor.NewReport(&out)
+			patient := doctor.Doctor{Client: &fakeClient{login: failure(r, "no", "")}, Timeout: time.Minute, Report: report}
+			patient.Check(t.Context())
+			if report.Healthy() || !strings.HasSuffix(out.String(), want+string(r)+": no\n") {
 				t.Errorf("got %q, want it to end in %q", out.String(), want)
 			}
 		})
@@ -167,12 +244,14 @@ func TestEachStepHasItsTime(t *testing.T) {
 			return 5, ctx.Err()
 		}
 		var out strings.Builder
+		report := doctor.NewReport(&out)
 		patient := doctor.Doctor{
-			Client: &fakeClient{}, Timeout: 10 * time.Second, Out: &out,
-			Lists: []doctor.List{{Name: "one", First: hangs}, {Name: "two", First: inTime}},
+			Client: &fakeClient{}, Timeout: 10 * time.Second, Report: report,
+			Lists: []doctor.List{{List: syncjob.List{Name: "one"}, First: hangs}, {List: syncjob.List{Name: "two"}, First: inTime}},
 		}
 		begun := time.Now()
-		if patient.Check(t.Context()) {
+		patient.Check(t.Context())
+		if report.Healthy() {
 			t.Error("healthy")
 		}
 		if took := time.Since(begun); took != 10*time.Second {

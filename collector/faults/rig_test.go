@@ -265,7 +265,7 @@ func (p printing) Read(ctx context.Context) *scrape.Snapshot {
 func (r *rig) firstPages(t *target.Target) []doctor.List {
 	lists := make([]doctor.List, 0, len(t.Lists()))
 	for i, reader := range t.Lists() {
-		lists = append(lists, doctor.List{Name: t.Config.Lists[i].Name, First: func(ctx context.Context) (int, error) {
+		lists = append(lists, doctor.List{List: t.Config.Lists[i], First: func(ctx context.Context) (int, error) {
 			total, err := reader.Total(ctx)
 			r.transcript.show(err)
 			return total, err
@@ -313,7 +313,7 @@ func (r *rig) look() {
 		return
 	}
 	doctor := doctor.Doctor{
-		Client: printingClient{patient.target.Client(), r.transcript}, Lists: r.firstPages(patient.target), Timeout: 200 * time.Millisecond, Out: r.transcript,
+		Client: printingClient{patient.target.Client(), r.transcript}, Lists: r.firstPages(patient.target), Timeout: 200 * time.Millisecond, Report: doctor.NewReport(r.transcript),
 	}
 	doctor.Check(r.t.Context())
 	patient.close(r)

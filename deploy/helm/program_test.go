@@ -37,13 +37,15 @@ func checkSettings(t *testing.T, program string) {
 	for name, values := range examples(t) {
 		t.Run(name, func(t *testing.T) {
 			objects, _ := template(t, "--values", values)
-			theirs := map[string]string{}
+			certificate, key := newCertificate(t)
+			const webConfig = "tls_server_config: {cert_file: web.crt, key_file: web.key}\n"
+			theirs := map[string]string{"web.yml": webConfig, "config.yml": webConfig, "web.crt": string(certificate), "web.key": string(key)}
 			if name == "discovery" {
 				theirs["targets.yaml"] = targetsOfTheirs
 			}
 			p := newPod(t, objects, program, theirs)
 			output, err := p.check(t)
-			if err != nil || strings.Count(output, "\n") != 1 || !strings.HasPrefix(output, "ok ") {
+			if err != nil || !strings.HasPrefix(output, "ok    web: ") || !strings.HasSuffix(output, " 0 failures\n") {
 				t.Errorf("check --offline %q: %v\n%s", p.args, err, output)
 			}
 			check := objects.only(t, "Pod").list("spec", "containers")[0]
