@@ -37,6 +37,7 @@ const (
 	needsCluster = "needs a cluster; deploy/helm's tests hold each object against the schemas of Kubernetes and the Operator"
 	needsStore   = "needs a release and Sigstore; deploy/workflows holds that the workflow makes the file"
 	needsImage   = "needs Docker's daemon; deploy/image builds the same Dockerfile by buildah and runs it"
+	needsTheirs  = "needs an appliance of one's own, or its client certificate; openssl is the user's"
 	needsChain   = "needs Docker's daemon and other people's images; deploy's TestCompose holds the file"
 
 	reload = "curl -X POST http://localhost:10458/-/reload"
@@ -62,7 +63,7 @@ func ways() map[string]way {
 		"./cckm_sync_exporter check --config.file=targets.yml":                                 {wants: wellFleet},
 		"./cckm_sync_exporter check --offline --config.file=targets.yml":                       {wants: `(?m)^ok .*settings`},
 		"cckm_sync_exporter check":                                                             {wants: allIsWell},
-		"cckm_sync_exporter check --offline":                                                   {wants: `^ok    settings: 2 lists enabled\n$`},
+		"cckm_sync_exporter check --offline":                                                   {wants: `(?m)^ok    settings: 2 lists enabled\n1 target: 2 ok, 0 warnings, 0 failures\n`},
 		"cckm_sync_exporter check --offline --config.file=FILE":                                {wants: `(?m)^ok .*settings`},
 		"once --config.file=targets.yml":                                                       {wants: `(?m)^cckm_sync_up\{cloud="azure",item="key",.*target="prod-eu"\} 1$`},
 		"./cckm_sync_exporter once > cckm_sync.prom.new; mv cckm_sync.prom.new cckm_sync.prom": {wants: `.`, left: textfile},
@@ -95,6 +96,9 @@ func ways() map[string]way {
 		},
 		// The sentence names the two files.
 		`sed -i 's/\[20m\]/[80m]/; s/\[10m\]/[40m]/'`: {within: "TestLongerWindows"},
+
+		"openssl s_client -connect cm.example.com:443 -showcerts </dev/null | openssl x509 -noout -subject -enddate": {cannot: needsTheirs},
+		"openssl x509 -noout -subject -enddate -in client.pem":                                                       {cannot: needsTheirs},
 
 		// On a machine.
 		"install -m 0755 cckm_sync_exporter /usr/bin/":                                   {wants: quiet},
