@@ -25,7 +25,7 @@ func refused(label string) string {
 	case slices.Contains(metricLabels(), label):
 		return "is a label that the metrics have of their own: Prometheus would rename theirs to exported_" + label +
 			", and alerts and boards would miss it; give the label another name"
-	case slices.Contains([]string{"alertname", "finished", "severity"}, label):
+	case slices.Contains([]string{"alertname", "certificate", "finished", "severity"}, label):
 		return "is a label that the alerts and recording rules set; give the label another name"
 	case strings.HasPrefix(label, model.ReservedLabelPrefix):
 		return "begins with __, which Prometheus keeps to itself; give the label another name"
