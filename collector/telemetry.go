@@ -115,12 +115,8 @@ func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
 // NewTokenExpiry returns the metric of a client's token, which is absent while
 // there is no token.
 func NewTokenExpiry(expiry func() (time.Time, bool)) prometheus.Collector {
-	return &tokenExpiry{
-		expiry: expiry,
-		desc: prometheus.NewDesc("cckm_sync_exporter_token_expiry_timestamp_seconds",
-			"When the present token for the appliance expires, in seconds since the epoch. Absent while there is none.",
-			nil, nil),
-	}
+	return newOptionalTime("cckm_sync_exporter_token_expiry_timestamp_seconds",
+		"When the present token for the appliance expires, in seconds since the epoch. Absent while there is none.", expiry)
 }
 
 // NewCertificateExpiries returns the metrics of the certificates of an appliance and
@@ -141,23 +137,35 @@ func NewCertificateExpiries(appliance, client func() (time.Time, bool)) (expirie
 				"Absent without a client certificate.",
 		},
 	} {
-		expiries[i] = &tokenExpiry{expiry: metric.expiry, desc: prometheus.NewDesc(metric.name, metric.help, nil, nil)}
+		expiries[i] = newOptionalTime(metric.name, metric.help, metric.expiry)
 	}
 	return expiries
 }
 
-type tokenExpiry struct {
-	expiry func() (time.Time, bool)
-	desc   *prometheus.Desc
+// NewLoginRetry returns the metric of a client's rejected login, which is absent if
+// none was rejected.
+func NewLoginRetry(retry func() (time.Time, bool)) prometheus.Collector {
+	return newOptionalTime("cckm_sync_exporter_login_retry_timestamp_seconds",
+		"When a rejected login to the appliance is retried, in seconds since the epoch. Absent if the last login was not rejected.", retry)
+}
+
+// optionalTime is a gauge that is absent while there is no time.
+type optionalTime struct {
+	at   func() (time.Time, bool)
+	desc *prometheus.Desc
+}
+
+func newOptionalTime(name, help string, at func() (time.Time, bool)) *optionalTime {
+	return &optionalTime{at: at, desc: prometheus.NewDesc(name, help, nil, nil)}
 }
 
 // Describe implements prometheus.Collector.
-func (e *tokenExpiry) Describe(ch chan<- *prometheus.Desc) { ch <- e.desc }
+func (t *optionalTime) Describe(ch chan<- *prometheus.Desc) { ch <- t.desc }
 
 // Collect implements prometheus.Collector.
-func (e *tokenExpiry) Collect(ch chan<- prometheus.Metric) {
-	if at, ok := e.expiry(); ok {
-		ch <- prometheus.MustNewConstMetric(e.desc, prometheus.GaugeValue, float64(at.UnixMicro())/1e6)
+func (t *optionalTime) Collect(ch chan<- prometheus.Metric) {
+	if at, ok := t.at(); ok {
+		ch <- prometheus.MustNewConstMetric(t.desc, prometheus.GaugeValue, float64(at.UnixMicro())/1e6)
 	}
 }
 

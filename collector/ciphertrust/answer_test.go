@@ -77,9 +77,9 @@ func TestLoginAnswers(t *testing.T) {
 					}
 					return
 				}
-				// A second try is not held back.
 				for range 2 {
 					err := h.failure(reason.Decode)
+					advance(time.Second)
 					wantText(t, err.Error(), "the login")
 					wantText(t, reason.RemedyOf(err), "--ciphertrust.url")
 				}

@@ -52,13 +52,13 @@ func endsWithConnection(resp *http.Response) bool {
 	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
 }
 
-// inflate hands a body to read, inflated where the appliance has deflated it.
+// inflate hands a body to read, inflated if it is compressed.
 func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reader) error) error {
 	encoding := resp.Header.Get("Content-Encoding")
 	switch strings.ToLower(encoding) {
 	case "", "identity":
 		return read(body)
-	case "gzip":
+	case "gzip", "x-gzip": // RFC 9110, section 8.4.1.3.
 	default:
 		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", c.secrets.hide(encoding)), remedyDecode)
 	}

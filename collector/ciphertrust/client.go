@@ -32,9 +32,15 @@ type Config struct {
 	TLS TLSConfig
 	// Concurrency is how many pages may be in flight at once; 0 means 4.
 	Concurrency int
-	// Retries is how often a page is asked for again within one scrape, where
-	// its failure may pass; 0 means never.
+	// Retries is how often a page is requested again within one scrape, if its
+	// failure may pass; 0 means never.
 	Retries int
+	// AttemptTimeout bounds one attempt at a page, so that a connection that died
+	// silently does not take the whole scrape; 0 means no bound.
+	AttemptTimeout time.Duration
+	// Guard is shared by the clients that may have the same secret; nil means that
+	// the client has its own.
+	Guard *LoginGuard
 	// UserAgent is sent with every request.
 	UserAgent string
 	// Observer sees every request and login; nil means that nobody looks.
@@ -66,7 +72,10 @@ type Client struct {
 	session   *session
 	secrets   secrets
 	retries   int
-	patience  patience
+	// attemptTimeout bounds one attempt at a page, 0 means no bound.
+	attemptTimeout time.Duration
+	// lists holds back the pages of each path, see Retry-After.
+	lists holds
 	// slots bounds the pages in flight.
 	slots chan struct{}
 	// applianceExpiry and clientExpiry are those of the certificates.
@@ -95,6 +104,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = log.NewNopLogger()
 	}
+	if cfg.Guard == nil {
+		cfg.Guard = NewLoginGuard()
+	}
 	c := &Client{
 		base: base,
 		http: &http.Client{
@@ -102,14 +114,15 @@ func New(cfg Config) (*Client, error) {
 			// A redirect could carry the token to another host.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		userAgent: cfg.UserAgent,
-		observer:  cfg.Observer,
-		logger:    cfg.Logger,
-		retries:   max(0, cfg.Retries),
-		slots:     make(chan struct{}, cfg.Concurrency),
+		userAgent:      cfg.UserAgent,
+		observer:       cfg.Observer,
+		logger:         cfg.Logger,
+		retries:        max(0, cfg.Retries),
+		attemptTimeout: cfg.AttemptTimeout,
+		slots:          make(chan struct{}, cfg.Concurrency),
 	}
 	c.readClientExpiry(cfg.TLS)
-	c.session = newSession(c, cfg.Credentials, cfg.TLS)
+	c.session = newSession(c, cfg.Credentials, cfg.TLS, cfg.Guard)
 	return c, nil
 }
 
@@ -130,26 +143,24 @@ func (c *Client) Login(ctx context.Context) error {
 // false while there is none.
 func (c *Client) TokenExpiry() (time.Time, bool) { return c.session.expiry() }
 
-// Get asks for a path below /api/v1/ and hands the body of a 200 to read. It
-// waits for a free slot, renews the token where it is needed, and after a 401
-// gets one new token and asks once more. A failure that may pass is tried again
-// after a pause, in which the slot is free for other pages; read is then called
-// once more, with a new body. A body that ends too early, or whose transfer
-// fails, is an error with its own reason even where read did not mind.
+// LoginRetry returns when a rejected login is retried, and false if the last login
+// was not rejected.
+func (c *Client) LoginRetry() (time.Time, bool) { return c.session.retryAt() }
+
+// Get requests a path below /api/v1/ and passes the body of a 200 to read. It
+// waits for a free slot, renews the token if necessary, and after a 401 gets one
+// new token and requests the page again. A failure that may pass is retried after
+// a pause, in which the slot is free for other pages; read is then called again,
+// with a new body. A body that ends too early, or whose transfer fails, is an
+// error with its own reason even if read did not mind.
 //
-// Its errors carry a reason.Reason.
+// Its errors carry a reason.Reason. One about the login is a LoginError.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
-	tries := 0
-	return c.retry(ctx, func() error {
-		tries++
-		// Only the first try is cut short, so that an appliance that has become
-		// slow is waited for in the end.
-		return c.get(ctx, tries == 1, path, query, read)
-	})
+	return c.retry(ctx, func() error { return c.attempt(ctx, path, query, read) })
 }
 
-// get is one try.
-func (c *Client) get(ctx context.Context, impatient bool, path string, query url.Values, read func(io.Reader) error) error {
+// attempt requests a page, and again with a new token if the token was refused.
+func (c *Client) attempt(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
 	// A select would choose at random between a free slot and the end.
 	if ctx.Err() != nil {
 		return classify(context.Cause(ctx))
@@ -164,7 +175,7 @@ func (c *Client) get(ctx context.Context, impatient bool, path string, query url
 	if err != nil {
 		return err
 	}
-	err = c.getPage(ctx, impatient, token, path, query, read)
+	err = c.request(ctx, token, path, query, read)
 	if !isUnauthorized(err) {
 		return err
 	}
@@ -172,29 +183,31 @@ func (c *Client) get(ctx context.Context, impatient bool, path string, query url
 	if token, err = c.session.token(ctx); err != nil {
 		return err
 	}
-	return c.getPage(ctx, impatient, token, path, query, read)
+	return c.request(ctx, token, path, query, read)
 }
 
-// getPage asks for a page with a token and learns how long pages take.
-func (c *Client) getPage(ctx context.Context, impatient bool, token, path string, query url.Values, read func(io.Reader) error) error {
-	try, cancel := ctx, context.CancelFunc(func() {})
-	if longest, ok := c.patience.of(); ok && impatient && c.retries > 0 {
-		try, cancel = context.WithTimeoutCause(ctx, longest, impatientError{longest})
+// request requests a page with a token, unless the appliance asked to hold back the
+// pages of this path.
+func (c *Client) request(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
+	if err := c.lists.check(path); err != nil {
+		return err
+	}
+	attempt, cancel := ctx, context.CancelFunc(func() {})
+	if c.attemptTimeout > 0 {
+		cause := fmt.Errorf("the page was not complete after %s: %w", c.attemptTimeout, context.DeadlineExceeded)
+		attempt, cancel = context.WithTimeoutCause(ctx, c.attemptTimeout, cause)
 	}
 	defer cancel()
-	started := time.Now()
-	err := c.secrets.hideIn(c.getWith(try, token, path, query, read))
-	// A page that the scrape's deadline ended would have taken longer still.
-	if err == nil || ctx.Err() != nil {
-		c.patience.note(time.Since(started))
+	err := c.secrets.hideIn(c.transfer(attempt, token, path, query, read))
+	if err != nil && ctx.Err() == nil && attempt.Err() != nil {
+		return classify(context.Cause(attempt))
 	}
-	if err != nil && ctx.Err() == nil && try.Err() != nil {
-		return reason.New(reason.Timeout, context.Cause(try), remedyTimeout)
-	}
+	c.lists.note(path, err)
 	return err
 }
 
-func (c *Client) getWith(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
+// transfer sends the request of a page and reads its response.
+func (c *Client) transfer(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
 	req, err := c.newRequest(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
@@ -207,20 +220,21 @@ func (c *Client) getWith(ctx context.Context, token, path string, query url.Valu
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return c.pageFailure(resp)
+		failure := c.apiError(resp)
+		return reason.New(failure.reason(), failure, failure.remedy())
 	}
 	body := &watchedBody{r: resp.Body}
 	err = c.inflate(resp, body, read)
 	return body.judge(ctx, resp, err)
 }
 
-// pageFailure returns the error of a page that was answered with another status
-// than 200. The status says what is wrong even where its body is cut short or
-// garbled: a 401 has to bring a new token all the same.
-func (c *Client) pageFailure(resp *http.Response) (failure error) {
-	failure = newAPIError(resp, http.NoBody, c.secrets.hide)
+// apiError returns the error of a response, whose body may be compressed. The
+// status says what is wrong even if the body is cut short or garbled: a 401 has to
+// bring a new token all the same.
+func (c *Client) apiError(resp *http.Response) *APIError {
+	failure := readAPIError(resp, http.NoBody, c.secrets.hide)
 	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
-		failure = newAPIError(resp, body, c.secrets.hide)
+		failure = readAPIError(resp, body, c.secrets.hide)
 		return nil
 	})
 	return failure

@@ -71,6 +71,8 @@ func (e *APIError) reason() reason.Reason {
 		return reason.NotFound
 	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
 		return reason.Server
+	case e.Status == http.StatusProxyAuthRequired:
+		return reason.Network
 	default:
 		return reason.Other
 	}
@@ -89,8 +91,9 @@ const (
 	remedyServer    = "look at the appliance's health and its own log; the next scrape tries again"
 	remedyDecode    = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
 		"if it is, report the answer's form"
-	remedyTimeout = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
-	remedyNetwork = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
+	remedyTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
+	remedyProxyAuth = "give the proxy's user name and password in its URL (HTTPS_PROXY), or exempt the appliance from the proxy (NO_PROXY)"
+	remedyNetwork   = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
 	// An exporter needs few files at once, so that it is somebody's connections.
 	remedyOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
 	remedyTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
@@ -113,7 +116,9 @@ func (e *APIError) remedy() string {
 		return remedyNotFound
 	case reason.Server:
 		return remedyServer
-	case reason.Timeout, reason.TLS, reason.Network, reason.Decode, reason.Inconsistent, reason.Other:
+	case reason.Network:
+		return remedyProxyAuth
+	case reason.Timeout, reason.TLS, reason.Decode, reason.Inconsistent, reason.Other:
 	}
 	if e.Status/100 == 3 {
 		return "give the address that the redirect points to in --ciphertrust.url; redirects are never followed"
@@ -191,6 +196,9 @@ func transportReason(err error) (r reason.Reason, remedy string) {
 	// was not enough.
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return reason.Timeout, remedyTimeout
+	}
+	if errors.Is(err, errProxyAuth) {
+		return reason.Network, remedyProxyAuth
 	}
 	// Before the files of the TLS settings, which cannot be opened then either.
 	if outOfFiles(err) {

@@ -11,5 +11,26 @@ func (c *Client) WrapTransport(wrap func(http.RoundTripper) http.RoundTripper) {
 	c.http.Transport = wrap(c.http.Transport)
 }
 
+// ErrProxyAuth is the error of a connection through a proxy that answers 407.
+var ErrProxyAuth = errProxyAuth
+
+// EndBackoff lets the next login be sent at once after one that failed without
+// being rejected, for tests over sockets, which cannot move the clock.
+func (c *Client) EndBackoff() {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	c.session.failed = pause{}
+}
+
+// Verdicts returns how many secrets and domains a guard remembers.
+func (g *LoginGuard) Verdicts() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.verdicts)
+}
+
+// MaxVerdicts is how many secrets and domains a guard remembers at most.
+const MaxVerdicts = maxVerdicts
+
 // RetryAfter is for how long an answer with this header asks to be left alone.
 func RetryAfter(header http.Header) time.Duration { return retryAfter(header) }

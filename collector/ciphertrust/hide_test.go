@@ -63,11 +63,13 @@ func TestRepeatedSecrets(t *testing.T) {
 	}
 }
 
-// TestPasswordThatIsAWord holds that a refusal is heeded even where its own words
-// hold the password.
+// TestPasswordThatIsAWord holds that a rejection is recognized even if its own words
+// contain the password.
 func TestPasswordThatIsAWord(t *testing.T) {
 	for _, word := range []string{"password", "refused", "401", "a"} {
-		h, _ := overTLS(t, cmsim.Options{Password: "another"}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = ciphertrust.Secret(word) })
+		h, _ := overTLS(t, cmsim.Options{Password: "another"}, func(cfg *ciphertrust.Config) {
+			cfg.Credentials.Password, cfg.Logger = ciphertrust.Secret(word), nil
+		})
 		for range 3 {
 			if err := h.client.Get(t.Context(), listPath, nil, discard); reason.Of(err) != reason.Auth {
 				t.Errorf("%s: %v", word, err)

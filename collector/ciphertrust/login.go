@@ -129,9 +129,11 @@ func (c *Client) sendLogin(ctx context.Context, body loginBody) (*loginAnswer, e
 	if resp.StatusCode/100 != 2 {
 		return nil, c.loginFailure(resp, body)
 	}
-	watched := &watchedBody{r: io.LimitReader(resp.Body, maxLoginAnswer)}
+	watched := &watchedBody{r: resp.Body}
 	answer := new(loginAnswer)
-	err = decodeLogin(watched, answer)
+	err = c.inflate(resp, watched, func(inflated io.Reader) error {
+		return decodeLogin(io.LimitReader(inflated, maxLoginAnswer), answer)
+	})
 	if err := watched.judge(ctx, resp, err); err != nil {
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 
 // loginFailure returns the error of a login that was answered with an error.
 func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
-	failure := readAPIError(resp, resp.Body, c.secrets.hide)
+	failure := c.apiError(resp)
 	switch {
 	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && failure.CodeDesc == "":
 		// So answer servers that were spoken to without the TLS that they expect.
@@ -166,36 +168,67 @@ func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
 			remedy = remedyCertificate
 		}
 		return reason.New(reason.Auth, fmt.Errorf("login by %s was refused: %w", body.GrantType, failure), remedy)
-	case resp.StatusCode == http.StatusNotFound:
-		return reason.New(reason.NotFound, fmt.Errorf("login: %w", failure), remedyAddress)
+	case isRejection(resp.StatusCode):
+		return reason.New(reason.Other, fmt.Errorf("login: %w", failure), remedyAddress)
 	default:
 		return reason.New(failure.reason(), fmt.Errorf("login: %w", failure), failure.remedy())
 	}
 }
 
-// isCredentialStatus says whether the status of a login's answer is about what
-// was sent: trying the same again would be refused again, and may lock the user
-// out.
+// LoginError is the error of a request that failed because there was no token. It
+// is about the login, not about what was asked for.
+type LoginError struct {
+	// Err carries a reason.Reason.
+	Err error
+	// rejected reports whether the appliance rejected the login that was sent, and
+	// answered whether another grant may work.
+	rejected, answered bool
+}
+
+// Error implements error.
+func (e *LoginError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why the login failed.
+func (e *LoginError) Unwrap() error { return e.Err }
+
+// statusLoginTimeout is the status 440 of Microsoft's servers, which has no name in
+// net/http.
+const statusLoginTimeout = 440
+
+// isCredentialStatus reports whether a login with this status was rejected because
+// of the credentials, as far as one can tell.
 func isCredentialStatus(status int) bool {
 	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity,
+		http.StatusLocked, statusLoginTimeout, http.StatusUnavailableForLegalReasons:
 		return true
 	default:
 		return false
 	}
 }
 
-// isRejected says whether err is a login that the appliance refused.
-func isRejected(err error) bool {
-	failure, ok := errors.AsType[*APIError](err)
-	return ok && isCredentialStatus(failure.Status) && reason.Of(err) == reason.Auth
+// isRejection reports whether a login with this status would be rejected again,
+// which may lock the user out.
+func isRejection(status int) bool {
+	switch status {
+	case http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	default:
+		return status/100 == 4
+	}
 }
 
-// answered says whether a login failed by an answer that another grant may mend:
-// an appliance that cannot be reached, or asks for patience, gets no second one.
+// isRejected reports whether err is a login that the appliance rejected.
+func isRejected(err error) bool {
+	failure, ok := errors.AsType[*APIError](err)
+	return ok && isRejection(failure.Status)
+}
+
+// answered reports whether a login failed in a way that another grant may avoid. An
+// appliance that cannot be reached, or asks to be left alone, gets no second login.
 func answered(err error) bool {
 	if failure, ok := errors.AsType[*APIError](err); ok {
-		return failure.Status != http.StatusTooManyRequests
+		return isRejection(failure.Status) || failure.Status/100 != 4
 	}
 	return reason.Of(err) == reason.Decode
 }

@@ -144,7 +144,7 @@ func TestTransfers(t *testing.T) {
 	}
 }
 
-// TestTransfersOfLogins holds the same for the answer to a login. None of these
+// TestTransfersOfLogins proves the same for the response to a login. None of these
 // is a rejection of the password.
 func TestTransfersOfLogins(t *testing.T) {
 	// The server says that it closes, because a login that is sent on a
@@ -169,6 +169,7 @@ func TestTransfersOfLogins(t *testing.T) {
 			h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, _ http.Handler) { answer(w, r) })
 			h.wantReason(test.want)
 			h.appliance.Intercept(nil)
+			h.client.EndBackoff()
 			h.mustGet()
 		})
 	}

@@ -3,11 +3,9 @@ package ciphertrust
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -84,11 +82,12 @@ func toldPause(err error) time.Duration {
 	return 0
 }
 
-// mayPass says whether a failure may be gone when the page is asked for again
-// within the same scrape. What the appliance has refused, and an answer that
-// makes no sense, will be the same.
+// mayPass reports whether a failure may be gone when the page is requested again
+// within the same scrape. What the appliance has refused, and a response that
+// makes no sense, will be the same. A login is tried once a scrape, and so is a
+// proxy that wants other credentials: both may lock somebody out.
 func mayPass(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
+	if _, ok := errors.AsType[*LoginError](err); ok || ctx.Err() != nil || errors.Is(err, errProxyAuth) {
 		return false
 	}
 	if failure, ok := errors.AsType[*APIError](err); ok {
@@ -101,16 +100,15 @@ func mayPass(ctx context.Context, err error) bool {
 	}
 	switch reason.Of(err) {
 	case reason.Network, reason.Timeout:
-		// ctx has time left, so that the timeout is that of one try.
+		// ctx has time left, so that the timeout is that of one attempt.
 		return true
 	default:
 		return false
 	}
 }
 
-// maxRetryAfter bounds what an appliance may ask for, so that the sum with a
-// pause of ours stays a time. No scrape waits as long.
-const maxRetryAfter = 24 * time.Hour
+// maxRetryAfter bounds for how long an appliance may ask to be left alone.
+const maxRetryAfter = time.Hour
 
 // retryAfter reads the header Retry-After, in seconds or as a time (RFC 9110,
 // section 10.2.3). It is 0 where there is none that makes sense.
@@ -130,48 +128,3 @@ func retryAfter(header http.Header) time.Duration {
 	}
 	return min(max(0, time.Until(at)), maxRetryAfter)
 }
-
-// patience is how long one try may take. A connection that has died without a
-// word would else hold a page until the scrape's deadline; one that is merely
-// slow must not be cut off. So nothing is cut off before it takes many times as
-// long as the slowest page of late, and none at all before there was one.
-type patience struct {
-	mu sync.Mutex
-	// slowest is how long the slowest page of late took; 0 before the first.
-	slowest time.Duration
-}
-
-const (
-	// leastPatience leaves a scrape of ten seconds more time for the second try
-	// than the first had.
-	leastPatience = 4 * time.Second
-	// patienceFactor is how many times as long as the slowest page of late a page
-	// may take.
-	patienceFactor = 10
-)
-
-// of returns how long a try may take, and false where there is no bound.
-func (p *patience) of() (time.Duration, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return max(leastPatience, patienceFactor*p.slowest), p.slowest > 0
-}
-
-// note remembers how long a page took. The slowest one is forgotten by and by.
-func (p *patience) note(took time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.slowest = max(1, took, p.slowest-p.slowest/20)
-}
-
-// impatientError ends a try that takes much longer than pages did of late.
-type impatientError struct{ after time.Duration }
-
-// Error implements error.
-func (e impatientError) Error() string {
-	return fmt.Sprintf("the page was not there after %s, many times what pages took of late", e.after)
-}
-
-// Unwrap makes it a timeout wherever it comes up, also where the scrape's own
-// deadline passes just then.
-func (impatientError) Unwrap() error { return context.DeadlineExceeded }

@@ -92,34 +92,6 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestLoginIsTriedAgain holds that a login that did not get through is tried
-// again like a page, and one that was refused is not.
-func TestLoginIsTriedAgain(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		answer http.HandlerFunc
-		want   int
-	}{
-		{"no answer", aborting, 1 + ciphertrust.DefaultRetries},
-		{"503", status(http.StatusServiceUnavailable, ""), 1 + ciphertrust.DefaultRetries},
-		{"401", status(http.StatusUnauthorized, ""), 1},
-		{"422", status(http.StatusUnprocessableEntity, ""), 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, retrying)
-				h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, _ http.Handler) { test.answer(w, r) })
-				if err := h.get(t.Context()); err == nil {
-					t.Error("no error")
-				}
-				if n := h.logins(); n != test.want {
-					t.Errorf("%d logins, want %d", n, test.want)
-				}
-			})
-		})
-	}
-}
-
 // TestPauses holds that the pauses grow, are not all alike, and are never
 // shorter than what the appliance asks for.
 func TestPauses(t *testing.T) {
@@ -259,35 +231,37 @@ func TestPauseLeavesTheSlot(t *testing.T) {
 	})
 }
 
-// TestPatience holds when a page that hangs is asked for again.
-func TestPatience(t *testing.T) {
+// TestAttemptTimeout proves that a page that hangs is requested again after the
+// timeout of an attempt, and that no page is cut off earlier, however fast the
+// others were.
+func TestAttemptTimeout(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		// usual is how long pages took before, and hangs how long the next one
-		// takes, of which the first is one that never ends.
-		usual, hangs time.Duration
-		// want is how long it takes until the page is there.
-		want time.Duration
+		// takes is how long the first attempt at the page takes, and want how long it
+		// takes until the page is there.
+		takes, want time.Duration
 	}{
-		{"a page that hangs is asked for again", 50 * time.Millisecond, time.Hour, 4*time.Second + 50*time.Millisecond},
-		{"a slow page is waited for", 50 * time.Millisecond, 3 * time.Second, 3 * time.Second},
-		{"slow pages are known", 2 * time.Second, 15 * time.Second, 15 * time.Second},
-		{"many times as slow", 2 * time.Second, time.Hour, 22 * time.Second},
+		{"hangs", time.Hour, 5*time.Second + 50*time.Millisecond},
+		{"slow", 5*time.Second - 1, 5*time.Second - 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, retrying)
-				latency := test.usual
+				h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+					cfg.Retries, cfg.AttemptTimeout = 1, 5*time.Second
+				})
+				latency := 50 * time.Millisecond
 				h.appliance.SetLatency(func(r *http.Request) time.Duration {
 					if !isList(r) {
 						return 0
 					}
 					now := latency
-					latency = test.usual
+					latency = 50 * time.Millisecond
 					return now
 				})
-				h.mustGet()
-				latency = test.hangs
+				for range 10 {
+					h.mustGet()
+				}
+				latency = test.takes
 				begun := time.Now()
 				h.mustGet()
 				took := time.Since(begun)
@@ -299,54 +273,107 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestImpatientAtTheDeadline holds that a page is a timeout which is given up for
-// once just when the scrape's own time is up.
-func TestImpatientAtTheDeadline(t *testing.T) {
+// TestHastyScraperTeachesNothing proves that scrapes that leave early have no
+// influence on how long the next ones wait for a slow page.
+func TestHastyScraperTeachesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+			cfg.Retries, cfg.AttemptTimeout = ciphertrust.DefaultRetries, 15*time.Second
+		})
+		h.mustGet()
+		h.appliance.SetLatency(within(6*time.Second, isList))
+		for range 200 {
+			wantReason(t, h.getWithin(20*time.Millisecond), reason.Timeout)
+		}
+		if err := h.getWithin(10 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestEveryAttemptTimesOut proves that a page that always hangs is a timeout.
+func TestEveryAttemptTimesOut(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
-			h := inMemory(t, cmsim.Options{}, retrying)
+			h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+				cfg.Retries, cfg.AttemptTimeout = ciphertrust.DefaultRetries, 4*time.Second
+			})
 			h.mustGet()
 			h.appliance.SetLatency(within(time.Hour, isList))
-			wantReason(t, h.getWithin(4*time.Second), reason.Timeout)
+			err := h.getWithin(4 * time.Second)
+			wantReason(t, err, reason.Timeout)
+			err = h.getWithin(time.Hour)
+			wantReason(t, err, reason.Timeout)
+			wantText(t, err.Error(), "the page was not complete after 4s")
 		})
 	}
 }
 
-// TestPatienceLearns holds that an appliance that has become slow for good is
-// not cut off scrape after scrape.
-func TestPatienceLearns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, retrying)
-		h.mustGet()
-		h.appliance.SetLatency(within(8*time.Second, isList))
-		scrape := func() error {
-			ctx, cancel := context.WithTimeout(t.Context(), 9500*time.Millisecond)
-			defer cancel()
-			return h.get(ctx)
+// TestRetryAfterAcrossScrapes proves that nothing is sent before the time that
+// Retry-After asks for has passed: no page of the list, or no login at the appliance.
+func TestRetryAfterAcrossScrapes(t *testing.T) {
+	for _, test := range []struct {
+		name, retryAfter string
+		status           int
+		want             time.Duration
+	}{
+		{"an hour", "3600", http.StatusTooManyRequests, time.Hour},
+		{"two hours", "7200", http.StatusServiceUnavailable, time.Hour},
+		{"a minute, server error", "60", http.StatusInternalServerError, time.Minute},
+		{"a minute, forbidden", "60", http.StatusForbidden, time.Minute},
+		{"a minute, conflict", "60", http.StatusConflict, time.Minute},
+		{"a minute, as a time", "Sat, 01 Jan 2000 00:01:00 GMT", http.StatusTooManyRequests, time.Minute},
+	} {
+		for what, isHeld := range map[string]func(*http.Request) bool{"login": isLogin, "page": isGoogle} {
+			t.Run(what+", "+test.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					guard := ciphertrust.NewLoginGuard()
+					h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+						cfg.Retries, cfg.Guard = ciphertrust.DefaultRetries, guard
+					})
+					var sent []time.Duration
+					begun := time.Now()
+					h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+						if !isHeld(r) {
+							next.ServeHTTP(w, r)
+							return
+						}
+						sent = append(sent, time.Since(begun))
+						status(test.status, test.retryAfter)(w, r)
+					})
+					_ = h.getWithin(10 * time.Second)
+					for time.Since(begun) < test.want-15*time.Second {
+						advance(15 * time.Second)
+						err := h.getWithin(10 * time.Second)
+						wantReason(t, err, reason.Server)
+						wantText(t, err.Error(), "not tried again before 2000-01-01T0")
+					}
+					if len(sent) != 1 {
+						t.Errorf("requests after %s, want only one", sent)
+					}
+					// The other list, and another user of the same appliance.
+					other := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+						cfg.Guard, cfg.Credentials.Username = guard, "another"
+					})
+					err := other.client.Login(t.Context())
+					if what == "login" && reason.Of(err) != reason.Server {
+						t.Errorf("the login of another user of the appliance: %v", err)
+					}
+					if what == "page" {
+						if err := h.client.Get(t.Context(), "cckm/azure/certificates/synchronization-jobs", nil, discard); err != nil {
+							t.Errorf("the other list: %v", err)
+						}
+					}
+					h.appliance.Intercept(nil)
+					advance(15*time.Second + 1)
+					h.mustGet()
+				})
+			})
 		}
-		// Nothing tells a page that has become slow from one that has died: the
-		// second try comes too late for this scrape.
-		wantReason(t, scrape(), reason.Timeout)
-		for range 100 {
-			if err := scrape(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
+	}
 }
 
-// TestNoPatienceBeforeTheFirstPage holds that nothing is cut off by a client
-// that does not know yet how long pages take.
-func TestNoPatienceBeforeTheFirstPage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, retrying)
-		h.appliance.SetLatency(within(time.Minute, isList))
-		h.mustGet()
-		if n := h.lists(); n != 1 {
-			t.Errorf("%d requests, want 1", n)
-		}
-	})
-}
+func isGoogle(r *http.Request) bool { return strings.Contains(r.URL.Path, "/google/") }
 
 // TestCutBodyIsReadAgain holds that read gets the whole of a new body after one
 // that was cut short.

@@ -7,59 +7,59 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/go-kit/log/level"
-	"golang.org/x/oauth2"
 	"golang.org/x/sync/singleflight"
 
 	"cckm_sync_exporter/collector/reason"
 )
 
 const (
-	// loginTimeout bounds a login. It is no scrape's own deadline, because a
-	// login serves every scrape that waits for it and the next ones as well. One
-	// that hangs must not fail those as well, so it is no longer than Prometheus'
-	// scrape_timeout is by default.
+	// loginTimeout bounds one request for a token. It does not depend on the scrape
+	// that asked for it, because a login serves every scrape that waits for it and
+	// the next ones as well. It is no longer than Prometheus' default
+	// scrape_timeout, so that one that hangs fails few scrapes.
 	loginTimeout = 10 * time.Second
 	// renewBefore is how long before its expiry a token is replaced, at most;
 	// a short-lived one is replaced when a fifth of its life is left.
 	renewBefore = 30 * time.Second
 	// unusedRefreshMinutes is after how many minutes without use the appliance
 	// may drop a refresh token, so that one that could not be revoked does not
-	// stay there for ever.
+	// stay there forever.
 	unusedRefreshMinutes = 120
 )
 
-// session keeps one token per token lifetime, whoever asks for it.
+// failureBackoff is how long no login is sent after one that failed without being
+// rejected.
+var failureBackoff = doubling{first: time.Second, longest: 30 * time.Second}
+
+// session keeps one token: if it is valid, it is returned, else all who ask wait
+// for one login.
 type session struct {
 	client      *Client
 	credentials Credentials
 	tls         TLSConfig
-	rejections  *rejections
+	guard       *LoginGuard
 	exposures   *exposureWatch
-	// ctx ends when the session is closed; logins under way are given up then.
+	// ctx ends when the session is closed; logins under way are canceled then.
 	ctx    context.Context //nolint:containedctx // Logins outlive the scrape that asks for them.
 	cancel context.CancelFunc
-	// logins lets all who need a token wait for one login.
 	logins singleflight.Group
-	// turn holds one login back while another is under way, which a refused
-	// token can bring about: each is to begin with the refresh token that the
-	// one before it left, and the later one is to have the last word.
-	turn chan struct{}
 
-	mu sync.Mutex
-	// source keeps the token and renews it when it is about to expire.
-	source oauth2.TokenSource
-	// generation counts the tokens that the appliance has refused. It keeps a
-	// login that was under way before a refusal from answering after it.
-	generation int
-	present    string
-	expiresAt  time.Time
-	refresh    refreshToken
-	// underway counts logins, so that none goes on after close.
+	mu  sync.Mutex
+	jwt string
+	// renewAt is when the token is replaced if possible, and expiresAt when it is
+	// useless; zero without a token.
+	renewAt, expiresAt time.Time
+	refresh            refreshToken
+	// secret is the fingerprint of the password or certificate that was used last; 0
+	// if none was.
+	secret fingerprint
+	// failed holds logins back after one that was not rejected.
+	failed pause
+	// underway counts logins, so that close can wait for them.
 	underway sync.WaitGroup
 	closed   bool
 }
@@ -69,62 +69,37 @@ type refreshToken struct {
 	id    string
 }
 
-func newSession(c *Client, credentials Credentials, tls TLSConfig) *session {
-	s := &session{client: c, credentials: credentials, tls: tls, rejections: newRejections(), turn: make(chan struct{}, 1)}
+func newSession(c *Client, credentials Credentials, tls TLSConfig, guard *LoginGuard) *session {
+	s := &session{client: c, credentials: credentials, tls: tls, guard: guard}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.source = s.newSource()
 	s.exposures = newExposureWatch(c.logger, s.secretFiles())
 	return s
 }
 
-// newSource returns a source without a token. The early expiry is a formality:
-// the margin is in the expiry that obtain gives, because it depends on the
-// token's own duration.
-func (s *session) newSource() oauth2.TokenSource {
-	return oauth2.ReuseTokenSourceWithExpiry(nil, loginSource{s}, time.Nanosecond)
-}
-
-// loginSource makes the session's login the source of oauth2's tokens, which
-// takes no context.
-type loginSource struct{ session *session }
-
-// Token implements oauth2.TokenSource.
-func (l loginSource) Token() (*oauth2.Token, error) {
-	l.session.turn <- struct{}{}
-	defer func() { <-l.session.turn }()
-	ctx, cancel := context.WithTimeout(l.session.ctx, loginTimeout)
-	defer cancel()
-	return l.session.obtain(ctx)
-}
-
-// token returns a token that is good for a while. It waits for a login no
-// longer than ctx lasts.
+// token returns a token that is valid for a while. It waits for a login no longer
+// than ctx lasts.
 func (s *session) token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return "", errClosed()
 	}
-	source, generation := s.source, s.generation
-	result := s.logins.DoChan(strconv.Itoa(generation), func() (any, error) {
-		if !s.begin() {
-			return nil, errClosed()
-		}
-		defer s.underway.Done()
-		return source.Token()
-	})
+	if s.jwt != "" && time.Now().Before(s.renewAt) {
+		defer s.mu.Unlock()
+		return s.jwt, nil
+	}
+	login := s.logins.DoChan("", s.renew)
 	s.mu.Unlock()
-
 	select {
-	case r := <-result:
-		if r.Err != nil {
-			return "", r.Err
+	case result := <-login:
+		if result.Err != nil {
+			return "", result.Err
 		}
-		token, ok := r.Val.(*oauth2.Token)
+		jwt, ok := result.Val.(string)
 		if !ok {
-			return "", fmt.Errorf("login returned a %T", r.Val)
+			return "", fmt.Errorf("login returned a %T", result.Val)
 		}
-		return token.AccessToken, nil
+		return jwt, nil
 	case <-ctx.Done():
 		return "", classify(fmt.Errorf("waiting for a login: %w", context.Cause(ctx)))
 	}
@@ -134,28 +109,14 @@ func errClosed() error {
 	return reason.New(reason.Other, errors.New("the session with the appliance is closed"), "")
 }
 
-// begin counts a login unless the session is closed.
-func (s *session) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.underway.Add(1)
-	return true
-}
-
 // discard drops a token that the appliance has refused, unless it was replaced
 // already: of several pages that are refused at once, one gets a new token.
-func (s *session) discard(token string) {
+func (s *session) discard(jwt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.present != token {
-		return
+	if s.jwt == jwt {
+		s.jwt, s.renewAt, s.expiresAt = "", time.Time{}, time.Time{}
 	}
-	s.present, s.expiresAt = "", time.Time{}
-	s.source = s.newSource()
-	s.generation++
 }
 
 func (s *session) expiry() (time.Time, bool) {
@@ -164,68 +125,117 @@ func (s *session) expiry() (time.Time, bool) {
 	return s.expiresAt, !s.expiresAt.IsZero()
 }
 
-// obtain gets a token: by the refresh token where there is one, which leaves no
-// further refresh token on the appliance, else by the password or certificate.
-func (s *session) obtain(ctx context.Context) (*oauth2.Token, error) {
+// retryAt returns when a rejected login is tried again, and false if it was not
+// rejected.
+func (s *session) retryAt() (time.Time, bool) {
 	s.mu.Lock()
+	secret := s.secret
+	s.mu.Unlock()
+	return s.guard.retryAt(secret, s.credentials.Domain)
+}
+
+// renew replaces the token, which it returns as a string. If that fails, the old
+// one is used until it expires.
+func (s *session) renew() (any, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, errClosed()
+	}
+	s.underway.Add(1)
+	s.mu.Unlock()
+	defer s.underway.Done()
+
+	jwt, err := s.obtain(s.ctx)
+	if err == nil {
+		return jwt, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jwt != "" && time.Now().Before(s.expiresAt) {
+		level.Debug(s.client.logger).Log("during", "login", "err", err, "expires", clock(s.expiresAt),
+			"msg", "the token could not be renewed, the old one is used until it expires")
+		return s.jwt, nil
+	}
+	return nil, err
+}
+
+// obtain gets a token, unless it is too early after a login that failed: by the
+// refresh token if there is one, which leaves no further refresh token on the
+// appliance, else by the password or certificate.
+func (s *session) obtain(ctx context.Context) (jwt string, err error) {
+	s.mu.Lock()
+	err = s.failed.check()
 	refresh := s.refresh
 	s.mu.Unlock()
-	if refresh.token == "" {
-		return s.obtainAnew(ctx)
+	if err != nil {
+		return "", &LoginError{Err: err}
 	}
-	token, err := s.login(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)})
-	if err == nil || !answered(err) {
-		return token, err
+	if refresh.token == "" {
+		return s.loginBySecret(ctx)
+	}
+	jwt, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)})
+	failure, failed := errors.AsType[*LoginError](err)
+	if !failed || !failure.answered {
+		return jwt, err
 	}
 	level.Debug(s.client.logger).Log("during", "login", "grant", grantRefresh, "err", err,
-		"msg", "the refresh token could not be used, logging in anew")
-	if isRejected(err) || reason.Of(err) == reason.NotFound {
+		"msg", "the refresh token could not be used, logging in again")
+	if failure.rejected {
 		s.mu.Lock()
 		s.refresh = refreshToken{}
 		s.mu.Unlock()
-		return s.obtainAnew(ctx)
+		return s.loginBySecret(ctx)
 	}
-	if token, err = s.obtainAnew(ctx); err != nil {
-		return nil, err
+	if jwt, err = s.loginBySecret(ctx); err != nil {
+		return "", err
 	}
-	// The refresh token may still be good, and nobody will use it any more. If
+	// The refresh token may still be valid, and nobody will use it any more. If
 	// it cannot be revoked, the appliance drops it as unused.
-	_ = s.revoke(ctx, token.AccessToken, refresh.id)
-	return token, nil
+	_ = s.revoke(ctx, jwt, refresh.id)
+	return jwt, nil
 }
 
-// obtainAnew gets a token by the password or certificate.
-func (s *session) obtainAnew(ctx context.Context) (*oauth2.Token, error) {
+// loginBySecret gets a token by the password or certificate, if the guard lets it.
+func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 	grant, body, secret, err := s.primary()
 	if err != nil {
-		return nil, err
+		return "", &LoginError{Err: err}
 	}
 	s.exposures.look(s.secretFiles())
-	if err := s.rejections.check(secret); err != nil {
-		return nil, err
+	s.mu.Lock()
+	s.secret = secret
+	s.mu.Unlock()
+	begins, err := s.guard.attempt(ctx, secret, body.Domain, func() (err error) {
+		jwt, err = s.send(ctx, grant, body)
+		return err
+	})
+	if begins {
+		retry, _ := s.retryAt()
+		level.Warn(s.client.logger).Log("during", "login", "grant", grant, "err", err, "hint", reason.RemedyOf(err), "retry", clock(retry),
+			"msg", "login was rejected; it is retried with a backoff from 10s to 5m, or when the secret changes")
 	}
-	token, err := s.login(ctx, grant, body)
-	switch {
-	case err == nil:
-		s.rejections.forget()
-	case isRejected(err):
-		s.rejections.note(secret, err)
+	if _, ok := errors.AsType[*LoginError](err); err != nil && !ok {
+		err = &LoginError{Err: err}
 	}
-	return token, err
+	return jwt, err
 }
 
 // primary returns the grant that the credentials allow, its body, and a
-// fingerprint of the secret that it uses.
+// fingerprint of the secret that it uses, with the appliance and the user.
 func (s *session) primary() (grant string, body loginBody, secret fingerprint, err error) {
 	body = loginBody{Domain: s.credentials.Domain, Connection: s.credentials.Connection}
 	body.setAuthDomain(s.credentials.AuthDomain)
+	fingerprint := func(secrets ...string) fingerprint {
+		return s.guard.fingerprint(append(secrets, s.address(), s.credentials.AuthDomain, s.credentials.Connection)...)
+	}
 	if s.credentials.ClientID != "" {
 		cert, key, err := readKeyPair(s.tls)
 		if err != nil {
 			return "", loginBody{}, 0, unreadable(err, remedyCertificate)
 		}
 		body.ClientID = s.credentials.ClientID
-		return grantCertificate, body, s.rejections.fingerprint(cert, key), nil
+		return grantCertificate, body, fingerprint(body.ClientID, cert, key), nil
 	}
 	password, err := s.credentials.password()
 	if err != nil {
@@ -233,43 +243,65 @@ func (s *session) primary() (grant string, body loginBody, secret fingerprint, e
 	}
 	body.Username, body.Password = s.credentials.Username, string(password)
 	body.RevokeUnusedIn = unusedRefreshMinutes
-	return grantPassword, body, s.rejections.fingerprint(body.Username, body.Password), nil
+	return grantPassword, body, fingerprint(body.Username, body.Password), nil
 }
 
-// login asks for a token and keeps what came.
-func (s *session) login(ctx context.Context, grant string, body loginBody) (*oauth2.Token, error) {
+// address names the appliance to the guard.
+func (s *session) address() string { return s.client.base.String() }
+
+// send asks for a token and keeps the answer. Its errors are LoginErrors.
+func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt string, err error) {
+	if err := s.guard.appliances.check(s.address()); err != nil {
+		return "", &LoginError{Err: err}
+	}
 	body.GrantType = grant
 	s.client.readClientExpiry(s.tls)
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
 	asked := time.Now()
 	answer, err := s.client.login(ctx, body)
 	if s.client.observer != nil {
 		s.client.observer.Login(grant, loginResult(err))
 	}
-	if err != nil {
-		return nil, err
-	}
-	expires := asked.Add(answer.lifetime())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.present, s.expiresAt = answer.JWT, expires
+	if err != nil {
+		s.guard.appliances.note(s.address(), err)
+		failure := &LoginError{Err: err, rejected: isRejected(err), answered: answered(err)}
+		if !failure.rejected {
+			s.failed.note(failure, failureBackoff)
+		}
+		return "", failure
+	}
+	s.failed = pause{}
+	lifetime := answer.lifetime()
+	s.jwt, s.expiresAt = answer.JWT, asked.Add(lifetime)
+	s.renewAt = s.expiresAt.Add(-min(renewBefore, lifetime/5))
 	if answer.RefreshToken != "" {
 		// An answer to a refresh may leave out the id of a token that stays.
 		s.refresh = refreshToken{token: Secret(answer.RefreshToken), id: cmp.Or(answer.RefreshTokenID, s.refresh.id)}
 	}
-	return &oauth2.Token{
-		AccessToken: answer.JWT,
-		Expiry:      expires.Add(-min(renewBefore, answer.lifetime()/5)),
-	}, nil
+	return answer.JWT, nil
 }
 
-// close gives up logins under way and revokes the refresh token.
+// close cancels logins under way and revokes the refresh token, within the time
+// that ctx gives.
 func (s *session) close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.cancel()
-	// A login whose answer is there already may still leave a refresh token.
-	s.underway.Wait()
+	// A login whose answer has arrived may still leave a refresh token.
+	ended := make(chan struct{})
+	go func() {
+		s.underway.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		return classify(fmt.Errorf("waiting for the end of a login: %w", context.Cause(ctx)))
+	}
 	token, refresh := s.take()
 	if refresh.id == "" {
 		return nil
@@ -278,7 +310,7 @@ func (s *session) close(ctx context.Context) error {
 	err := s.revoke(ctx, token, refresh.id)
 	if isUnauthorized(err) {
 		// The token has expired; the refresh token can still get a last one.
-		if _, err = s.login(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)}); err == nil {
+		if _, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)}); err == nil {
 			token, latest := s.take()
 			err = s.revoke(ctx, token, cmp.Or(latest.id, refresh.id))
 		}
@@ -293,8 +325,8 @@ func (s *session) close(ctx context.Context) error {
 func (s *session) take() (token string, refresh refreshToken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	token, refresh = s.present, s.refresh
-	s.present, s.expiresAt, s.refresh = "", time.Time{}, refreshToken{}
+	token, refresh = s.jwt, s.refresh
+	s.jwt, s.renewAt, s.expiresAt, s.refresh = "", time.Time{}, time.Time{}, refreshToken{}
 	return token, refresh
 }
 

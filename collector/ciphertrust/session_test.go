@@ -119,9 +119,9 @@ func TestRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestRefusedRefresh holds that whatever the appliance answers to a refresh, the
-// password is tried, unless it asks for patience; and that no refresh token is
-// left behind which nobody will use.
+// TestRefusedRefresh proves that the password follows a refresh at once, unless the
+// appliance asks to be left alone; and that no refresh token is left behind that
+// nobody will use.
 func TestRefusedRefresh(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -132,6 +132,7 @@ func TestRefusedRefresh(t *testing.T) {
 		{http.StatusForbidden, ""},
 		{http.StatusNotFound, ""},
 		{http.StatusUnprocessableEntity, ""},
+		{http.StatusLocked, ""},
 		{http.StatusTooManyRequests, reason.Server},
 		{http.StatusInternalServerError, ""},
 		{http.StatusServiceUnavailable, ""},
@@ -158,6 +159,7 @@ func TestRefusedRefresh(t *testing.T) {
 				}
 				h.wantReason(test.want)
 				h.appliance.Intercept(nil)
+				advance(time.Second)
 				h.mustGet()
 				h.wantLogins(1, 1)
 			})
@@ -241,51 +243,64 @@ func TestTokenThatIsRefusedForEver(t *testing.T) {
 	h.wantRefreshTokens(1)
 }
 
-// TestTokenThatIsRefusedDuringARenewal holds what happens when a token is about
-// to expire, and the appliance refuses it while its renewal is under way: the
-// two logins do not spoil each other's refresh token, and the later one counts.
+// TestTokenThatIsRefusedDuringARenewal has the appliance refuse a token while its
+// renewal is under way: the page waits for that one.
 func TestTokenThatIsRefusedDuringARenewal(t *testing.T) {
-	for name, latencies := range map[string][]time.Duration{
-		"the first login is the slower one":  {0, 8 * time.Second, time.Second},
-		"the second login is the slower one": {0, 5 * time.Second, 5 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{RotateRefreshTokens: true}, nil)
-				var logins atomic.Int64
-				h.appliance.SetLatency(func(r *http.Request) time.Duration {
-					switch {
-					case isList(r):
-						return 3 * time.Second
-					case isLogin(r):
-						return latencies[min(int(logins.Add(1))-1, len(latencies)-1)]
-					default:
-						return 0
-					}
-				})
-				if err := h.client.Login(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				advance(269 * time.Second)
-				var wait sync.WaitGroup
-				read := func() {
-					if err := h.get(t.Context()); err != nil {
-						t.Error(err)
-					}
-				}
-				wait.Go(read)
-				advance(time.Second)
-				wait.Go(read) // It begins the renewal.
-				advance(time.Second)
-				h.appliance.RevokeAllTokens()
-				wait.Wait()
-				h.wantLogins(1, 2)
-				h.wantRefreshTokens(1)
-
-				h.appliance.RevokeAllTokens()
-				h.mustGet()
-				h.wantLogins(1, 3)
-			})
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{RotateRefreshTokens: true}, nil)
+		if err := h.client.Login(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.appliance.SetLatency(func(r *http.Request) time.Duration {
+			if isList(r) {
+				return 3 * time.Second
+			}
+			return 8 * time.Second
 		})
-	}
+		advance(269 * time.Second)
+		var wait sync.WaitGroup
+		read := func() {
+			if err := h.get(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		wait.Go(read)
+		advance(time.Second)
+		wait.Go(read) // It begins the renewal.
+		advance(time.Second)
+		h.appliance.RevokeAllTokens()
+		wait.Wait()
+		h.wantLogins(1, 1)
+		h.wantRefreshTokens(1)
+	})
+}
+
+// TestRenewalThatFails proves that a token is used until it expires if it cannot be
+// renewed, and that the renewal is tried again meanwhile.
+func TestRenewalThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, cmsim.Options{}, nil)
+		h.mustGet()
+		h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if isLogin(r) {
+				cmsim.WriteError(w, http.StatusServiceUnavailable, "busy")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+		advance(270 * time.Second)
+		for range 30 {
+			h.mustGet()
+			advance(time.Second)
+		}
+		// 0, 1, 3, 7 and 15 seconds after the renewal was due, each by refresh token and password.
+		if n := h.logins() - 1; n != 2*5 {
+			t.Errorf("%d logins in the last 30 seconds of a token, want 10", n)
+		}
+		advance(15 * time.Second)
+		h.wantReason(reason.Server)
+		h.appliance.Intercept(nil)
+		advance(30 * time.Second)
+		h.mustGet()
+	})
 }

@@ -241,6 +241,7 @@ func TestCAFileAtRunTime(t *testing.T) {
 	h.wantReason(reason.TLS)
 
 	overwrite(t, path, string(server.CAPEM))
+	h.client.EndBackoff()
 	h.mustGet()
 	overwrite(t, path, string(foreign.CAPEM)+string(server.CAPEM))
 	h.mustGet()

@@ -1,10 +1,13 @@
 package ciphertrust
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -46,9 +49,10 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
 		return &http.Transport{
-			Proxy:           http.ProxyFromEnvironment,
-			TLSClientConfig: tlsConfig,
-			Protocols:       protocols,
+			Proxy:                  http.ProxyFromEnvironment,
+			OnProxyConnectResponse: checkProxy,
+			TLSClientConfig:        tlsConfig,
+			Protocols:              protocols,
 			// The client inflates by itself, see body.go.
 			DisableCompression: true,
 			// A scrape's deadline ends its own wait, not the attempt to connect,
@@ -63,6 +67,18 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 	}
 	next, err := config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)
 	return &certificateWatch{next: next, asked: asked}, err
+}
+
+// errProxyAuth is the error of a connection for which the proxy wants other
+// credentials, or any at all.
+var errProxyAuth = errors.New("the proxy requires authentication (407)")
+
+// checkProxy gives a proxy's 407 an error of its own.
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		return errProxyAuth
+	}
+	return nil
 }
 
 // certificateWatch notices that a handshake failed after the appliance had asked

@@ -320,16 +320,10 @@ func (r *Reader) get(ctx context.Context, q pageRequest, v visitor) (total int, 
 // rejectsRequest reports whether the appliance rejected what was requested, in contrast to
 // who requests it, which path, or how often.
 func rejectsRequest(err error) bool {
+	// A login that failed is not about the page, even if it was rejected with a 4xx.
+	if _, login := errors.AsType[*ciphertrust.LoginError](err); login {
+		return false
+	}
 	failure, ok := errors.AsType[*ciphertrust.APIError](err)
-	if !ok || failure.Status/100 != 4 {
-		return false
-	}
-	switch failure.Status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusProxyAuthRequired,
-		http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return false
-	default:
-		// A rejected login is about the credentials, whatever its status.
-		return reason.Of(err) != reason.Auth
-	}
+	return ok && failure.Status/100 == 4 && failure.Status != http.StatusRequestTimeout && reason.Of(err) == reason.Other
 }

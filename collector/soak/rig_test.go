@@ -120,7 +120,7 @@ func (r *rig) startExporter(t *testing.T) {
 	}
 	r.collector = scrape.New(sources, scrape.Options{Timeout: longestRead})
 	r.telemetry = prometheus.NewRegistry()
-	r.telemetry.MustRegister(telemetry, collector.NewTokenExpiry(r.client.TokenExpiry),
+	r.telemetry.MustRegister(telemetry, collector.NewTokenExpiry(r.client.TokenExpiry), collector.NewLoginRetry(r.client.LoginRetry),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := web.NewHandler(web.Config{
 		Exposition:    &collector.Exposition{},

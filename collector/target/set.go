@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
 )
 
@@ -40,8 +41,10 @@ type Set struct {
 	stopReads, stopLife context.CancelFunc
 }
 
-// NewSet returns an empty Set.
+// NewSet returns an empty Set. Its targets share what is known about rejected
+// logins, also with those of a later load.
 func NewSet(options Options) *Set {
+	options.Guard = ciphertrust.NewLoginGuard()
 	s := &Set{options: options}
 	s.reads, s.stopReads = context.WithCancel(context.Background())
 	s.life, s.stopLife = context.WithCancel(context.Background())

@@ -28,6 +28,8 @@ const Label = "target"
 type Options struct {
 	// UserAgent is sent with every request.
 	UserAgent string
+	// Guard is shared by all targets; NewSet sets it.
+	Guard *ciphertrust.LoginGuard
 	// Logger gets what no scraper is told; lines about a target with a name carry it.
 	Logger log.Logger
 	// Unhurried means that a read takes as long as it needs: for a command that reads once.
@@ -74,9 +76,12 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		TLS:         cfg.TLS,
 		Concurrency: cfg.Concurrency,
 		Retries:     ciphertrust.DefaultRetries,
-		UserAgent:   options.UserAgent,
-		Observer:    telemetry,
-		Logger:      logger,
+		// A scrape has time for a second attempt at a page that hangs.
+		AttemptTimeout: cfg.Timeout / 2,
+		Guard:          options.Guard,
+		UserAgent:      options.UserAgent,
+		Observer:       telemetry,
+		Logger:         logger,
 	})
 	if err != nil {
 		return nil, setupError(cfg, err)
@@ -110,7 +115,7 @@ func New(cfg config.Target, options Options) (*Target, error) {
 	t.scraper = scrape.New(sources, scrape.Options{
 		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Hide, Hint: t.Hint, Logger: logger,
 	})
-	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewFullReadProgress(t.scraper.Latest))
+	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewLoginRetry(client.LoginRetry), collector.NewFullReadProgress(t.scraper.Latest))
 	certificates := collector.NewCertificateExpiries(client.ApplianceCertificateExpiry, client.ClientCertificateExpiry)
 	registerer.MustRegister(certificates[:]...)
 	return t, nil

@@ -380,6 +380,7 @@ func exporterMetrics(t *testing.T) map[string]bool {
 		for _, expiry := range collector.NewCertificateExpiries(nil, nil) {
 			expiry.Describe(descs)
 		}
+		collector.NewLoginRetry(nil).Describe(descs)
 	}()
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
 	for desc := range descs {

@@ -3,8 +3,10 @@ package ciphertrust_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -97,7 +99,7 @@ func TestWhatASecondTryIsToldInTheBackOff(t *testing.T) {
 		wantText(t, reason.RemedyOf(first), "--ciphertrust.password-file", "locked out")
 		advance(time.Second)
 		second := h.failure(reason.Auth)
-		wantText(t, second.Error(), "not tried again before 2000-01-01T00:00:10Z, because: login by password was refused")
+		wantText(t, second.Error(), "not tried again before 2000-01-01T00:00:10Z: login by password was refused")
 		if reason.RemedyOf(second) != reason.RemedyOf(first) {
 			t.Errorf("the remedy is %q", reason.RemedyOf(second))
 		}
@@ -138,58 +140,89 @@ func TestPasswordFileEndsTheBackOff(t *testing.T) {
 	})
 }
 
-// TestWhatIsARejection holds which answers to a login say that the credentials
-// are bad. After all others the next scrape tries again.
+// TestWhatIsARejection proves which responses to a login are rejections, with the
+// reason of each. A rejection is retried after 10 seconds, any other failure after
+// one second.
 func TestWhatIsARejection(t *testing.T) {
-	for _, test := range []struct {
-		status   int
-		want     reason.Reason
-		rejected bool
-	}{
-		{http.StatusBadRequest, reason.Auth, true},
-		{http.StatusUnauthorized, reason.Auth, true},
-		{http.StatusForbidden, reason.Auth, true},
-		{http.StatusUnprocessableEntity, reason.Auth, true},
-		{http.StatusFound, reason.Other, false},
-		{http.StatusNotFound, reason.NotFound, false},
-		{http.StatusConflict, reason.Other, false},
-		{http.StatusTooManyRequests, reason.Server, false},
-		{http.StatusInternalServerError, reason.Server, false},
-		{http.StatusBadGateway, reason.Server, false},
-		{http.StatusServiceUnavailable, reason.Server, false},
-		{0, reason.Network, false},
-	} {
-		t.Run(http.StatusText(test.status), func(t *testing.T) {
+	reasons := map[int]reason.Reason{
+		0: reason.Network, http.StatusFound: reason.Other,
+		http.StatusBadRequest: reason.Auth, http.StatusUnauthorized: reason.Auth, http.StatusForbidden: reason.Auth,
+		http.StatusConflict: reason.Auth, http.StatusUnprocessableEntity: reason.Auth, http.StatusLocked: reason.Auth,
+		440: reason.Auth, http.StatusUnavailableForLegalReasons: reason.Auth,
+		http.StatusProxyAuthRequired: reason.Network, http.StatusTooManyRequests: reason.Server,
+	}
+	failures := map[int]bool{http.StatusProxyAuthRequired: true, http.StatusRequestTimeout: true, http.StatusTooManyRequests: true}
+	statuses := []int{0, http.StatusFound}
+	for status := 400; status < 600; status++ {
+		statuses = append(statuses, status)
+	}
+	for _, status := range statuses {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, nil)
+				h := inMemory(t, cmsim.Options{}, retrying)
 				h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-					if test.status == 0 {
+					if status == 0 {
 						panic(http.ErrAbortHandler)
 					}
-					cmsim.WriteError(w, test.status, "no")
+					cmsim.WriteError(w, status, "no")
 				})
+				want, result, backoff := reasons[status], "login password error", time.Second
+				switch {
+				case status >= 500:
+					want = reason.Server
+				case want == "":
+					want = reason.Other
+				}
+				rejected := status/100 == 4 && !failures[status]
+				if rejected {
+					result, backoff = "login password rejected", 10*time.Second
+				}
 				for range 3 {
-					h.wantReason(test.want)
+					err := h.failure(want)
+					if rejected && want == reason.Other {
+						wantText(t, reason.RemedyOf(err), "the address of a CipherTrust Manager")
+					}
 				}
-				want, result := 3, "login password error"
-				if test.rejected {
-					want, result = 1, "login password rejected"
+				if n := h.logins(); n != 1 {
+					t.Errorf("%d logins for three scrapes, want 1", n)
 				}
-				if n := h.logins(); n != want {
-					t.Errorf("%d logins for three scrapes, want %d", n, want)
-				}
-				if events := h.observed.take(); len(events) != 2*want || events[1] != result {
+				if events := h.observed.take(); len(events) != 2 || events[1] != result {
 					t.Errorf("the observer saw %q", events)
 				}
-				h.appliance.Intercept(nil)
-				if test.rejected {
-					h.wantReason(reason.Auth)
-					advance(10 * time.Second)
+				retry, ok := h.client.LoginRetry()
+				if ok != rejected || (ok && time.Until(retry) != backoff) {
+					t.Errorf("the rejected login is retried at %s (%t)", retry, ok)
 				}
+				h.appliance.Intercept(nil)
+				advance(backoff - 1)
+				h.wantReason(want)
+				advance(1)
 				h.mustGet()
+				if retry, ok := h.client.LoginRetry(); ok {
+					t.Errorf("after a success, a login is retried at %s", retry)
+				}
 			})
 		})
 	}
+}
+
+// TestPlainHTTPToTLS proves that a server that expects TLS gets the password as
+// rarely as one that rejects it.
+func TestPlainHTTPToTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, cmsim.Options{})
+		h.connect("http://appliance.invalid", nil, memory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.appliance.ServeHTTP(httptest.NewRecorder(), r) // It counts the login.
+			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
+		})})
+		for range 10 {
+			h.wantReason(reason.TLS)
+			advance(time.Second)
+		}
+		if n := h.logins(); n != 1 {
+			t.Errorf("%d logins in 10 seconds", n)
+		}
+	})
 }
 
 // TestFailuresDoNotEndABackOff holds that an appliance that is ill in between
@@ -203,6 +236,7 @@ func TestFailuresDoNotEndABackOff(t *testing.T) {
 		})
 		h.wantReason(reason.Server)
 		h.appliance.Intercept(nil)
+		advance(time.Second)
 		wantTimes(t, scrapeFor(h, 35*time.Second), 0, 20)
 	})
 }
