@@ -202,6 +202,27 @@ func answering(status int) func(*cmsim.Appliance) {
 	}
 }
 
+// TestCloseIsBounded proves that a login that does not end, even when it is canceled,
+// holds up nobody beyond the end of the context.
+func TestCloseIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, cmsim.Options{})
+		release := make(chan struct{})
+		h.connect(unroutable, nil, roundTripper(func(*http.Request) (*http.Response, error) {
+			<-release
+			return nil, context.Canceled
+		}))
+		result := make(chan error)
+		go func() { result <- h.getWithin(time.Second) }()
+		begun := time.Now()
+		wantReason(t, <-result, reason.Timeout)
+		wantTook(t, begun, time.Second)
+		wantReason(t, h.close(), reason.Timeout)
+		wantTook(t, begun, 3*time.Second)
+		close(release)
+	})
+}
+
 // TestCloseWithACertificate holds that nothing is asked of the appliance where
 // the grant leaves no refresh token.
 func TestCloseWithACertificate(t *testing.T) {

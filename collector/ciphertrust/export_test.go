@@ -22,6 +22,13 @@ func (c *Client) EndBackoff() {
 	c.session.failed = pause{}
 }
 
+// ExpireToken has the present token expire now.
+func (c *Client) ExpireToken() {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	c.session.renewAt, c.session.expiresAt = time.Now(), time.Now()
+}
+
 // Verdicts returns how many secrets and domains a guard remembers.
 func (g *LoginGuard) Verdicts() int {
 	g.mu.Lock()
@@ -29,8 +36,8 @@ func (g *LoginGuard) Verdicts() int {
 	return len(g.verdicts)
 }
 
-// MaxVerdicts is how many secrets and domains a guard remembers at most.
-const MaxVerdicts = maxVerdicts
+// SetMaxVerdicts bounds how many secrets and domains a guard remembers.
+func (g *LoginGuard) SetMaxVerdicts(n int) { g.maxVerdicts = n }
 
 // RetryAfter is for how long an answer with this header asks to be left alone.
 func RetryAfter(header http.Header) time.Duration { return retryAfter(header) }

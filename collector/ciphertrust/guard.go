@@ -11,8 +11,9 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// maxVerdicts bounds how many secrets and domains a LoginGuard remembers.
-const maxVerdicts = 10_000
+// maxVerdicts bounds how many secrets and domains a LoginGuard remembers: twice as
+// many as the most targets of a configuration file need.
+const maxVerdicts = 40_000
 
 // rejectionBackoff is how long a rejected secret is not sent again: the appliance
 // may lock the user out.
@@ -34,8 +35,9 @@ type LoginGuard struct {
 	// appliances holds logins back for each address, see Retry-After.
 	appliances holds
 
-	mu       sync.Mutex
-	verdicts map[verdictKey]*verdict
+	mu          sync.Mutex
+	verdicts    map[verdictKey]*verdict
+	maxVerdicts int
 }
 
 // verdictKey names a secret with its user and appliance, and for verdicts about
@@ -65,7 +67,7 @@ type verdict struct {
 
 // NewLoginGuard returns a guard that knows of no rejection.
 func NewLoginGuard() *LoginGuard {
-	return &LoginGuard{seed: maphash.MakeSeed(), verdicts: make(map[verdictKey]*verdict)}
+	return &LoginGuard{seed: maphash.MakeSeed(), verdicts: make(map[verdictKey]*verdict), maxVerdicts: maxVerdicts}
 }
 
 func (g *LoginGuard) fingerprint(parts ...string) fingerprint { return fingerprintOf(g.seed, parts...) }
@@ -165,7 +167,7 @@ func (g *LoginGuard) settle(t turn, err error) (begins bool) {
 func (g *LoginGuard) verdict(key verdictKey) *verdict {
 	v := g.verdicts[key]
 	if v == nil {
-		if len(g.verdicts) >= maxVerdicts {
+		if len(g.verdicts) >= g.maxVerdicts {
 			g.forgetOldest()
 		}
 		v = &verdict{}

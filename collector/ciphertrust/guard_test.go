@@ -7,12 +7,14 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/config"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
@@ -317,4 +319,149 @@ func TestRejectionInAnotherForm(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sharing returns a client of a domain, with a guard that it shares.
+func sharing(t *testing.T, guard *ciphertrust.LoginGuard, domain string, password ciphertrust.Secret) *harness {
+	t.Helper()
+	return inMemory(t, cmsim.Options{Domains: []string{"emea", "apac"}}, func(cfg *ciphertrust.Config) {
+		cfg.Guard, cfg.Credentials.Domain, cfg.Credentials.Password = guard, domain, password
+	})
+}
+
+// TestTargetsShareARejection proves what clients have to have in common to share a
+// rejection. Each is an appliance of its own here, so that its logins can be counted.
+func TestTargetsShareARejection(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*ciphertrust.Config)
+		shared bool
+	}{
+		{"nothing else", func(*ciphertrust.Config) {}, true},
+		{"another domain", func(cfg *ciphertrust.Config) { cfg.Credentials.Domain = "emea" }, true},
+		{"the address in another form", func(cfg *ciphertrust.Config) { cfg.URL += "/api/" }, true},
+		{"the password in a file", func(cfg *ciphertrust.Config) { cfg.Credentials.PasswordFile = write(t, "password", []byte(wrong+"\n")) }, true},
+		{"another address", func(cfg *ciphertrust.Config) { cfg.URL = "https://other.invalid" }, false},
+		{"another user", func(cfg *ciphertrust.Config) { cfg.Credentials.Username = "other" }, false},
+		{"another auth domain", func(cfg *ciphertrust.Config) { cfg.Credentials.AuthDomain = "/other" }, false},
+		{"another connection", func(cfg *ciphertrust.Config) { cfg.Credentials.Connection = "ldap" }, false},
+		{"another password", func(cfg *ciphertrust.Config) { cfg.Credentials.Password = "other-" + wrong }, false},
+		{"a client certificate", func(cfg *ciphertrust.Config) {
+			cfg.Credentials = ciphertrust.Credentials{ClientID: cmsim.DefaultUsername}
+			cfg.TLS.Cert, cfg.TLS.Key = certificateOf(t)
+		}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			guard := ciphertrust.NewLoginGuard()
+			first := sharing(t, guard, "", wrong)
+			first.wantReason(reason.Auth)
+			second := inMemory(t, cmsim.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
+				cfg.Guard, cfg.Credentials.Password = guard, wrong
+				test.change(cfg)
+			})
+			err := second.failure(reason.Auth)
+			want := 1
+			if test.shared {
+				want = 0
+				wantText(t, err.Error(), "not tried again before", "login by password was refused")
+				firstRetry, _ := first.client.LoginRetry()
+				if retry, ok := second.client.LoginRetry(); !ok || !retry.Equal(firstRetry) {
+					t.Errorf("the login is retried at %s, want %s", retry, firstRetry)
+				}
+			}
+			if n := second.logins(); n != want {
+				t.Errorf("%d logins, want %d", n, want)
+			}
+		})
+	}
+}
+
+// TestDomainsApart proves that a secret that has worked is trusted: a rejection
+// concerns its domain alone, and the other logins do not wait for each other.
+func TestDomainsApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guard := ciphertrust.NewLoginGuard()
+		sharing(t, guard, "", password).mustGet()
+		bad := sharing(t, guard, "unknown", password)
+		bad.wantReason(reason.Auth)
+		again := sharing(t, guard, "unknown", password)
+		again.wantReason(reason.Auth)
+		if n := again.logins(); n != 0 {
+			t.Errorf("%d logins to the domain that was rejected", n)
+		}
+		begun := time.Now()
+		var wait sync.WaitGroup
+		for _, domain := range []string{"emea", "apac"} {
+			good := sharing(t, guard, domain, password)
+			good.appliance.SetLatency(within(3*time.Second, isLogin))
+			wait.Go(good.mustGet)
+		}
+		wait.Wait()
+		wantTook(t, begun, 3*time.Second)
+		advance(10*time.Second - time.Since(begun))
+		bad.wantReason(reason.Auth)
+		if n := bad.logins(); n != 2 {
+			t.Errorf("%d logins to the wrong domain, want the second one after the backoff", n)
+		}
+	})
+}
+
+// TestWaitingForAnotherTarget proves that a scrape that waits for another target's
+// login leaves at its own deadline, and that closing ends the wait.
+func TestWaitingForAnotherTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guard := ciphertrust.NewLoginGuard()
+		first, second := sharing(t, guard, "", password), sharing(t, guard, "", password)
+		first.appliance.SetLatency(within(8*time.Second, isLogin))
+		done := make(chan error)
+		go func() { done <- first.get(t.Context()) }()
+		synctest.Wait()
+		wantReason(t, second.getWithin(time.Second), reason.Timeout)
+		if n := second.logins(); n != 0 {
+			t.Errorf("%d logins while the first one is under way", n)
+		}
+		begun := time.Now()
+		if err := second.close(); err != nil {
+			t.Error(err)
+		}
+		wantTook(t, begun, 0)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestGuardIsBounded proves that a guard forgets what was not used for longest.
+func TestGuardIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 100
+		guard := ciphertrust.NewLoginGuard()
+		guard.SetMaxVerdicts(most)
+		path := write(t, "password", []byte(wrong))
+		h := inMemory(t, cmsim.Options{RequestLog: 1}, func(cfg *ciphertrust.Config) {
+			cfg.Credentials.PasswordFile, cfg.Guard, cfg.Logger = path, guard, nil
+		})
+		for i := range most {
+			advance(1)
+			overwrite(t, path, wrong+strconv.Itoa(i))
+			wantReason(t, h.client.Login(t.Context()), reason.Auth)
+		}
+		if n := guard.Verdicts(); n != most {
+			t.Errorf("the guard remembers %d verdicts", n)
+		}
+	})
+}
+
+func certificateOf(t *testing.T) (cert string, key config.Secret) {
+	t.Helper()
+	server, err := cmsim.New(cmsim.Options{}).StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	certPEM, keyPEM, err := server.ClientCertificate("exporter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(certPEM), config.Secret(keyPEM)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/reason"
 )
 
 // recordLogins keeps the bodies of logins in the form in which they are sent.
@@ -165,6 +167,40 @@ func TestClientCertificateLogin(t *testing.T) {
 			h.wantRefreshTokens(0)
 		})
 	}
+}
+
+// TestCompressedLogin proves that the responses to logins may be compressed, as pages
+// are.
+func TestCompressedLogin(t *testing.T) {
+	for _, coding := range []string{"gzip", "x-gzip", "GZIP"} {
+		t.Run(coding, func(t *testing.T) {
+			h := serving(t, func(w http.ResponseWriter, r *http.Request) {
+				status, body := http.StatusOK, `{}`
+				switch {
+				case isLogin(r) && strings.Contains(bodyOf(r), `"refresh_token":`):
+					status, body = http.StatusUnauthorized, `{"code":5,"codeDesc":"NCERRUnauthorizedAccess","message":"it has expired"}`
+				case isLogin(r):
+					body = `{"jwt":"jwt-SECRET","duration":300,"refresh_token":"refresh-SECRET","refresh_token_id":"id"}`
+				}
+				w.Header().Set("Content-Encoding", coding)
+				respond(w, status, zipped(t, body))
+			})
+			h.mustGet()
+			h.client.ExpireToken()
+			h.mustGet()
+			wantText(t, h.texts.String(), "NCERRUnauthorizedAccess: it has expired")
+		})
+	}
+}
+
+// TestCompressedLoginIsBounded proves that a small response to a login cannot be
+// inflated to a large one.
+func TestCompressedLoginIsBounded(t *testing.T) {
+	h := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		respond(w, http.StatusOK, zipped(t, `{"jwt":"jwt-SECRET","duration":300,"more":"`+strings.Repeat("x", 1<<21)+`"}`))
+	})
+	wantReason(t, h.client.Login(t.Context()), reason.Decode)
 }
 
 func TestRequest(t *testing.T) {

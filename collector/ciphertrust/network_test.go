@@ -94,6 +94,7 @@ func TestTransfers(t *testing.T) {
 		{"all well, chunked", chunked + "2e\r\n" + page + "\r\n0\r\n\r\n", false, "", ""},
 		{"all well, to the connection's end", head + "\r\n" + page, false, "", ""},
 		{"all well, gzip", gzipped(whole), false, "", ""},
+		{"all well, gzip by its old name", strings.Replace(gzipped(whole), "gzip", "X-Gzip", 1), false, "", ""},
 		{"closed before the header", "", false, reason.Network, reason.Network},
 		{"reset before the header", "", true, reason.Network, reason.Network},
 		{"closed within the header", head, false, reason.Network, reason.Network},

@@ -29,6 +29,10 @@ func TestProxyFromEnvironment(t *testing.T) {
 		h.mustGet()
 		h.connect("https://other.example.invalid", func(cfg *ciphertrust.Config) { cfg.TLS.CAFile = ca }, nil)
 		h.wantReason(reason.Network)
+		h.connect("https://refused.example.invalid", func(cfg *ciphertrust.Config) { cfg.TLS.CAFile, cfg.Retries = ca, 4 }, nil)
+		err := h.failure(reason.Network)
+		wantText(t, err.Error(), "the proxy requires authentication (407)")
+		wantText(t, reason.RemedyOf(err), "HTTPS_PROXY", "NO_PROXY")
 		return
 	}
 	appliance := cmsim.New(cmsim.Options{Password: password})
@@ -40,6 +44,10 @@ func TestProxyFromEnvironment(t *testing.T) {
 	var asked atomic.Int64
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
+		if r.Host == "refused.example.invalid:443" {
+			w.WriteHeader(http.StatusProxyAuthRequired)
+			return
+		}
 		if r.Method != http.MethodConnect || r.Host != "cm.example.invalid:443" {
 			http.Error(w, "only to the appliance", http.StatusForbidden)
 			return
@@ -57,8 +65,8 @@ func TestProxyFromEnvironment(t *testing.T) {
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, output)
 	}
-	if n := asked.Load(); n != 2 {
-		t.Errorf("the proxy was asked for %d connections, want 2", n)
+	if n := asked.Load(); n != 3 {
+		t.Errorf("the proxy was asked for %d connections, want one for each address", n)
 	}
 	if n := appliance.LoginCount(cmsim.GrantPassword, cmsim.LoginAccepted); n != 1 {
 		t.Errorf("%d logins", n)
