@@ -15,9 +15,12 @@ import (
 // many as the most targets of a configuration file need.
 const maxVerdicts = 40_000
 
-// rejectionBackoff is how long a rejected secret is not sent again: the appliance
-// may lock the user out.
-var rejectionBackoff = doubling{first: 10 * time.Second, longest: 5 * time.Minute}
+// A rejected secret is not sent again before a backoff has passed: the appliance may
+// lock the user out.
+const (
+	firstRejectionBackoff   = 10 * time.Second
+	longestRejectionBackoff = 5 * time.Minute
+)
 
 // LoginGuard keeps clients from sending a rejected secret too often. Clients that
 // share one, and have the same address, user, auth domain, connection and secret,
@@ -152,10 +155,10 @@ func (g *LoginGuard) settle(t turn, err error) (begins bool) {
 		return false
 	}
 	begins = t.decisive.pause.err == nil
-	t.decisive.pause.note(err, rejectionBackoff)
+	t.decisive.pause.note(err, firstRejectionBackoff, longestRejectionBackoff)
 	if t.decisive != t.one {
 		// The domain's own backoff goes on if another domain turns out to be right.
-		t.one.pause.note(err, rejectionBackoff)
+		t.one.pause.note(err, firstRejectionBackoff, longestRejectionBackoff)
 	}
 	t.one.proven = false
 	t.one.rejections++
@@ -197,7 +200,7 @@ func (g *LoginGuard) yields(secret fingerprint, one *verdict) bool {
 	}
 	for key, v := range g.verdicts {
 		if key.secret == secret && key.oneDomain && v.rejections < one.rejections &&
-			!v.turnedAway.IsZero() && time.Since(v.turnedAway) < rejectionBackoff.longest {
+			!v.turnedAway.IsZero() && time.Since(v.turnedAway) < longestRejectionBackoff {
 			return true
 		}
 	}

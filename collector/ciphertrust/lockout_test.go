@@ -197,6 +197,7 @@ func (c *cause) try(t *testing.T) {
 // scrape scrapes all targets by every Prometheus server. A target that suffers from
 // the cause is down, every other one is up, except perhaps in the first scrape.
 func (c *cause) scrape(t *testing.T, targets []*collector.Collector, first bool) {
+	t.Helper()
 	begun := time.Now()
 	offsets := c.offsets
 	if offsets == nil {

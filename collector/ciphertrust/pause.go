@@ -9,9 +9,6 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// doubling is a wait that grows from first to longest, by doubling.
-type doubling struct{ first, longest time.Duration }
-
 // pause holds requests back after one that failed. The zero value holds nothing
 // back.
 type pause struct {
@@ -20,14 +17,15 @@ type pause struct {
 	err   error
 }
 
-// note begins the next wait, after a request that failed with err. A request
-// that was sent before the present wait began does not prolong it.
-func (p *pause) note(err error, b doubling) {
+// note begins the next wait, after a request that failed with err. The waits grow
+// from first to longest, by doubling. A request that was sent before the present wait
+// began does not prolong it.
+func (p *pause) note(err error, first, longest time.Duration) {
 	now := time.Now()
 	if now.Before(p.until) {
 		return
 	}
-	p.wait = min(max(b.first, 2*p.wait), b.longest)
+	p.wait = min(max(first, 2*p.wait), longest)
 	p.until, p.err = now.Add(p.wait), err
 }
 

@@ -31,9 +31,11 @@ const (
 	unusedRefreshMinutes = 120
 )
 
-// failureBackoff is how long no login is sent after one that failed without being
-// rejected.
-var failureBackoff = doubling{first: time.Second, longest: 30 * time.Second}
+// The backoff after a login that failed without being rejected.
+const (
+	firstFailureBackoff   = time.Second
+	longestFailureBackoff = 30 * time.Second
+)
 
 // session keeps one token: if it is valid, it is returned, else all who ask wait
 // for one login.
@@ -269,7 +271,7 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 		s.guard.appliances.note(s.address(), err)
 		failure := &LoginError{Err: err, rejected: isRejected(err), answered: answered(err)}
 		if !failure.rejected {
-			s.failed.note(failure, failureBackoff)
+			s.failed.note(failure, firstFailureBackoff, longestFailureBackoff)
 		}
 		return "", failure
 	}

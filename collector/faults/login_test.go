@@ -19,19 +19,21 @@ func loginFaults() []fault {
 		rejected("400", status(http.StatusBadRequest)),
 		rejected("401", status(http.StatusUnauthorized)),
 		rejected("403", status(http.StatusForbidden)),
+		rejected("409", status(http.StatusConflict)),
 		rejected("422", status(http.StatusUnprocessableEntity)),
+		rejected("423", status(http.StatusLocked)),
+		anotherAddress("404", status(http.StatusNotFound)),
+		anotherAddress("405", status(http.StatusMethodNotAllowed)),
 		{name: "login: wrong password", google: fails(reason.Auth), azure: fails(reason.Auth), scrapes: 5, bring: wrongPassword, check: wantOneRejection},
 		{name: "login: certificate refused", place: place{certificate: true}, google: fails(reason.Auth), azure: fails(reason.Auth), bring: refusedCertificate},
-		login("404", fails(reason.NotFound), status(http.StatusNotFound)),
-		login("409", fails(reason.Other), status(http.StatusConflict)),
+		login("407", fails(reason.Network), status(http.StatusProxyAuthRequired)),
+		login("408", fails(reason.Other), status(http.StatusRequestTimeout)),
 		login("429", fails(reason.Server), status(http.StatusTooManyRequests)),
 		login("500", fails(reason.Server), status(http.StatusInternalServerError)),
 		login("502 with HTML", fails(reason.Server), html(http.StatusBadGateway)),
 		login("503", fails(reason.Server), status(http.StatusServiceUnavailable)),
-		login("503, once", whole, inTurn(status(http.StatusServiceUnavailable))),
-		login("502 with HTML, once", whole, inTurn(html(http.StatusBadGateway))),
-		login("closed before the header, once", whole, inTurn(raw("", false))),
-		login("reset in the body, once", whole, inTurn(raw(head+"Content-Length: 60\r\n\r\n"+`{"jwt":"`, true))),
+		login("503, once for the refresh token", whole, inTurn(status(http.StatusServiceUnavailable))),
+		login("503 with Retry-After", fails(reason.Server), retryAfter("3", status(http.StatusServiceUnavailable))),
 		login("closed before the header", fails(reason.Network), raw("", false)),
 		login("reset before the header", fails(reason.Network), raw("", true)),
 		login("reset in the body", fails(reason.Network), raw(head+"Content-Length: 60\r\n\r\n"+`{"jwt":"`, true)),
@@ -73,7 +75,7 @@ const forged = "forged-token-0123456789abcdef"
 
 // login is a fault of logins, which hits both lists.
 func login(name string, want outcome, handle interceptor) fault {
-	return fault{name: "login: " + name, google: want, azure: want, bring: func(r *rig) func() {
+	return fault{name: "login: " + name, google: want, azure: want, waits: true, bring: func(r *rig) func() {
 		r.transcript.secret(forged)
 		r.appliance.RevokeAllTokens()
 		r.onLogins(handle)
@@ -81,10 +83,18 @@ func login(name string, want outcome, handle interceptor) fault {
 	}}
 }
 
+// anotherAddress is a login at something that is no CipherTrust Manager: the
+// password is not sent again, until there is another.
+func anotherAddress(name string, handle interceptor) fault {
+	f := rejected(name, handle)
+	f.google, f.azure = fails(reason.Other), fails(reason.Other)
+	return f
+}
+
 // rejected is a login whose password is refused: only a new one is tried at once.
 func rejected(name string, handle interceptor) fault {
 	f := login(name, fails(reason.Auth), handle)
-	f.scrapes = 2
+	f.scrapes, f.waits = 2, false
 	bring := f.bring
 	f.bring = func(r *rig) func() {
 		mend := bring(r)

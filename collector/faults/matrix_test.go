@@ -55,6 +55,9 @@ type fault struct {
 	// shares names the rig that a row has in common with others, which follow one
 	// another there; empty means that it has one of its own.
 	shares string
+	// waits reports whether the exporter may wait after the fault before it sends
+	// anything: the first scrapes after it need not be whole.
+	waits bool
 	// alone keeps rows from running beside others that would get in its way.
 	alone bool
 	// check looks at what else the row is about, after the fault.
@@ -189,6 +192,9 @@ func (f *fault) try(t *testing.T, r *rig, before scraped) (after scraped) {
 		r.look()
 	}
 	mend()
+	if f.waits {
+		r.recover()
+	}
 	after = r.whole()
 	for _, cloud := range clouds() {
 		wantSame(t, cloud, before, after)

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -71,6 +72,28 @@ func (r *rig) scrape(patience time.Duration) scraped {
 		}
 	}
 	return s
+}
+
+// recover scrapes until both lists are up.
+func (r *rig) recover() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), usual)
+	defer cancel()
+	tick := time.NewTicker(usual / 100)
+	defer tick.Stop()
+	for {
+		s := r.scrape(patient)
+		google, _ := s.lists[google].up()
+		azure, _ := s.lists[azure].up()
+		if google == 1 && azure == 1 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			r.t.Fatalf("the lists do not come up again\n%s", r.transcript.errors())
+		}
+	}
 }
 
 // whole scrapes and fails unless both lists say what the appliance has.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"time"
 
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
@@ -31,7 +32,7 @@ func statusFaults() []fault {
 		{name: "status: 422 on a large limit", google: whole, bring: behave(func(b *cmsim.ListBehaviour) { b.RefuseLimitAbove = 20 })},
 		page("status: 429", fails(reason.Server), status(http.StatusTooManyRequests)),
 		page("status: 429 with Retry-After", fails(reason.Server), retryAfter("1", status(http.StatusTooManyRequests))),
-		page("status: 429 with a Retry-After beyond the deadline", fails(reason.Server), retryAfter("3600", status(http.StatusTooManyRequests))),
+		beyondTheDeadline(page("status: 429 with a Retry-After beyond the deadline", fails(reason.Server), retryAfter("3", status(http.StatusTooManyRequests)))),
 		page("status: 429 with a Retry-After that is none", fails(reason.Server), retryAfter("soon", status(http.StatusTooManyRequests))),
 		once("429", status(http.StatusTooManyRequests)),
 		once("429 with Retry-After", retryAfter("1", status(http.StatusTooManyRequests))),
@@ -58,6 +59,13 @@ func statusFaults() []fault {
 			w.WriteHeader(http.StatusFound)
 		}),
 	}
+}
+
+// beyondTheDeadline is a fault after which the exporter waits for longer than a
+// scrape lasts.
+func beyondTheDeadline(f fault) fault {
+	f.patience, f.waits = 2*time.Second, true
+	return f
 }
 
 func token(req *http.Request) string {

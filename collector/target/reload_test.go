@@ -282,7 +282,7 @@ func TestFilesAreReadAnew(t *testing.T) {
 	if added := s.load(t, moved); added != "" {
 		t.Errorf("a rotated CA makes %s a new target", added)
 	}
-	s.mustRead(t, "one")
+	eventually(t, "the backoff after the login that failed has passed", func() bool { return s.read(t, "one").Whole() })
 	a.SetPassword("another")
 	a.RevokeAllTokens()
 	a.RevokeRefreshTokens()
