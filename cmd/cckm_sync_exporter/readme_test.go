@@ -4,9 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,9 +78,27 @@ func TestReadmeReasons(t *testing.T) {
 	}
 }
 
-// metricsTable returns the table of what an exporter has that reads a lively
-// appliance.
+// metricsTable returns the table of the metrics of an exporter that reads a lively
+// appliance, and of one whose login is rejected.
 func metricsTable(t *testing.T) string {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
+	rows := make(map[string]string)
+	for _, password := range []ciphertrust.Secret{cmsim.DefaultPassword, "wrong"} {
+		for _, family := range gatherOnce(t, password) {
+			rows[family.GetName()] = fmt.Sprintf("| `%s` | %s | %s | %s |\n", family.GetName(), strings.ToLower(family.GetType().String()),
+				labelsOf(family), family.GetHelp())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		table.WriteString(rows[name])
+	}
+	return table.String()
+}
+
+// gatherOnce returns what an exporter has that reads an appliance once.
+func gatherOnce(t *testing.T, password ciphertrust.Secret) []*dto.MetricFamily {
 	t.Helper()
 	appliance := cmsim.New(cmsim.Options{})
 	if _, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{}); err != nil {
@@ -98,7 +118,7 @@ func metricsTable(t *testing.T) string {
 		t.Fatal(err)
 	}
 	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM), Cert: string(cert), Key: commonconfig.Secret(key)}
-	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
+	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: password}
 	configs, err := s.targets()
 	if err != nil {
 		t.Fatal(err)
@@ -115,13 +135,7 @@ func metricsTable(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var table strings.Builder
-	table.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
-	for _, family := range families {
-		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", family.GetName(), strings.ToLower(family.GetType().String()),
-			labelsOf(family), family.GetHelp())
-	}
-	return table.String()
+	return families
 }
 
 func labelsOf(family *dto.MetricFamily) string {

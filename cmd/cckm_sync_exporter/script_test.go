@@ -136,6 +136,13 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("%d logins", n)
 				}
 			},
+			// rejected-logins N fails unless the appliance has rejected N passwords so far.
+			"rejected-logins": func(ts *testscript.TestScript, _ bool, args []string) {
+				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				if n := appliance.LoginCount(cmsim.GrantPassword, cmsim.LoginRejected); strconv.Itoa(n) != args[0] {
+					ts.Fatalf("%d passwords were rejected, want %s", n, args[0])
+				}
+			},
 			// no-refresh-tokens fails where one is left on the appliance.
 			"no-refresh-tokens": func(ts *testscript.TestScript, _ bool, _ []string) {
 				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)

@@ -2,6 +2,7 @@ package target_test
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/target"
@@ -125,6 +127,48 @@ func TestPasswordsDiffer(t *testing.T) {
 		t.Fatal("a target with another password is the same one")
 	}
 	s.mustRead(t, "one")
+}
+
+// TestReloadKeepsTheBackoff proves that targets with one wrong password send it once,
+// however often they are probed and the configuration is loaded again, until it
+// changes; and that each target has the metric of when it is sent again.
+func TestReloadKeepsTheBackoff(t *testing.T) {
+	a := startAppliance(t)
+	write(t, a.password, []byte("wrong"))
+	configs := make([]config.Target, 0, 10)
+	for i := range cap(configs) {
+		configs = append(configs, a.target(fmt.Sprintf("target-%d", i)))
+	}
+	s := newSet(t, configs...)
+	for range 3 {
+		var wait sync.WaitGroup
+		for i := range configs {
+			wait.Go(func() {
+				if err := s.read(t, configs[i].Name).Lists[0].Err; reason.Of(err) != reason.Auth {
+					t.Errorf("%s: %v", configs[i].Name, err)
+				}
+			})
+		}
+		wait.Wait()
+		if n := a.logins(); n != 1 {
+			t.Errorf("%d logins of targets that share a wrong password", n)
+		}
+		for i := range configs {
+			configs[i].Timeout++
+		}
+		retries := s.gauges(t, "cckm_sync_exporter_login_retry_timestamp_seconds")
+		if len(retries) != len(configs) || retries["target-0"] != retries["target-9"] || retries["target-0"] < float64(time.Now().Unix()) {
+			t.Errorf("the logins are retried at %v", retries)
+		}
+		s.load(t, configs...)
+	}
+	write(t, a.password, []byte(cmsim.DefaultPassword))
+	for i := range configs {
+		s.mustRead(t, configs[i].Name)
+	}
+	if retries := s.gauges(t, "cckm_sync_exporter_login_retry_timestamp_seconds"); len(retries) > 0 {
+		t.Errorf("after a success, logins are retried at %v", retries)
+	}
 }
 
 // TestProbeInFlight holds that a probe which has begun is answered as if nothing

@@ -219,6 +219,25 @@ func (s *set) reads(t *testing.T, name string) (full, incremental int) {
 	return full, incremental
 }
 
+// gauges returns a gauge of each target that has it.
+func (s *set) gauges(t *testing.T, name string) map[string]float64 {
+	t.Helper()
+	families, err := s.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			values[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
 // wantReads wants what reads returns.
 func (s *set) wantReads(t *testing.T, name string, full, incremental int) {
 	t.Helper()
