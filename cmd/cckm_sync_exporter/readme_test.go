@@ -87,7 +87,7 @@ func metricsTable(t *testing.T) string {
 	rows := make(map[string]string)
 	for _, password := range []ciphertrust.Secret{cmsim.DefaultPassword, "wrong"} {
 		for _, family := range gatherOnce(t, password) {
-			rows[family.GetName()] = fmt.Sprintf("| `%s` | %s | %s | %s |\n", family.GetName(), strings.ToLower(family.GetType().String()),
+			rows[family.GetName()] = fmt.Sprintf("| %#q | %s | %s | %s |\n", family.GetName(), strings.ToLower(family.GetType().String()),
 				labelsOf(family), family.GetHelp())
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// watchedBody remembers how reading a body failed, so that a transfer that was
-// cut short can be told from content that makes no sense.
+// watchedBody remembers how reading a body failed, to distinguish a transfer that was
+// cut short from content that makes no sense.
 type watchedBody struct {
 	r   io.Reader
 	err error
@@ -29,12 +29,11 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judge returns the error of an answer whose body was read with err, in the time
-// that ctx gave.
+// judge returns the error of a response whose body was read with err, before ctx
+// ended.
 func (b *watchedBody) judge(ctx context.Context, resp *http.Response, err error) error {
 	if b.err != nil {
-		// A read that the end of the time interrupts may say no more than that the
-		// connection was closed.
+		// A read that the deadline interrupts may only report a closed connection.
 		if ended := context.Cause(ctx); ended != nil {
 			b.err = ended
 		}
@@ -46,8 +45,8 @@ func (b *watchedBody) judge(ctx context.Context, resp *http.Response, err error)
 	return err
 }
 
-// endsWithConnection says whether only the end of the connection tells where
-// the body ends, so that a body that was cut short looks like a whole one.
+// endsWithConnection reports whether the body ends with the connection, so that one
+// that was cut short looks complete.
 func endsWithConnection(resp *http.Response) bool {
 	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
 }
@@ -78,8 +77,8 @@ func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reade
 	return err
 }
 
-// badGzip gives an error of inflating its reason. That the deflated body itself
-// was cut short is not told here, but by the transfer's own error.
+// badGzip gives an error of decompression its reason. If the compressed body itself
+// was cut short, the transfer has its own error.
 func badGzip(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return reason.New(reason.Network, fmt.Errorf("the deflated body ends too early: %w", io.ErrUnexpectedEOF), remedyNetwork)

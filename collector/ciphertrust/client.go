@@ -1,6 +1,6 @@
 // Package ciphertrust is a REST client for one CipherTrust Manager: it logs in,
-// keeps the token, reads pages of the API and says in one of a few words why it
-// could not. It knows nothing of synchronization jobs.
+// keeps the token, reads pages of the API and returns errors with one of a few
+// reasons. It knows nothing of synchronization jobs.
 package ciphertrust
 
 import (
@@ -17,20 +17,20 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// MaxConcurrency is how many pages in flight a Client may be asked to have: more
-// would be a load on the appliance, and brings nothing.
+// MaxConcurrency is the largest number of pages in flight. More would be a load on
+// the appliance without any gain.
 const MaxConcurrency = 64
 
 // Config configures a Client.
 type Config struct {
 	// URL is the appliance's address, with or without a trailing "/" or "/api".
 	URL string
-	// Credentials are those of the user that reads.
+	// Credentials are those of the user that reads the API.
 	Credentials Credentials
-	// TLS says how the appliance is verified and, for a login by client
-	// certificate, holds the certificate's files.
+	// TLS configures how the appliance is verified and, for a login by client
+	// certificate, has the certificate and its key.
 	TLS TLSConfig
-	// Concurrency is how many pages may be in flight at once; 0 means 4.
+	// Concurrency is how many pages may be in flight; 0 means 4.
 	Concurrency int
 	// Retries is how often a page is requested again within one scrape, if its
 	// failure may pass; 0 means never.
@@ -43,9 +43,9 @@ type Config struct {
 	Guard *LoginGuard
 	// UserAgent is sent with every request.
 	UserAgent string
-	// Observer sees every request and login; nil means that nobody looks.
+	// Observer is called for every request and login; it may be nil.
 	Observer Observer
-	// Logger gets what no caller is told; nil means that nothing is logged.
+	// Logger gets what no error returns; nil means that nothing is logged.
 	Logger log.Logger
 }
 
@@ -53,10 +53,10 @@ type Config struct {
 // shows.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "configuration of %s", c.URL) }
 
-// Observer sees what the client does, for the exporter's own metrics.
+// Observer is notified of what the client does, for the exporter's own metrics.
 type Observer interface {
 	// Request is called after each request with the path below /api/v1/, the
-	// status code, or 0 where no answer came, and the time until the header.
+	// status code, or 0 without a response, and the time until the header.
 	Request(endpoint string, code int, took time.Duration)
 	// Login is called after each login. The result is one of LoginResults.
 	Login(grant, result string)
@@ -80,12 +80,12 @@ type Client struct {
 	slots chan struct{}
 	// applianceExpiry and clientExpiry are those of the certificates.
 	applianceExpiry, clientExpiry expiry
-	// inflaters holds *gzip.Reader, whose windows are worth keeping.
+	// inflaters holds *gzip.Reader, whose windows are worth reusing.
 	inflaters sync.Pool
 }
 
-// New returns a client. It reads the TLS files to find mistakes early, and
-// connects to nothing.
+// New returns a client. It reads the TLS files to find mistakes early, but does
+// not connect.
 func New(cfg Config) (*Client, error) {
 	base, err := ParseURL(cfg.URL)
 	if err != nil {
@@ -126,21 +126,22 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Format implements fmt.Formatter: printed by a verb that does not suit it, a
-// struct shows what its pointers lead to, and here that is the password.
+// Format implements fmt.Formatter: a verb that does not suit a struct would print
+// what its pointers lead to, which here includes the password.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "client of %s", c.URL()) }
 
 // URL returns the appliance's address without a path, for messages.
 func (c *Client) URL() string { return c.base.Redacted() }
 
-// Login gets a token unless there is a good one.
+// Login gets a token unless there is a valid one. Its errors are LoginErrors, except
+// if ctx ends or the client is closed.
 func (c *Client) Login(ctx context.Context) error {
 	_, err := c.session.token(ctx)
 	return err
 }
 
 // TokenExpiry returns when the present token expires by its own duration, and
-// false while there is none.
+// false without a token.
 func (c *Client) TokenExpiry() (time.Time, bool) { return c.session.expiry() }
 
 // LoginRetry returns when a rejected login is retried, and false if the last login
@@ -240,7 +241,7 @@ func (c *Client) apiError(resp *http.Response) *APIError {
 	return failure
 }
 
-// newRequest makes a request for a path below /api/v1/.
+// newRequest returns a request for a path below /api/v1/.
 func (c *Client) newRequest(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
 	u := c.base.JoinPath("api", "v1", path)
 	u.RawQuery = query.Encode()
@@ -255,7 +256,7 @@ func (c *Client) newRequest(ctx context.Context, method, path string, query url.
 	return req, nil
 }
 
-// do sends a request and reports it to the observer under the endpoint's name.
+// do sends a request and notifies the observer.
 func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) {
 	start := time.Now()
 	resp, err := c.http.Do(req)
@@ -275,8 +276,9 @@ func (c *Client) observe(endpoint string, code int, took time.Duration) {
 	}
 }
 
-// Close gives up logins under way, revokes the refresh token on the appliance
-// so that none is left behind, and closes idle connections.
+// Close cancels logins under way, revokes the refresh token on the appliance so
+// that none is left behind, and closes idle connections. It returns when ctx ends
+// at the latest.
 func (c *Client) Close(ctx context.Context) error {
 	err := c.session.close(ctx)
 	c.http.CloseIdleConnections()

@@ -339,7 +339,7 @@ func TestTargetsShareARejection(t *testing.T) {
 	}{
 		{"nothing else", func(*ciphertrust.Config) {}, true},
 		{"another domain", func(cfg *ciphertrust.Config) { cfg.Credentials.Domain = "emea" }, true},
-		{"the address in another form", func(cfg *ciphertrust.Config) { cfg.URL += "/api/" }, true},
+		{"the address in another form", func(cfg *ciphertrust.Config) { cfg.URL = "https://Appliance.INVALID:443/api/" }, true},
 		{"the password in a file", func(cfg *ciphertrust.Config) { cfg.Credentials.PasswordFile = write(t, "password", []byte(wrong+"\n")) }, true},
 		{"another address", func(cfg *ciphertrust.Config) { cfg.URL = "https://other.invalid" }, false},
 		{"another user", func(cfg *ciphertrust.Config) { cfg.Credentials.Username = "other" }, false},

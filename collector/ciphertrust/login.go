@@ -35,8 +35,8 @@ const (
 // Grants returns the grants that a login may use.
 func Grants() []string { return []string{grantPassword, grantRefresh, grantCertificate} }
 
-// LoginResults returns the results that a login may have: it worked, the
-// appliance refused the credentials, or it failed in another way.
+// LoginResults returns the results that a login may have: it succeeded, the
+// appliance rejected it, or it failed in another way.
 func LoginResults() []string { return []string{loginSuccess, loginRejected, loginError} }
 
 // loginBody is what is sent for a token.
@@ -53,7 +53,7 @@ type loginBody struct {
 	RevokeUnusedIn int    `json:"refresh_token_revoke_unused_in,omitempty"`
 }
 
-// setAuthDomain tells a path of domains from a domain's name.
+// setAuthDomain sets the path of a domain or its name.
 func (b *loginBody) setAuthDomain(domain string) {
 	if strings.HasPrefix(domain, "/") {
 		b.AuthDomainPath = domain
@@ -62,7 +62,7 @@ func (b *loginBody) setAuthDomain(domain string) {
 	}
 }
 
-// loginAnswer is what comes for a login.
+// loginAnswer is the response to a login.
 type loginAnswer struct {
 	JWT            string `json:"jwt"`
 	Duration       int64  `json:"duration"`
@@ -81,8 +81,8 @@ func (a *loginAnswer) lifetime() time.Duration {
 	return time.Duration(a.Duration) * time.Second
 }
 
-// check finds what makes an answer unusable. Its errors never repeat a value:
-// most of them are secrets.
+// check returns an error if the response is unusable. It never repeats a value: most
+// of them are secrets.
 func (a *loginAnswer) check() error {
 	switch {
 	case a.JWT == "":
@@ -95,11 +95,11 @@ func (a *loginAnswer) check() error {
 	return nil
 }
 
-// maxLoginAnswer bounds the body of a login's answer.
+// maxLoginAnswer bounds the body of the response to a login, after decompression.
 const maxLoginAnswer = 1 << 20
 
-// login sends one login. What it sends, and what comes for it, is shown by no
-// error from then on.
+// login sends one login. From then on no error shows the secrets in the request and
+// in the response.
 func (c *Client) login(ctx context.Context, body loginBody) (*loginAnswer, error) {
 	c.secrets.rememberLogin(&body)
 	answer, err := c.sendLogin(ctx, body)
@@ -155,12 +155,12 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 	return nil
 }
 
-// loginFailure returns the error of a login that was answered with an error.
+// loginFailure returns the error of a login whose response is not a 2xx.
 func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
 	failure := c.apiError(resp)
 	switch {
 	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && failure.CodeDesc == "":
-		// So answer servers that were spoken to without the TLS that they expect.
+		// A server that expects TLS answers plain HTTP like this.
 		return reason.New(reason.TLS, fmt.Errorf("login over plain HTTP: %w", failure), remedyPlainHTTP)
 	case isCredentialStatus(resp.StatusCode):
 		remedy := remedyPassword
@@ -244,8 +244,8 @@ func loginResult(err error) string {
 	}
 }
 
-// readKeyPair reads the client certificate and its key, each of which may be in
-// a file or in the settings.
+// readKeyPair returns the client certificate and its key, each of which may be in a
+// file or in the settings.
 func readKeyPair(tls TLSConfig) (cert, key string, err error) {
 	cert, key = tls.Cert, string(tls.Key)
 	if tls.CertFile != "" {

@@ -13,21 +13,20 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// DefaultRetries is how often a page is asked for again, where Config has no
-// reason for another number: with the pauses below about 1.5 seconds in all, of
-// the ten that Prometheus gives a scrape by default.
+// DefaultRetries is how often a page is requested again by default. With the pauses
+// below that takes about 1.5 seconds in all, of the ten that Prometheus gives a scrape
+// by default.
 const DefaultRetries = 4
 
-// The pauses before a page is asked for again.
+// The pauses before a page is requested again.
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
 )
 
-// retry calls try until it succeeds, or fails for good, or the retries are used
-// up, or ctx ends, and returns the last error that has a cause of its own: why
-// the appliance could not be read matters more than that the time was up
-// meanwhile.
+// retry calls try until it succeeds, fails permanently, the retries are used up, or
+// ctx ends. It returns the last error that has a cause of its own: why the appliance
+// could not be read matters more than the end of the deadline.
 func (c *Client) retry(ctx context.Context, try func() error) error {
 	pauses := &pauses{ExponentialBackOff: backoff.NewExponentialBackOff()}
 	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = firstPause, longestPause, 2
@@ -37,14 +36,13 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 		backoff.WithMaxElapsedTime(0),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		// A pause that ends after the deadline would be for nothing. 0 would
-		// mean no bound.
+		// A pause that ends after the deadline is useless. 0 would mean no bound.
 		options = append(options, backoff.WithMaxElapsedTime(max(1, time.Until(deadline))))
 	}
 	var failure error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := try()
-		// What the deadline cut short says less than the tries before it.
+		// An attempt that the deadline ended says less than the ones before it.
 		if failure == nil || ctx.Err() == nil || reason.Of(err) != reason.Timeout {
 			failure = err
 		}
@@ -60,12 +58,12 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 	return nil
 }
 
-// pauses grow from try to try, with a random part, so that the pages that fail
-// together do not come again together.
+// pauses grow from attempt to attempt, with a random part, so that pages that fail
+// together are not requested again together.
 type pauses struct {
 	*backoff.ExponentialBackOff
 
-	// told is for how long the appliance has asked to be left alone.
+	// told is the Retry-After of the last response.
 	told time.Duration
 }
 
@@ -74,7 +72,7 @@ func (p *pauses) NextBackOff() time.Duration {
 	return p.told + p.ExponentialBackOff.NextBackOff()
 }
 
-// toldPause returns the Retry-After of a failed answer.
+// toldPause returns the Retry-After of a failed request.
 func toldPause(err error) time.Duration {
 	if failure, ok := errors.AsType[*APIError](err); ok {
 		return failure.RetryAfter
@@ -110,11 +108,11 @@ func mayPass(ctx context.Context, err error) bool {
 // maxRetryAfter bounds for how long an appliance may ask to be left alone.
 const maxRetryAfter = time.Hour
 
-// retryAfter reads the header Retry-After, in seconds or as a time (RFC 9110,
-// section 10.2.3). It is 0 where there is none that makes sense.
+// retryAfter parses the header Retry-After, in seconds or as a time (RFC 9110,
+// section 10.2.3). It returns 0 if there is none that makes sense.
 func retryAfter(header http.Header) time.Duration {
 	text := header.Get("Retry-After")
-	// ParseUint looks no further than to where a number is out of range.
+	// ParseUint stops where a number is out of range.
 	if digits := strings.Trim(text, "0123456789") == ""; digits && text != "" {
 		seconds, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -248,8 +249,15 @@ func (s *session) primary() (grant string, body loginBody, secret fingerprint, e
 	return grantPassword, body, fingerprint(body.Username, body.Password), nil
 }
 
-// address names the appliance to the guard.
-func (s *session) address() string { return s.client.base.String() }
+// address names the appliance to the guard, in one form for all that lead there.
+func (s *session) address() string {
+	u := *s.client.base
+	u.Host = strings.ToLower(u.Host)
+	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
+		u.Host = strings.TrimSuffix(u.Host, port)
+	}
+	return u.String()
+}
 
 // send asks for a token and keeps the answer. Its errors are LoginErrors.
 func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt string, err error) {

@@ -326,7 +326,7 @@ func TestFilesAreReadAnew(t *testing.T) {
 	if added := s.load(t, moved); added != "" {
 		t.Errorf("a rotated CA makes %s a new target", added)
 	}
-	eventually(t, "the backoff after the login that failed has passed", func() bool { return s.read(t, "one").Whole() })
+	eventually(t, "the backoff after the login that failed has passed", func() bool { return s.read(t, "one").Complete() })
 	a.SetPassword("another")
 	a.RevokeAllTokens()
 	a.RevokeRefreshTokens()
