@@ -2,6 +2,7 @@ package ciphertrust_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type cause struct {
 	targets int
 	// domains gives each target a domain of its own.
 	domains bool
+	// lists is how many lists each target has; 0 means two.
+	lists int
 	// offsets are when in each interval each Prometheus server scrapes; nil means at
 	// its begin. Targets follow each other by stagger.
 	offsets []time.Duration
@@ -62,7 +65,7 @@ func TestNoLockout(t *testing.T) {
 	for status := 400; status < 600; status++ {
 		rejected := status < 500 && status != 407 && status != 408 && status != 429
 		causes = append(causes, cause{
-			name: "status " + strconv.Itoa(status), rejected: rejected, appliance: answeringLogins(status),
+			name: "status " + strconv.Itoa(status), lists: 1, rejected: rejected, appliance: answeringLogins(status),
 		})
 	}
 	first := func(i int) bool { return i == 0 }
@@ -177,8 +180,8 @@ func (c *cause) try(t *testing.T) {
 			}
 			return sent.watch(i, next)
 		})
-		sources := make([]collector.Source, 2)
-		for j, list := range syncjob.Lists()[:2] {
+		sources := make([]collector.Source, cmp.Or(c.lists, 2))
+		for j, list := range syncjob.Lists()[:len(sources)] {
 			sources[j] = collector.Source{List: list, Reader: joblist.NewReader(list, client, joblist.Options{PageSize: 1000, Concurrency: 4, FullReadInterval: time.Hour})}
 		}
 		targets[i], clients[i] = collector.New(sources, collector.Options{Timeout: 30 * time.Second}), client
