@@ -52,9 +52,15 @@ func connectionFaults() []fault {
 			later(raw(head+"Content-Length: 500\r\n\r\n"+part, true))),
 		page("connection: reset in the body of a later page, once", whole,
 			later(inTurn(raw(head+"Content-Length: 500\r\n\r\n"+part, true)))),
-		// Enough pages hang to hold every slot, until they are given up for once.
-		waiting(usual, page("connection: hangs in a later page", fails(reason.Timeout), later(hang(part)))),
+		// Enough pages hang to hold every slot, until the time of an attempt has passed.
+		within(2*hasty, page("connection: hangs in a later page", fails(reason.Timeout), later(hang(part)))),
 	}
+}
+
+// within is a fault of an exporter with this --collector.timeout.
+func within(timeout time.Duration, f fault) fault {
+	f.place.timeout, f.patience = timeout, patient
+	return f
 }
 
 // page is a fault of the pages of the google list; the other one is whole.

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -54,6 +55,8 @@ type place struct {
 	certificate bool
 	// keeps has the exporter keep a history, and read only what may be new.
 	keeps bool
+	// timeout is --collector.timeout; 0 means its default.
+	timeout time.Duration
 	// options are those of the appliance.
 	options cmsim.Options
 }
@@ -198,7 +201,7 @@ type exporter struct {
 func (r *rig) wire() (*exporter, error) {
 	cfg := config.Target{
 		URL: r.settings.URL, Credentials: r.settings.Credentials, TLS: r.settings.TLS,
-		Reading: config.Reading{PageSize: pageSize, Concurrency: concurrency, Timeout: 30 * time.Second, TimeoutOffset: offset},
+		Reading: config.Reading{PageSize: pageSize, Concurrency: concurrency, Timeout: cmp.Or(r.place.timeout, 30*time.Second), TimeoutOffset: offset},
 	}
 	for _, list := range syncjob.Lists() {
 		if list.Default {
