@@ -167,3 +167,11 @@ func values(family *dto.MetricFamily, by ...string) map[string]float64 {
 	}
 	return sums
 }
+
+func scopeNames(summary *syncjob.Summary) []string {
+	names := make([]string, 0, len(summary.Scopes))
+	for i := range summary.Scopes {
+		names = append(names, summary.Scopes[i].Name)
+	}
+	return names
+}

@@ -16,10 +16,9 @@ import (
 
 	"github.com/go-kit/log"
 
-	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -156,7 +155,7 @@ func (c *cause) try(t *testing.T) {
 	}
 	guard, sent, logged := ciphertrust.NewLoginGuard(), &sentPasswords{}, &bytes.Buffer{}
 	logger := log.NewLogfmtLogger(log.NewSyncWriter(logged))
-	targets := make([]*collector.Collector, max(1, c.targets))
+	targets := make([]*scrape.Scraper, max(1, c.targets))
 	clients := make([]*ciphertrust.Client, len(targets))
 	for i := range targets {
 		cfg := ciphertrust.Config{
@@ -180,11 +179,11 @@ func (c *cause) try(t *testing.T) {
 			}
 			return sent.watch(i, next)
 		})
-		sources := make([]collector.Source, cmp.Or(c.lists, 2))
+		sources := make([]scrape.Source, cmp.Or(c.lists, 2))
 		for j, list := range syncjob.Lists()[:len(sources)] {
-			sources[j] = collector.Source{List: list, Reader: joblist.NewReader(list, client, joblist.Options{PageSize: 1000, Concurrency: 4, FullReadInterval: time.Hour})}
+			sources[j] = scrape.Source{List: list, Reader: scrape.NewList(list, client, scrape.ListOptions{PageSize: 1000, Concurrency: 4, FullReadInterval: time.Hour})}
 		}
-		targets[i], clients[i] = collector.New(sources, collector.Options{Timeout: 30 * time.Second}), client
+		targets[i], clients[i] = scrape.New(sources, scrape.Options{Timeout: 30 * time.Second}), client
 	}
 	begun := time.Now()
 	for time.Since(begun) < time.Hour {
@@ -199,7 +198,7 @@ func (c *cause) try(t *testing.T) {
 
 // scrape scrapes all targets by every Prometheus server. A target that suffers from
 // the cause is down, every other one is up, except perhaps in the first scrape.
-func (c *cause) scrape(t *testing.T, targets []*collector.Collector, first bool) {
+func (c *cause) scrape(t *testing.T, targets []*scrape.Scraper, first bool) {
 	t.Helper()
 	begun := time.Now()
 	offsets := c.offsets
@@ -215,7 +214,7 @@ func (c *cause) scrape(t *testing.T, targets []*collector.Collector, first bool)
 				defer cancel()
 				snapshot := target.Read(ctx)
 				bad := c.bad == nil || c.bad(i)
-				if up := snapshot.Whole(); up == bad && (up || !first) {
+				if up := snapshot.Complete(); up == bad && (up || !first) {
 					t.Errorf("after %s: target %d is up: %t: %v", time.Since(begun), i, up, snapshot.Lists[0].Err)
 				}
 			})

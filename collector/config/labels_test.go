@@ -57,7 +57,7 @@ func TestLabelsOfMetrics(t *testing.T) {
 		}
 	}
 	// What is exposed, series for series.
-	collect("collector/testdata/*.prom", `[{,](\w+)="`)
+	collect("collector/e2e/testdata/*.prom", `[{,](\w+)="`)
 	// The exporter's own metrics are declared with their labels.
 	collect("collector/telemetry.go", `\[\]string\{([^}]*)\}`)
 	// What the rules set, group and join by, but for what Prometheus sets.

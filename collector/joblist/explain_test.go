@@ -1,22 +1,13 @@
 package joblist_test
 
 import (
-	"context"
 	"errors"
-	"io"
-	"net/url"
 	"testing"
 
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
-
-// failing is a Getter that always fails.
-type failing struct{ err error }
-
-// Get implements joblist.Getter.
-func (f failing) Get(context.Context, string, url.Values, func(io.Reader) error) error { return f.err }
 
 // TestForbiddenList checks that a list that the user may not read names its own
 // permission, unless the client knows better why it is forbidden.
@@ -25,10 +16,10 @@ func TestForbiddenList(t *testing.T) {
 	const license = "license CCKM"
 	for _, list := range syncjob.Lists() {
 		for remedy, want := range map[string]string{"": list.AccessHint(), license: license} {
-			client := failing{reason.New(reason.Forbidden, errors.New("403"), remedy)}
+			client := &failing{err: reason.New(reason.Forbidden, errors.New("403"), remedy)}
 			reader := joblist.NewReader(list, client, joblist.Options{})
-			_, _, readErr := reader.Read(t.Context())
-			_, firstErr := reader.First(t.Context())
+			readErr := reader.NewFullRead(false).Run(t.Context())
+			_, firstErr := reader.Total(t.Context())
 			for _, err := range []error{readErr, firstErr} {
 				if got := reason.RemedyOf(err); reason.Of(err) != reason.Forbidden || got != want {
 					t.Errorf("%s: reason %s, remedy %q, want %q", list.Name, reason.Of(err), got, want)

@@ -56,7 +56,7 @@ func TestWhatRefusesALimit(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			getter := &failing{err: test.err}
 			reader := joblist.NewReader(syncjob.Lists()[0], getter, joblist.Options{PageSize: 1000, Concurrency: 1})
-			_, _, err := reader.Read(t.Context())
+			err := reader.NewFullRead(false).Run(t.Context())
 			if getter.calls != test.want || reason.Of(err) != reason.Of(test.err) {
 				t.Errorf("%d requests and reason %s, want %d and %s", getter.calls, reason.Of(err), test.want, reason.Of(test.err))
 			}

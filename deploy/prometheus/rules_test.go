@@ -209,7 +209,7 @@ func TestMetricNames(t *testing.T) {
 			known[rule.name] = true
 		}
 	}
-	exposition := read(t, "../../collector/testdata/troubles.prom")
+	exposition := read(t, "../../collector/e2e/testdata/troubles.prom")
 	metric := regexp.MustCompile(`\bcckm_sync\w*(:\w+)*`)
 	matcher := regexp.MustCompile(`\b(cckm_sync\w+)\{(\w+)=~?"([^"]+)"\}`)
 	used := map[string]bool{}

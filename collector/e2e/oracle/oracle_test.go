@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cckm_sync_exporter/collector/oracle"
+	"cckm_sync_exporter/collector/e2e/oracle"
 )
 
 // google is the list of seed 000.

@@ -1,5 +1,5 @@
 //go:build !race
 
-package scrape_test
+package e2e_test
 
 const rarity = 1

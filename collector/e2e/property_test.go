@@ -1,4 +1,4 @@
-package scrape_test
+package e2e_test
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cckm_sync_exporter/collector"
-	"cckm_sync_exporter/collector/oracle"
+	"cckm_sync_exporter/collector/e2e/oracle"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
