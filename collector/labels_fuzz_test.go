@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-kit/log"
@@ -36,9 +37,9 @@ func FuzzLabelValues(f *testing.F) {
 		lists := syncjob.Lists()
 		list, other := lists[int(which)%len(lists)], lists[(int(which)+1)%len(lists)]
 		summarizer := syncjob.NewSummarizer(list)
-		summarizer.Add(&syncjob.Job{ID: one, OverallStatus: status, Scopes: []string{one, two}, Details: []syncjob.Detail{{Key: two, Text: text}}})
-		summarizer.Add(&syncjob.Job{ID: two, OverallStatus: text, Scopes: []string{two}, Details: []syncjob.Detail{{Key: one + text, Text: status}}})
-		summary := summarizer.Summary()
+		summarizer.Add(&syncjob.Job{ID: one, OverallStatus: status, Scopes: []string{one, two}, Details: []syncjob.Detail{{Key: two, Text: text}}}, time.Now())
+		summarizer.Add(&syncjob.Job{ID: two, OverallStatus: text, Scopes: []string{two}, Details: []syncjob.Detail{{Key: one + text, Text: status}}}, time.Now())
+		summary := summarizer.Summary(time.Now())
 		var logged bytes.Buffer
 		gatherer := (&collector.Exposition{Logger: log.NewLogfmtLogger(&logged)}).Of(&scrape.Snapshot{Lists: []scrape.ListRead{
 			{List: list, Summary: summary}, {List: other, Summary: &syncjob.Summary{}},

@@ -104,7 +104,7 @@ func (l *longLife) swap() {
 	r.created = l.records[at].created
 	r = l.make(r)
 	// "error" is another word for "failed".
-	word := func(r record) string { return strings.Replace(r.status(), "error", "failed", 1) }
+	word := func(r record) string { return strings.Replace(r.form(), "error", "failed", 1) }
 	if word(r) != word(l.records[gone]) {
 		l.records = slices.Insert(slices.Delete(slices.Clone(l.records), gone, gone+1), at, r)
 	}

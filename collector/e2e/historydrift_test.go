@@ -36,6 +36,7 @@ type kept struct {
 // keeping returns a reader that has read the list for the first time.
 func keeping(t *testing.T, jobs int) *kept {
 	t.Helper()
+	leave2000()
 	k := &kept{
 		list:   syncjob.Lists()[0],
 		served: &pagedList{rng: rand.New(rand.NewPCG(1, uint64(jobs)))}, //nolint:gosec // A test that repeats.
@@ -51,7 +52,7 @@ func keeping(t *testing.T, jobs int) *kept {
 }
 
 func finishedJob(number int, status string) record {
-	created := time.Date(1999, time.December, 1, 0, number, 0, 0, time.UTC)
+	created := time.Date(2021, time.December, 1, 0, number, 0, 0, time.UTC)
 	id := fmt.Sprintf("job-%06d", number)
 	return record{id: id, raw: json.RawMessage(fmt.Sprintf(
 		`{"id":%q,"createdAt":%q,"updatedAt":%q,"completed_at":%[3]q,"overall_status":%q,"key_rings":["ring-%d"]}`,
@@ -434,5 +435,48 @@ func TestReadsTakeTurns(t *testing.T) {
 		if err := <-first; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestFutureTimeIsDue checks that a job of a wrong clock does not count as the newest until its time comes within a
+// day, and does from then on, although nothing of the list has changed and no full read is due.
+func TestFutureTimeIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leave2000()
+		k := &kept{list: syncjob.Lists()[0], served: &pagedList{rng: rand.New(rand.NewPCG(1, 1))}} //nolint:gosec // A test that repeats.
+		ahead := time.Now().AddDate(1, 0, 0)
+		wrong := finishedJob(0, "completed")
+		wrong.raw = json.RawMessage(fmt.Sprintf(`{"id":"wrong","createdAt":%q,"updatedAt":%[1]q,"completed_at":%[1]q,"overall_status":"completed","key_rings":["ring-1"]}`,
+			ahead.Format(time.RFC3339)))
+		for i := range 30 {
+			k.served.insert(finishedJob(i, "failed"))
+		}
+		k.served.insert(wrong)
+		for i := range 30 {
+			k.served.insert(finishedJob(30+i, "failed"))
+		}
+		k.Reader = joblist.NewReader(k.list, k.served, joblist.Options{PageSize: 20, Concurrency: 2, FullReadInterval: 10_000 * time.Hour, Observer: k})
+		newest := func() string {
+			k.served.begin()
+			summary, _, err := k.Read(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return summary.Scopes[1].Newest.ID
+		}
+		k.read(t, scrape.KindFull)
+		k.read(t, scrape.KindIncremental)
+		if id := newest(); id != "job-000056" {
+			t.Errorf("the newest job is %s", id)
+		}
+		advance(time.Until(ahead.Add(-24*time.Hour - time.Second)))
+		if id := newest(); id != "job-000056" {
+			t.Errorf("a second before the job is due, the newest is %s", id)
+		}
+		advance(2 * time.Second)
+		if id := newest(); id != "wrong" {
+			t.Errorf("when the job is due, the newest is %s", id)
+		}
+		k.read(t, scrape.KindIncremental)
 	})
 }

@@ -143,7 +143,7 @@ func (l *pagedList) filtered(query url.Values) ([]record, error) {
 	}
 	var matching []record
 	for _, r := range l.records {
-		if r.status() == query.Get("overall_status") {
+		if r.form() == query.Get("overall_status") {
 			matching = append(matching, r)
 		}
 	}
@@ -157,6 +157,11 @@ func (r record) status() string {
 	}
 	_ = json.Unmarshal(r.raw, &job) // It is JSON by its making.
 	return job.Status
+}
+
+// form returns the overall_status of a record as the API documents it.
+func (r record) form() string {
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(r.status()))
 }
 
 // newList returns a List that is closed at the end of the test.

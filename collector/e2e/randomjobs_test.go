@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,10 +74,12 @@ func (m *jobMaker) instant() time.Time {
 	return m.now.Add(time.Duration(m.rng.Int64N(int64(72*time.Hour))-int64(72*time.Hour-2*time.Minute)) / 1000 * 1000)
 }
 
-// time returns a time as JSON, or "" where the field is to be missing.
+// time returns a time as JSON, or "" if the field is to be missing.
 func (m *jobMaker) time() string {
 	if m.oneIn(10) {
-		return pick(m.rng, "", "null", `""`, `"yesterday"`, "1652780461", "true", `{"at":1}`, `"0001-01-01T00:00:00Z"`, `"2022-13-01T00:00:00Z"`)
+		return pick(m.rng, "", "null", `""`, `"yesterday"`, "1652780461", "true", `{"at":1}`, `"0001-01-01T00:00:00Z"`, `"2022-13-01T00:00:00Z"`,
+			`"0001-01-01T08:05:43+08:05"`, `"1970-01-01T00:00:00Z"`, `"1999-12-31T23:59:59.9-00:00"`, `"2000-01-01T00:59:59+01:00"`,
+			`"1999-12-31T23:59:60Z"`, `"2021-12-20t10:00:00.5z"`, `"2021-12-20T23:59:60.25-08:00"`, `"9999-12-31T23:59:60Z"`)
 	}
 	at := m.instant()
 	if m.oneIn(2) {
@@ -88,6 +91,11 @@ func (m *jobMaker) time() string {
 		at = at.In(time.FixedZone("", 19800))
 	case 1:
 		layout = "2006-01-02T15:04:05.000000000Z07:00"
+	case 2:
+		layout = "2006-01-02t15:04:05.00z"
+	case 3:
+		// The appliance's clock was wrong; for some of them the time comes soon.
+		at = at.Add(pick(m.rng, 24*time.Hour, 72*time.Hour, 96*time.Hour, 120*time.Hour, 9000*time.Hour))
 	}
 	return quote(at.Format(layout))
 }
@@ -111,9 +119,10 @@ func (m *jobMaker) later(r record) record {
 func (m *jobMaker) make(r record) record {
 	status := pick(m.rng, `"in_progress"`, `"completed"`, `"completed"`, `"completed"`, `"failed"`)
 	if m.oneIn(8) {
-		status = pick(m.rng, `"error"`, `"queued"`, `"cancelled"`, `"COMPLETED"`, `"a_\"new\"_one"`, `""`, "null", "")
+		status = pick(m.rng, `"error"`, `"queued"`, `"cancelled"`, `"COMPLETED"`, `"Failed"`, `"in progress"`, `"In-Progress"`,
+			`"a_\"new\"_one"`, `""`, "null", "")
 	}
-	r.open = status != `"completed"` && status != `"failed"` && status != `"error"`
+	r.open = !slices.Contains([]string{"completed", "failed", "error"}, strings.ToLower(strings.Trim(status, `"`)))
 	fields := []string{`"id":` + r.id, r.scopes}
 	add := func(name, value string) {
 		if value != "" {
@@ -145,13 +154,13 @@ func (m *jobMaker) scopeFields() string {
 		case 0:
 			value = pick(m.rng, "null", `""`, "[]", `[""]`)
 		case 1:
-			value = quote(pick(m.rng, m.scopes...))
+			value = quote(m.spelled())
 		case 2:
 			continue
 		default:
 			var names []string
 			for range 1 + m.rng.IntN(3) {
-				names = append(names, quote(pick(m.rng, m.scopes...)))
+				names = append(names, quote(m.spelled()))
 			}
 			if m.oneIn(12) {
 				names = append(names, pick(m.rng, "null", `""`, quote("west/"+m.scopes[0])))
@@ -163,6 +172,15 @@ func (m *jobMaker) scopeFields() string {
 	return join(fields)
 }
 
+// spelled returns one of the scopes; for Azure, now and then in another case.
+func (m *jobMaker) spelled() string {
+	scope := pick(m.rng, m.scopes...)
+	if m.list.RegionPrefixed && m.oneIn(6) {
+		return pick(m.rng, strings.ToUpper(scope), strings.Replace(scope, "v", "V", 1))
+	}
+	return scope
+}
+
 // details returns a detailed_status.
 func (m *jobMaker) details() string {
 	if m.oneIn(12) {
@@ -171,7 +189,7 @@ func (m *jobMaker) details() string {
 	var entries []string
 	seen := make(map[string]bool)
 	for range m.rng.IntN(4) {
-		key := pick(m.rng, m.scopes...)
+		key := m.spelled()
 		if m.list.RegionPrefixed && !m.oneIn(6) {
 			key = pick(m.rng, "northcentralus", "eastus", "west") + "/" + key
 		}
@@ -197,13 +215,17 @@ func (m *jobMaker) text() string {
 	}
 	return pick(m.rng,
 		"null", "[]", `["vault synchronized successfully"]`, "1", "false", `{"failed":true}`,
-		`""`, `" In_Progress "`, `"incomplete"`, `"completely gone"`, `"Completed"`, `"success"`, `"succeeded"`, `"partial success"`,
+		`""`, `" In_Progress "`, `"in progress"`, `"In-Progress"`, `"incomplete"`, `"completely gone"`, `"Completed"`, `"success"`, `"succeeded"`, `"partial success"`,
 		`"VAULT SYNCHRONIZED SUCCESSFULLY\n"`, `"failover-vault synchronized successfully"`, `"was unsuccessful"`,
 		`"could not be synchronized successfully"`, `"has never been fully synchronized"`, `"isn't complete"`, `"not yet completed"`,
 		`"failed"`, `"ERROR 500"`, `"Access denied"`, `"403 Forbidden"`, `"unauthorized"`, `"unable to list keys"`, `"cannot connect"`,
 		`"key ring not found"`, `"timed out"`, `"i/o timeout"`, `"invalid credentials"`, `"exception in thread main"`,
 		`"aborted"`, `"Abort requested"`, `"cancelled by user"`, `"canceled before it was complete"`, `"cancelled: failed to stop"`,
-		`"something else"`, `"ошибка"`)
+		`"something else"`, `"ошибка"`, `"domain refreshed"`, `"not refreshed"`,
+		`"[NCERRBadRequest: Bad HTTP request]: Error Listing Keys : TooManyRequests"`, `"context deadline exceeded"`, `"Service unavailable"`,
+		`"AADSTS7000222: The provided client secret keys for app 'x' are expired."`, `"not authorized to perform: kms:ListKeys"`,
+		`"connection refused"`, `"no such host"`, `"skipped: archived"`,
+		quote("synchronized "+strings.Repeat("ключ ", 120)), quote(strings.Repeat("x", 600)+" failed"))
 }
 
 // quote returns a text as JSON.

@@ -210,7 +210,7 @@ func (d *Decoder) readField(name []byte) error {
 	case fieldID:
 		return d.id(&d.job.ID)
 	case fieldOverallStatus:
-		return d.text(&d.job.OverallStatus)
+		return d.words(&d.job.OverallStatus)
 	case fieldAbort:
 		return d.flag(&d.job.Abort)
 	case fieldCreatedAt:
@@ -262,7 +262,7 @@ func (d *Decoder) details() error {
 		key, text := d.strings.string(name), ""
 		switch d.tokens.PeekKind() {
 		case jsontext.KindString, jsontext.KindNull:
-			if err := d.text(&text); err != nil {
+			if err := d.words(&text); err != nil {
 				return err
 			}
 		default:

@@ -61,7 +61,7 @@ func (d *Decoder) visitFound() error {
 	f := &d.found
 	d.job = syncjob.Job{
 		ID:            string(f.texts[fieldID]),
-		OverallStatus: d.strings.string(f.texts[fieldOverallStatus]),
+		OverallStatus: d.textOf(f.texts[fieldOverallStatus]),
 		Abort:         f.abort,
 		CreatedAt:     d.timeOf(f.texts[fieldCreatedAt]),
 		UpdatedAt:     d.timeOf(f.texts[fieldUpdatedAt]),
@@ -73,18 +73,27 @@ func (d *Decoder) visitFound() error {
 		d.job.Scopes = append(d.job.Scopes, d.strings.string(scope))
 	}
 	for i := 0; i < len(f.details); i += 2 {
-		d.job.Details = append(d.job.Details, syncjob.Detail{Key: d.strings.string(f.details[i]), Text: d.strings.string(f.details[i+1])})
+		d.job.Details = append(d.job.Details, syncjob.Detail{Key: d.strings.string(f.details[i]), Text: d.textOf(f.details[i+1])})
 	}
 	return d.handOver()
 }
 
-// timeOf returns the time that a text says, or none.
+// timeOf returns the time that a text has, or the zero time if it cannot be parsed
+// or counts as missing.
 func (d *Decoder) timeOf(text []byte) time.Time {
-	// A time before the zero time, of which Go's own is the usual one, is none.
-	if t, ok := d.days.parseTime(text); ok && t.After(time.Time{}) {
+	// Go's zero time in any zone and 1970 stand for no time.
+	if t, ok := d.days.parseTime(text); ok && t.Year() >= 2000 {
 		return t
 	}
 	return time.Time{}
+}
+
+// textOf returns a text in the appliance's own words, cut to syncjob.MaxText bytes.
+func (d *Decoder) textOf(text []byte) string {
+	if len(text) > syncjob.MaxText {
+		return syncjob.Shorten(string(text[:syncjob.MaxText+1]))
+	}
+	return d.strings.string(text)
 }
 
 // learn remembers the shape of the record that jsontext has read since the

@@ -57,6 +57,16 @@ func (d *Decoder) begin(kind jsontext.Kind, what string) error {
 	return nil
 }
 
+// words reads a text in the appliance's own words, cut to syncjob.MaxText bytes;
+// null is an empty one.
+func (d *Decoder) words(into *string) error {
+	text, err := d.stringOrNull()
+	if err == nil {
+		*into = d.textOf(text)
+	}
+	return err
+}
+
 // text reads a string; null is an empty one.
 func (d *Decoder) text(into *string) error {
 	text, err := d.stringOrNull()
@@ -134,9 +144,9 @@ func (d *Decoder) count() (int, error) {
 	return int(n), nil
 }
 
-// time reads a time of RFC 3339. One that is missing, of another kind or
-// unreadable stays zero: the job still counts, and the series that need the
-// time are left out.
+// time reads a time of RFC 3339. It stays zero if it is missing, of another kind or
+// cannot be parsed: the job still counts, and the series that need the time are
+// omitted.
 func (d *Decoder) time(into *time.Time) error {
 	if d.tokens.PeekKind() != jsontext.KindString {
 		return d.skip()

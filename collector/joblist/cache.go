@@ -3,6 +3,7 @@ package joblist
 import (
 	"reflect"
 	"slices"
+	"time"
 
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -28,6 +29,8 @@ type cache struct {
 	open map[jobID]openJob
 	// summary is that of all jobs.
 	summary *syncjob.Summary
+	// incomplete is true if the summary lacks a time that has become due; a full read has it.
+	incomplete bool
 }
 
 // openJob is a job that can still change.
@@ -83,11 +86,14 @@ func (c *cache) index(position, total int) int {
 }
 
 func (c *cache) summarize() {
+	now := time.Now()
 	all := c.settled.Copy()
 	for _, open := range c.open {
-		all.Add(&open.job)
+		all.Add(&open.job, now)
 	}
-	c.summary = all.Summary()
+	c.summary = all.Summary(now)
+	// The appliance's clock was wrong for more jobs than a summarizer keeps.
+	c.incomplete = c.summary.Expired(now)
 }
 
 // agrees reports whether two caches have the same summary. The appliance's own words do not
@@ -98,6 +104,7 @@ func (c *cache) agrees(other *cache) bool {
 
 func withoutWords(summary *syncjob.Summary) *syncjob.Summary {
 	wordless := *summary
+	wordless.UnknownTexts, wordless.Future, wordless.ValidUntil = nil, syncjob.Future{}, time.Time{}
 	wordless.Scopes = slices.Clone(summary.Scopes)
 	for i := range wordless.Scopes {
 		scope := &wordless.Scopes[i]
@@ -129,14 +136,14 @@ func (c *cache) update(found *incrementalRead) {
 		}
 	}
 	// While nothing changes, the summary stays the same one, and so does what is made of it.
-	if changed {
+	if changed || c.summary.Expired(time.Now()) {
 		c.summarize()
 	}
 }
 
 func (c *cache) add(job openJob) {
 	if job.job.Settled() {
-		c.settled.Add(&job.job)
+		c.settled.Add(&job.job, time.Now())
 	} else {
 		c.open[job.id] = job
 	}

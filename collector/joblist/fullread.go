@@ -40,7 +40,9 @@ const (
 // read again, until the chain is whole. A job that is in several pages counts once, by its id.
 type FullRead struct {
 	reader *Reader
-	limit  int
+	// began is when the read began.
+	began time.Time
+	limit int
 	// seen is the jobs that were read.
 	seen *idSet
 	// slots has an element for every page that may be requested now.
@@ -112,7 +114,7 @@ func (r *Reader) NewFullRead(gentle bool) *FullRead {
 		seen = newIDSet()
 	}
 	slots := r.options.Concurrency
-	f := &FullRead{reader: r, seen: seen, slots: make(chan struct{}, slots)}
+	f := &FullRead{reader: r, began: time.Now(), seen: seen, slots: make(chan struct{}, slots)}
 	if gentle {
 		f.heldBack.Store(int64(slots / 2))
 	}
@@ -332,10 +334,11 @@ func (f *FullRead) finish() error {
 		f.cache = newCache(&f.chain, f.seen, settled, open)
 		f.Summary = f.cache.summary
 	} else {
+		now := time.Now()
 		for i := range open {
-			settled.Add(&open[i].job)
+			settled.Add(&open[i].job, now)
 		}
-		f.Summary = settled.Summary()
+		f.Summary = settled.Summary(now)
 	}
 	f.chain, f.tallies = chain{}, nil
 	if n := len(f.Summary.Scopes); n > maxScopes {
@@ -455,13 +458,13 @@ func (f *FullRead) takeTally() *tally {
 }
 
 // add counts a job that is new.
-func (t *tally) add(id jobID, job *syncjob.Job, cache bool) error {
+func (t *tally) add(id jobID, job *syncjob.Job, cache bool, now time.Time) error {
 	if cache && !job.Settled() && len(t.open) <= maxOpen && t.openBytes <= maxOpenBytes {
 		t.openBytes += sizeOf(job)
 		t.open = append(t.open, openJob{id: id, job: job.Clone()})
 		return nil
 	}
-	t.settled.Add(job)
+	t.settled.Add(job, now)
 	if t.settled.Scopes() > maxScopes {
 		return errTooManyScopes()
 	}
@@ -569,7 +572,7 @@ func (p *page) visit(job *syncjob.Job) error {
 		p.known++
 		return nil
 	}
-	return p.tally.add(id, job, p.full.reader.options.Cache)
+	return p.tally.add(id, job, p.full.reader.options.Cache, p.full.began)
 }
 
 // compare counts whether a job is newer or older than the one before it.

@@ -219,7 +219,7 @@ func (n *incrementalRead) count(status string, into *int) func(context.Context) 
 			return err
 		}
 		for _, job := range page.jobs {
-			if !hasOverallStatus(&job.job, status) {
+			if !job.job.HasOverallStatus(status) {
 				return contradictedf("the filter for overall_status=%s returns other jobs", status)
 			}
 		}
@@ -444,18 +444,4 @@ func (n *incrementalRead) checkCounts(ctx context.Context, counted counts) error
 
 func miscounted(status string, got, want int) error {
 	return contradictedf("the appliance counts %d jobs of status %s, and %d are known", got, status, want)
-}
-
-// hasOverallStatus reports whether a filter by status may return a job.
-func hasOverallStatus(job *syncjob.Job, status string) bool {
-	switch job.Status() {
-	case syncjob.Completed, syncjob.Aborted:
-		return status == syncjob.OverallCompleted
-	case syncjob.Failed:
-		return status == syncjob.OverallFailed || status == syncjob.OverallError
-	case syncjob.InProgress:
-		return status == syncjob.OverallInProgress
-	case syncjob.Unknown:
-	}
-	return false
 }

@@ -112,6 +112,9 @@ var ErrUnproven = errors.New("the cache could not be proven")
 // Known reports whether there is a cache, so that Update can read the list.
 func (r *Reader) Known() bool { return r.cache != nil }
 
+// Incomplete reports whether the cache lacks something that a full read would have.
+func (r *Reader) Incomplete() bool { return r.cache != nil && r.cache.incomplete }
+
 // Forget gives up the cache.
 func (r *Reader) Forget() {
 	if r.cache != nil {

@@ -69,7 +69,7 @@ func (l *List) startIfDue() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.running == nil && !now.Before(l.due) && !now.Before(l.failedAt.Add(l.pause)) {
+	if l.running == nil && (!now.Before(l.due) || l.reader.Incomplete()) && !now.Before(l.failedAt.Add(l.pause)) {
 		l.start(true)
 	}
 }

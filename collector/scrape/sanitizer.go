@@ -51,10 +51,8 @@ type reading struct {
 
 func (r *reading) summary(from *syncjob.Summary) *syncjob.Summary {
 	to := *from
-	to.UnknownStatuses = nil
-	for _, status := range from.UnknownStatuses {
-		to.UnknownStatuses = append(to.UnknownStatuses, r.text(status))
-	}
+	to.UnknownStatuses, to.UnknownTexts = r.texts(from.UnknownStatuses), r.texts(from.UnknownTexts)
+	to.Future.ID = r.id(from.Future.ID)
 	changed, copied := r.different, false
 	for i := range from.Scopes {
 		r.different = false
@@ -93,6 +91,14 @@ func (r *reading) id(id string) string {
 		return id
 	}
 	return syncjob.Shorten(r.text(id))
+}
+
+func (r *reading) texts(texts []string) []string {
+	shown := make([]string, len(texts))
+	for i, text := range texts {
+		shown[i] = r.text(text)
+	}
+	return shown
 }
 
 func (r *reading) text(text string) string {

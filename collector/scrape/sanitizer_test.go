@@ -24,9 +24,9 @@ func says(summaries ...*syncjob.Summary) *fakeReader {
 func summed(jobs ...syncjob.Job) *syncjob.Summary {
 	s := syncjob.NewSummarizer(syncjob.Lists()[0])
 	for i := range jobs {
-		s.Add(&jobs[i])
+		s.Add(&jobs[i], morning(0))
 	}
-	return s.Summary()
+	return s.Summary(morning(0))
 }
 
 // TestWordsAreShownWithoutSecrets holds that nobody gets to see what Hide takes out of the appliance's words,
@@ -74,7 +74,7 @@ func TestWordsAreShownWithoutSecrets(t *testing.T) {
 	if shown == spoilt || shown != read() {
 		t.Error("a summary with secrets is not changed once")
 	}
-	got := map[string]string{"status": strings.Join(shown.UnknownStatuses, ",")}
+	got := map[string]string{"status": strings.Join(shown.UnknownStatuses, ","), "texts": strings.Join(shown.UnknownTexts, ",")}
 	for _, s := range shown.Scopes {
 		got[s.Name+" newest"], got[s.Name+" oldest"] = s.Newest.ID+" "+s.Newest.Text, s.OldestInProgressID+" "+s.OldestInProgressText
 		if s.Last != nil {
@@ -83,6 +83,7 @@ func TestWordsAreShownWithoutSecrets(t *testing.T) {
 	}
 	want := map[string]string{
 		"status":   "<secret>",
+		"texts":    "in two lines, \uFFFD,red  [31m,  right to left,waits for <secret>",
 		"a newest": id + " failed as <secret>", "a last": id + " failed as <secret>", "a oldest": " ",
 		"b newest": "<secret> waits for <secret>", "b oldest": "<secret> waits for <secret>",
 		"c newest": "3 red  [31m,  right to left", "c last": "3 red  [31m,  right to left", "c oldest": " ",
@@ -109,7 +110,7 @@ func TestWordsAreShownWithoutSecrets(t *testing.T) {
 		t.Errorf("a text that is new shows %q", text)
 	}
 	for _, one := range logged.take(t, "debug", "info", "warn", "error") {
-		if one["scope"] == "b" {
+		if one["scope"] == "b" || one["text"] == "by now hunter2 is a word" {
 			continue // By then it was a word.
 		}
 		for key, value := range one {

@@ -8,8 +8,8 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// FuzzScopeStatus holds a job's status, its scopes and the scopes' own statuses to the contract's rules, which
-// are stated here once more, without a pattern.
+// FuzzScopeStatus compares a job's status, its scopes and the scopes' own statuses with the contract's rules, which
+// are written here once more in the most obvious way.
 func FuzzScopeStatus(f *testing.F) {
 	for _, text := range []string{
 		"", "in_progress", " IN_PROGRESS\n", "key ring synchronized successfully", "failover-vault synchronized successfully",
@@ -24,6 +24,10 @@ func FuzzScopeStatus(f *testing.F) {
 	}
 	f.Add("completed", true, "a/b", "a/b", "")
 	f.Add("completed", false, "", "/", "failed")
+	f.Add("In Progress", true, "MyVault::S", "eastus/myvault::s", "In-Progress")
+	f.Add("completed", false, "a", "b", "TooManyRequests")
+	f.Add("completed", true, "a", "b", "nobody knows")
+	f.Add("completed", false, "a", "b", "synchronized "+strings.Repeat("é", syncjob.MaxText))
 	f.Add("COMPLETED", true, "projects/p/keyRings/r", "projects/p/keyRings/r", "failed")
 	none := make(map[bool]*syncjob.Summarizer)
 	for _, l := range syncjob.Lists() {
@@ -36,16 +40,22 @@ func FuzzScopeStatus(f *testing.F) {
 		own := plainJob(overall, abort)
 		for prefixed, none := range none {
 			s := none.Fork()
-			s.Add(&job)
-			got := s.Summary()
+			s.Add(&job, at(59))
+			got := s.Summary(at(59))
 			if got.Jobs[own] != 1 {
 				t.Errorf("%q, abort %t: the list counts %v, want one that is %s", overall, abort, got.Jobs, own)
 			}
+			lower := strings.ToLower
+			same := func(a, b string) bool { return a == b || prefixed && lower(a) == lower(b) }
 			scope := key
-			if _, vault, ok := strings.Cut(key, "/"); ok && prefixed && key != field {
+			if _, vault, ok := strings.Cut(key, "/"); ok && prefixed && (field == "" || !same(key, field)) {
 				scope = vault
 			}
 			want := map[string]syncjob.Status{field: own, scope: plainScope(overall, abort, text)}
+			if scope != field && same(scope, field) {
+				want[field] = want[scope]
+				delete(want, scope)
+			}
 			delete(want, "")
 			if len(got.Scopes) != len(want) {
 				t.Errorf("field %q, key %q: %d scopes, want %v", field, key, len(got.Scopes), want)
@@ -61,50 +71,74 @@ func FuzzScopeStatus(f *testing.F) {
 
 // plainJob returns a job's own status.
 func plainJob(overall string, abort bool) syncjob.Status {
-	switch {
-	case overall == "in_progress":
+	return plainAbort(plainOverall(overall), overall, abort)
+}
+
+func plainOverall(overall string) syncjob.Status {
+	switch plainForm(overall) {
+	case "in_progress":
 		return inProgress
-	case overall == "completed" && abort:
-		return aborted
-	case overall == "completed":
+	case "completed":
 		return completed
-	case overall == "failed" || overall == "error":
+	case "failed", "error":
 		return failed
 	default:
 		return unknown
 	}
 }
 
+// plainForm returns a value in lower case with underscores.
+func plainForm(value string) string {
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(plainLower(value))
+}
+
+// plainLower returns a text with its ASCII letters in lower case.
+func plainLower(text string) string {
+	letters := []byte(text)
+	for i, c := range letters {
+		if 'A' <= c && c <= 'Z' {
+			letters[i] = c + 32
+		}
+	}
+	return string(letters)
+}
+
+// plainAbort makes a success an aborted one if the job has ended and was canceled.
+func plainAbort(status syncjob.Status, overall string, abort bool) syncjob.Status {
+	if status == completed && abort && plainOverall(overall) != inProgress {
+		return aborted
+	}
+	return status
+}
+
 // plainScope returns the status of a scope with this text.
 func plainScope(overall string, abort bool, text string) syncjob.Status {
-	own, success := plainJob(overall, abort), completed
-	if abort && overall != "in_progress" {
-		success = aborted
-	}
-	text = strings.ToLower(strings.TrimSpace(text))
+	own := plainOverall(overall)
+	cut := len(text) > syncjob.MaxText || len(text) > syncjob.MaxText-4 && strings.HasSuffix(text, "…")
+	text = plainLower(strings.TrimSpace(syncjob.Shorten(text)))
 	holds := func(words ...string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 	}
 	denied := plainlyDenied(text)
+	status := own
 	switch {
 	case strings.HasSuffix(text, "synchronized successfully") && !denied:
-		return success
+		status = completed
 	case holds("fail", "error", "denied", "forbidden", "unauthorized", "unable", "cannot", "not found", "timed out", "timeout", "invalid",
-		"unsuccessful", "exception"):
-		return failed
+		"unsuccessful", "exception", "not authorized", "exceeded", "refused", "unavailable", "unreachable", "not reachable", "throttl",
+		"too many", "toomany", "quota", "expired", "reset by", "no such host", "aadsts"):
+		status = failed
 	case holds("abort", "cancel"):
-		return aborted
-	case denied && own == completed:
-		return failed
-	case denied:
-		return own
-	case slices.ContainsFunc(words(text), func(word string) bool {
-		return strings.HasPrefix(word, "success") || word == "complete" || word == "completed" || word == "synchronized"
+		status = aborted
+	case !denied && !cut && slices.ContainsFunc(words(text), func(word string) bool {
+		return strings.HasPrefix(word, "success") || slices.Contains([]string{"complete", "completed", "synchronized", "refreshed"}, word)
 	}):
-		return success
-	default:
-		return own
+		status = completed
+	case text == "" || plainForm(text) == "in_progress":
+	case own == completed:
+		status = unknown
 	}
+	return plainAbort(status, overall, abort)
 }
 
 // words returns the words of a text.
@@ -114,9 +148,9 @@ func words(text string) []string {
 	})
 }
 
-// plainlyDenied says whether a text says that there was no success: "could not be synchronized".
+// plainlyDenied reports whether a text denies a success: "could not be synchronized".
 func plainlyDenied(text string) bool {
-	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n\f\r", r) })
+	parts := strings.Fields(text)
 	for i, part := range parts {
 		last := ""
 		if all := words(part); len(all) > 0 && strings.HasSuffix(part, all[len(all)-1]) {
@@ -129,7 +163,9 @@ func plainlyDenied(text string) bool {
 		for len(rest) > 0 && slices.Contains([]string{"be", "been", "yet", "fully"}, rest[0]) {
 			rest = rest[1:]
 		}
-		if len(rest) > 0 && (strings.HasPrefix(rest[0], "synchronized") || strings.HasPrefix(rest[0], "complete") || strings.HasPrefix(rest[0], "success")) {
+		if len(rest) > 0 && slices.ContainsFunc([]string{"synchronized", "complete", "success", "refreshed"}, func(word string) bool {
+			return strings.HasPrefix(rest[0], word)
+		}) {
 			return true
 		}
 	}

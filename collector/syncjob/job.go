@@ -13,8 +13,8 @@ type Job struct {
 	OverallStatus string
 	// Abort is true once a cancel was asked for.
 	Abort bool
-	// CreatedAt, UpdatedAt and CompletedAt are zero where the time is missing
-	// or cannot be read.
+	// CreatedAt, UpdatedAt and CompletedAt are zero if the time is missing or
+	// cannot be parsed.
 	CreatedAt, UpdatedAt, CompletedAt time.Time
 	// Scopes are the identifiers in the list's scope field.
 	Scopes []string
@@ -26,29 +26,28 @@ type Job struct {
 type Detail struct {
 	// Key names a scope, for Azure behind a region.
 	Key string
-	// Text says how the scope fares; it is empty where the API has null.
+	// Text is the scope's status in the appliance's own words; it is empty if the
+	// API has null.
 	Text string
 }
 
 // Status returns the job's own status. A finished job that was asked to abort
-// counts as aborted in place of completed, because the appliance turns a
-// cancelled job into a completed one.
-func (j *Job) Status() Status {
-	status := jobStatus(j.OverallStatus)
-	if status == Completed && j.Abort {
-		return Aborted
-	}
-	return status
-}
+// counts as aborted instead of completed, because the appliance turns a canceled
+// job into a completed one.
+func (j *Job) Status() Status { return j.scopeStatus(saysNothing) }
 
-// Finished says whether the job is over, however it ended. A job of unknown
+// HasOverallStatus reports whether overall_status is a form of a value that the
+// API documents, such as OverallInProgress.
+func (j *Job) HasOverallStatus(value string) bool { return isFormOf(j.OverallStatus, value) }
+
+// Finished reports whether the job has ended, with any result. A job of unknown
 // status counts as finished.
 func (j *Job) Finished() bool {
 	return jobStatus(j.OverallStatus) != InProgress
 }
 
-// Settled says whether the job cannot change any more. A finished job does not,
-// but one whose status is unknown may be anything, so that it is looked at again.
+// Settled reports whether the job cannot change anymore. A finished job does not
+// change, but a job of unknown status may still be running.
 func (j *Job) Settled() bool {
 	status := jobStatus(j.OverallStatus)
 	return status != InProgress && status != Unknown
@@ -61,7 +60,7 @@ func (j *Job) Clone() Job {
 	return c
 }
 
-// Equal says whether two jobs tell the same.
+// Equal reports whether two jobs are equal.
 func (j *Job) Equal(other *Job) bool {
 	return j.ID == other.ID && j.OverallStatus == other.OverallStatus && j.Abort == other.Abort &&
 		j.CreatedAt.Equal(other.CreatedAt) && j.UpdatedAt.Equal(other.UpdatedAt) && j.CompletedAt.Equal(other.CompletedAt) &&
@@ -69,7 +68,7 @@ func (j *Job) Equal(other *Job) bool {
 }
 
 // FinishedAt returns when a finished job finished: completed_at, else
-// updatedAt. It is zero for a job in progress and where neither can be read.
+// updatedAt. It is zero for a job in progress and if both are missing.
 func (j *Job) FinishedAt() time.Time {
 	switch {
 	case !j.Finished():
@@ -81,34 +80,32 @@ func (j *Job) FinishedAt() time.Time {
 	}
 }
 
-// scopeStatus returns the status of a scope in the job from what its text says:
-// the text's word where it has one, else the job's own status.
-func (j *Job) scopeStatus(says said) Status {
-	own := j.Status()
+// scopeStatus returns the status of a scope in the job from what its text says.
+func (j *Job) scopeStatus(says meaning) Status {
+	own := jobStatus(j.OverallStatus)
+	status := own
 	switch says {
 	case saysCompleted:
-		if j.Abort && j.Finished() {
-			return Aborted
-		}
-		return Completed
+		status = Completed
 	case saysFailed:
-		return Failed
+		status = Failed
 	case saysAborted:
-		return Aborted
-	case saysNotDone:
-		// The job claims success and the scope's own text denies it.
+		status = Aborted
+	case saysUnknown:
+		// A success is never guessed.
 		if own == Completed {
-			return Failed
+			status = Unknown
 		}
-		return own
 	case saysNothing:
-		return own
 	}
-	return own
+	if status == Completed && j.Abort && own != InProgress {
+		return Aborted
+	}
+	return status
 }
 
-// worse says which of two statuses of one scope in one job is to be shown,
-// where detailed_status names a scope twice (for Azure, under two regions).
+// worse returns the status of a scope in a job whose detailed_status names it
+// twice (for Azure, under two regions) with different statuses.
 func worse(a, b Status) Status {
 	rank := [NumStatuses]int{Completed: 0, InProgress: 1, Unknown: 2, Aborted: 3, Failed: 4}
 	if rank[b] > rank[a] {

@@ -17,8 +17,9 @@ type List struct {
 	ScopeFields []string
 	// Kind is what a scope is, the label "kind" of cckm_sync_scope_info.
 	Kind string
-	// RegionPrefixed says that detailed_status puts a region and a "/" before
-	// the scope's identifier. In other clouds "/" is part of it.
+	// RegionPrefixed reports whether names are Azure's: detailed_status puts a
+	// region and a "/" before the scope's identifier, and names that differ only by
+	// case are one scope. In other clouds "/" is part of the identifier.
 	RegionPrefixed bool
 	// Permissions are what a user of the group "CCKM Users" needs on each container
 	// to see its jobs. It is empty if the API's documents name none.
@@ -129,9 +130,17 @@ func (l *List) AccessHint() string {
 	}
 }
 
-// scopeOf returns the scope that a key of detailed_status names. listed says
-// whether an identifier stands in the job's scope field: one that stands there
-// as a whole is never cut.
+// ScopeKey returns what identifies a scope: its name, for Azure in lower case.
+func (l *List) ScopeKey(name string) string {
+	if l.RegionPrefixed {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
+// scopeOf returns the scope that a key of detailed_status names. listed reports
+// whether an identifier is in the job's scope field: one that is there as a whole
+// is never cut.
 func (l *List) scopeOf(key string, listed func(string) bool) string {
 	if !l.RegionPrefixed || listed(key) {
 		return key

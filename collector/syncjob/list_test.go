@@ -187,6 +187,11 @@ func TestScopesOfAJob(t *testing.T) {
 		"Azure, listed as a whole":             {"azure-certificates", []string{"west/a::s"}, []string{"west/a::s"}, []string{"west/a::s"}},
 		"Azure, listed as a whole and in part": {"azure-certificates", []string{"west/a::s", "a::s"}, []string{"west/a::s"}, []string{"a::s", "west/a::s"}},
 		"Azure, not listed":                    {"azure-certificates", []string{"a::s"}, []string{"west/b::s"}, []string{"a::s", "b::s"}},
+		"Azure, in another case":               {"azure-certificates", []string{"MyVault::S"}, []string{"eastus/myvault::s", "EASTUS/MYVAULT::s"}, []string{"MyVault::S"}},
+		"Azure, spelled by details alone":      {"azure-certificates", nil, []string{"eastus/v::s", "west/V::S"}, []string{"V::S"}},
+		"Azure, listed as a whole in capitals": {"azure-certificates", []string{"WEST/a::s"}, []string{"west/A::s"}, []string{"WEST/a::s"}},
+		"Azure, beyond ASCII":                  {"azure-certificates", []string{"Ä::s"}, []string{"west/ä::s"}, []string{"Ä::s"}},
+		"other clouds' names keep their case":  {"sap-keys", []string{"A"}, []string{"a"}, []string{"A", "a"}},
 		"Azure, named so only by a detail":     {"azure-certificates", nil, []string{"x/west/a::s", "west/a::s"}, []string{"a::s", "west/a::s"}},
 	} {
 		t.Run(name, func(t *testing.T) {

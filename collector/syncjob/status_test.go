@@ -2,6 +2,8 @@ package syncjob_test
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,14 +32,14 @@ func summarize(t *testing.T, name string, jobs ...syncjob.Job) *syncjob.Summary 
 	add := func(jobs []syncjob.Job) *syncjob.Summarizer {
 		s := none.Fork()
 		for i := range jobs {
-			s.Add(&jobs[i])
+			s.Add(&jobs[i], at(59))
 		}
 		return s
 	}
-	whole := add(jobs).Summary()
+	whole := add(jobs).Summary(at(59))
 	merged := add(jobs[:len(jobs)/2])
 	merged.Merge(add(jobs[len(jobs)/2:]))
-	if diff := cmp.Diff(whole, merged.Summary()); diff != "" {
+	if diff := cmp.Diff(whole, merged.Summary(at(59))); diff != "" {
 		t.Errorf("jobs that two summarizers share (-whole +merged):\n%s", diff)
 	}
 	return whole
@@ -95,7 +97,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// TestJobStatus holds a job's own status, and the status of its scope where detailed_status does not
+// TestJobStatus checks a job's own status, and the status of its scope if detailed_status does not
 // mention it, for every status with and without a cancel.
 func TestJobStatus(t *testing.T) {
 	t.Parallel()
@@ -119,9 +121,18 @@ func TestJobStatus(t *testing.T) {
 		// There is no status "cancelled", so that it is as unknown as any other.
 		{"cancelled", false, unknown, true},
 		{"aborted", true, unknown, true},
-		// The values are the API's own, to the letter.
-		{"COMPLETED", false, unknown, true},
+		// Case, blanks and hyphens do not matter.
+		{"in progress", false, inProgress, false},
+		{"In-Progress", true, inProgress, false},
+		{"IN_PROGRESS", false, inProgress, false},
+		{"COMPLETED", false, completed, true},
+		{"Completed", true, aborted, true},
+		{"Failed", false, failed, true},
+		{"ERROR", true, failed, true},
+		{"inprogress", false, unknown, true},
+		{"in  progress", false, unknown, true},
 		{" completed", false, unknown, true},
+		{"\u0131n_progress", false, unknown, true},
 		{"completed successfully", false, unknown, true},
 	} {
 		job := syncjob.Job{ID: "1", OverallStatus: test.overall, Abort: test.abort, Scopes: []string{"r"}}
@@ -159,7 +170,7 @@ func TestFinishedAt(t *testing.T) {
 	}
 }
 
-// TestUnknownStatuses holds what is told to the log.
+// TestUnknownStatuses checks which statuses are reported.
 func TestUnknownStatuses(t *testing.T) {
 	t.Parallel()
 	named := func(statuses ...string) []syncjob.Job {
@@ -197,10 +208,35 @@ func jobKinds() map[string]syncjob.Job {
 	}
 }
 
+// TestUnknownTexts checks which texts are reported: those without a known meaning, each once.
+func TestUnknownTexts(t *testing.T) {
+	t.Parallel()
+	with := func(overall string, texts ...string) []syncjob.Job {
+		jobs := make([]syncjob.Job, 0, len(texts))
+		for i, text := range texts {
+			jobs = append(jobs, syncjob.Job{ID: overall + strconv.Itoa(i), OverallStatus: overall, Details: []syncjob.Detail{{Key: "r", Text: text}}})
+		}
+		return jobs
+	}
+	jobs := append(with("completed", "", "in progress", "failed", "aborted", "key ring synchronized successfully", "skipped", "not yet synchronized", "skipped"),
+		with("failed", "queued")...)
+	if got, want := summarize(t, "google-keys", jobs...).UnknownTexts, []string{"not yet synchronized", "queued", "skipped"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	nonsense := make([]string, 0, 10_000)
+	for i := range cap(nonsense) {
+		nonsense = append(nonsense, at(i).String())
+	}
+	slices.Sort(nonsense)
+	if got := summarize(t, "google-keys", with("completed", nonsense...)...).UnknownTexts; !slices.Equal(got, nonsense[:16]) {
+		t.Errorf("got %q, want the first 16", got)
+	}
+}
+
 // outcome is the status of a scope by the kind of its job.
 type outcome map[string]syncjob.Status
 
-// own is what a text without a word that counts leaves to the job's own status.
+// own is the job's own status.
 func own() outcome {
 	return outcome{
 		"running": inProgress, "stopping": inProgress, "done": completed, "cancelled": aborted,
@@ -217,29 +253,29 @@ func always(status syncjob.Status) outcome {
 	return all
 }
 
-// success is a success, but where a job that was cancelled has ended.
+// success is a success, unless the job was canceled and has ended.
 func success() outcome {
 	all := always(completed)
 	all["cancelled"], all["error"], all["odd abort"] = aborted, aborted, aborted
 	return all
 }
 
-// denied is the job's own status, and a failure where that claims a success.
-func denied() outcome {
+// other is the job's own status, but unknown if the job says completed.
+func other() outcome {
 	all := own()
-	all["done"] = failed
+	all["done"], all["cancelled"] = unknown, unknown
 	return all
 }
 
-// TestTexts holds what each text means in each kind of job.
+// TestTexts checks what each text means in each kind of job.
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	for _, group := range []struct {
 		want  outcome
 		texts []string
 	}{
-		// A text of in_progress in a job that has ended leaves it to the job.
-		{own(), []string{"in_progress", "IN_PROGRESS", " in_progress\n", "", " ", "queued", "something else", "ошибка"}},
+		// Rule 2: no text, or a form of in_progress, also in a job that has ended.
+		{own(), []string{"in_progress", "IN_PROGRESS", " in_progress\n", "in progress", "In-Progress", "", " "}},
 		// Rule 1, the documented ends of a success.
 		{success(), []string{
 			"key ring synchronized successfully", "vault synchronized successfully", "region synchronized successfully",
@@ -258,6 +294,12 @@ func TestTexts(t *testing.T) {
 			// A failure comes before an abort and a success.
 			"aborted after an error", "cancelled: timeout", "completed with errors", "synchronized successfully, then failed",
 			"vault synchronized successfully: 3 keys failed", "could not be synchronized: access denied", "unsuccessfully completed",
+			// The clouds' own words.
+			"User: arn:aws:iam::1:user/x is not authorized to perform: kms:ListKeys", "context deadline exceeded", "connection refused",
+			"Service unavailable", "host unreachable", "the vault is not reachable", "ThrottlingException", "request was throttled",
+			"429 Too Many Requests", "[NCERRBadRequest: Bad HTTP request]: Error Listing Keys : TooManyRequests", "Quota reached",
+			"AADSTS7000222: The provided client secret keys for app 'x' are expired.", "token expired", "connection reset by peer",
+			"dial tcp: lookup vault.example: no such host", "AADSTS50034",
 		}},
 		// Rule 1, aborts; they come before a success.
 		{always(aborted), []string{
@@ -267,16 +309,21 @@ func TestTexts(t *testing.T) {
 		// Rule 1, other successes.
 		{success(), []string{
 			"success", "Success", "successful", "successfully", "synchronization successful", "complete", "completed", "COMPLETED", "sync completed.",
-			"synchronized", "Synchronized 5 keys", "vault synchronized successfully.", "partly synchronized", "notwithstanding, completed", "not only completed",
+			"refreshed", "domain Refreshed", "synchronized", "Synchronized 5 keys", "vault synchronized successfully.", "partly synchronized", "notwithstanding, completed", "not only completed",
 		}},
-		// Words of success within others say nothing.
-		{own(), []string{"incomplete", "uncompleted", "completely gone", "unsynchronized", "resynchronized", "completion", "succeeded", "nonsuccess"}},
-		// A success that is denied is none, and not always a failure.
-		{denied(), []string{
+		// Rule 3: a success is never guessed, either from words that nobody knows or from parts of words.
+		{other(), []string{
+			"queued", "something else", "ошибка", "incomplete", "uncompleted", "completely gone", "unsynchronized", "resynchronized",
+			"completion", "succeeded", "nonsuccess", "unrefreshed", "in progress: 5 of 10", "inprogress",
+		}},
+		// Rule 3: a denied success names no failure.
+		{other(), []string{
 			"not synchronized", "not completed", "not complete", "not successful", "not yet complete", "not fully synchronized", "never synchronized",
 			"Not Synchronized", "could not be synchronized", "has not been synchronized", "has not yet been fully synchronized successfully",
 			"was not synchronized successfully", "wasn't completed", "isn't  complete", "hasn't been synchronized successfully", "never yet completed",
-			"not\tbe\nsynchronized",
+			"not\tbe\nsynchronized", "not refreshed", "not completely synchronized", "not synchronized, not completed",
+			// A text that was cut may have ended in anything.
+			"synchronized, then " + strings.Repeat("x", syncjob.MaxText) + " failed",
 		}},
 	} {
 		for _, text := range group.texts {
@@ -334,6 +381,8 @@ func TestOneScopeTwice(t *testing.T) {
 		{"queued", false, []string{stopped, busy}, aborted},
 		{"queued", false, []string{wrong, busy}, failed},
 		{"queued", true, []string{done, busy}, aborted},
+		{"completed", false, []string{done, "skipped"}, unknown},
+		{"completed", false, []string{"skipped", stopped}, aborted},
 		{"completed", true, []string{done, done}, aborted},
 		{"completed", true, []string{done, wrong}, failed},
 		{"completed", false, []string{done, done, wrong, done}, failed},

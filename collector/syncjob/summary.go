@@ -4,24 +4,40 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// Summary is what a whole list says: the jobs by status, and each scope.
+// Summary is what a whole list says at a time: the jobs by status, and each scope.
 type Summary struct {
 	// Jobs counts the jobs of the list, each once, by the job's own status.
 	Jobs [NumStatuses]int
 	// Scopes holds every key ring or vault that a job covers, by name.
 	Scopes []Scope
-	// UnknownStatuses holds a few values of overall_status that this version does
-	// not know, sorted, for the log. Where there are more, these are the first in
-	// that order. Like texts, they are cut to MaxText bytes.
-	UnknownStatuses []string
+	// UnknownStatuses and UnknownTexts hold a few values of overall_status and
+	// texts of detailed_status that this version does not know, sorted, to be
+	// reported. If there are more, these are the first in that order. They are cut
+	// to MaxText bytes.
+	UnknownStatuses, UnknownTexts []string
+	// Future describes the jobs with a time that is too far ahead to count.
+	Future Future
+	// ValidUntil is when the first of these times is due, so that the same jobs
+	// have another summary; it is zero if there is no such time.
+	ValidUntil time.Time
 }
 
-// Scope is what a list says about one key ring or vault. Times are zero where
-// there is none, or where the API gives none that can be read.
+// Expired reports whether a time that was too far ahead is due at now. If a new
+// summary of the same jobs is expired as well, then more jobs were ahead than a
+// Summarizer keeps, and the list must be read again.
+func (s *Summary) Expired(now time.Time) bool {
+	return !s.ValidUntil.IsZero() && !now.Before(s.ValidUntil)
+}
+
+// Scope is what a list says about one key ring or vault. Times are zero if there
+// is none, or if the API gives none that counts.
 type Scope struct {
+	// Name is spelled as in the scope's newest job.
 	Name string
 	// Jobs counts the jobs that cover the scope by the scope's status in them.
 	Jobs [NumStatuses]int
@@ -75,22 +91,29 @@ func (l *Last) Duration() (time.Duration, bool) {
 	return max(0, l.FinishedAt.Sub(l.CreatedAt)), true
 }
 
-// maxUnknownStatuses bounds what a list of nonsense can make the log hold.
-const maxUnknownStatuses = 16
+// maxUnknown bounds how many unknown statuses, and how many unknown texts, a
+// summary holds.
+const maxUnknown = 16
 
 // Summarizer makes a Summary from the jobs of one list, in any order. It is
 // not safe for concurrent use.
+//
+// A time that is more than a day ahead of the now that a method is given counts as
+// missing. Calls should be made in the order of their nows: a time that has
+// counted once counts from then on.
 type Summarizer struct {
-	list     List
-	patterns *textPatterns
-	// texts remembers what texts say: a handful comes again and again.
-	texts map[string]said
-	// lastText is the text that came last, and lastSays what it says.
+	list List
+	// texts caches what texts say: most jobs repeat one of a few.
+	texts map[string]meaning
+	// lastText is the last text, and lastSays what it says.
 	lastText string
-	lastSays said
+	lastSays meaning
 	jobs     [NumStatuses]int
-	scopes   map[string]*tally
-	unknown  []string
+	// scopes are the scopes by their List.ScopeKey.
+	scopes          map[string]*tally
+	unknownStatuses []string
+	unknownTexts    []string
+	future          futureJobs
 
 	// added counts the jobs, to tell one from another.
 	added uint64
@@ -101,10 +124,11 @@ type Summarizer struct {
 // tally is a scope, and its status in the job that covered it last.
 type tally struct {
 	scope Scope
-	// job is the number of that job.
+	// job is the number of that job, and name how it spells the scope.
 	job    uint64
+	name   string
 	status Status
-	// listed is true where the scope stands in the job's scope field.
+	// listed is true if the scope is in the job's scope field.
 	listed bool
 	// told is true once a text of detailed_status has set the status; text is that
 	// text.
@@ -114,35 +138,40 @@ type tally struct {
 
 // NewSummarizer returns a Summarizer for the jobs of list.
 func NewSummarizer(list List) *Summarizer {
-	return (&Summarizer{list: list, patterns: newTextPatterns()}).Fork()
+	return &Summarizer{list: list, texts: map[string]meaning{}, scopes: map[string]*tally{}}
 }
 
 // Fork returns a Summarizer for jobs of the same list that has counted none. It
-// costs less than a new one, and may be used at the same time as s.
-func (s *Summarizer) Fork() *Summarizer {
-	return &Summarizer{
-		list:     s.list,
-		patterns: s.patterns,
-		texts:    map[string]said{},
-		scopes:   map[string]*tally{},
-	}
-}
+// may be used at the same time as s.
+func (s *Summarizer) Fork() *Summarizer { return NewSummarizer(s.list) }
 
-// Add counts a job. The caller sees to it that a job is added once. The job is
-// not kept.
-func (s *Summarizer) Add(j *Job) {
+// Add counts a job that is read at now. The caller ensures that a job is added
+// once. The job is not kept.
+func (s *Summarizer) Add(j *Job, now time.Time) {
+	if limit := now.Add(maxAhead); j.isAfter(limit) {
+		s.future.add(&futureJob{at: j.firstAfter(limit), job: j.Clone()})
+		past := j.upTo(limit)
+		j = &past
+	}
 	status := j.Status()
 	s.jobs[status]++
 	if status == Unknown {
-		s.noteUnknown(j.OverallStatus)
+		s.unknownStatuses = addUnknown(s.unknownStatuses, j.OverallStatus)
 	}
+	for _, t := range s.touch(j, status) {
+		t.scope.Jobs[t.status]++
+		t.scope.update(j, t)
+	}
+}
 
+// touch returns the scopes that a job of a status covers, with their own statuses
+// in it. They are good until the next call.
+func (s *Summarizer) touch(j *Job, status Status) []*tally {
 	s.added++
 	s.touched = s.touched[:0]
 	for _, name := range j.Scopes {
 		if name != "" {
-			t := s.touch(name, status)
-			t.listed = true
+			s.tally(name, status).listed = true
 		}
 	}
 	for _, d := range j.Details {
@@ -150,106 +179,122 @@ func (s *Summarizer) Add(j *Job) {
 		if name == "" {
 			continue
 		}
-		t := s.touch(name, status)
-		told := j.scopeStatus(s.read(d.Text))
+		t := s.tally(name, status)
+		if !t.listed {
+			// The entries of detailed_status have no order.
+			t.name = min(t.name, name)
+		}
+		text := Shorten(d.Text)
+		told := j.scopeStatus(s.read(text))
 		switch {
 		case !t.told || worse(t.status, told) != t.status:
-			t.status, t.told, t.text = told, true, d.Text
+			t.status, t.told, t.text = told, true, text
 		case t.status == told:
-			t.text = preferred(t.text, d.Text)
+			t.text = preferred(t.text, text)
 		}
 	}
-	for _, t := range s.touched {
-		t.scope.add(j, t.status, Shorten(t.text))
-	}
+	return s.touched
 }
 
-// touch returns the scope of a name, as one that the job at hand covers. Until
-// a text tells otherwise it has the given status in it.
-func (s *Summarizer) touch(name string, status Status) *tally {
-	// Mostly a job has one scope, which its detailed_status names again.
-	if n := len(s.touched); n > 0 && s.touched[n-1].scope.Name == name {
+// tally returns the scope of a name, as one that the job at hand covers. Until
+// a text sets another one, its status in the job is the given one.
+func (s *Summarizer) tally(name string, status Status) *tally {
+	// Most jobs have one scope, which their detailed_status names again.
+	if n := len(s.touched); n > 0 && s.touched[n-1].name == name {
 		return s.touched[n-1]
 	}
-	t := s.scopes[name]
+	t := s.find(name)
 	if t == nil {
 		t = &tally{scope: Scope{Name: name}}
-		s.scopes[name] = t
+		s.scopes[s.list.ScopeKey(name)] = t
 	}
 	if t.job != s.added {
-		t.job, t.status, t.listed, t.told, t.text = s.added, status, false, false, ""
+		t.job, t.name, t.status, t.listed, t.told, t.text = s.added, name, status, false, false, ""
 		s.touched = append(s.touched, t)
 	}
 	return t
 }
 
-// listed says whether a name stands in the scope field of the job at hand.
+// find returns the scope of a name, or nil. It does not allocate for names of
+// usual length.
+func (s *Summarizer) find(name string) *tally {
+	if t := s.scopes[name]; t != nil || !s.list.RegionPrefixed {
+		return t
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return s.scopes[s.list.ScopeKey(name)]
+	}
+	var buffer [128]byte
+	return s.scopes[string(appendLower(buffer[:0], name))]
+}
+
+// listed reports whether a name is in the scope field of the job at hand.
 func (s *Summarizer) listed(name string) bool {
-	t := s.scopes[name]
+	t := s.find(name)
 	return t != nil && t.job == s.added && t.listed
 }
 
-// What is remembered of texts is bounded: long ones never come again.
-const (
-	maxTexts     = 1000
-	maxTextBytes = 256
-)
+// maxTexts bounds how many texts are cached.
+const maxTexts = 1000
 
-// read tells what a text says.
-func (s *Summarizer) read(text string) said {
+// read returns what a text says.
+func (s *Summarizer) read(text string) meaning {
 	if text == s.lastText {
 		return s.lastSays
 	}
 	says, ok := s.texts[text]
 	if !ok {
-		says = s.patterns.read(text)
-		if len(s.texts) < maxTexts && len(text) <= maxTextBytes {
+		says = classify(text)
+		if len(s.texts) < maxTexts {
 			s.texts[text] = says
+		}
+		if says == saysUnknown {
+			s.unknownTexts = addUnknown(s.unknownTexts, text)
 		}
 	}
 	s.lastText, s.lastSays = text, says
 	return says
 }
 
-// noteUnknown keeps the statuses that come first in their order, so that which of
-// them are kept does not depend on the order of the jobs.
-func (s *Summarizer) noteUnknown(status string) {
-	status = Shorten(status)
-	at, found := slices.BinarySearch(s.unknown, status)
-	if found || at >= maxUnknownStatuses {
-		return
+// addUnknown adds a value to sorted ones, of which the first maxUnknown are kept,
+// so that the outcome does not depend on the order of the jobs.
+func addUnknown(values []string, value string) []string {
+	value = Shorten(value)
+	if len(values) == maxUnknown && value > values[maxUnknown-1] {
+		return values
 	}
-	s.unknown = slices.Insert(s.unknown, at, status)
-	s.unknown = s.unknown[:min(len(s.unknown), maxUnknownStatuses)]
+	at, found := slices.BinarySearch(values, value)
+	if found {
+		return values
+	}
+	values = slices.Insert(values, at, value)
+	return values[:min(len(values), maxUnknown)]
 }
 
-// Summary returns what the jobs added so far say. The Summarizer must not be
-// used afterwards: the summary takes over what it holds.
-func (s *Summarizer) Summary() *Summary {
-	summary := &Summary{Jobs: s.jobs, UnknownStatuses: s.unknown}
-	for _, name := range slices.Sorted(maps.Keys(s.scopes)) {
-		summary.Scopes = append(summary.Scopes, s.scopes[name].scope)
+// Summary returns what the jobs added so far say at now. The Summarizer must not
+// be used afterwards: the summary takes over what it holds.
+func (s *Summarizer) Summary(now time.Time) *Summary {
+	summary := &Summary{Jobs: s.jobs, UnknownStatuses: s.unknownStatuses, UnknownTexts: s.unknownTexts}
+	summary.Future, summary.ValidUntil = s.addDue(now)
+	tallies := slices.SortedFunc(maps.Values(s.scopes), func(a, b *tally) int { return cmp.Compare(a.scope.Name, b.scope.Name) })
+	for _, t := range tallies {
+		summary.Scopes = append(summary.Scopes, t.scope)
 	}
 	return summary
 }
 
-// Jobs counts the jobs added so far by their own status.
-func (s *Summarizer) Jobs() [NumStatuses]int { return s.jobs }
-
-// Scopes counts the scopes of the jobs added so far.
-func (s *Summarizer) Scopes() int { return len(s.scopes) }
-
 // Copy returns a Summarizer that has counted the same jobs.
 func (s *Summarizer) Copy() *Summarizer {
 	c := s.Fork()
-	c.jobs, c.unknown = s.jobs, slices.Clone(s.unknown)
-	for name, t := range s.scopes {
+	c.jobs, c.future = s.jobs, s.future.clone()
+	c.unknownStatuses, c.unknownTexts = slices.Clone(s.unknownStatuses), slices.Clone(s.unknownTexts)
+	for key, t := range s.scopes {
 		scope := t.scope
 		if scope.Last != nil {
 			last := *scope.Last
 			scope.Last = &last
 		}
-		c.scopes[name] = &tally{scope: scope}
+		c.scopes[key] = &tally{scope: scope}
 	}
 	return c
 }
@@ -260,19 +305,29 @@ func (s *Summarizer) Merge(other *Summarizer) {
 	for status, n := range other.jobs {
 		s.jobs[status] += n
 	}
-	for _, status := range other.unknown {
-		s.noteUnknown(status)
+	for _, status := range other.unknownStatuses {
+		s.unknownStatuses = addUnknown(s.unknownStatuses, status)
 	}
-	for name, theirs := range other.scopes {
-		if ours := s.scopes[name]; ours != nil {
+	for _, text := range other.unknownTexts {
+		s.unknownTexts = addUnknown(s.unknownTexts, text)
+	}
+	s.future.merge(&other.future)
+	for key, theirs := range other.scopes {
+		if ours := s.scopes[key]; ours != nil {
 			ours.scope.merge(&theirs.scope)
 		} else {
 			// The other's numbers of jobs mean nothing here.
 			theirs.job = 0
-			s.scopes[name] = theirs
+			s.scopes[key] = theirs
 		}
 	}
 }
+
+// Jobs counts the jobs added so far by their own status.
+func (s *Summarizer) Jobs() [NumStatuses]int { return s.jobs }
+
+// Scopes counts the scopes of the jobs added so far.
+func (s *Summarizer) Scopes() int { return len(s.scopes) }
 
 // merge adds the jobs that another Scope of the same name has counted.
 func (s *Scope) merge(other *Scope) {
@@ -280,7 +335,7 @@ func (s *Scope) merge(other *Scope) {
 		s.Jobs[status] += n
 	}
 	if newer(other.Newest.CreatedAt, other.Newest.ID, s.Newest.CreatedAt, s.Newest.ID) {
-		s.Newest = other.Newest
+		s.Newest, s.Name = other.Newest, other.Name
 	}
 	if other.OldestInProgressID != "" && s.isOlder(other.OldestInProgress, other.OldestInProgressID) {
 		s.OldestInProgress, s.OldestInProgressID = other.OldestInProgress, other.OldestInProgressID
@@ -293,9 +348,8 @@ func (s *Scope) merge(other *Scope) {
 	s.LastFailure = later(s.LastFailure, other.LastFailure)
 }
 
-// isOlder says whether a job in progress is older than the oldest so far, by its
-// createdAt and then by id. One without a time is the oldest only where none has
-// one.
+// isOlder reports whether a job in progress is older than the oldest so far, by its
+// createdAt and then by id. A job without a time is the oldest only if none has one.
 func (s *Scope) isOlder(createdAt time.Time, id string) bool {
 	if s.OldestInProgressID == "" || createdAt.IsZero() != s.OldestInProgress.IsZero() {
 		return s.OldestInProgressID == "" || !createdAt.IsZero()
@@ -303,26 +357,27 @@ func (s *Scope) isOlder(createdAt time.Time, id string) bool {
 	return newer(s.OldestInProgress, s.OldestInProgressID, createdAt, id)
 }
 
-// add counts a job in which the scope has the given status, and a text that says so.
-func (s *Scope) add(j *Job, status Status, text string) {
-	s.Jobs[status]++
+// update updates what the scope says about single jobs by a job, in which its
+// status is that of t. A job may be repeated once another one of its times counts.
+func (s *Scope) update(j *Job, t *tally) {
 	if s.Newest.ID == "" || newer(j.CreatedAt, j.ID, s.Newest.CreatedAt, s.Newest.ID) {
-		s.Newest = Newest{ID: j.ID, Status: status, CreatedAt: j.CreatedAt, Text: text}
+		s.Newest = Newest{ID: j.ID, Status: t.status, CreatedAt: j.CreatedAt, Text: t.text}
+		s.Name = t.name
 	}
-	if status == InProgress && s.isOlder(j.CreatedAt, j.ID) {
-		s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText = j.CreatedAt, j.ID, text
+	if t.status == InProgress && s.isOlder(j.CreatedAt, j.ID) {
+		s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText = j.CreatedAt, j.ID, t.text
 	}
 	if !j.Finished() {
 		return
 	}
 	finished := j.FinishedAt()
-	if s.Last == nil || newer(finished, j.ID, s.Last.FinishedAt, s.Last.ID) {
+	if s.Last == nil || j.ID == s.Last.ID || newer(finished, j.ID, s.Last.FinishedAt, s.Last.ID) {
 		if s.Last == nil {
 			s.Last = new(Last)
 		}
-		*s.Last = Last{ID: j.ID, Result: status, CreatedAt: j.CreatedAt, FinishedAt: finished, Text: text}
+		*s.Last = Last{ID: j.ID, Result: t.status, CreatedAt: j.CreatedAt, FinishedAt: finished, Text: t.text}
 	}
-	switch status {
+	switch t.status {
 	case Completed:
 		s.LastSuccess = later(s.LastSuccess, finished)
 	case Failed:

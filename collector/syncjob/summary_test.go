@@ -288,10 +288,10 @@ func TestJobIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := syncjob.NewSummarizer(list(t, "google-keys"))
 	job := syncjob.Job{ID: "1", OverallStatus: "completed", CreatedAt: at(1), CompletedAt: at(2), Scopes: []string{"r"}, Details: []syncjob.Detail{{Key: "d"}}}
-	s.Add(&job)
+	s.Add(&job, at(59))
 	job.Scopes[0], job.Details[0].Key = "x", "y"
 	job.ID, job.OverallStatus, job.CompletedAt = "2", "failed", at(9)
-	summary := s.Summary()
+	summary := s.Summary(at(59))
 	if diff := cmp.Diff([]string{"d", "r"}, names(summary)); diff != "" {
 		t.Errorf("scopes (-want +got):\n%s", diff)
 	}
@@ -318,10 +318,10 @@ func TestAddAfterMerge(t *testing.T) {
 		ID: "1", OverallStatus: "failed", CreatedAt: at(1), Scopes: []string{ring}, Details: []syncjob.Detail{{Key: ring, Text: "failed"}},
 	}
 	completed := syncjob.Job{ID: "2", OverallStatus: "completed", CreatedAt: at(2), Scopes: []string{ring}}
-	theirs.Add(&failed)
+	theirs.Add(&failed, at(59))
 	ours.Merge(theirs)
-	ours.Add(&completed)
-	summary := ours.Summary()
+	ours.Add(&completed, at(59))
+	summary := ours.Summary(at(59))
 	if len(summary.Scopes) != 1 {
 		t.Fatalf("%d scopes, want one", len(summary.Scopes))
 	}

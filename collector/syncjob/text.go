@@ -2,9 +2,9 @@ package syncjob
 
 import "unicode/utf8"
 
-// MaxText is how many bytes a Summary keeps of a text of the appliance at most,
-// the ellipsis of one that is cut included. An appliance that is out of its mind
-// may send megabytes for each of 100,000 scopes.
+// MaxText is the longest text of the appliance that is classified and kept, in
+// bytes, including the ellipsis of a text that was cut. A broken appliance may send
+// megabytes for each of 20,000 scopes.
 const MaxText = 512
 
 const ellipsis = "…"
@@ -22,10 +22,9 @@ func Shorten(text string) string {
 	return text[:end] + ellipsis
 }
 
-// preferred returns which of two texts that say the same of one scope in one job
-// is kept. The entries of a JSON object have no order, and an appliance may write
-// them in another one each time: the first that comes would make the kept history
-// seem to differ from the list.
+// preferred returns which of two texts with the same status for one scope in one
+// job is kept. The entries of a JSON object have no order: if the first one were
+// kept, an appliance that changes the order would seem to change the list.
 func preferred(a, b string) string {
 	if a == "" || (b != "" && b < a) {
 		return b

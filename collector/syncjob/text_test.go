@@ -32,6 +32,7 @@ func TestWords(t *testing.T) {
 		"null":                      {entries{{Key: "west/a::s"}}, completed, ""},
 		"the worse of two":          {entries{{Key: "west/a::s", Text: "vault synchronized successfully"}, {Key: "east/a::s", Text: "403 Forbidden"}}, failed, "403 Forbidden"},
 		"the worst of three":        {entries{{Key: "west/a::s", Text: "cancelled"}, {Key: "east/a::s", Text: "timed out"}, {Key: "a::s", Text: "done"}}, failed, "timed out"},
+		"in another case":           {entries{{Key: "West/A::S", Text: "timed out"}}, failed, "timed out"},
 		"the first of two in order": {entries{{Key: "west/a::s", Text: "timed out"}, {Key: "east/a::s", Text: "403 Forbidden"}}, failed, "403 Forbidden"},
 		"rather one than none":      {entries{{Key: "west/a::s"}, {Key: "east/a::s", Text: "vault synchronized successfully"}}, completed, "vault synchronized successfully"},
 		"one that says nothing":     {entries{{Key: "west/a::s", Text: "in_progress"}}, completed, "in_progress"},
@@ -86,13 +87,13 @@ func TestOrderMeansNothing(t *testing.T) {
 		jobs := randomJobs(rng)
 		whole := none.Fork()
 		for i := range jobs {
-			whole.Add(&jobs[i])
+			whole.Add(&jobs[i], at(57))
 		}
-		want := whole.Copy().Summary()
-		if diff := cmp.Diff(want, parted(rng, none, jobs).Summary()); diff != "" {
+		want := whole.Copy().Summary(at(59))
+		if diff := cmp.Diff(want, parted(rng, none, jobs).Summary(at(59))); diff != "" {
 			t.Fatalf("seed %d: (-in sequence +parted)\n%s\nof %+v", seed, diff, jobs)
 		}
-		if diff := cmp.Diff(want, whole.Summary()); diff != "" {
+		if diff := cmp.Diff(want, whole.Summary(at(59))); diff != "" {
 			t.Fatalf("seed %d: (-copied +itself)\n%s", seed, diff)
 		}
 	}
@@ -107,12 +108,12 @@ func parted(rng *rand.Rand, none *syncjob.Summarizer, jobs []syncjob.Job) *syncj
 		job := jobs[i].Clone()
 		rng.Shuffle(len(job.Details), func(i, j int) { job.Details[i], job.Details[j] = job.Details[j], job.Details[i] })
 		part := rng.IntN(len(parts))
-		parts[part].Add(&job)
+		parts[part].Add(&job, at(57+rng.IntN(3)))
 		if rng.IntN(4) == 0 {
 			before := parts[part]
 			parts[part] = before.Copy()
 			// A copy has nothing to do with what the original counts from then on.
-			before.Add(&syncjob.Job{ID: "z", OverallStatus: "a new one", CreatedAt: at(59), CompletedAt: at(59), Scopes: []string{"a::s", "b::s"}})
+			before.Add(&syncjob.Job{ID: "z", OverallStatus: "a new one", CreatedAt: at(59), CompletedAt: at(59), Scopes: []string{"a::s", "b::s"}}, at(59))
 		}
 	}
 	parts[1].Merge(parts[2])
@@ -124,20 +125,27 @@ func parted(rng *rand.Rand, none *syncjob.Summarizer, jobs []syncjob.Job) *syncj
 func randomJobs(rng *rand.Rand) []syncjob.Job {
 	pick := func(values ...string) string { return values[rng.IntN(len(values))] }
 	when := func() time.Time {
-		if rng.IntN(5) == 0 {
+		switch rng.IntN(10) {
+		case 0, 1:
 			return time.Time{}
+		case 2:
+			// Due at 9:58, or not at all.
+			return at(58).Add(24*time.Hour + time.Duration(rng.IntN(3)))
+		case 3:
+			return at(59).AddDate(1, 0, rng.IntN(2))
+		default:
+			return at(rng.IntN(4))
 		}
-		return at(rng.IntN(4))
 	}
 	jobs := make([]syncjob.Job, rng.IntN(100))
 	for i := range jobs {
 		jobs[i] = syncjob.Job{
-			ID: strconv.Itoa(i), OverallStatus: pick("in_progress", "completed", "failed", fmt.Sprintf("status %d", rng.IntN(30)), fmt.Sprintf("status %d", rng.IntN(30))), Abort: rng.IntN(5) == 0,
-			CreatedAt: when(), UpdatedAt: when(), CompletedAt: when(), Scopes: []string{pick("a::s", "b::s", "west/b::s")},
+			ID: strconv.Itoa(i), OverallStatus: pick("in_progress", "In Progress", "completed", "failed", fmt.Sprintf("status %d", rng.IntN(30)), fmt.Sprintf("status %d", rng.IntN(30))), Abort: rng.IntN(5) == 0,
+			CreatedAt: when(), UpdatedAt: when(), CompletedAt: when(), Scopes: []string{pick("a::s", "A::s", "b::s", "west/b::s")},
 		}
 		for _, region := range []string{"", "west/", "east/", "north/"}[:rng.IntN(5)] {
 			jobs[i].Details = append(jobs[i].Details, syncjob.Detail{
-				Key: region + pick("a::s", "b::s"), Text: pick("", "in_progress", "synchronized successfully", "failed", "failed: 403", "cancelled", "gone"),
+				Key: region + pick("a::s", "b::s", "B::S"), Text: pick("", "in progress", "synchronized successfully", "failed", "failed: 403", "cancelled", "gone"),
 			})
 		}
 	}

@@ -34,20 +34,20 @@ type job struct {
 	// own is the job's own status, whatever became of a cancel.
 	own   string
 	abort bool
-	// created and finish are nil where the record has no such time that can be read.
+	// created and finish are nil if the record has no such time that counts.
 	created, finish *time.Time
-	// scopes maps each scope of the job to the scope's own status in it, and texts to the appliance's own
-	// words for that.
-	scopes, texts map[string]string
+	// scopes maps the key of each scope of the job to the scope's own status in it, texts to the
+	// appliance's own words for that, and names to how the job spells the scope.
+	scopes, texts, names map[string]string
 }
 
-// finished tells whether the job has ended, however that may have been.
+// finished reports whether the job has ended, with any result.
 func (j job) finished() bool { return j.own != inProgress }
 
 // counted returns the status by which the list counts the job.
 func (j job) counted() string { return j.cancelled(j.own) }
 
-// cancelled turns a success of a finished job that was cancelled into what it is.
+// cancelled turns a success of a finished job that was canceled into an aborted status.
 func (j job) cancelled(status string) string {
 	if j.finished() && j.abort && status == completed {
 		return aborted
@@ -55,8 +55,8 @@ func (j job) cancelled(status string) string {
 	return status
 }
 
-// decode reads the records of a list, of which the first of each id counts.
-func decode(list List, records []json.RawMessage) ([]job, error) {
+// decode reads the records of a list as they are at a time. The first record of each id counts.
+func decode(list List, records []json.RawMessage, now time.Time) ([]job, error) {
 	var jobs []job
 	seen := make(map[string]bool)
 	for i, record := range records {
@@ -64,7 +64,7 @@ func decode(list List, records []json.RawMessage) ([]job, error) {
 		if err := json.Unmarshal(record, &fields); err != nil {
 			return nil, fmt.Errorf("record %d: %w", i, err)
 		}
-		j := read(list, fields)
+		j := read(list, fields, now)
 		if j.id == "" {
 			return nil, fmt.Errorf("record %d has no id", i)
 		}
@@ -78,15 +78,17 @@ func decode(list List, records []json.RawMessage) ([]job, error) {
 }
 
 // read reads one record.
-func read(list List, fields map[string]any) job {
-	j := job{own: ownStatus(fields["overall_status"]), scopes: make(map[string]string), texts: make(map[string]string)}
+func read(list List, fields map[string]any, now time.Time) job {
+	j := job{
+		own: ownStatus(fields["overall_status"]), scopes: make(map[string]string), texts: make(map[string]string), names: make(map[string]string),
+	}
 	j.id, _ = fields["id"].(string)
 	j.abort, _ = fields["abort"].(bool)
-	j.created = readTime(fields["createdAt"])
+	j.created = readTime(fields["createdAt"], now)
 	if j.finished() {
-		j.finish = readTime(fields["completed_at"])
+		j.finish = readTime(fields["completed_at"], now)
 		if j.finish == nil {
-			j.finish = readTime(fields["updatedAt"])
+			j.finish = readTime(fields["updatedAt"], now)
 		}
 	}
 
@@ -95,8 +97,11 @@ func read(list List, fields map[string]any) job {
 	// that is still to come.
 	given := make(map[string][]string)
 	texts := make(map[string][]string)
-	give := func(scope, text string) {
-		status := j.textStatus(text)
+	var detailed []string
+	give := func(name, text string) {
+		text = cut(text)
+		detailed = append(detailed, name)
+		scope, status := list.key(name), j.textStatus(text)
 		given[scope] = append(given[scope], status)
 		if text != "" {
 			texts[scope+" "+status] = append(texts[scope+" "+status], text)
@@ -113,12 +118,19 @@ func read(list List, fields map[string]any) job {
 		}
 	}
 
-	for _, scope := range declared {
-		if len(given[scope]) == 0 {
+	for _, name := range declared {
+		if scope := list.key(name); len(given[scope]) == 0 {
 			given[scope] = []string{j.counted()}
 		}
 	}
 	delete(given, "")
+	// A scope is spelled as in the scope field, else as in the first key by the alphabet.
+	slices.Sort(detailed)
+	for _, name := range append(slices.Clone(declared), detailed...) {
+		if key := list.key(name); j.names[key] == "" {
+			j.names[key] = name
+		}
+	}
 	for scope, all := range given {
 		j.scopes[scope] = worst(all)
 		if words := texts[scope+" "+j.scopes[scope]]; len(words) > 0 {
@@ -148,7 +160,8 @@ func declaredScopes(list List, fields map[string]any) []string {
 
 // scopeOfKey returns the scope that a key of detailed_status names.
 func scopeOfKey(list List, key string, declared []string) string {
-	if !list.RegionPrefix || slices.Contains(declared, key) {
+	whole := func(name string) bool { return list.key(name) == list.key(key) }
+	if !list.RegionPrefix || slices.ContainsFunc(declared, whole) {
 		return key
 	}
 	if _, scope, ok := strings.Cut(key, "/"); ok {
@@ -167,9 +180,18 @@ func worst(given []string) string {
 	panic("no status among " + strings.Join(given, ", "))
 }
 
+// key returns what identifies a scope: Azure's names do not differ by case.
+func (l List) key(name string) string {
+	if l.RegionPrefix {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
 // ownStatus returns the status that overall_status stands for.
 func ownStatus(value any) string {
-	switch value {
+	text, _ := value.(string)
+	switch underscored(text) {
 	case "in_progress":
 		return inProgress
 	case "completed":
@@ -181,17 +203,41 @@ func ownStatus(value any) string {
 	}
 }
 
+// underscored returns a status in lower case, with underscores for blanks and hyphens.
+func underscored(status string) string {
+	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(status))
+}
+
+// cut returns a text in at most 512 bytes.
+func cut(text string) string {
+	if len(text) <= 512 {
+		return text
+	}
+	short := ""
+	for _, character := range text {
+		if len(short)+len(string(character))+len("…") > 512 {
+			break
+		}
+		short += string(character)
+	}
+	return short + "…"
+}
+
 // The words of a text, as the contract lists them.
 var (
-	denialOfSuccess = regexp.MustCompile(`(?i)(\bnot|n't|\bnever)(\s+(be|been|yet|fully))*\s+(synchronized|complete|success)`)
+	denialOfSuccess = regexp.MustCompile(`(?i)(\bnot|n't|\bnever)(\s+(be|been|yet|fully))*\s+(synchronized|complete|success|refreshed)`)
 	plainSuccess    = regexp.MustCompile(`(?i)synchronized successfully$`)
-	failureWord     = regexp.MustCompile(`(?i)fail|error|denied|forbidden|unauthorized|unable|cannot|not found|timed out|timeout|invalid|unsuccessful|exception`)
-	abortWord       = regexp.MustCompile(`(?i)abort|cancel`)
-	successWord     = regexp.MustCompile(`(?i)\b(success|complete\b|completed\b|synchronized\b)`)
+	failureWord     = regexp.MustCompile(`(?i)fail|error|denied|forbidden|unauthorized|unable|cannot|not found|timed out|timeout|invalid|unsuccessful|exception|` +
+		`not authorized|exceeded|refused|unavailable|unreachable|not reachable|throttl|too ?many|quota|expired|reset by|no such host|aadsts`)
+	abortWord   = regexp.MustCompile(`(?i)abort|cancel`)
+	successWord = regexp.MustCompile(`(?i)\b(success|complete\b|completed\b|synchronized\b|refreshed\b)`)
+	cutText     = regexp.MustCompile(`(?s)^.*…$`)
 )
 
 // textStatus returns the status that a text of detailed_status gives its scope in the job.
 func (j job) textStatus(text string) string {
+	// What was cut away from a text may have named a failure.
+	wasCut := len(text) > 508 && cutText.MatchString(text)
 	text = strings.TrimSpace(text)
 	denied := denialOfSuccess.MatchString(text)
 	switch {
@@ -201,23 +247,40 @@ func (j job) textStatus(text string) string {
 		return failed
 	case abortWord.MatchString(text):
 		return aborted
-	case !denied && successWord.MatchString(text):
+	case !denied && !wasCut && successWord.MatchString(text):
 		return j.cancelled(completed)
-	case denied && j.counted() == completed:
-		return failed
+	case text == "", underscored(text) == "in_progress":
+		return j.counted()
+	case j.own == completed:
+		// Nobody knows what it says, so it is no success.
+		return unknown
 	default:
 		return j.counted()
 	}
 }
 
-// readTime returns a time, or nil where there is none that can be read.
-func readTime(value any) *time.Time {
-	text, ok := value.(string)
-	if !ok {
+// rfc3339 is the form of a time.
+var rfc3339 = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:)(\d{2})((?:\.\d+)?(?:Z|[+-]\d{2}:\d{2}))$`)
+
+// readTime returns a time, or nil if there is none that counts at now.
+func readTime(value any, now time.Time) *time.Time {
+	text, _ := value.(string)
+	parts := rfc3339.FindStringSubmatch(strings.ToUpper(text))
+	if parts == nil {
 		return nil
 	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || at.IsZero() {
+	leap := parts[2] == "60"
+	if leap {
+		parts[2] = "59"
+	}
+	at, err := time.Parse(time.RFC3339Nano, parts[1]+parts[2]+parts[3])
+	if err != nil {
+		return nil
+	}
+	if leap {
+		at = at.Add(time.Second)
+	}
+	if at.Before(time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)) || at.After(now.Add(24*time.Hour)) {
 		return nil
 	}
 	return &at

@@ -22,7 +22,8 @@ type List struct {
 	Kind string
 	// ScopeFields are the fields of a job that may hold its scopes.
 	ScopeFields []string
-	// RegionPrefix is set where detailed_status may put a region before a scope, as Azure does.
+	// RegionPrefix is set if detailed_status may put a region before a scope, and names do not differ by
+	// case, as in Azure.
 	RegionPrefix bool
 }
 
@@ -30,7 +31,7 @@ type List struct {
 // them. A scope whose newest job is older than forgetAfter is left out, unless that is 0. The
 // duration and the pages of the read are not the oracle's to know.
 func Series(list List, records []json.RawMessage, now time.Time, forgetAfter time.Duration) (map[string]float64, error) {
-	jobs, err := decode(list, records)
+	jobs, err := decode(list, records, now)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +61,9 @@ func Series(list List, records []json.RawMessage, now time.Time, forgetAfter tim
 		if forgetAfter > 0 && newest.created != nil && now.Sub(*newest.created) > forgetAfter {
 			continue
 		}
-		writeScope(out, with(of, "scope", scope), scope, covering, now)
-		out.set("cckm_sync_scope_info", info(list, with(of, "scope", scope), scope), 1)
+		name := newest.names[scope]
+		writeScope(out, with(of, "scope", name), scope, covering, now)
+		out.set("cckm_sync_scope_info", info(list, with(of, "scope", name), name), 1)
 	}
 	return out, nil
 }
@@ -169,7 +171,7 @@ func regionIn(cloud, scope string) string {
 	return found[1]
 }
 
-// scopes returns every scope that a job covers, once.
+// scopes returns the key of every scope that a job covers, once.
 func scopes(jobs []job) []string {
 	all := make(map[string]bool)
 	for _, j := range jobs {

@@ -3,9 +3,10 @@ package oracle
 import (
 	"encoding/json"
 	"slices"
+	"time"
 )
 
-// A Word is a job and what its detailed_status says of a scope, whole and as it came.
+// A Word is a job and what its detailed_status says of a scope, cut to 512 bytes.
 type Word struct{ ID, Text string }
 
 // Words are the jobs of a scope of which the log and the status page tell. Where there is none, the id
@@ -17,8 +18,8 @@ type Words struct {
 }
 
 // WordsOf returns the words for every scope of a list that was read whole.
-func WordsOf(list List, records []json.RawMessage) (map[string]Words, error) {
-	jobs, err := decode(list, records)
+func WordsOf(list List, records []json.RawMessage, now time.Time) (map[string]Words, error) {
+	jobs, err := decode(list, records, now)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func WordsOf(list List, records []json.RawMessage) (map[string]Words, error) {
 			chosen := choose(of, order)
 			return Word{ID: chosen.id, Text: chosen.texts[scope]}
 		}
-		all[scope] = Words{
+		all[slices.MaxFunc(covering, byCreation).names[scope]] = Words{
 			Newest: word(covering, slices.MaxFunc, byCreation),
 			Last:   word(only(covering, job.finished), slices.MaxFunc, byFinish),
 			Oldest: word(running, slices.MinFunc, byCreation),

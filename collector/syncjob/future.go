@@ -1,0 +1,165 @@
+package syncjob
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// maxAhead is how far ahead of the present a time may be. Beyond that, the
+// appliance's clock was wrong, and the time counts as missing until it comes
+// within reach.
+const maxAhead = 24 * time.Hour
+
+// maxFutureBytes bounds what a Summarizer keeps of jobs with such a time. It is
+// enough for a few thousand jobs.
+const maxFutureBytes = 1 << 20
+
+// Future describes the jobs with a time that counts as missing because it is more
+// than a day ahead.
+type Future struct {
+	Jobs int
+	// ID is the job with the earliest such time, At that time. Both are zero if
+	// there is no such job.
+	ID string
+	At time.Time
+}
+
+// futureJobs are the jobs that had a time more than maxAhead in the future when
+// they were added. They are counted like any other job, with that time missing;
+// they are kept so that the time can count as soon as it is due.
+type futureJobs struct {
+	// jobs are ordered by when they are due, then by id, and immutable.
+	jobs  []*futureJob
+	bytes int
+	// dropped counts the jobs beyond maxFutureBytes, those that are due last.
+	// The earliest of their times is droppedAt.
+	dropped   int
+	droppedAt time.Time
+}
+
+type futureJob struct {
+	// at is the earliest of the job's times that was too far ahead.
+	at  time.Time
+	job Job
+}
+
+func (f *futureJob) compare(other *futureJob) int {
+	return cmp.Or(f.at.Compare(other.at), cmp.Compare(f.job.ID, other.job.ID))
+}
+
+// add keeps a job, or drops those that are due last if there are too many. The
+// outcome does not depend on the order in which jobs are added.
+func (f *futureJobs) add(job *futureJob) {
+	if f.dropped > 0 && !job.at.Before(f.droppedAt) {
+		f.dropped++
+		return
+	}
+	at, _ := slices.BinarySearchFunc(f.jobs, job, (*futureJob).compare)
+	f.jobs = slices.Insert(f.jobs, at, job)
+	f.bytes += job.job.size()
+	for f.bytes > maxFutureBytes {
+		last := len(f.jobs) - 1
+		f.bytes -= f.jobs[last].job.size()
+		f.dropped, f.droppedAt = f.dropped+1, f.jobs[last].at
+		f.jobs = slices.Delete(f.jobs, last, last+1)
+	}
+}
+
+// merge adds the jobs of another Summarizer.
+func (f *futureJobs) merge(other *futureJobs) {
+	if other.dropped > 0 {
+		for len(f.jobs) > 0 && !f.jobs[len(f.jobs)-1].at.Before(other.droppedAt) {
+			last := len(f.jobs) - 1
+			f.bytes -= f.jobs[last].job.size()
+			f.dropped++
+			f.jobs = slices.Delete(f.jobs, last, last+1)
+		}
+		if f.dropped == 0 || other.droppedAt.Before(f.droppedAt) {
+			f.droppedAt = other.droppedAt
+		}
+		f.dropped += other.dropped
+	}
+	for _, job := range other.jobs {
+		f.add(job)
+	}
+}
+
+func (f *futureJobs) clone() futureJobs {
+	c := *f
+	c.jobs = slices.Clone(f.jobs)
+	return c
+}
+
+// addDue adds the times that are due by now. It returns the jobs with times that
+// are not, and when the first of these is due.
+func (s *Summarizer) addDue(now time.Time) (future Future, next time.Time) {
+	limit := now.Add(maxAhead)
+	for _, f := range s.future.jobs {
+		if !f.at.After(limit) {
+			past := f.job.upTo(limit)
+			for _, t := range s.touch(&past, past.Status()) {
+				t.scope.update(&past, t)
+			}
+		}
+		at := f.job.firstAfter(limit)
+		if at.IsZero() {
+			continue
+		}
+		future.Jobs++
+		if future.ID == "" || newer(future.At, future.ID, at, f.job.ID) {
+			future.ID, future.At = f.job.ID, at
+		}
+	}
+	first := future.At
+	if s.future.dropped > 0 {
+		future.Jobs += s.future.dropped
+		if first.IsZero() || s.future.droppedAt.Before(first) {
+			first = s.future.droppedAt
+		}
+	}
+	if !first.IsZero() {
+		next = first.Add(-maxAhead)
+	}
+	return future, next
+}
+
+// isAfter reports whether one of the job's times is after limit.
+func (j *Job) isAfter(limit time.Time) bool {
+	return j.CreatedAt.After(limit) || j.UpdatedAt.After(limit) || j.CompletedAt.After(limit)
+}
+
+// firstAfter returns the earliest of the job's times that is after limit, or zero
+// if there is none.
+func (j *Job) firstAfter(limit time.Time) time.Time {
+	var first time.Time
+	for _, at := range [...]time.Time{j.CreatedAt, j.UpdatedAt, j.CompletedAt} {
+		if at.After(limit) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// upTo returns the job without the times after limit. It shares the rest with j.
+func (j *Job) upTo(limit time.Time) Job {
+	c := *j
+	for _, at := range [...]*time.Time{&c.CreatedAt, &c.UpdatedAt, &c.CompletedAt} {
+		if at.After(limit) {
+			*at = time.Time{}
+		}
+	}
+	return c
+}
+
+// size returns about how many bytes a copy of the job takes.
+func (j *Job) size() int {
+	n := 256 + len(j.ID) + len(j.OverallStatus)
+	for _, scope := range j.Scopes {
+		n += 16 + len(scope)
+	}
+	for _, d := range j.Details {
+		n += 32 + len(d.Key) + len(d.Text)
+	}
+	return n
+}
