@@ -455,7 +455,7 @@ func TestFutureTimeIsDue(t *testing.T) {
 		for i := range 30 {
 			k.served.insert(finishedJob(30+i, "failed"))
 		}
-		k.Reader = joblist.NewReader(k.list, k.served, joblist.Options{PageSize: 20, Concurrency: 2, FullReadInterval: 10_000 * time.Hour, Observer: k})
+		k.List = newList(t, k.list, k.served, scrape.ListOptions{PageSize: 20, Concurrency: 2, FullReadInterval: 10_000 * time.Hour, Observer: k})
 		newest := func() string {
 			k.served.begin()
 			summary, _, err := k.Read(t.Context())

@@ -131,3 +131,38 @@ func TestReadLogOfPair(t *testing.T) {
 		wantLines(t, "all well", logged.take(t, "warn", "info"))
 	})
 }
+
+// TestJournalOfUnknownWords checks that statuses and texts that nobody knows are logged once each, and times of a
+// wrong clock once until they are due.
+func TestJournalOfUnknownWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leave2000()
+		var logged logbook
+		jobs := []syncjob.Job{
+			{ID: "1", OverallStatus: "paused", Scopes: []string{"r"}},
+			{ID: "2", OverallStatus: "completed", Details: []syncjob.Detail{{Key: "r", Text: "skipped"}, {Key: "s", Text: "in progress"}}},
+			{ID: "3", OverallStatus: "in progress", CreatedAt: time.Now().AddDate(1, 0, 0), Scopes: []string{"r"}},
+		}
+		reader := &fakeReader{read: func(context.Context, int64) (*syncjob.Summary, error) {
+			s := syncjob.NewSummarizer(syncjob.Lists()[0])
+			for i := range jobs {
+				s.Add(&jobs[i], time.Now())
+			}
+			return s.Summary(time.Now()), nil
+		}}
+		c := collector.New(source(reader), collector.Options{Timeout: time.Minute, Logger: logged.logger()})
+		defer c.Close()
+		ahead := line{"level": "warn", "list": "google-keys", "job": "3", "jobs": 1.0, "time": jobs[2].CreatedAt.Format(time.RFC3339)}
+		scrape(t, c, time.Second)
+		wantLines(t, "first", logged.take(t, "warn", "info"), line{"level": "warn", "status": "paused"}, line{"level": "warn", "text": "skipped"}, ahead)
+		scrape(t, c, time.Second)
+		wantLines(t, "again", logged.take(t, "warn", "info"))
+		advance(365 * 24 * time.Hour)
+		scrape(t, c, time.Second)
+		wantLines(t, "when it is due", logged.take(t, "warn", "info"))
+		jobs[2].CreatedAt = time.Now().AddDate(0, 0, 2)
+		ahead["time"] = jobs[2].CreatedAt.Format(time.RFC3339)
+		scrape(t, c, time.Second)
+		wantLines(t, "another", logged.take(t, "warn", "info"), ahead)
+	})
+}

@@ -184,6 +184,28 @@ func TestUnreadableList(t *testing.T) {
 	}
 }
 
+// TestUnknownTexts checks that the page shows a few of the texts that this version does not know.
+func TestUnknownTexts(t *testing.T) {
+	list := syncjob.Lists()[0]
+	for texts, want := range map[int]string{
+		0: "",
+		1: "report them: <q class=\"words\"><bdi>text 0 &lt;b&gt;</bdi></q>.</p>",
+		5: "<bdi>text 4 &lt;b&gt;</bdi></q>.</p>",
+		6: "<bdi>text 4 &lt;b&gt;</bdi></q> and more: see the log.</p>",
+	} {
+		summary := &syncjob.Summary{}
+		for i := range texts {
+			summary.UnknownTexts = append(summary.UnknownTexts, fmt.Sprintf("text %d <b>", i))
+		}
+		read := collector.ListRead{List: list, Summary: summary}
+		source := fleettest.Source{{Lists: []collector.Latest{{List: list, Read: &read, ReadAt: fleettest.Now(), Whole: &read, WholeAt: fleettest.Now()}}}}
+		body := get(t, newPage(t, source), "")
+		if !strings.Contains(body, want) || strings.Contains(body, "Unknown texts") != (texts > 0) {
+			t.Errorf("%d unknown texts: the page does not have %q", texts, want)
+		}
+	}
+}
+
 // TestManyTroubles bounds what stands above the table.
 func TestManyTroubles(t *testing.T) {
 	targets := make(fleettest.Source, 0, 40)

@@ -59,6 +59,10 @@ func (s listState) info() (key, word, symbol string) {
 	}
 }
 
+// maxUnknownTexts bounds how many unknown texts the page shows of a list; the log
+// has more.
+const maxUnknownTexts = 5
+
 // maxError bounds the text of an error on the page, in runes.
 const maxError = 1000
 
@@ -79,6 +83,10 @@ type listView struct {
 	Jobs       []jobCount
 	JobsAll    string
 	Scopes     string
+	// Texts are a few texts of detailed_status that this version does not know, and
+	// MoreTexts reports that there are more.
+	Texts     []string
+	MoreTexts bool
 }
 
 // jobCount is a number of jobs with a status.
@@ -113,6 +121,12 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 		}
 	}
 	v.JobsAll, v.Scopes = number(all), number(len(l.Complete.Summary.Scopes))
+	for _, text := range l.Complete.Summary.UnknownTexts {
+		if v.MoreTexts = len(v.Texts) == maxUnknownTexts; v.MoreTexts {
+			break
+		}
+		v.Texts = append(v.Texts, visible(text, maxWords))
+	}
 	return v
 }
 

@@ -67,7 +67,7 @@ func (s state) info() stateInfo {
 	case unknown:
 		return stateInfo{
 			"unknown", "Unknown", "?", "CCKMSyncStatusUnknown",
-			"The appliance gave a status that this version does not know: look the job up.",
+			"The appliance gave a status or text that this version does not know: look the job up.",
 		}
 	case running:
 		return stateInfo{"running", "Running", "►", "", ""}

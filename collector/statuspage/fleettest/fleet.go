@@ -108,6 +108,7 @@ func (f fleet) googleKeys(list syncjob.List) scrape.Latest {
 		f.ended(ring("trial"), syncjob.Aborted, 2*time.Hour, 0, "canceled by user"),
 		f.ended(ring("partner-7"), syncjob.Unknown, 90*time.Minute, 25*time.Hour, "partially_synchronized"),
 	}}
+	summary.UnknownTexts = []string{"partially_synchronized"}
 	summary.Jobs = [...]int{syncjob.InProgress: 2, syncjob.Completed: 18204, syncjob.Failed: 31, syncjob.Aborted: 4, syncjob.Unknown: 1}
 	return f.read(list, summary, 412*time.Millisecond)
 }
