@@ -38,7 +38,7 @@ type failingList struct {
 	// summary is that of the last read, and started when that read began.
 	summary *syncjob.Summary
 	started time.Time
-	// scopes are those that are failing, by name.
+	// scopes are those that are failing, by their syncjob.List.ScopeKey.
 	scopes map[string]failingScope
 }
 
@@ -79,7 +79,8 @@ func (l *failingList) update(read ListRead) (failed, fixed coverage) {
 	scopes := make(map[string]failingScope, len(l.scopes))
 	for i := range read.Summary.Scopes {
 		scope := &read.Summary.Scopes[i]
-		before, was := l.scopes[scope.Name]
+		key := read.List.ScopeKey(scope.Name)
+		before, was := l.scopes[key]
 		last := scope.Last
 		switch {
 		case last != nil && last.Result == syncjob.Failed:
@@ -94,11 +95,11 @@ func (l *failingList) update(read ListRead) (failed, fixed coverage) {
 			if !was || (last.ID != before.told.ID && !last.FinishedAt.Before(before.told.FinishedAt)) {
 				failed.add(scope, last, now.since)
 			}
-			scopes[scope.Name] = now
+			scopes[key] = now
 		case last != nil && last.Result == syncjob.Completed && was:
 			fixed.add(scope, last, before.since)
 		case was:
-			scopes[scope.Name] = before
+			scopes[key] = before
 		}
 	}
 	l.summary, l.started, l.scopes = read.Summary, read.Started, scopes

@@ -208,3 +208,22 @@ func TestFailuresOfOverlappingReads(t *testing.T) {
 		wantLines(t, "both", logged.take(t, "info", "warn"))
 	})
 }
+
+// TestFailuresOfOneVaultInTwoSpellings checks that a vault whose name is spelled differently in each job fails and
+// recovers as one.
+func TestFailuresOfOneVaultInTwoSpellings(t *testing.T) {
+	azure := syncjob.Lists()[1]
+	jobs := []syncjob.Job{ended("1", "failed", 0, 1, denied, "MyVault::S"), ended("2", "completed", 60, 61, done, "myvault::s")}
+	s := syncjob.NewSummarizer(azure)
+	s.Add(&jobs[0], morning(61))
+	first := s.Copy().Summary(morning(61))
+	s.Add(&jobs[1], morning(61))
+	second := s.Summary(morning(61))
+	var logged logbook
+	c := collector.New([]collector.Source{{List: azure, Reader: says(first, second)}}, collector.Options{Timeout: time.Minute, Logger: logged.logger()})
+	defer c.Close()
+	c.Read(t.Context())
+	wantLines(t, "the failure", logged.take(t, "info", "warn"), line{"level": "warn", "scope": "MyVault::S", "job": "1"})
+	c.Read(t.Context())
+	wantLines(t, "the recovery", logged.take(t, "info", "warn"), line{"level": "info", "scope": "myvault::s", "job": "2", "failing": "1h0m0s"})
+}
