@@ -37,6 +37,10 @@ func otherAzureLives() []Life {
 			Name: "partner-key-vaults", List: keys, Fate: FailsOneScope, Period: 4 * time.Minute,
 			Scopes: []string{"acme-shared-vault" + production, "acme-partner-vault" + production},
 		},
+		{
+			Name: "shared-secrets", List: secrets, Fate: CompletesInPart, Period: 4 * time.Minute,
+			Scopes: []string{"acme-shared-vault" + production, "acme-legacy-vault" + production},
+		},
 		{Name: "prod-secrets", List: secrets, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"acme-prod-vault" + production}},
 		{Name: "staging-secrets", List: secrets, Fate: IsAborted, Period: 5 * time.Minute, Scopes: []string{"acme-staging-vault" + staging}},
 	}

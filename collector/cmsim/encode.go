@@ -31,8 +31,10 @@ func (k Kind) appendJob(b []byte, j *Job, layout string) []byte {
 		b = appendTime(b, `,"completed_at":`, j.CompletedAt, layout)
 	}
 	b = appendField(b, `,"overall_status":`, j.OverallStatus)
-	b = append(b, `,"detailed_status":`...)
-	b = appendDetail(b, j.DetailedStatus)
+	if k.InProgress == "" || !k.runs(j) {
+		b = append(b, `,"detailed_status":`...)
+		b = appendDetail(b, j.DetailedStatus)
+	}
 	b = appendField(b, `,"cloud":`, j.Cloud)
 	b = append(b, ',')
 	b = appendText(b, k.ScopeField)

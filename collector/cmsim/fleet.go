@@ -204,7 +204,7 @@ func (l *lifeline) advance(now time.Time) {
 func (l *lifeline) renew(n int, now time.Time) (over bool) {
 	j, ended := l.job(n, now)
 	found := l.list.Update(j.ID, func(old *Job) {
-		if over = old.Abort && l.life.Fate != IsAborted || old.OverallStatus != StatusInProgress; !over {
+		if over = old.Abort && l.life.Fate != IsAborted || !l.kind.runs(old); !over {
 			*old = j
 		}
 	})

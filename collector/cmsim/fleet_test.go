@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -213,6 +214,43 @@ func TestAllLives(t *testing.T) {
 		isDefault := kind.Name == cmsim.GoogleKeys || kind.Name == cmsim.AzureCertificates
 		if n := all.List(kind.Name).Len(); n > 300 && !isDefault {
 			t.Errorf("%s: %d jobs after a year", kind.Name, n)
+		}
+	}
+}
+
+// TestLivesSayWhatIsKnown checks that the fleet's jobs have what the API's public examples have, and what the
+// product does elsewhere: a status with a blank, clouds' errors, completed jobs with a failed scope, odd texts.
+func TestLivesSayWhatIsKnown(t *testing.T) {
+	a := cmsim.New(cmsim.Options{Clock: newClock().Now, Kinds: cmsim.AllKinds()})
+	f, err := cmsim.NewFleet(a, cmsim.FleetOptions{Lives: cmsim.AllLives()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for step := range 60 {
+		f.Advance(newClock().Now().Add(time.Duration(step) * 7 * time.Second))
+		for _, kind := range cmsim.AllKinds() {
+			for _, j := range a.List(kind.Name).Snapshot() {
+				seen[j.OverallStatus] = true
+				if strings.Contains(string(a.List(kind.Name).JSON(j)), "detailed_status") == (j.OverallStatus == "in progress") {
+					t.Fatalf("%s: detailed_status of a job that is %s: %s", kind.Name, j.OverallStatus, a.List(kind.Name).JSON(j))
+				}
+				for _, text := range j.DetailedStatus {
+					seen[kind.Name+": "+j.OverallStatus+": "+text] = true
+				}
+			}
+		}
+	}
+	const aadsts = "[NCERRBadRequest: Bad HTTP request]: Error Listing Azure vault : AADSTS7000222: The provided client secret keys for app " +
+		"'9d1c3f0a-6b52-4e8e-8a43-2f0d6c2b9e11' are expired."
+	for _, want := range []string{
+		"in progress", "in_progress", "failed",
+		"aws-keys: failed: [NCERRBadRequest: Bad HTTP request]: Error Listing AWS Keys : TooManyRequests",
+		"azure-secrets: completed: " + aadsts, "azure-secrets: completed: vault skipped: pending deletion",
+		"azure-certificates: failed: " + aadsts, "external-cm-keys: completed: domain synchronized successfully",
+	} {
+		if !seen[want] {
+			t.Errorf("no job has %q", want)
 		}
 	}
 }

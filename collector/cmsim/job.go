@@ -90,7 +90,7 @@ func (k Kind) fill(j *Job, account string) {
 		}
 	}
 	if j.OverallStatus == "" {
-		j.OverallStatus = StatusInProgress
+		j.OverallStatus = k.inProgress()
 	}
 	if j.Cloud == "" {
 		j.Cloud = k.Cloud
@@ -105,6 +105,10 @@ func (k Kind) fill(j *Job, account string) {
 
 // fillDetail gives each scope the text that follows from the job's overall status.
 func (k Kind) fillDetail(j *Job) {
+	j.DetailedStatus = make(map[string]string, len(j.Scopes))
+	if k.InProgress != "" && k.runs(j) {
+		return
+	}
 	text := j.OverallStatus
 	switch j.OverallStatus {
 	case StatusCompleted:
@@ -114,7 +118,6 @@ func (k Kind) fillDetail(j *Job) {
 	case StatusFailed:
 		text = k.failureText()
 	}
-	j.DetailedStatus = make(map[string]string, len(j.Scopes))
 	for _, scope := range j.Scopes {
 		j.DetailedStatus[k.DetailKey(scope)] = text
 	}
@@ -156,4 +159,7 @@ func (k Kind) fail(j *Job, at time.Time, failures map[string]string) {
 func (k Kind) abort(j *Job, at time.Time) {
 	j.Abort = true
 	finish(j, StatusCompleted, at)
+	if len(j.DetailedStatus) == 0 {
+		k.fillDetail(j)
+	}
 }

@@ -40,6 +40,9 @@ type Kind struct {
 	Detail DetailStyle
 	// Sorts says whether the list knows the parameter "sort". It is documented for Google only.
 	Sorts bool
+	// InProgress is the overall_status of a job that runs; the default is StatusInProgress. A list
+	// with another one has no detailed_status until a job ends, as every public example of it.
+	InProgress string
 	// CancelCompletes says whether a cancelled job becomes "completed". It is known of Google only;
 	// elsewhere a cancelled job stays in progress with abort set until a test updates it.
 	CancelCompletes bool
@@ -61,7 +64,7 @@ func AllKinds() []Kind {
 		{Name: "sfdc-keys", Path: "cckm/sfdc/keys/synchronization-jobs", ScopeField: "organizations", StartField: "organization_ids", Cloud: "sfdc", Noun: "organization"},
 		{Name: "sfdc-certificates", Path: "cckm/sfdc/certificates/synchronization-jobs", ScopeField: "organizations", StartField: "organization_ids", Cloud: "sfdc", Noun: "organization"},
 		{Name: "dsm-keys", Path: "cckm/dsm/refresh", ScopeField: "domains", Cloud: "dsm", Noun: "domain"},
-		{Name: "external-cm-keys", Path: "cckm/external-cm/refresh", ScopeField: "domains", Cloud: "external-cm", Noun: "domain"},
+		{Name: "external-cm-keys", Path: "cckm/external-cm/refresh", ScopeField: "domains", Cloud: "external-cm", Noun: "domain", InProgress: "in progress"},
 		{Name: "luna-keys", Path: "cckm/hsm/luna/refresh", ScopeField: "partitions", Cloud: "luna", Noun: "partition"},
 		{Name: "luna-synchronizations", Path: "cckm/hsm/luna/synchronize", ScopeField: "partitions", Cloud: "luna", Noun: "partition"},
 	}
@@ -114,6 +117,33 @@ func awsRegionOf(scope string) string {
 // successText is what detailed_status says of a scope that was synchronized.
 func (k Kind) successText() string { return k.Noun + " synchronized successfully" }
 
-// failureText is what the simulation says of a scope that failed. No failed example is public, so
-// the wording is this package's own.
-func (k Kind) failureText() string { return "failed to synchronize " + k.Noun + ": 403 Forbidden" }
+// failureText is what the simulation says of a scope that failed. No failed example is public. In
+// other places, CipherTrust Manager puts words of its own before the cloud's error.
+func (k Kind) failureText() string {
+	const prefix = "[NCERRBadRequest: Bad HTTP request]: Error "
+	switch k.Cloud {
+	case "AzureCloud":
+		return prefix + "Listing Azure " + k.Noun + " : AADSTS7000222: The provided client secret keys for app " +
+			"'9d1c3f0a-6b52-4e8e-8a43-2f0d6c2b9e11' are expired."
+	case "aws":
+		return prefix + "Listing AWS Keys : TooManyRequests"
+	case "gcp":
+		return prefix + "Listing Google Keys : Permission 'cloudkms.cryptoKeys.list' denied on resource"
+	default:
+		return prefix + "Synchronizing " + k.Noun + " : context deadline exceeded"
+	}
+}
+
+// oddText is a text that says neither that a scope was synchronized nor that it failed.
+func (k Kind) oddText() string { return k.Noun + " skipped: pending deletion" }
+
+// inProgress is the overall_status of a job that runs.
+func (k Kind) inProgress() string {
+	if k.InProgress != "" {
+		return k.InProgress
+	}
+	return StatusInProgress
+}
+
+// runs reports whether a job has not ended.
+func (k Kind) runs(j *Job) bool { return j.OverallStatus == k.inProgress() }

@@ -18,6 +18,9 @@ const (
 	IsAborted
 	// HangsForEver completed its jobs until some hours ago; the last one is still in progress and no other follows.
 	HangsForEver
+	// CompletesInPart completes every job, although its last scope fails by turns or gets a text that nobody
+	// knows, as the appliance's bulk jobs do.
+	CompletesInPart
 	// NeverFinishesFirst has but one job, which is still in progress.
 	NeverFinishesFirst
 )

@@ -212,7 +212,7 @@ func (l *JobList) cancel(id string) (answer Job, found, running bool) {
 		_, ok = l.history.indexOf(id)
 		return Job{}, ok, false
 	}
-	if rec.job.OverallStatus != StatusInProgress {
+	if !l.kind.runs(&rec.job) {
 		return rec.job.clone(), true, false
 	}
 	l.update(id, func(j *Job) {

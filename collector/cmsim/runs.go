@@ -87,7 +87,7 @@ func (r *runs) fails(n, scope int) bool {
 	switch r.life.Fate {
 	case FailsAlways:
 		return true
-	case FailsOneScope:
+	case FailsOneScope, CompletesInPart:
 		return scope == len(r.life.Scopes)-1
 	case RecoversNowAndThen:
 		return n%4 != 3
@@ -104,7 +104,7 @@ func (r *runs) id(n int) string { return uuidFrom(r.draw(n, 3), r.draw(n, 4)) }
 func (r *runs) job(n int, now time.Time) (j Job, ended bool) {
 	created := r.createdAt(n)
 	elapsed := now.Sub(created)
-	j = Job{ID: r.id(n), CreatedAt: created, OverallStatus: StatusInProgress, Scopes: r.life.Scopes}
+	j = Job{ID: r.id(n), CreatedAt: created, OverallStatus: r.kind.inProgress(), Scopes: r.life.Scopes}
 	r.kind.fill(&j, r.account)
 	if r.hangs(n) {
 		j.UpdatedAt = created.Add(min(elapsed, stuckAfter))
@@ -131,7 +131,7 @@ func (r *runs) end(j *Job, n int, at time.Time) {
 	failures := make(map[string]string)
 	for s, scope := range r.life.Scopes {
 		if r.fails(n, s) {
-			failures[scope] = r.kind.failureText()
+			failures[scope] = r.text(n, s)
 		}
 	}
 	switch {
@@ -139,6 +139,9 @@ func (r *runs) end(j *Job, n int, at time.Time) {
 		r.kind.abort(j, at)
 	case len(failures) > 0:
 		r.kind.fail(j, at, failures)
+		if r.life.Fate == CompletesInPart {
+			j.OverallStatus = StatusCompleted
+		}
 	default:
 		r.kind.complete(j, at)
 	}
@@ -146,8 +149,12 @@ func (r *runs) end(j *Job, n int, at time.Time) {
 
 // text is what detailed_status says of a scope that has ended.
 func (r *runs) text(n, scope int) string {
-	if r.fails(n, scope) {
+	switch {
+	case !r.fails(n, scope):
+		return r.kind.successText()
+	case r.life.Fate == CompletesInPart && n%2 == 0:
+		return r.kind.oddText()
+	default:
 		return r.kind.failureText()
 	}
-	return r.kind.successText()
 }
