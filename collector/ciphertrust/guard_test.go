@@ -153,7 +153,7 @@ func TestWhatIsARejection(t *testing.T) {
 		440: reason.Auth, http.StatusUnavailableForLegalReasons: reason.Auth,
 		http.StatusProxyAuthRequired: reason.Network, http.StatusTooManyRequests: reason.Server,
 	}
-	failures := map[int]bool{http.StatusProxyAuthRequired: true, http.StatusRequestTimeout: true, http.StatusTooManyRequests: true}
+	failures := map[int]bool{http.StatusRequestTimeout: true, http.StatusTooManyRequests: true}
 	statuses := []int{0, http.StatusFound}
 	for status := 400; status < 600; status++ {
 		statuses = append(statuses, status)
@@ -213,7 +213,7 @@ func TestWhatIsARejection(t *testing.T) {
 func TestPlainHTTPToTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, cmsim.Options{})
-		h.connect("http://appliance.invalid", nil, memory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.connect("http://localhost", nil, memory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.appliance.ServeHTTP(httptest.NewRecorder(), r) // It counts the login.
 			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
 		})})

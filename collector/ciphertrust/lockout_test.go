@@ -62,7 +62,7 @@ func TestNoLockout(t *testing.T) {
 	var causes []cause
 	pair := []time.Duration{0, 0}
 	for status := 400; status < 600; status++ {
-		rejected := status < 500 && status != 407 && status != 408 && status != 429
+		rejected := status < 500 && status != 408 && status != 429
 		causes = append(causes, cause{
 			name: "status " + strconv.Itoa(status), lists: 1, rejected: rejected, appliance: answeringLogins(status),
 		})

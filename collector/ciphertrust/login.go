@@ -168,6 +168,8 @@ func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
 			remedy = remedyCertificate
 		}
 		return reason.New(reason.Auth, fmt.Errorf("login by %s was refused: %w", body.GrantType, failure), remedy)
+	case resp.StatusCode == http.StatusProxyAuthRequired:
+		return reason.New(reason.Network, fmt.Errorf("login: %w", failure), remedyProxyAuth)
 	case isRejection(resp.StatusCode):
 		return reason.New(reason.Other, fmt.Errorf("login: %w", failure), remedyAddress)
 	default:
@@ -211,7 +213,7 @@ func isCredentialStatus(status int) bool {
 // which may lock the user out.
 func isRejection(status int) bool {
 	switch status {
-	case http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests:
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return false
 	default:
 		return status/100 == 4

@@ -66,7 +66,11 @@ func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.
 }
 
 // leave2000 moves a bubble's clock from the start of 2000, before which times count as missing, to about 2022.
-func leave2000() { advance(22 * 365 * 24 * time.Hour) }
+func leave2000() {
+	if time.Now().Year() <= 2000 {
+		advance(22 * 365 * 24 * time.Hour)
+	}
+}
 
 // TestReadEqualsOracle holds that what is exposed of a list that keeps still is what the oracle makes
 // of the whole of it, whatever its order, its pages and its jobs; and that it stays so when the same

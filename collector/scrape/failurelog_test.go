@@ -220,7 +220,7 @@ func TestFailuresOfOneVaultInTwoSpellings(t *testing.T) {
 	s.Add(&jobs[1], morning(61))
 	second := s.Summary(morning(61))
 	var logged logbook
-	c := collector.New([]collector.Source{{List: azure, Reader: says(first, second)}}, collector.Options{Timeout: time.Minute, Logger: logged.logger()})
+	c := scrape.New([]scrape.Source{{List: azure, Reader: says(first, second)}}, scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 	defer c.Close()
 	c.Read(t.Context())
 	wantLines(t, "the failure", logged.take(t, "info", "warn"), line{"level": "warn", "scope": "MyVault::S", "job": "1"})

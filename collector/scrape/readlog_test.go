@@ -150,19 +150,19 @@ func TestJournalOfUnknownWords(t *testing.T) {
 			}
 			return s.Summary(time.Now()), nil
 		}}
-		c := collector.New(source(reader), collector.Options{Timeout: time.Minute, Logger: logged.logger()})
+		c := scrape.New(sourceOf(reader), scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 		defer c.Close()
 		ahead := line{"level": "warn", "list": "google-keys", "job": "3", "jobs": 1.0, "time": jobs[2].CreatedAt.Format(time.RFC3339)}
-		scrape(t, c, time.Second)
+		scrapeOnce(t, c, time.Second)
 		wantLines(t, "first", logged.take(t, "warn", "info"), line{"level": "warn", "status": "paused"}, line{"level": "warn", "text": "skipped"}, ahead)
-		scrape(t, c, time.Second)
+		scrapeOnce(t, c, time.Second)
 		wantLines(t, "again", logged.take(t, "warn", "info"))
 		advance(365 * 24 * time.Hour)
-		scrape(t, c, time.Second)
+		scrapeOnce(t, c, time.Second)
 		wantLines(t, "when it is due", logged.take(t, "warn", "info"))
 		jobs[2].CreatedAt = time.Now().AddDate(0, 0, 2)
 		ahead["time"] = jobs[2].CreatedAt.Format(time.RFC3339)
-		scrape(t, c, time.Second)
+		scrapeOnce(t, c, time.Second)
 		wantLines(t, "another", logged.take(t, "warn", "info"), ahead)
 	})
 }

@@ -197,8 +197,8 @@ func TestUnknownTexts(t *testing.T) {
 		for i := range texts {
 			summary.UnknownTexts = append(summary.UnknownTexts, fmt.Sprintf("text %d <b>", i))
 		}
-		read := collector.ListRead{List: list, Summary: summary}
-		source := fleettest.Source{{Lists: []collector.Latest{{List: list, Read: &read, ReadAt: fleettest.Now(), Whole: &read, WholeAt: fleettest.Now()}}}}
+		read := scrape.ListRead{List: list, Summary: summary}
+		source := fleettest.Source{{Lists: []scrape.Latest{{List: list, Read: &read, ReadAt: fleettest.Now(), Complete: &read, CompleteAt: fleettest.Now()}}}}
 		body := get(t, newPage(t, source), "")
 		if !strings.Contains(body, want) || strings.Contains(body, "Unknown texts") != (texts > 0) {
 			t.Errorf("%d unknown texts: the page does not have %q", texts, want)
