@@ -32,11 +32,12 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 // judge returns the error of a response whose body was read with err, before ctx
 // ended.
 func (b *watchedBody) judge(ctx context.Context, resp *http.Response, err error) error {
+	// A read that the deadline interrupts may only report a closed connection, and a decoder only
+	// that the content is not complete.
+	if ended := context.Cause(ctx); ended != nil && (err != nil || b.err != nil) {
+		b.err = ended
+	}
 	if b.err != nil {
-		// A read that the deadline interrupts may only report a closed connection.
-		if ended := context.Cause(ctx); ended != nil {
-			b.err = ended
-		}
 		return classify(fmt.Errorf("reading the body: %w", b.err))
 	}
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) && endsWithConnection(resp) {

@@ -46,7 +46,7 @@ func hugeFaults() []fault {
 		deep("five million arrays for resources", `{"total":1,"resources":`, "["),
 		huge("values without end that are not read", reason.Timeout, `{"x":[0`, ",0"),
 		huge("fields without end", reason.Timeout, job+`"x":0`, `,"x":0`),
-		huge("one record without end", reason.Timeout, `{"total":1,"resources":[{"id":"a"}`, `,{"id":"a"}`),
+		huge("one record without end", reason.Inconsistent, `{"total":1,"resources":[{"id":"a"}`, `,{"id":"a"}`),
 		huge("scopes without end", reason.Decode, job+`"key_rings":["a"`, `,"a"`),
 		huge("texts without end", reason.Decode, job+`"detailed_status":{"a":"b"`, `,"a":"b"`),
 	}

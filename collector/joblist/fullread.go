@@ -22,6 +22,8 @@ const (
 	// maxScopes bounds the key rings and vaults of a list, and with it the series and the memory
 	// that an appliance can cause.
 	maxScopes = 20_000
+	// maxUnasked bounds the jobs of a page if fewer were requested.
+	maxUnasked = 100_000
 	// maxPasses is how often a list is read whose pages cannot prove themselves.
 	maxPasses = 4
 )
@@ -416,9 +418,13 @@ func (f *FullRead) request(ctx context.Context, skip int) (*page, error) {
 	case <-ctx.Done():
 		return nil, reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), remedyTimeout)
 	}
-	f.requests.Add(1)
 	p := &page{full: f, tally: f.takeTally(), skip: skip}
-	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, p)
+	if timeout := f.reader.options.PageTimeout; timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, p, &f.requests)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tallies = append(f.tallies, p.tally)
@@ -562,14 +568,16 @@ func (p *page) begin() {
 
 // visit implements visitor.
 func (p *page) visit(job *syncjob.Job) error {
-	if len(p.ids) >= maxPositions {
-		return inconsistentf("a page has more than %d jobs", maxPositions)
+	if most := max(p.full.limit, maxUnasked); len(p.ids) >= most {
+		return inconsistentf("a page has more than %d jobs although %d were requested", most, p.full.limit)
 	}
 	id := newJobID(job.ID)
 	p.ids = append(p.ids, id)
 	p.compare(job.CreatedAt)
 	if !p.full.seen.add(id) {
-		p.known++
+		if p.known++; p.known > p.full.limit+recentIDs {
+			return inconsistentf("a page repeats more than %d jobs", p.full.limit+recentIDs)
+		}
 		return nil
 	}
 	return p.tally.add(id, job, p.full.reader.options.Cache, p.full.began)

@@ -73,6 +73,8 @@ type Reader struct {
 	decoders sync.Pool
 	// sets holds *idSet, whose tables are worth keeping.
 	sets sync.Pool
+	// slots bounds the requests in flight, those of full and incremental reads together.
+	slots chan struct{}
 	// limit is the limit that the appliance accepted last.
 	limit atomic.Int64
 
@@ -80,6 +82,8 @@ type Reader struct {
 	cache *cache
 	// filter is what is known of the appliance's filter by overall_status.
 	filter filterState
+	// countsErrors is true if the appliance counts failed jobs as "error" as well.
+	countsErrors bool
 }
 
 // filterState is what is known of the appliance's filter by overall_status. Its counts are a
@@ -89,8 +93,6 @@ type filterState struct {
 	ignored bool
 	// doubted is true if a proof failed by the filter alone. Adopt decides.
 	doubted bool
-	// countsErrors is true if the appliance counts failed jobs as "error".
-	countsErrors bool
 }
 
 // NewReader returns a Reader of list.
@@ -100,7 +102,9 @@ func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	if options.Logger == nil {
 		options.Logger = log.NewNopLogger()
 	}
-	r := &Reader{list: list, getter: getter, options: options, none: syncjob.NewSummarizer(list)}
+	r := &Reader{
+		list: list, getter: getter, options: options, none: syncjob.NewSummarizer(list), slots: make(chan struct{}, options.Concurrency),
+	}
 	r.limit.Store(int64(options.PageSize))
 	return r
 }
@@ -171,7 +175,7 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 		found := newIncrementalRead(r, c)
 		err = found.run(ctx)
 		requests += int(found.requests.Load())
-		r.filter.countsErrors = found.countsErrors
+		r.countsErrors = found.countsErrors
 		if err == nil {
 			c.update(found)
 			return requests, nil
@@ -294,8 +298,15 @@ type visitor interface {
 	visit(job *syncjob.Job) error
 }
 
-// get requests a page and returns its total.
-func (r *Reader) get(ctx context.Context, q pageRequest, v visitor) (total int, err error) {
+// get requests a page and returns its total. It counts what it sends.
+func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic.Int64) (total int, err error) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return 0, reason.New(reason.Timeout, fmt.Errorf("page at %s: %w", q, context.Cause(ctx)), remedyTimeout)
+	}
+	sent.Add(1)
 	d, ok := r.decoders.Get().(*jobjson.Decoder)
 	if !ok {
 		d = jobjson.NewDecoder(r.list.ScopeFields)

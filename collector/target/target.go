@@ -93,12 +93,17 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		logger:     logger,
 	}}
 	t.source.Store(&cfg.Source)
+	// A list whose pages hang leaves one slot to the others.
+	concurrency := cfg.Concurrency
+	if len(cfg.Lists) > 1 {
+		concurrency = max(1, concurrency-1)
+	}
 	sources := make([]scrape.Source, 0, len(cfg.Lists))
 	for _, each := range cfg.Lists {
 		telemetry.Announce(each)
 		list := scrape.NewList(each, client, scrape.ListOptions{
 			PageSize:         cfg.PageSize,
-			Concurrency:      cfg.Concurrency,
+			Concurrency:      concurrency,
 			FullReadInterval: cfg.FullReadInterval,
 			FullReadTimeout:  cfg.FullReadTimeout,
 			PageTimeout:      cfg.Timeout,
