@@ -64,7 +64,7 @@ func finishedJob(number int, status string) record {
 func (k *kept) read(t *testing.T, kind string) int {
 	t.Helper()
 	pages := k.readAlone(t, kind)
-	if full := k.List.FullRead(); full != nil {
+	if full := k.FullRead(); full != nil {
 		t.Error("a full read is in progress")
 	}
 	return pages
@@ -320,7 +320,7 @@ func TestChangesAreNoDrift(t *testing.T) {
 			if n := k.drifts.Load(); n != 0 {
 				t.Errorf("%d drifts, want 0", n)
 			}
-			k.List.Close()
+			k.Close()
 		}
 	})
 }
@@ -364,7 +364,7 @@ func TestFailedBackgroundRead(t *testing.T) {
 				return false
 			}
 			// An incremental read requests its pages together, a full read begins with one.
-			if k.List.FullRead() == nil {
+			if k.FullRead() == nil {
 				return false
 			}
 			at = append(at, time.Since(begun))
@@ -377,12 +377,12 @@ func TestFailedBackgroundRead(t *testing.T) {
 			settle(k.List)
 			advance(time.Second)
 		}
-		want := []time.Duration{0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510}
+		want := []int{0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510}
 		if len(at) != len(want) {
 			t.Fatalf("full reads began at %v", at)
 		}
 		for i, seconds := range want {
-			if at[i] != seconds*time.Second {
+			if at[i] != time.Duration(seconds)*time.Second {
 				t.Errorf("full read %d began after %s, want %d s", i, at[i], seconds)
 			}
 		}

@@ -287,15 +287,6 @@ func scopeNames(summary *syncjob.Summary) []string {
 	return names
 }
 
-func ids(records []record) []string {
-	ids := make([]string, 0, len(records))
-	for _, r := range records {
-		ids = append(ids, r.id)
-	}
-	slices.Sort(ids)
-	return ids
-}
-
 // describe returns the versions of a list, each in its order.
 func describe(versions [][]record) string {
 	var b strings.Builder

@@ -3,6 +3,7 @@ package joblist
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -253,7 +254,8 @@ func (f *FullRead) bridge(ctx context.Context, tail *page) (*page, join, error) 
 	skip := tail.end() - 1
 	most := 2*(tail.total/max(1, len(tail.ids)-1)) + 4*maxBridges
 	for attempt := range maxBridges {
-		if f.extra++; f.extra > most {
+		f.extra++
+		if f.extra > most {
 			return nil, join{}, inconsistentf("it changes faster than it can be read: %d requests closed gaps between pages", most)
 		}
 		p, err := f.page(ctx, skip)
@@ -575,7 +577,8 @@ func (p *page) visit(job *syncjob.Job) error {
 	p.ids = append(p.ids, id)
 	p.compare(job.CreatedAt)
 	if !p.full.seen.add(id) {
-		if p.known++; p.known > p.full.limit+recentIDs {
+		p.known++
+		if p.known > p.full.limit+recentIDs {
 			return inconsistentf("a page repeats more than %d jobs", p.full.limit+recentIDs)
 		}
 		return nil
@@ -665,8 +668,8 @@ func (c *chain) joins(p *page) (j join, ok bool) {
 	for i, id := range c.ids[from:] {
 		places[id] = from + i
 	}
-	for i := len(p.ids) - 1; i >= 0; i-- {
-		if place, ok := places[p.ids[i]]; ok {
+	for i, id := range slices.Backward(p.ids) {
+		if place, ok := places[id]; ok {
 			return join{keep: place + 1, from: i + 1}, true
 		}
 	}

@@ -93,11 +93,8 @@ func (s *sharedReads) start() *sharedRead {
 	s.running = shared
 	s.reads.Go(func() {
 		defer cancel(nil)
-		if s.longest > 0 {
-			var stop context.CancelFunc
-			ctx, stop = context.WithTimeout(ctx, s.longest)
-			defer stop()
-		}
+		ctx, stop := withTimeout(ctx, s.longest)
+		defer stop()
 		result := s.read(ctx)
 		s.mu.Lock()
 		left := shared.left
@@ -115,6 +112,14 @@ func (s *sharedReads) start() *sharedRead {
 		}
 	})
 	return shared
+}
+
+// withTimeout is context.WithTimeout, except that 0 means no timeout.
+func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
 }
 
 // leave is called by a scraper whose time is up, or that hung up.
