@@ -3,7 +3,6 @@ package joblist
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,7 +147,7 @@ func (f *FullRead) Run(ctx context.Context) error {
 // run reads the list once; or, if the list has some jobs twice, or if its pages are too short to
 // overlap, until two reads in a row are the same.
 func (f *FullRead) run(ctx context.Context) error {
-	var before *uint64
+	var before *digest
 	for pass := range maxPasses {
 		if err := f.readPages(ctx, pass > 0); err != nil {
 			return err
@@ -190,8 +189,8 @@ func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 	case first.reachesEnd():
 		return nil
 	case first.contradictsTotal():
-		return inconsistentf("the first page has %d jobs and a total of %d", len(first.ids), first.total)
-	case len(first.ids) == 0:
+		return inconsistentf("the first page has %d jobs and a total of %d", first.count, first.total)
+	case first.count == 0:
 		return inconsistentf("the first page is empty although its total is %d", first.total)
 	case first.total > maxPositions:
 		return inconsistentf("its total is %d, and at most %d can be read", first.total, maxPositions)
@@ -199,8 +198,8 @@ func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 	f.seen.expect(first.total)
 	f.chain.expect(first.total)
 	f.progress.total.Store(int64(first.total))
-	f.progress.pageJobs.Store(int64(len(first.ids)))
-	if len(first.ids) == 1 {
+	f.progress.pageJobs.Store(int64(first.count))
+	if first.count == 1 {
 		return f.readSingly(ctx, first)
 	}
 	ahead := f.readAhead(ctx, first)
@@ -237,7 +236,7 @@ func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, err
 		j, shared := f.chain.joins(p)
 		switch {
 		case p.contradictsTotal():
-		case shared && (j.from < len(p.ids) || p.reachesEnd()):
+		case shared && j.extends:
 			ahead.drop()
 			return p, j, nil
 		case p.end() > tail.end():
@@ -252,7 +251,7 @@ func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, err
 // bridge reads a page that continues the chain when the one that was read ahead does not.
 func (f *FullRead) bridge(ctx context.Context, tail *page) (*page, join, error) {
 	skip := tail.end() - 1
-	most := 2*(tail.total/max(1, len(tail.ids)-1)) + 4*maxBridges
+	most := 2*(tail.total/max(1, tail.count-1)) + 4*maxBridges
 	for attempt := range maxBridges {
 		f.extra++
 		if f.extra > most {
@@ -266,11 +265,11 @@ func (f *FullRead) bridge(ctx context.Context, tail *page) (*page, join, error) 
 		grown := p.total - tail.total
 		switch {
 		case p.contradictsTotal():
-		case shared && (j.from < len(p.ids) || p.reachesEnd()):
+		case shared && j.extends:
 			return p, j, nil
 		case shared:
 			// New jobs before the seam have moved the list back: p ends before the chain does.
-			skip = p.end() - 1 + len(f.chain.ids) - j.keep
+			skip = p.end() - 1 + j.behind
 		case skip == 0:
 			// None of the chain's last jobs is left, and p begins the list.
 			return p, join{restart: true}, nil
@@ -279,7 +278,7 @@ func (f *FullRead) bridge(ctx context.Context, tail *page) (*page, join, error) 
 			skip = max(0, skip+grown)
 		default:
 			// Jobs before the seam were deleted: p begins behind the chain.
-			skip = max(0, skip-max(1, len(p.ids)-1))
+			skip = max(0, skip-max(1, p.count-1))
 		}
 	}
 	return nil, join{}, inconsistentf("%d requests did not close the gap behind position %d", maxBridges, tail.end())
@@ -294,7 +293,7 @@ func (f *FullRead) readSingly(ctx context.Context, first *page) error {
 		switch {
 		case err != nil:
 			return err
-		case len(p.ids) == 0:
+		case p.count == 0:
 			return inconsistentf("the page at skip=%d is empty although its total is %d", at, p.total)
 		case at > longest:
 			return inconsistentf("it does not end within %d records", longest)
@@ -500,7 +499,7 @@ type pendingPage struct {
 }
 
 func (f *FullRead) readAhead(ctx context.Context, first *page) *readAhead {
-	a := &readAhead{full: f, stride: len(first.ids) - 1, until: first.total}
+	a := &readAhead{full: f, stride: first.count - 1, until: first.total}
 	a.skip = a.stride
 	a.ctx, a.cancel = context.WithCancel(ctx)
 	return a
@@ -544,37 +543,51 @@ type page struct {
 	full  *FullRead
 	tally *tally
 
-	skip, total int
-	ids         []jobID
+	skip, total, count int
+	first, last        jobID
+	// ids are the jobs in their order: all of them if they are recorded, else the last ones.
+	ids []jobID
 	// known counts the jobs that other pages, or this one, had before; repeated those that this
 	// page has more than once.
 	known, repeated int
 	// rising and falling count the neighbors of which the later one is newer, or older.
 	rising, falling int
 	created         time.Time
+	// digest is that of all jobs except the first.
+	digest digest
 }
 
-func (p *page) end() int { return p.skip + len(p.ids) }
+func (p *page) end() int { return p.skip + p.count }
 
 // reachesEnd reports whether no job is behind the page.
-func (p *page) reachesEnd() bool { return p.end() == p.total && (len(p.ids) > 0 || p.skip == 0) }
+func (p *page) reachesEnd() bool { return p.end() == p.total && (p.count > 0 || p.skip == 0) }
 
 // contradictsTotal reports whether the page has jobs behind its own total. Then its total, or
 // the page, is of another moment, and the page is requested again.
-func (p *page) contradictsTotal() bool { return len(p.ids) > 0 && p.end() > p.total }
+func (p *page) contradictsTotal() bool { return p.count > 0 && p.end() > p.total }
 
 // begin implements visitor. Jobs of a transfer that failed stay counted: they are in the list.
 func (p *page) begin() {
-	p.ids, p.known, p.rising, p.falling, p.created = p.ids[:0], 0, 0, 0, time.Time{}
+	*p = page{full: p.full, tally: p.tally, skip: p.skip, ids: p.ids[:0]}
 }
 
 // visit implements visitor.
 func (p *page) visit(job *syncjob.Job) error {
-	if most := max(p.full.limit, maxUnasked); len(p.ids) >= most {
+	if most := max(p.full.limit, maxUnasked); p.count >= most {
 		return inconsistentf("a page has more than %d jobs although %d were requested", most, p.full.limit)
 	}
 	id := newJobID(job.ID)
+	if p.count == 0 {
+		p.first = id
+	} else {
+		p.digest.add(id)
+	}
+	p.last = id
+	p.count++
 	p.ids = append(p.ids, id)
+	if !p.full.reader.options.Cache && len(p.ids) >= 2*recentIDs {
+		p.ids = append(p.ids[:0], p.ids[len(p.ids)-recentIDs:]...)
+	}
 	p.compare(job.CreatedAt)
 	if !p.full.seen.add(id) {
 		p.known++
@@ -602,7 +615,7 @@ func (p *page) compare(created time.Time) {
 	p.created = created
 }
 
-// countRepeated counts the jobs that the page has more than once.
+// countRepeated counts the jobs that the page has more than once, of those that ids has.
 func (p *page) countRepeated() {
 	// The first record of a page is the last one of the page before.
 	if p.known <= 1 {
@@ -615,10 +628,35 @@ func (p *page) countRepeated() {
 	p.repeated = len(p.ids) - len(once)
 }
 
-// join is where a page continues the chain: behind the first keep jobs of chain.ids, with the
-// record number from of the page.
+// digest differs between two sequences of jobs that differ in a job or in its place.
+type digest uint64
+
+// digestFactor is odd, so that a multiplication loses nothing.
+const digestFactor = 0x9E3779B97F4A7C15
+
+func (d *digest) add(id jobID) { *d = *d*digestFactor + digest(id.high*3+id.low) }
+
+// join adds a sequence of so many jobs.
+func (d *digest) join(next digest, jobs int) {
+	factor := digest(digestFactor)
+	for ; jobs > 0; jobs >>= 1 {
+		if jobs&1 == 1 {
+			*d *= factor
+		}
+		factor *= factor
+	}
+	*d += next
+}
+
+// join is where a page continues the chain.
 type join struct {
+	// keep is how many of chain.ids stand before the page's jobs, and from the number of the
+	// page's first job that is not among them.
 	keep, from int
+	// behind is how many jobs of the chain stand behind the page's last one.
+	behind int
+	// extends is true if the page has jobs behind those of the chain, or reaches the list's end.
+	extends bool
 	// restart gives up the chain before the page.
 	restart bool
 }
@@ -633,8 +671,8 @@ type chain struct {
 	exact bool
 	// single is true if the pages hold one record each.
 	single bool
-	// digest differs between two lists that differ in a job or its position, if exact.
-	digest uint64
+	// digest is that of the jobs, if exact.
+	digest digest
 	// ids are the jobs in the list's order: all of them if recorded, else the last ones.
 	ids      []jobID
 	recorded bool
@@ -650,28 +688,37 @@ func (c *chain) expect(jobs int) {
 	}
 }
 
-// joins returns where a page continues the chain: behind the last record that they have in
+// joins returns where a page continues the chain: behind the first record that they have in
 // common. It reports whether there is one.
 func (c *chain) joins(p *page) (j join, ok bool) {
-	if len(p.ids) == 0 {
+	if p.count == 0 {
 		return join{}, false
 	}
 	// In a list that has not changed, the positions say where.
-	if at := len(c.ids) - (c.tail.end() - p.skip); at >= 0 && at < len(c.ids) {
-		overlap := min(len(c.ids)-at, len(p.ids))
-		if c.ids[at] == p.ids[0] && c.ids[at+overlap-1] == p.ids[overlap-1] {
-			return join{keep: at + overlap, from: overlap}, true
+	if at := len(c.ids) - (c.tail.end() - p.skip); at >= 0 && at < len(c.ids) && c.ids[at] == p.first {
+		switch behind := c.tail.end() - p.end(); {
+		case behind < 0:
+			return join{keep: at + 1, from: 1, extends: true}, true
+		case c.ids[len(c.ids)-1-behind] == p.last:
+			return join{keep: at + 1, from: 1, behind: behind, extends: p.reachesEnd()}, true
 		}
 	}
-	from := max(0, len(c.ids)-max(recentIDs, len(c.tail.ids)))
+	from := max(0, len(c.ids)-max(recentIDs, c.tail.count))
 	places := make(map[jobID]int, len(c.ids)-from)
 	for i, id := range c.ids[from:] {
 		places[id] = from + i
 	}
-	for i, id := range slices.Backward(p.ids) {
-		if place, ok := places[id]; ok {
-			return join{keep: place + 1, from: i + 1}, true
+	for i, id := range p.ids {
+		at, ok := places[id]
+		if !ok {
+			// A new job, before the first one that the chain has.
+			continue
 		}
+		j = join{keep: at + 1, from: p.count - len(p.ids) + i + 1, extends: true}
+		if last, ok := places[p.last]; ok && last >= at {
+			j.behind, j.extends = len(c.ids)-1-last, p.reachesEnd()
+		}
+		return j, true
 	}
 	return join{}, false
 }
@@ -679,25 +726,28 @@ func (c *chain) joins(p *page) (j join, ok bool) {
 // append continues the chain.
 func (c *chain) append(p *page, j join) {
 	if c.tail != nil {
-		c.single = c.single || len(c.tail.ids) == 1
-		c.exact = c.exact && !j.restart && c.tail.end()-len(c.ids)+j.keep == p.skip+j.from
+		c.single = c.single || c.tail.count == 1
+		c.exact = c.exact && !j.restart && j.from <= 1 && c.tail.end()-len(c.ids)+j.keep == p.skip+j.from
 		c.positions -= len(c.ids) - j.keep
-		c.ids = c.ids[:j.keep]
 		if j.restart {
 			c.positions = 0
 		}
 	}
-	added := p.ids[j.from:]
-	c.ids = append(c.ids, added...)
+	c.ids = c.ids[:j.keep]
+	if len(p.ids) == p.count {
+		c.ids = append(c.ids, p.ids[j.from:]...)
+	} else {
+		c.ids = append(c.ids[:0], p.ids...)
+	}
 	if most := max(recentIDs, len(p.ids)); !c.recorded && len(c.ids) > 2*most {
 		c.ids = append(c.ids[:0], c.ids[len(c.ids)-most:]...)
 	}
-	for _, id := range added {
-		// An odd factor loses nothing and makes the order count.
-		c.digest = (c.digest^id.high)*0x9E3779B97F4A7C15 + id.low
+	if j.from == 0 && p.count > 0 {
+		c.digest.add(p.first)
 	}
+	c.digest.join(p.digest, p.count-1)
 	c.pages++
-	c.positions += len(added)
+	c.positions += p.count - j.from
 	c.repeated += p.repeated
 	c.rising += p.rising
 	c.falling += p.falling
