@@ -14,8 +14,13 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// maxScopes bounds how many scopes or texts one job may name.
-const maxScopes = 100_000
+// Bounds of a job; one that exceeds them is not what the API describes.
+const (
+	// maxScopes bounds how many scopes or texts one job may name.
+	maxScopes = 20_000
+	// maxNameBytes bounds an id and the name of a scope.
+	maxNameBytes = 1024
+)
 
 // remedyDecode is what a user can do about an answer that makes no sense.
 const remedyDecode = "check that --ciphertrust.url is the address of a CipherTrust Manager; " +
@@ -235,6 +240,9 @@ func (d *Decoder) scopes() error {
 		if err := d.text(&scope); err != nil {
 			return err
 		}
+		if len(scope) > maxNameBytes {
+			return d.errorf("is a scope of %d bytes, and none may have more than %d", len(scope), maxNameBytes)
+		}
 		if len(d.job.Scopes) == maxScopes {
 			return d.errorf("one job names more than %d scopes", maxScopes)
 		}
@@ -268,8 +276,11 @@ func (d *Decoder) details() error {
 		default:
 			return d.skip()
 		}
-		if len(d.job.Details) == maxScopes {
+		switch {
+		case len(d.job.Details) == maxScopes:
 			return d.errorf("one job names more than %d scopes", maxScopes)
+		case len(key) > maxNameBytes:
+			return d.errorf("names a scope by %d bytes, and none may have more than %d", len(key), maxNameBytes)
 		}
 		d.job.Details = append(d.job.Details, syncjob.Detail{Key: key, Text: text})
 		return nil

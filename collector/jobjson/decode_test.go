@@ -170,6 +170,13 @@ func TestDecodePageRefuses(t *testing.T) {
 		"a name of megabytes":             {page: `{"total":1,"` + long(3<<20) + `":1,"resources":[]}`},
 		"a number of megabytes":           {page: `{"total":1` + strings.Repeat("0", 3<<20) + `,"resources":[]}`},
 		"white space of megabytes":        {page: `{"total":0,` + strings.Repeat(" ", 3<<20) + `"resources":[]}`},
+		"an id beyond the bound":          {page: `{"total":1,"resources":[{"id":"` + long(maxNameBytes+1) + `"}]}`},
+		"a scope beyond the bound":        {page: `{"total":1,"resources":[{"id":"a","key_rings":["` + long(maxNameBytes+1) + `"]}]}`},
+		"a detail beyond the bound":       {page: `{"total":1,"resources":[{"id":"a","detailed_status":{"` + long(maxNameBytes+1) + `":"failed"}}]}`},
+		"an id beyond the bound, later":   {page: `{"total":2,"resources":[{"id":"a"},{"id":"b"},{"id":"` + long(maxNameBytes+1) + `"}]}`},
+		"a scope beyond the bound, later": {page: `{"total":2,"resources":[{"id":"a","key_rings":["r"]},{"id":"b","key_rings":["` + long(maxNameBytes+1) + `"]}]}`},
+		"a detail beyond the bound, later": {page: `{"total":2,"resources":[{"id":"a","detailed_status":{"r":"failed"}},{"id":"b","detailed_status":{"` +
+			long(maxNameBytes+1) + `":"failed"}}]}`},
 		"scopes beyond the bound":         {page: `{"total":1,"resources":[{"id":"a","key_rings":[` + strings.Repeat(`"r",`, maxScopes) + `"r"]}]}`},
 		"details beyond the bound":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":{` + strings.Repeat(`"r":"",`, maxScopes) + `"r":""}}]}`},
 		"a mistake behind a long name":    {page: `{"total":1,"` + long(1<<19) + `":tru}`},
@@ -395,5 +402,18 @@ func sameAsRecord(t *testing.T, job *syncjob.Job, record map[string]any) {
 		if _, ok := details[detail.Key]; !ok {
 			t.Errorf("detail %q is not in the record", detail.Key)
 		}
+	}
+}
+
+// TestLongestNames checks that names of the greatest length are accepted, by the fast path as well.
+func TestLongestNames(t *testing.T) {
+	t.Parallel()
+	name := long(maxNameBytes - 1)
+	record := func(suffix string) string {
+		return `{"id":"` + name + suffix + `","key_rings":["` + name + suffix + `"],"detailed_status":{"` + name + suffix + `":"failed"}}`
+	}
+	jobs, total, err := decode(strings.NewReader(`{"total":3,"resources":[`+record("1")+","+record("2")+","+record("3")+"]}"), "key_rings")
+	if err != nil || total != 3 || len(jobs) != 3 {
+		t.Errorf("%d jobs of %d: %v", len(jobs), total, err)
 	}
 }

@@ -45,7 +45,7 @@ func (d *Decoder) repeat(b []byte) (n int, v verdict) {
 	for i := range d.shapes {
 		n, one := d.shapes[i].match(b[m.at:], &d.found)
 		switch {
-		case one == matches && len(d.found.texts[fieldID]) > 0:
+		case one == matches && len(d.found.texts[fieldID]) > 0 && !d.found.hasLongName():
 			// The next record is most likely the same.
 			d.shapes[0], d.shapes[i] = d.shapes[i], d.shapes[0]
 			return m.at + n, matches

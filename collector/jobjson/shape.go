@@ -68,6 +68,18 @@ type found struct {
 	abort   bool
 }
 
+// hasLongName reports whether a name is longer than maxNameBytes.
+func (f *found) hasLongName() bool {
+	long := len(f.texts[fieldID]) > maxNameBytes
+	for _, scope := range f.scopes {
+		long = long || len(scope) > maxNameBytes
+	}
+	for i := 0; i < len(f.details); i += 2 {
+		long = long || len(f.details[i]) > maxNameBytes
+	}
+	return long
+}
+
 // verdict says whether bytes begin with a record of a shape.
 type verdict uint8
 

@@ -79,6 +79,9 @@ func (d *Decoder) text(into *string) error {
 // id reads a job's id, which comes once and is not worth remembering.
 func (d *Decoder) id(into *string) error {
 	text, err := d.stringOrNull()
+	if err == nil && len(text) > maxNameBytes {
+		return d.errorf("is an id of %d bytes, and none may have more than %d", len(text), maxNameBytes)
+	}
 	*into = string(text)
 	return err
 }

@@ -5,13 +5,21 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// errorf says where in the page something is wrong.
+// maxPlaceBytes bounds how a place in the page is named: a name in it may be of any length.
+const maxPlaceBytes = 200
+
+// errorf returns an error that names the place in the page.
 func (d *Decoder) errorf(format string, args ...any) error {
-	return fmt.Errorf("%s %s", d.recount(d.tokens.StackPointer()), fmt.Sprintf(format, args...))
+	place := string(d.recount(d.tokens.StackPointer()))
+	if len(place) > maxPlaceBytes {
+		place = strings.ToValidUTF8(place[:maxPlaceBytes], "") + "…"
+	}
+	return fmt.Errorf("%s %s", place, fmt.Sprintf(format, args...))
 }
 
 // locate counts in an error of jsontext what jsontext was not shown.
