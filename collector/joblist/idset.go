@@ -28,7 +28,7 @@ const uuidLength = 36
 const notHex = 0xff
 
 // hexDigits has the values of the hexadecimal digits in lower case.
-var hexDigits = func() (values [256]byte) {
+var hexDigits = func() (values [256]byte) { //nolint:gochecknoglobals // An immutable table.
 	for c := range values {
 		values[c] = notHex
 	}
@@ -38,9 +38,6 @@ var hexDigits = func() (values [256]byte) {
 	return values
 }()
 
-// uuidDigits has where the pairs of digits begin in a UUID's text.
-var uuidDigits = [16]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
-
 // parseUUID parses a UUID in lower case. It reports false for any other text, and for the
 // UUID of zeros, so that two ids never share a jobID by their spelling.
 func parseUUID(text string) (id jobID, ok bool) {
@@ -49,7 +46,8 @@ func parseUUID(text string) (id jobID, ok bool) {
 	}
 	var octets [16]byte
 	var all byte
-	for i, at := range uuidDigits {
+	// Where the pairs of digits begin.
+	for i, at := range [...]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
 		high, low := hexDigits[text[at]], hexDigits[text[at+1]]
 		all |= high | low
 		octets[i] = high<<4 | low
