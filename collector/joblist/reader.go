@@ -202,47 +202,54 @@ const (
 	ReplaceLater
 )
 
-// Replace brings the cache up to date, compares it with a full read that ran beside it, and
-// makes the cache from that full read. Both are brought up to date before, so that what
-// changed meanwhile does not count as a difference.
+// Replace makes the cache from a full read that ran beside it, after it has compared the two.
+// Both are brought up to date before, so that what changed meanwhile does not count as a
+// difference. In a list that has not changed since the last Update, that takes no more requests
+// than an Update.
 //
-// Its errors are those of Update. They concern the cache; if only the full read cannot be
-// brought up to date, the summary is that of the cache.
+// Its errors are those of Update. If the full read cannot be brought up to date, the cache is,
+// and stays.
 func (r *Reader) Replace(ctx context.Context, full *FullRead) (summary *syncjob.Summary, requests int, outcome Outcome, err error) {
-	summary, requests, err = r.Update(ctx)
-	if err != nil {
-		return nil, requests, ReplaceLater, err
-	}
-	if full.cache == nil {
-		return summary, requests, NotReplaced, nil
+	update := func() (changed bool, err error) {
+		before := r.cache.summary
+		_, more, err := r.Update(ctx)
+		requests += more
+		return r.cache.summary != before, err
 	}
 	for range maxProofs {
+		if full.cache == nil {
+			_, err := update()
+			return r.cache.summary, requests, NotReplaced, err
+		}
 		more, err := r.update(ctx, full.cache)
 		requests += more
-		if _, unproven := asUnproven(err); unproven {
-			return summary, requests, NotReplaced, nil
-		} else if err != nil {
-			return summary, requests, ReplaceLater, nil //nolint:nilerr // The cache is proven.
-		}
-		outcome = ReplacedDifferent
-		if r.cache.agrees(full.cache) {
-			outcome = ReplacedEqual
-		} else {
-			// The list may have changed since the cache was brought up to date.
-			before := summary
-			summary, more, err = r.Update(ctx)
-			requests += more
-			if err != nil {
-				return nil, requests, ReplaceLater, err
+		if err != nil {
+			outcome = ReplaceLater
+			if errors.Is(err, ErrUnproven) {
+				outcome = NotReplaced
 			}
-			if summary != before {
+			_, err := update()
+			return r.cache.summary, requests, outcome, err
+		}
+		outcome = ReplacedEqual
+		if !r.cache.agrees(full.cache) {
+			changed, err := update()
+			switch {
+			case errors.Is(err, ErrUnproven):
+				// The list has changed, and only the full read has seen how.
+			case err != nil:
+				return nil, requests, ReplaceLater, err
+			case r.cache.agrees(full.cache):
+			case changed:
 				continue
+			default:
+				outcome = ReplacedDifferent
 			}
 		}
 		requests += r.Adopt(ctx, full)
 		return r.cache.summary, requests, outcome, nil
 	}
-	return summary, requests, ReplaceLater, nil
+	return r.cache.summary, requests, ReplaceLater, nil
 }
 
 // Total requests the first page only. It returns how many jobs the list has.
