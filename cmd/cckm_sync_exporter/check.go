@@ -49,7 +49,7 @@ func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, 
 		failEach(report, "settings", err)
 		return 0
 	}
-	e, err := newExporter(configs, logs.kit) //nolint:contextcheck // Removals outlive what asks for them.
+	e, err := newExporter(configs, logs.kit, false) //nolint:contextcheck // Removals outlive what asks for them.
 	if err != nil {
 		failEach(report, "settings", err)
 		return len(configs)

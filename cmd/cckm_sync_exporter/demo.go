@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -33,7 +35,7 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 	defer running.Wait()
 	defer end()
 	for i := range max(1, s.demoTargets) {
-		server, err := simulate(life, &running, uint64(i))
+		server, err := s.simulate(life, &running, uint64(i))
 		if err != nil {
 			return err
 		}
@@ -65,11 +67,22 @@ func (s *settings) lead(server *cmsim.Server, i int) {
 
 // simulate starts an appliance whose jobs go on until ctx ends, and which is
 // closed then. Each seed makes one of its own.
-func simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim.Server, error) {
+func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim.Server, error) {
 	appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds(), Seed: seed})
 	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Lives: cmsim.AllLives(), Seed: seed})
 	if err != nil {
 		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
+	}
+	if err := addHistory(appliance, s.demoJobs); err != nil {
+		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
+	}
+	if s.demoLatency > 0 {
+		appliance.SetLatency(func(r *http.Request) time.Duration {
+			if r.Method == http.MethodGet {
+				return s.demoLatency
+			}
+			return 0
+		})
 	}
 	server, err := appliance.StartTLS() //nolint:contextcheck // The simulator's life is bounded by Close.
 	if err != nil {
@@ -80,6 +93,33 @@ func simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim
 		fleet.Run(ctx, demoStep)
 	})
 	return server, nil
+}
+
+// addHistory adds so many finished jobs to each list that is enabled by default. They are
+// older than the fleet's jobs, and about the same key rings and vaults.
+func addHistory(appliance *cmsim.Appliance, jobs int) error {
+	if jobs == 0 {
+		return nil
+	}
+	const spacing = time.Minute
+	oldest := time.Now().Add(-cmsim.DefaultBacklogSpan - time.Hour - time.Duration(jobs)*spacing)
+	scopes := map[string][]string{}
+	for _, life := range cmsim.DefaultLives() {
+		// The others have never succeeded, and a history would contradict that.
+		if life.Fate == cmsim.Succeeds || life.Fate == cmsim.RecoversNowAndThen || life.Fate == cmsim.HangsForEver {
+			scopes[life.List] = append(scopes[life.List], life.Scopes...)
+		}
+	}
+	for _, list := range syncjob.Lists() {
+		if !list.Default {
+			continue
+		}
+		shape := cmsim.HistoryShape{Oldest: oldest, Spacing: spacing, Scopes: scopes[list.Name]}
+		if err := appliance.List(list.Name).SetHistory(jobs, shape); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // demoName returns the name and the labels of a simulated appliance.

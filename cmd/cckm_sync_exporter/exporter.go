@@ -32,7 +32,7 @@ func startExporter(s *settings, logs logs) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := newExporter(configs, logs.kit)
+	e, err := newExporter(configs, logs.kit, s.oneRead)
 	if err != nil {
 		return nil, err
 	}
@@ -43,10 +43,11 @@ func startExporter(s *settings, logs logs) (*exporter, error) {
 	return e, nil
 }
 
-// newExporter wires an exporter. It connects to nothing.
-func newExporter(configs []config.Target, logger log.Logger) (*exporter, error) {
+// newExporter wires an exporter. It connects to nothing. If it is unhurried, a read takes
+// as long as it needs.
+func newExporter(configs []config.Target, logger log.Logger, unhurried bool) (*exporter, error) {
 	e := &exporter{
-		targets: target.NewSet(target.Options{UserAgent: programName + "/" + version.Version, Logger: logger}),
+		targets: target.NewSet(target.Options{UserAgent: programName + "/" + version.Version, Logger: logger, Unhurried: unhurried}),
 		reloads: collector.NewReloads(),
 		process: prometheus.NewRegistry(),
 		logger:  logger,

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -50,7 +52,11 @@ type settings struct { //nolint:recvcheck // Format has to hide what a copy hold
 	// demoTargets is how many appliances the demo simulates; 0 means one without a
 	// configuration file.
 	demoTargets int
-	// simulated are the demo's targets where it has several.
+	// demoJobs is the length of the history in each default list of a simulated appliance,
+	// and demoLatency is how long each of their pages takes.
+	demoJobs    int
+	demoLatency time.Duration
+	// simulated are the demo's targets if it has several.
 	simulated []config.Target
 
 	web                    *toolkit.FlagConfig
@@ -144,6 +150,10 @@ func newApp() (*kingpin.Application, *settings) {
 	demoCommand.Flag("targets", "Simulate so many appliances, as with a configuration file that names them: /sd lists them, "+
 		"/probe?target=NAME reads one. 0 means one appliance, which /metrics reads.").
 		Default("0").NoEnvar().IntVar(&s.demoTargets)
+	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of so many finished jobs to each default list, up to %d.", cmsim.MaxHistory)).
+		Default("0").NoEnvar().IntVar(&s.demoJobs)
+	demoCommand.Flag("latency", "Let each page take this long, for example 200ms.").
+		Default("0s").NoEnvar().DurationVar(&s.demoLatency)
 
 	s.applianceFlags(app)
 	app.Flag("config.file", "File that names several appliances or domains, in place of the flags of one (--ciphertrust.*): "+

@@ -24,11 +24,15 @@ func run(ctx context.Context, args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	logs := newLogs(os.Stderr, s.logLevel, s.logFormat)
+	stderr := &statusLine{out: os.Stderr}
+	logs := newLogs(stderr, s.logLevel, s.logFormat)
 	keepMemoryPrivate(logs.kit)
 	switch command {
 	case commandOnce:
-		err = once(ctx, s, logs, os.Stdout)
+		if !isTerminal(os.Stderr) {
+			stderr = nil
+		}
+		err = once(ctx, s, logs, os.Stdout, stderr)
 	case commandCheck:
 		err = check(ctx, s, logs, os.Stdout)
 	case commandDemo:

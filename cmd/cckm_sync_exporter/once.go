@@ -19,8 +19,9 @@ import (
 	"cckm_sync_exporter/collector/target"
 )
 
-// once reads every enabled list of every target once and prints the metrics.
-func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
+// once reads every enabled list of every target once and prints the metrics. A read takes
+// as long as pages arrive. Its progress is on line, unless that is nil.
+func once(ctx context.Context, s *settings, logs logs, out io.Writer, line *statusLine) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
@@ -30,7 +31,9 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 		return err
 	}
 	defer e.closeAfter(ctx)
+	hideProgress := e.showProgress(line)
 	gatherers, whole := e.readOnce(ctx)
+	hideProgress()
 
 	text, err := expose(append(gatherers, e.telemetry()))
 	if err != nil {
@@ -45,17 +48,13 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	return nil
 }
 
-// readOnce reads all targets side by side, and says whether every list was read.
+// readOnce reads all targets at the same time, and reports whether every list was read.
 func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers, whole bool) {
 	targets := e.targets.All()
 	snapshots := make([]*scrape.Snapshot, len(targets))
 	var wait sync.WaitGroup
 	for i, t := range targets {
-		wait.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, t.Config.Timeout)
-			defer cancel()
-			snapshots[i] = t.Read(ctx)
-		})
+		wait.Go(func() { snapshots[i] = t.Read(ctx) })
 	}
 	wait.Wait()
 	whole = true

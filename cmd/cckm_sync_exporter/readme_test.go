@@ -123,7 +123,7 @@ func gatherOnce(t *testing.T, password ciphertrust.Secret) []*dto.MetricFamily {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := newExporter(configs, log.NewNopLogger())
+	e, err := newExporter(configs, log.NewNopLogger(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

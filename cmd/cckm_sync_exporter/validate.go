@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
@@ -61,13 +62,17 @@ func (s *settings) validateSeveral() error {
 	return nil
 }
 
-// validateDemo sees to it that what the demo simulates is within bounds.
+// validateDemo checks that what the demo simulates is within bounds.
 func (s *settings) validateDemo() error {
 	switch {
 	case s.configFile != "":
 		return errors.New("the demo simulates appliances of its own, and takes no --config.file: for several, give --targets")
 	case s.demoTargets < 0 || s.demoTargets > maxDemoTargets:
 		return fmt.Errorf("--targets is %d: give 0 to %d", s.demoTargets, maxDemoTargets)
+	case s.demoJobs < 0 || s.demoJobs > cmsim.MaxHistory:
+		return fmt.Errorf("--jobs is %d: give 0 to %d", s.demoJobs, cmsim.MaxHistory)
+	case s.demoLatency < 0:
+		return fmt.Errorf("--latency is %s: give 0s or more", s.demoLatency)
 	default:
 		return nil
 	}

@@ -47,6 +47,8 @@ type Config struct {
 	Observer Observer
 	// Logger gets what no error returns; nil means that nothing is logged.
 	Logger log.Logger
+	// Hint rewrites the hints in the log for the target's configuration; it may be nil.
+	Hint func(hint string) string
 }
 
 // Format implements fmt.Formatter: the TLS settings' own key has a type that fmt
@@ -69,6 +71,7 @@ type Client struct {
 	userAgent string
 	observer  Observer
 	logger    log.Logger
+	hint      func(string) string
 	session   *session
 	secrets   secrets
 	retries   int
@@ -104,6 +107,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = log.NewNopLogger()
 	}
+	if cfg.Hint == nil {
+		cfg.Hint = func(hint string) string { return hint }
+	}
 	if cfg.Guard == nil {
 		cfg.Guard = NewLoginGuard()
 	}
@@ -117,6 +123,7 @@ func New(cfg Config) (*Client, error) {
 		userAgent:      cfg.UserAgent,
 		observer:       cfg.Observer,
 		logger:         cfg.Logger,
+		hint:           cfg.Hint,
 		retries:        max(0, cfg.Retries),
 		attemptTimeout: cfg.AttemptTimeout,
 		slots:          make(chan struct{}, cfg.Concurrency),

@@ -215,7 +215,7 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 	})
 	if begins {
 		retry, _ := s.retryAt()
-		level.Warn(s.client.logger).Log("during", "login", "grant", grant, "err", err, "hint", reason.RemedyOf(err), "retry", clock(retry),
+		level.Warn(s.client.logger).Log("during", "login", "grant", grant, "err", err, "hint", s.client.hint(reason.RemedyOf(err)), "retry", clock(retry),
 			"msg", "login was rejected; it is retried with a backoff from 10s to 5m, or when the secret changes")
 	}
 	if _, ok := errors.AsType[*LoginError](err); err != nil && !ok {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/statuspage"
@@ -423,13 +424,19 @@ func TestStrangeTarget(t *testing.T) {
 	t.Error("no probe of the target with its whole name")
 }
 
-// TestForgottenScopes holds the metrics' rule: what they leave out, the page does.
+// TestForgottenScopes holds the metrics' rule: what they leave out, the page does. It names
+// the setting as the target has it.
 func TestForgottenScopes(t *testing.T) {
 	fleet := fleettest.Fleet(fleettest.Now())[:1]
 	fleet[0].ForgetScopesAfter = 4 * time.Hour
 	body := get(t, newPage(t, fleet), "")
-	if !strings.Contains(textOf(t, body, "p"), "1 left out") {
+	if !strings.Contains(textOf(t, body, "p"), "1 left out, as in the metrics, because the newest job is older than --collector.forget-scopes-after .") {
 		t.Error("the page does not say that one is left out")
+	}
+	target := config.Target{Source: "targets.yml:2"}
+	fleet[0].Hint = target.Hint
+	if hinted := get(t, newPage(t, fleet), ""); !strings.Contains(textOf(t, hinted, "p"), "older than forget_scopes_after (targets.yml:2) .") {
+		t.Error("the page names a flag to the user of a file")
 	}
 	if strings.Contains(strings.Join(rows(t, body), "\n"), "archive") {
 		t.Error("a scope is shown whose newest job is too old")

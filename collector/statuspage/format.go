@@ -13,6 +13,8 @@ const (
 	day = 24 * time.Hour
 	// timeLayout is how the page writes a time; it is always UTC.
 	timeLayout = "2006-01-02 15:04:05 UTC"
+	// clockLayout is how it writes a time of today.
+	clockLayout = "15:04:05 UTC"
 )
 
 // duration writes a duration as people say it, in at most two units and never

@@ -70,6 +70,8 @@ const maxError = 1000
 type listView struct {
 	Name, Path        string
 	Key, Word, Symbol string
+	// Reading is how far the full read in progress is, if there is one.
+	Reading string
 	// At is when the last read ended, and Took and Pages what it cost.
 	At    *when
 	Took  string
@@ -97,7 +99,7 @@ type jobCount struct {
 
 func newListView(l *scrape.Latest, now time.Time) listView {
 	state := condition(l, now)
-	v := listView{Name: l.List.Name, Path: "/api/v1/" + l.List.Path, Old: state != listRead}
+	v := listView{Name: l.List.Name, Path: "/api/v1/" + l.List.Path, Old: state != listRead, Reading: reading(l.FullRead)}
 	v.Key, v.Word, v.Symbol = state.info()
 	if l.Read == nil {
 		return v
@@ -128,6 +130,19 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 		v.Texts = append(v.Texts, visible(text, maxWords))
 	}
 	return v
+}
+
+// reading returns how far a full read is in progress, or nothing if there is none.
+func reading(read *scrape.FullReadProgress) string {
+	if read == nil {
+		return ""
+	}
+	since := ", since " + read.Started.UTC().Format(clockLayout)
+	if read.PagesExpected == 0 {
+		return "no page has arrived" + since
+	}
+	return number(read.Pages) + " of about " + number(read.PagesExpected) + " pages, " +
+		number(read.Jobs) + " of " + number(read.JobsExpected) + " jobs" + since
 }
 
 // why returns the reason of a failed read, what happened, and what to do.

@@ -41,6 +41,15 @@ type Target struct {
 	// ForgetScopesAfter leaves a scope out whose newest job is older, as the
 	// metrics do; 0 keeps every scope.
 	ForgetScopesAfter time.Duration
+	// Hint rewrites advice that names flags for what has configured the target; nil means flags.
+	Hint func(hint string) string
+}
+
+func (t *Target) hint(hint string) string {
+	if t.Hint == nil {
+		return hint
+	}
+	return t.Hint(hint)
 }
 
 // Config configures the page.

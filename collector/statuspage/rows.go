@@ -30,8 +30,10 @@ type table struct {
 	// counts and oldCounts count the scopes by state as the query has them but for
 	// its state; all and allOld count them without a query.
 	counts, oldCounts, all, allOld [numStates]int
-	// forgotten counts the scopes that were left out for their age.
+	// forgotten counts the scopes that were left out for their age, and forgetful is the
+	// first target of which some were.
 	forgotten int
+	forgetful *Target
 }
 
 // newTable gathers the scopes and puts the worst first.
@@ -55,6 +57,7 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 				scope := &scopes[k]
 				if forgotten(scope, target.ForgetScopesAfter, now) {
 					t.forgotten++
+					t.forgetful = cmp.Or(t.forgetful, target)
 					continue
 				}
 				at := now

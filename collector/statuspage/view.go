@@ -40,7 +40,9 @@ type view struct {
 	MoreTroubles int
 	States       []stateCount
 	All          stateCount
-	Forgotten    int
+	// Forgotten is how many scopes are left out for their age, and ForgetHint what sets the age.
+	Forgotten  int
+	ForgetHint string
 
 	Form form
 	// Groups hold the rows of this page, by state; they are First to Last of Matching.
@@ -135,6 +137,9 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	}
 	if len(targets) > 0 {
 		v.Example = apiBase(targets[0].URL)
+	}
+	if rows.forgetful != nil {
+		v.ForgetHint = rows.forgetful.hint("--collector.forget-scopes-after")
 	}
 	v.countStates(rows, q)
 	v.Form = newForm(q, lists, names)

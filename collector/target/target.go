@@ -69,6 +69,12 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		logger = log.With(logger, "target", cfg.Name)
 		registerer = prometheus.WrapRegistererWith(prometheus.Labels{Label: cfg.Name}, registry)
 	}
+	t := &Target{Config: cfg, running: &running{
+		exposition: &collector.Exposition{ForgetScopesAfter: cfg.ForgetScopesAfter, Logger: logger},
+		telemetry:  registry,
+		logger:     logger,
+	}}
+	t.source.Store(&cfg.Source)
 	telemetry := collector.NewTelemetry()
 	client, err := ciphertrust.New(ciphertrust.Config{
 		URL:         cfg.URL,
@@ -82,17 +88,12 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		UserAgent:      options.UserAgent,
 		Observer:       telemetry,
 		Logger:         logger,
+		Hint:           t.Hint,
 	})
 	if err != nil {
 		return nil, setupError(cfg, err)
 	}
-	t := &Target{Config: cfg, running: &running{
-		client:     client,
-		exposition: &collector.Exposition{ForgetScopesAfter: cfg.ForgetScopesAfter, Logger: logger},
-		telemetry:  registry,
-		logger:     logger,
-	}}
-	t.source.Store(&cfg.Source)
+	t.client = client
 	// A list whose pages hang leaves one slot to the others.
 	concurrency := cfg.Concurrency
 	if len(cfg.Lists) > 1 {

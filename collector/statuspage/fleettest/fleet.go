@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/statuspage"
@@ -43,6 +44,7 @@ func Fleet(now time.Time) Source {
 				"google-keys":        f.manyKeys,
 				"azure-certificates": f.expired,
 				"sap-keys":           f.pending,
+				"oci-keys":           f.coming,
 			}),
 		},
 	}
@@ -140,7 +142,7 @@ func (f fleet) manyKeys(list syncjob.List) scrape.Latest {
 		summary.Scopes = append(summary.Scopes, f.completed(name, time.Duration(10+i)*time.Minute, 7*time.Second))
 	}
 	summary.Jobs[syncjob.Completed] = 103_440
-	return f.read(list, summary, 1700*time.Millisecond)
+	return f.checked(f.read(list, summary, 1700*time.Millisecond))
 }
 
 // outlasted is a list whose last whole read is of an hour ago.
@@ -169,6 +171,24 @@ func (f fleet) expired(list syncjob.List) scrape.Latest {
 }
 
 func (fleet) pending(list syncjob.List) scrape.Latest { return scrape.Latest{List: list} }
+
+// coming is a long list that is being read for the first time.
+func (f fleet) coming(list syncjob.List) scrape.Latest {
+	return scrape.Latest{List: list, FullRead: f.reading(42, 41_958, 17*time.Second)}
+}
+
+// checked returns a list whose cache a full read in the background is checking.
+func (f fleet) checked(latest scrape.Latest) scrape.Latest {
+	latest.FullRead = f.reading(7, 6_994, 2*time.Second)
+	return latest
+}
+
+func (f fleet) reading(pages, jobs int, since time.Duration) *scrape.FullReadProgress {
+	return &scrape.FullReadProgress{
+		Progress: joblist.Progress{Pages: pages, Jobs: jobs, PagesExpected: 100, JobsExpected: 100_000},
+		Started:  f.now.Add(-since),
+	}
+}
 
 // read returns a list that was read whole a moment ago.
 func (f fleet) read(list syncjob.List, summary *syncjob.Summary, took time.Duration) scrape.Latest {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/cmsim"
+)
+
+// onceOf returns the settings of once against a simulated appliance, whose list has so many jobs.
+func onceOf(t *testing.T, jobs int, args ...string) (*settings, *cmsim.Appliance) {
+	t.Helper()
+	appliance := cmsim.New(cmsim.Options{})
+	if err := appliance.List(cmsim.GoogleKeys).SetHistory(jobs, cmsim.HistoryShape{}); err != nil {
+		t.Fatal(err)
+	}
+	server, err := appliance.StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	_, s, err := parse(append([]string{commandOnce, "--collector.disable-defaults", "--collector.google-keys", "--collector.page-size=100"}, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM)}
+	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
+	return s, appliance
+}
+
+// TestOnceOutlastsTheTimeout reads a list that takes longer than a scrape may.
+func TestOnceOutlastsTheTimeout(t *testing.T) {
+	t.Parallel()
+	s, appliance := onceOf(t, 2_000, "--collector.timeout=1s", "--collector.concurrency=2")
+	appliance.SetLatency(func(*http.Request) time.Duration { return 200 * time.Millisecond })
+	var out bytes.Buffer
+	shown := &bytes.Buffer{}
+	begun := time.Now()
+	if err := once(t.Context(), s, newLogs(io.Discard, "info", "logfmt"), &out, &statusLine{out: shown}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took < time.Second {
+		t.Errorf("the read took %s, which proves nothing", took)
+	}
+	wantLines(t, out.String(), `cckm_sync_up{cloud="google",item="key"} 1`)
+	if !strings.Contains(shown.String(), "google-keys: ") || !strings.Contains(shown.String(), " of about 21 pages") {
+		t.Errorf("the terminal has not shown the progress: %q", shown.String())
+	}
+	if !strings.HasSuffix(shown.String(), " \r") {
+		t.Errorf("the progress is still there at the end: %q", shown.String())
+	}
+}
+
+// TestOnceEndsWithoutPages ends a read for which no page arrives any more.
+func TestOnceEndsWithoutPages(t *testing.T) {
+	t.Parallel()
+	s, appliance := onceOf(t, 2_000, "--collector.timeout=1h", "--collector.full-read-timeout=500ms")
+	appliance.SetLatency(func(r *http.Request) time.Duration {
+		if strings.Contains(r.URL.RawQuery, "skip=0") || r.Method == http.MethodPost {
+			return 0
+		}
+		return time.Hour
+	})
+	var out bytes.Buffer
+	if err := once(t.Context(), s, newLogs(io.Discard, "info", "logfmt"), &out, nil); err == nil {
+		t.Error("a list that was not read completely is no error")
+	}
+	wantLines(t, out.String(), `cckm_sync_up{cloud="google",item="key"} 0`, `cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`)
+}
