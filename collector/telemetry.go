@@ -44,7 +44,7 @@ func NewTelemetry() *Telemetry {
 		}, []string{"grant", "result"}),
 		listReads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cckm_sync_exporter_list_reads_total",
-			Help: "Reads of a whole list by how it was read: full (every page) or incremental (what may have changed, " +
+			Help: "Reads of a list by how it was read: full (every page) or incremental (what may have changed, " +
 				"with a proof that nothing else has). Reads that failed are not counted.",
 		}, []string{"cloud", "item", "kind"}),
 		historyDrift: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -16,12 +16,15 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	commonconfig "github.com/prometheus/common/config"
 
+	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -79,14 +82,22 @@ func TestReadmeReasons(t *testing.T) {
 }
 
 // metricsTable returns the table of the metrics of an exporter that reads a lively
-// appliance, and of one whose login is rejected.
+// appliance, of one whose login is rejected, and of one during a full read.
 func metricsTable(t *testing.T) string {
 	t.Helper()
 	var table strings.Builder
 	table.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
 	rows := make(map[string]string)
-	for _, password := range []ciphertrust.Secret{cmsim.DefaultPassword, "wrong"} {
-		for _, family := range gatherOnce(t, password) {
+	reading := prometheus.NewRegistry()
+	reading.MustRegister(collector.NewFullReadProgress(func() []scrape.Latest {
+		return []scrape.Latest{{FullRead: &scrape.FullReadProgress{}}}
+	}))
+	during, err := reading.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, families := range [][]*dto.MetricFamily{gatherOnce(t, cmsim.DefaultPassword), gatherOnce(t, "wrong"), during} {
+		for _, family := range families {
 			rows[family.GetName()] = fmt.Sprintf("| %#q | %s | %s | %s |\n", family.GetName(), strings.ToLower(family.GetType().String()),
 				labelsOf(family), family.GetHelp())
 		}

@@ -24,7 +24,7 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// update rewrites the golden files: go test ./collector -run TestGolden -update.
+// update rewrites the golden files: go test ./collector/e2e -run TestGolden -update.
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // goldenTime is when the golden expositions are collected.

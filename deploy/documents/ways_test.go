@@ -71,7 +71,7 @@ func ways() map[string]way {
 		// Go's own tests, and what measures.
 		"go test ./...": {by: ".ci/run test", mentions: "go test ./..."},
 		".ci/run":       {by: ".ci/run layout", mentions: "#!/usr/bin/env bash"},
-		"go test ./collector -run TestGolden -update":                      {by: "collector TestGolden", mentions: `flag.Bool("update"`},
+		"go test ./collector/e2e -run TestGolden -update":                  {by: "collector/e2e TestGolden", mentions: `flag.Bool("update"`},
 		"go test ./cmd/... -run TestReadmeTables -update":                  {by: "cmd/cckm_sync_exporter TestReadmeTables", mentions: `flag.Bool("update"`},
 		"go test ./deploy/grafana -run TestGenerated -update":              {by: "deploy/grafana TestGenerated", mentions: `flag.Bool("update"`},
 		"go test ./deploy/grafana":                                         {by: ".ci/run live", mentions: "./deploy/..."},

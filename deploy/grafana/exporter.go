@@ -99,16 +99,16 @@ func reading() []Panel {
 	}
 }
 
-// kinds are the panels about what is kept of long lists.
+// kinds are the panels about the cache of long lists.
 func kinds() []Panel {
 	const legend = "{{instance}} {{target}} {{cloud}} {{item}}"
 	return []Panel{
-		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, “incremental” what may have changed. Lists of one page are always read in full.",
+		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, in the background if the list is known; “incremental” what may have changed. Lists of one page are always read in full.",
 			12, field{unit: "suffix:/h", decimals: 0}, nil,
 			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, target, cloud, item, kind) (rate("+ofTarget("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
-		graph("Drift of what is kept", "How often a full read differed from what was kept of the list. Anything but 0 means that numbers were wrong before; the list is read in full since.",
+		graph("Drift of the cache", "How often a full read differed from the cache within an hour. Anything but 0 means that numbers were wrong before; the full read has replaced the cache.",
 			12, field{unit: "short", decimals: 0}, nil,
-			query("drift", legend, "max by (job, instance, target, cloud, item) ("+ofTarget("cckm_sync_exporter_history_drift_total", "")+")")),
+			query("drift", legend, "max by (job, instance, target, cloud, item) (increase("+ofTarget("cckm_sync_exporter_history_drift_total", "")+"[1h]))")),
 	}
 }
 

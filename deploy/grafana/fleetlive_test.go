@@ -60,7 +60,7 @@ func (p *prometheusServer) checkTargets(t *testing.T, b *board, chosen map[strin
 		}
 	}
 	want := map[string]int{
-		"Time until the token expires": len(names), "Reads by kind": 4 * len(names), "Drift of what is kept": 2 * len(names),
+		"Time until the token expires": len(names), "Reads by kind": 4 * len(names), "Drift of the cache": 2 * len(names),
 		"Duration of each list's read": 2 * len(names), "Duration of the scrape": len(names), "Memory": 1,
 	}
 	for i := range b.Panels {

@@ -223,7 +223,7 @@ func checkRules(t *testing.T, p *livetest.Prometheus) {
 			}
 		}
 	}
-	for query, perTarget := range map[string]int{"cckm_sync_exporter:token_expired:seconds": 1, "cckm_sync_list:history_drift:count": 2} {
+	for query, perTarget := range map[string]int{"cckm_sync_exporter:token_expired:seconds": 1, "cckm_sync_list:history_drift:increase1h": 2} {
 		p.Await(t, time.Minute, fmt.Sprintf("count(%s) == %d", query, perTarget*len(fleetOf())))
 		samples, err := p.Query(t.Context(), query)
 		if err != nil {
