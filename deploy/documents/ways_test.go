@@ -1,6 +1,8 @@
 package documents_test
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -53,6 +55,7 @@ func ways() map[string]way {
 		"go run ./cmd/cckm_sync_exporter demo --collector.NAME":         {serves: showsList},
 		"./cckm_sync_exporter demo --targets=5":                         {serves: showsFleet(5)},
 		"demo --targets=N":                                              {serves: showsFleet(3)},
+		"demo --jobs=1000000 --latency=200ms":                           {serves: showsLongList},
 		"./cckm_sync_exporter --ciphertrust.ca-file=/etc/ssl/cm-ca.pem": {serves: showsLists},
 		fleet:                               {serves: showsTargets},
 		reload:                              {within: fleet},
@@ -194,6 +197,28 @@ func showsFleet(n int) func(*testing.T, *bench, string) {
 			t.Errorf("/sd has not %d targets:\n%s", n, sd)
 		}
 	}
+}
+
+// showsLongList scrapes for less time than a full read takes, and looks at its progress.
+func showsLongList(t *testing.T, b *bench, address string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "2")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has(t, "/metrics", string(body), `cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`,
+		`cckm_sync_exporter_full_read_progress_ratio{cloud="google",item="key"} 0.0`)
+	has(t, "/", b.get(t, "http://"+address+"/"), " of about 1,002 pages")
 }
 
 // showsTargets follows README's Many appliances, a reload included.

@@ -106,9 +106,9 @@ func kinds() []Panel {
 		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, in the background if the list is known; “incremental” what may have changed. Lists of one page are always read in full.",
 			12, field{unit: "suffix:/h", decimals: 0}, nil,
 			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, target, cloud, item, kind) (rate("+ofTarget("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
-		graph("Drift of the cache", "How often a full read differed from the cache within an hour. Anything but 0 means that numbers were wrong before; the full read has replaced the cache.",
+		graph("Drift of the cache", "How often a full read has differed from the cache since the exporter was started. Each time, numbers were wrong before; the full read has replaced the cache.",
 			12, field{unit: "short", decimals: 0}, nil,
-			query("drift", legend, "max by (job, instance, target, cloud, item) (increase("+ofTarget("cckm_sync_exporter_history_drift_total", "")+"[1h]))")),
+			query("drift", legend, "max by (job, instance, target, cloud, item) ("+ofTarget("cckm_sync_exporter_history_drift_total", "")+")")),
 	}
 }
 
