@@ -78,8 +78,9 @@ func (e *exporter) showProgress(line *statusLine) (stop func()) {
 		return func() {}
 	}
 	return follow(line, func() string {
-		var parts []string
-		for _, t := range e.targets.All() {
+		targets := e.targets.All()
+		parts := make([]string, 0, len(targets))
+		for _, t := range targets {
 			parts = append(parts, progressOf(t.Config.Name, t.Latest())...)
 		}
 		return strings.Join(parts, ", ")

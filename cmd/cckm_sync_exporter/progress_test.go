@@ -52,6 +52,12 @@ func (s *screen) String() string {
 	return strings.Join(lines, "\n")
 }
 
+// advance moves the clock of a test in a bubble.
+func advance(by time.Duration) {
+	time.Sleep(by) //nolint:forbidigo // It moves the clock of the test, and takes no time.
+	synctest.Wait()
+}
+
 func TestProgressIsRewritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shown := &screen{}
@@ -60,8 +66,7 @@ func TestProgressIsRewritten(t *testing.T) {
 		n := 0
 		stop := follow(line, func() string { n++; return texts[n-1] })
 
-		time.Sleep(progressInterval - time.Nanosecond)
-		synctest.Wait()
+		advance(progressInterval - time.Nanosecond)
 		expect := func(when, want string) {
 			t.Helper()
 			if got := shown.String(); got != want {
@@ -69,16 +74,15 @@ func TestProgressIsRewritten(t *testing.T) {
 			}
 		}
 		expect("a short read", "")
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
+		advance(time.Nanosecond)
 		expect("after an interval", texts[0])
-		fmt.Fprintln(line, "level=info msg=logged")
+		if _, err := fmt.Fprintln(line, "level=info msg=logged"); err != nil {
+			t.Error(err)
+		}
 		expect("after a log line", "level=info msg=logged\n"+texts[0])
-		time.Sleep(progressInterval)
-		synctest.Wait()
+		advance(progressInterval)
 		expect("after two intervals", "level=info msg=logged\n"+texts[1])
-		time.Sleep(progressInterval)
-		synctest.Wait()
+		advance(progressInterval)
 		expect("a line too long for a terminal", "level=info msg=logged\n"+strings.Repeat("x", maxStatusLine-1)+"…")
 		stop()
 		expect("at the end", "level=info msg=logged\n")

@@ -47,7 +47,7 @@ func TestExample(t *testing.T) {
 	}
 	want := config.Reading{
 		PageSize: 500, Concurrency: 2, Timeout: 55 * time.Second,
-		TimeoutOffset: defaults().TimeoutOffset, FullReadInterval: 30 * time.Minute, FullReadTimeout: defaults().FullReadTimeout,
+		TimeoutOffset: defaults().TimeoutOffset, FullReadInterval: 30 * time.Minute, FullReadTimeout: 5 * time.Minute,
 	}
 	if far.Credentials.ClientID == "" || far.Credentials.Username != "" || far.Reading != want {
 		t.Errorf("the appliance far away is %+v with %+v", far.Credentials, far.Reading)

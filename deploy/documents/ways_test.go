@@ -207,7 +207,7 @@ func showsLongList(t *testing.T, b *bench, address string) {
 		t.Fatal(err)
 	}
 	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "2")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := b.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
