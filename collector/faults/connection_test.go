@@ -71,6 +71,12 @@ func page(name string, want outcome, handle interceptor) fault {
 	}}
 }
 
+// closing is a fault at which the exporter closes the connection.
+func closing(f fault) fault {
+	f.closes = true
+	return f
+}
+
 // waiting has Prometheus wait for so long.
 func waiting(patience time.Duration, f fault) fault {
 	f.patience = patience

@@ -26,7 +26,7 @@ func loginFaults() []fault {
 		anotherAddress("405", status(http.StatusMethodNotAllowed)),
 		{name: "login: wrong password", google: fails(reason.Auth), azure: fails(reason.Auth), scrapes: 5, bring: wrongPassword, check: wantOneRejection},
 		{name: "login: certificate refused", place: place{certificate: true}, google: fails(reason.Auth), azure: fails(reason.Auth), bring: refusedCertificate},
-		login("407", fails(reason.Network), status(http.StatusProxyAuthRequired)),
+		proxyAuth("407", status(http.StatusProxyAuthRequired)),
 		login("408", fails(reason.Other), status(http.StatusRequestTimeout)),
 		login("429", fails(reason.Server), status(http.StatusTooManyRequests)),
 		login("500", fails(reason.Server), status(http.StatusInternalServerError)),
@@ -81,6 +81,13 @@ func login(name string, want outcome, handle interceptor) fault {
 		r.onLogins(handle)
 		return func() { r.appliance.Intercept(nil) }
 	}}
+}
+
+// proxyAuth is a login that a proxy has rejected.
+func proxyAuth(name string, handle interceptor) fault {
+	f := rejected(name, handle)
+	f.google, f.azure = fails(reason.Network), fails(reason.Network)
+	return f
 }
 
 // anotherAddress is a login at something that is no CipherTrust Manager: the

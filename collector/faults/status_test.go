@@ -47,7 +47,7 @@ func statusFaults() []fault {
 		once("504 with HTML", html(http.StatusGatewayTimeout)),
 		page("status: 204", fails(reason.Other), status(http.StatusNoContent)),
 		page("status: 206", fails(reason.Other), status(http.StatusPartialContent)),
-		page("status: 403 with a body without end", fails(reason.Forbidden), endlessError),
+		closing(page("status: 403 with a body without end", fails(reason.Forbidden), endlessError)),
 		elsewhere("status: redirect to another host", page("", fails(reason.Other), nil), http.StatusFound, isGooglePage),
 		elsewhere("status: redirect that keeps the method", page("", fails(reason.Other), nil), http.StatusPermanentRedirect, isGooglePage),
 		page("status: redirect to itself", fails(reason.Other), func(_ *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
