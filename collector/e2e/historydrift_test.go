@@ -399,7 +399,7 @@ func TestFailedIncrement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, list := keepingFlaky(t)
 		k.read(t, scrape.KindFull)
-		for request := range 4 {
+		for request := range 3 {
 			k.served.insert(finishedJob(500+request, "failed"))
 			asked := -1
 			list.fails = func(url.Values) bool { asked++; return asked == request }

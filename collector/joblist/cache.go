@@ -21,6 +21,9 @@ type cache struct {
 	newestFirst bool
 	// ids are the jobs, the oldest first.
 	ids []jobID
+	// oldest is the overall_status of the first of them, OverallCompleted or OverallFailed, or empty
+	// if it has another one.
+	oldest string
 	// known holds the same jobs.
 	known *idSet
 	// settled sums up the jobs that cannot change any more.
@@ -57,7 +60,11 @@ func sizeOf(job *syncjob.Job) int {
 // newCache makes a cache from a full read. It takes over what it is given.
 func newCache(list *chain, known *idSet, settled *syncjob.Summarizer, open []openJob) *cache {
 	newestFirst, _ := list.newestFirst()
-	c := &cache{newestFirst: newestFirst, ids: list.ids, known: known, settled: settled, open: make(map[jobID]openJob, len(open))}
+	oldest := syncjob.Job{OverallStatus: list.firstStatus}
+	if newestFirst {
+		oldest.OverallStatus = list.tail.lastStatus
+	}
+	c := &cache{newestFirst: newestFirst, ids: list.ids, oldest: filterOf(&oldest), known: known, settled: settled, open: make(map[jobID]openJob, len(open))}
 	if newestFirst {
 		slices.Reverse(c.ids)
 	}
@@ -74,6 +81,17 @@ func newCache(list *chain, known *idSet, settled *syncjob.Summarizer, open []ope
 	}
 	c.summarize()
 	return c
+}
+
+// filterOf returns the overall_status by which the appliance filters a settled job,
+// OverallCompleted or OverallFailed, or an empty string.
+func filterOf(job *syncjob.Job) string {
+	for _, status := range [...]string{syncjob.OverallCompleted, syncjob.OverallFailed} {
+		if job.HasOverallStatus(status) {
+			return status
+		}
+	}
+	return ""
 }
 
 // index returns the index in ids of a position in a list of the given total, and the position

@@ -15,6 +15,8 @@ type page struct {
 	first, last        jobID
 	// ids are the jobs in their order: all of them if they are recorded, else the last ones.
 	ids []jobID
+	// firstStatus and lastStatus are the overall_status of the first and the last job.
+	firstStatus, lastStatus string
 	// known counts the jobs that other pages, or this one, had before; repeated those that this
 	// page has more than once.
 	known, repeated int
@@ -45,8 +47,9 @@ func (p *page) visit(job *syncjob.Job) error {
 		return inconsistentf("a page has more than %d jobs although %d were requested", most, p.full.limit)
 	}
 	id := newJobID(job.ID)
+	p.lastStatus = job.OverallStatus
 	if p.count == 0 {
-		p.first = id
+		p.first, p.firstStatus = id, p.lastStatus
 	} else {
 		p.digest.add(id)
 	}
@@ -135,6 +138,8 @@ type chain struct {
 	// pages, positions and repeated count what was joined.
 	pages, positions, repeated int
 	rising, falling            int
+	// firstStatus is the overall_status of the first job.
+	firstStatus string
 	// exact is true if the pages joined as they do in a list that does not change.
 	exact bool
 	// single is true if the pages hold one record each.
@@ -212,6 +217,7 @@ func (c *chain) append(p *page, j join) {
 	}
 	if j.from == 0 && p.count > 0 {
 		c.digest.add(p.first)
+		c.firstStatus = p.firstStatus
 	}
 	c.digest.join(p.digest, p.count-1)
 	c.pages++

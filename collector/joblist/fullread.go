@@ -118,7 +118,7 @@ func (r *Reader) NewFullRead(gentle bool) *FullRead {
 	slots := r.options.Concurrency
 	f := &FullRead{reader: r, began: time.Now(), seen: seen, slots: make(chan struct{}, slots)}
 	if gentle {
-		f.heldBack.Store(int64(slots / 2))
+		f.heldBack.Store(int64(slots - max(1, slots/4)))
 	}
 	for range slots - int(f.heldBack.Load()) {
 		f.slots <- struct{}{}

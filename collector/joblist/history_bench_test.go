@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -38,12 +39,77 @@ func BenchmarkIncrementalRead(b *testing.B) {
 	}
 }
 
-// growingServer is a pageServer whose list gets jobs, and that heeds
+// BenchmarkSlowAppliance reads a known list of an appliance that takes 300 ms for each response, quiet
+// and with a job that has ended and one that has started, and reports how many round trips that takes one
+// after another.
+//
+//	go test ./collector/joblist -run '^$' -bench SlowAppliance -benchtime 5x
+func BenchmarkSlowAppliance(b *testing.B) {
+	const latency = 300 * time.Millisecond
+	s := &growingServer{pageServer: newPageServer(b, 100_000, 0)}
+	s.Config.Handler = s
+	s.fresh.Store(1)
+	for name, fresh := range map[string]int64{"quiet": 0, "changing": 1} {
+		b.Run(name, func(b *testing.B) {
+			list := s.reader(b, 24*time.Hour)
+			if _, _, err := list.Read(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			s.delay.Store(int64(latency))
+			defer s.delay.Store(0)
+			s.measure(b, list, fresh)
+			b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(latency), "round-trips/op")
+		})
+	}
+}
+
+// BenchmarkBesideFullRead scrapes a known list of an appliance that takes 20 ms for each response, while one
+// full read after another runs in the background, and while none does. It reports the 95th percentile.
+//
+//	go test ./collector/joblist -run '^$' -bench BesideFullRead -benchtime 300x
+func BenchmarkBesideFullRead(b *testing.B) {
+	s := &growingServer{pageServer: newPageServer(b, 100_000, 0)}
+	s.Config.Handler = s
+	s.fresh.Store(1)
+	for _, background := range []bool{false, true} {
+		b.Run(fmt.Sprintf("background=%t", background), func(b *testing.B) {
+			interval := 24 * time.Hour
+			if background {
+				interval = time.Millisecond
+			}
+			list := s.reader(b, interval)
+			s.delay.Store(int64(20 * time.Millisecond))
+			defer s.delay.Store(0)
+			if _, _, err := list.Read(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			var took []time.Duration
+			beside := 0
+			for b.Loop() {
+				if list.FullRead() != nil {
+					beside++
+				}
+				begun := time.Now()
+				if _, _, err := list.Read(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(begun))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*95/100]), "p95-ns")
+			b.ReportMetric(float64(beside)/float64(len(took)), "beside/op")
+		})
+	}
+}
+
+// growingServer is a pageServer whose list gets jobs, and that filters by
 // overall_status.
 type growingServer struct {
 	*pageServer
 
 	fresh atomic.Int64
+	// delay is how long each response takes, in nanoseconds.
+	delay atomic.Int64
 }
 
 // ServeHTTP implements http.Handler.
@@ -52,6 +118,9 @@ func (s *growingServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost || s.fresh.Load() == 0 {
 		s.pageServer.ServeHTTP(w, r)
 		return
+	}
+	if delay := time.Duration(s.delay.Load()); delay > 0 {
+		<-time.After(delay)
 	}
 	total := s.jobs + int(s.fresh.Load())
 	skip, _ := strconv.Atoi(query.Get("skip"))
@@ -99,7 +168,9 @@ func (s *growingServer) job(w io.Writer, position int, status string) {
 // reader returns a reader of the list.
 func (s *growingServer) reader(b *testing.B, interval time.Duration) *scrape.List {
 	b.Helper()
-	return scrape.NewList(syncjob.Lists()[0], s.newClient(b), scrape.ListOptions{PageSize: 1000, Concurrency: 4, FullReadInterval: interval})
+	list := scrape.NewList(syncjob.Lists()[0], s.newClient(b), scrape.ListOptions{PageSize: 1000, Concurrency: 4, FullReadInterval: interval})
+	b.Cleanup(list.Close)
+	return list
 }
 
 // measure reads the list again and again; between two reads it gets new jobs.

@@ -52,10 +52,11 @@ func contradictedf(format string, args ...any) error {
 //
 // Its proof that nothing else has changed: each page has the same total, which is the cached
 // jobs and the new ones; each job of a page is the one that the cache has at its position, or
-// is new and stands at the end at which the list grows; both ends of the list are requested,
-// so a job that was inserted or deleted between them changes the total or shifts one of the
-// ends; every job that was open is read again; and the appliance counts as many completed and
-// failed jobs as there are. With the total, these counts give that of all other jobs.
+// is new and stands at the end at which the list grows; the oldest job is at the other end, so
+// a job that was inserted or deleted between them changes the total or shifts one of the ends;
+// every job that was open is read again; and the appliance counts as many completed and failed
+// jobs as there are. With the total, these counts give that of all other jobs. The page of a
+// count also has the oldest job, if that has the status that is counted.
 //
 // It cannot see that a settled job went and that another one with the same status appeared,
 // neither of them at an end of the list: no request except for all jobs between would show
@@ -84,65 +85,96 @@ func newIncrementalRead(r *Reader, c *cache) *incrementalRead {
 	return &incrementalRead{reader: r, cache: c, countsErrors: r.countsErrors, reread: map[jobID]openJob{}}
 }
 
-// counts are the jobs by overall_status, as the appliance filters them.
-type counts struct{ completed, failed, errored int }
+// filtered is what the appliance has for a filter by overall_status: the page of the oldest job,
+// if that has this status, else one job.
+type filtered struct {
+	request pageRequest
+	page    jobPage
+}
 
 // run returns an unprovenError if nothing is proven.
 func (n *incrementalRead) run(ctx context.Context) error {
-	ends := n.ends()
-	var pages [2]jobPage
-	var counted counts
+	grows := n.growingEnd()
+	var newest, oldest jobPage
+	var completed, failed, errored filtered
 	var running []openJob
-	steps := []func(context.Context) error{
-		func(ctx context.Context) (err error) { pages[0], err = n.request(ctx, ends[0]); return err },
-		func(ctx context.Context) (err error) { pages[1], err = n.request(ctx, ends[1]); return err },
-	}
+	steps := []func(context.Context) error{n.read(grows, &newest)}
 	if !n.reader.filter.ignored {
-		steps = append(steps, n.count(syncjob.OverallCompleted, &counted.completed), n.count(syncjob.OverallFailed, &counted.failed))
+		steps = append(steps, n.filter(syncjob.OverallCompleted, &completed), n.filter(syncjob.OverallFailed, &failed))
 		if n.countsErrors {
-			steps = append(steps, n.count(syncjob.OverallError, &counted.errored))
+			steps = append(steps, n.filter(syncjob.OverallError, &errored))
 		}
-		if n.hasOpenBetween(ends) {
+		if n.hasOpenBefore(grows) {
 			steps = append(steps, func(ctx context.Context) (err error) { running, err = n.readInProgress(ctx); return err })
 		}
+	}
+	if n.reader.filter.ignored || n.cache.oldest == "" {
+		steps = append(steps, n.read(n.oldEnd(), &oldest))
 	}
 	if err := together(ctx, steps); err != nil {
 		return err
 	}
-	if err := n.checkEnds(ends, pages); err != nil {
+	if err := n.checkEnds(newest, oldest, grows); err != nil {
 		return err
 	}
 	if err := n.checkInProgress(running); err != nil {
 		return err
 	}
-	if err := together(ctx, append(n.remaining(ends, pages), n.probes()...)); err != nil {
+	steps = append(n.remaining(grows, newest), n.probes()...)
+	for _, f := range []filtered{completed, failed} {
+		step, err := n.checkOldest(f)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step...)
+	}
+	if err := together(ctx, steps); err != nil {
 		return err
 	}
 	if err := n.checkAdded(); err != nil || n.reader.filter.ignored {
 		return err
 	}
-	return n.checkCounts(ctx, counted)
+	return n.checkCounts(ctx, completed, failed, errored)
 }
 
-// ends returns the requests for the first and the last jobs of the list. Where it grows, they
-// include some known jobs, most likely those that are open.
-func (n *incrementalRead) ends() [2]pageRequest {
-	cached, limit := len(n.cache.ids), int(n.reader.limit.Load())
+// growingEnd returns the request for the end at which the list grows. It includes some known jobs,
+// most likely those that are open.
+func (n *incrementalRead) growingEnd() pageRequest {
+	limit := int(n.reader.limit.Load())
 	if n.cache.newestFirst {
-		return [2]pageRequest{{limit: min(limit, probeSpan)}, {skip: cached - 1, limit: limit}}
+		return pageRequest{limit: min(limit, probeSpan)}
 	}
 	known := min(probeSpan, max(1, limit/2))
-	return [2]pageRequest{{limit: min(limit, seam)}, {skip: max(0, cached-known), limit: limit}}
+	return pageRequest{skip: max(0, len(n.cache.ids)-known), limit: limit}
 }
 
-// hasOpenBetween reports whether a job that can have changed is between both ends.
-func (n *incrementalRead) hasOpenBetween(ends [2]pageRequest) bool {
+// oldEnd returns the request for the oldest job.
+func (n *incrementalRead) oldEnd() pageRequest {
+	limit := min(probeSpan, int(n.reader.limit.Load()))
+	if n.cache.newestFirst {
+		return pageRequest{skip: len(n.cache.ids) - 1, limit: limit}
+	}
+	return pageRequest{limit: 1}
+}
+
+// hasOpenBefore reports whether a known job can have changed that is older than those of the
+// growing end.
+func (n *incrementalRead) hasOpenBefore(grows pageRequest) bool {
 	for _, job := range n.cache.open {
-		if at := n.cache.index(job.at, len(n.cache.ids)); at >= ends[0].limit && at < ends[1].skip {
+		at := n.cache.index(job.at, len(n.cache.ids))
+		if (n.cache.newestFirst && at >= grows.limit) || (!n.cache.newestFirst && at < grows.skip) {
 			return true
 		}
 	}
 	return false
+}
+
+// read returns a step that requests a page.
+func (n *incrementalRead) read(q pageRequest, page *jobPage) func(context.Context) error {
+	return func(ctx context.Context) (err error) {
+		*page, err = n.request(ctx, q)
+		return err
+	}
 }
 
 func asUnproven(err error) (*unprovenError, bool) { return errors.AsType[*unprovenError](err) }
@@ -223,10 +255,20 @@ func (n *incrementalRead) readInProgress(ctx context.Context) (running []openJob
 	return running, nil
 }
 
-// count returns a step that requests the number of jobs with an overall_status.
-func (n *incrementalRead) count(status string, into *int) func(context.Context) error {
+// filter returns a step that requests the jobs with an overall_status: their number, and the
+// oldest job, if it is one of them.
+func (n *incrementalRead) filter(status string, into *filtered) func(context.Context) error {
+	into.request = pageRequest{limit: 1, status: status}
+	if status == n.cache.oldest && n.cache.newestFirst {
+		settled := n.cache.settled.Jobs()
+		known := settled[syncjob.Failed]
+		if status == syncjob.OverallCompleted {
+			known = settled[syncjob.Completed] + settled[syncjob.Aborted]
+		}
+		into.request.skip, into.request.limit = max(0, known-1), min(probeSpan, int(n.reader.limit.Load()))
+	}
 	return func(ctx context.Context) error {
-		page, err := n.request(ctx, pageRequest{limit: 1, status: status})
+		page, err := n.request(ctx, into.request)
 		if err != nil {
 			return err
 		}
@@ -235,25 +277,45 @@ func (n *incrementalRead) count(status string, into *int) func(context.Context) 
 				return contradictedf("the filter for overall_status=%s returns other jobs", status)
 			}
 		}
-		*into = page.total
+		into.page = page
 		return nil
 	}
 }
 
-// checkEnds compares both ends of the list with the cache.
-func (n *incrementalRead) checkEnds(ends [2]pageRequest, pages [2]jobPage) error {
+// checkOldest compares the oldest job with the cache, if a filter has it. It returns a step that
+// requests it if the filter's page does not reach it.
+func (n *incrementalRead) checkOldest(f filtered) ([]func(context.Context) error, error) {
+	jobs := f.page.jobs
+	switch {
+	case n.cache.oldest == "" || f.request.status != n.cache.oldest:
+		return nil, nil
+	case len(jobs) == 0, n.cache.newestFirst && f.request.skip+len(jobs) < f.page.total:
+		at := n.cache.index(0, n.total)
+		return []func(context.Context) error{n.probe(at, at+1)}, nil
+	}
+	oldest := jobs[0]
+	if n.cache.newestFirst {
+		oldest = jobs[len(jobs)-1]
+	}
+	if oldest.id != n.cache.ids[0] {
+		return nil, unprovenf("the oldest job is another one than before")
+	}
+	return nil, nil
+}
+
+// checkEnds compares both ends of the list with the cache. The page of the oldest job may be empty,
+// if a filter has it.
+func (n *incrementalRead) checkEnds(newest, oldest jobPage, grows pageRequest) error {
 	cached := len(n.cache.ids)
-	n.total = pages[0].total
+	n.total = newest.total
 	if n.total < cached || n.total > cached+maxAdded {
 		return unprovenf("the list has a total of %d, and %d jobs are cached", n.total, cached)
 	}
 	n.added = make([]openJob, n.total-cached)
-	for i, page := range pages {
-		if err := n.check(ends[i].skip, page); err != nil {
-			return err
-		}
+	if err := n.check(grows.skip, newest); err != nil || len(oldest.jobs) == 0 {
+		return err
 	}
-	return nil
+	return n.check(n.oldEnd().skip, oldest)
 }
 
 // check compares a page at a position with the cache.
@@ -309,10 +371,10 @@ func (n *incrementalRead) checkInProgress(running []openJob) error {
 	return nil
 }
 
-// remaining returns the steps that request the new jobs that no page has so far, and the end of
-// the list.
-func (n *incrementalRead) remaining(ends [2]pageRequest, pages [2]jobPage) []func(context.Context) error {
-	first, end := len(pages[0].jobs), ends[1].skip+len(pages[1].jobs)
+// remaining returns the steps that request the new jobs that no page has so far, and the oldest job
+// if no filter and no page has it.
+func (n *incrementalRead) remaining(grows pageRequest, newest jobPage) []func(context.Context) error {
+	end := grows.skip + len(newest.jobs)
 	if !n.cache.newestFirst {
 		if end < n.total {
 			return []func(context.Context) error{n.readOn(end-1, n.total)}
@@ -320,11 +382,13 @@ func (n *incrementalRead) remaining(ends [2]pageRequest, pages [2]jobPage) []fun
 		return nil
 	}
 	var steps []func(context.Context) error
-	if until := min(n.total, len(n.added)+seam); first < until {
-		steps = append(steps, n.readOn(first-1, until))
+	if until := min(n.total, len(n.added)+seam); end < until {
+		steps = append(steps, n.readOn(end-1, until))
 	}
-	if end < n.total {
-		steps = append(steps, n.readOn(n.total-2, n.total))
+	if n.reader.filter.ignored || n.cache.oldest == "" {
+		if _, read := n.reread[n.cache.ids[0]]; !read {
+			steps = append(steps, n.probe(n.total-1, n.total))
+		}
 	}
 	return steps
 }
@@ -421,7 +485,7 @@ func (n *incrementalRead) checkAdded() error {
 }
 
 // checkCounts compares the jobs by status with the appliance's own counts.
-func (n *incrementalRead) checkCounts(ctx context.Context, counted counts) error {
+func (n *incrementalRead) checkCounts(ctx context.Context, completed, failed, errored filtered) error {
 	want := n.cache.settled.Jobs()
 	for id := range n.cache.open {
 		job := n.reread[id].job
@@ -432,20 +496,20 @@ func (n *incrementalRead) checkCounts(ctx context.Context, counted counts) error
 		want[job.Status()]++
 	}
 	// A job that was canceled is a completed one to the appliance.
-	if completed := want[syncjob.Completed] + want[syncjob.Aborted]; counted.completed != completed {
-		return miscounted(syncjob.OverallCompleted, counted.completed, completed)
+	if known := want[syncjob.Completed] + want[syncjob.Aborted]; completed.page.total != known {
+		return miscounted(syncjob.OverallCompleted, completed.page.total, known)
 	}
-	failed := counted.failed + counted.errored
-	if failed != want[syncjob.Failed] && !n.countsErrors {
+	got := failed.page.total + errored.page.total
+	if got != want[syncjob.Failed] && !n.countsErrors {
 		// Some clients of the API expect another word for it.
 		n.countsErrors = true
-		if err := n.count(syncjob.OverallError, &counted.errored)(ctx); err != nil {
+		if err := n.filter(syncjob.OverallError, &errored)(ctx); err != nil {
 			return err
 		}
-		failed += counted.errored
+		got += errored.page.total
 	}
-	if failed != want[syncjob.Failed] {
-		return miscounted(syncjob.OverallFailed, failed, want[syncjob.Failed])
+	if got != want[syncjob.Failed] {
+		return miscounted(syncjob.OverallFailed, got, want[syncjob.Failed])
 	}
 	return nil
 }
