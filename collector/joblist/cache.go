@@ -34,6 +34,8 @@ type cache struct {
 	summary *syncjob.Summary
 	// incomplete is true if the summary lacks a time that has become due; a full read has it.
 	incomplete bool
+	// unproven counts the proofs in a row that have failed.
+	unproven int
 }
 
 // openJob is a job that can still change.

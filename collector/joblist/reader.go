@@ -170,20 +170,25 @@ func (r *Reader) Update(ctx context.Context) (summary *syncjob.Summary, requests
 // may change between its requests.
 const maxProofs = 3
 
+// update brings a cache up to date. Proofs that failed before ctx ended count in the next call:
+// scrapes must not try the same one forever because none of them has the time for all.
 func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error) {
-	for range maxProofs {
+	for c.unproven < maxProofs {
 		found := newIncrementalRead(r, c)
 		err = found.run(ctx)
 		requests += int(found.requests.Load())
 		r.countsErrors = found.countsErrors
 		if err == nil {
 			c.update(found)
+			c.unproven = 0
 			return requests, nil
 		}
 		if _, ok := asUnproven(err); !ok {
 			return requests, err
 		}
+		c.unproven++
 	}
+	c.unproven = 0
 	return requests, reason.New(reason.Inconsistent, err, remedyInconsistent)
 }
 
