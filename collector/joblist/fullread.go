@@ -384,9 +384,13 @@ const (
 
 // page reads the page at skip. If it fails for a reason that may pass, it is requested again
 // until PageTimeout has passed since the first failure: a read of many pages must not fail by
-// one of them.
+// one of them. It keeps its slot meanwhile, so that an appliance that fails is not sent more.
 func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
-	p, err := f.request(ctx, skip)
+	if err := f.takeSlot(ctx); err != nil {
+		return nil, err
+	}
+	defer f.returnSlot()
+	p, err := f.send(ctx, skip)
 	giveUp := time.Now().Add(f.reader.options.PageTimeout)
 	for pause := firstPause; err != nil && mayPass(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
 		failure := err
@@ -394,7 +398,7 @@ func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
 		if !sleep(ctx, pause) {
 			return nil, err
 		}
-		p, err = f.request(ctx, skip)
+		p, err = f.send(ctx, skip)
 	}
 	return p, err
 }
@@ -411,6 +415,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// takeSlot waits until a page may be requested.
+func (f *FullRead) takeSlot(ctx context.Context) error {
+	select {
+	case <-f.slots:
+		return nil
+	case <-ctx.Done():
+		return reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), remedyTimeout)
+	}
+}
+
+func (f *FullRead) returnSlot() { f.slots <- struct{}{} }
+
 // mayPass reports whether a request that failed may succeed later.
 func mayPass(err error) bool {
 	switch reason.Of(err) {
@@ -421,14 +437,17 @@ func mayPass(err error) bool {
 	}
 }
 
-// request requests the page at skip and counts its jobs.
+// request requests the page at skip once.
 func (f *FullRead) request(ctx context.Context, skip int) (*page, error) {
-	select {
-	case <-f.slots:
-		defer func() { f.slots <- struct{}{} }()
-	case <-ctx.Done():
-		return nil, reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), remedyTimeout)
+	if err := f.takeSlot(ctx); err != nil {
+		return nil, err
 	}
+	defer f.returnSlot()
+	return f.send(ctx, skip)
+}
+
+// send requests the page at skip and counts its jobs. The caller has a slot.
+func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
 	p := &page{full: f, tally: f.takeTally(), skip: skip, ids: make([]jobID, 0, min(f.limit, 2*recentIDs))}
 	if timeout := f.reader.options.PageTimeout; timeout > 0 {
 		var cancel context.CancelFunc
