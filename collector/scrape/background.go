@@ -3,6 +3,7 @@ package scrape
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -64,12 +65,13 @@ func (l *List) FullRead() *FullReadProgress {
 	return &FullReadProgress{Progress: l.running.Progress(), Started: l.running.started}
 }
 
-// startIfDue starts a full read that is due, at half of the concurrency.
+// startIfDue starts a full read that is due, at half of the concurrency. One that has ended
+// during this scrape is compared by the next scrape.
 func (l *List) startIfDue() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.running == nil && (!now.Before(l.due) || l.reader.Incomplete()) && !now.Before(l.failedAt.Add(l.pause)) {
+	if l.running == nil && l.finished == nil && (!now.Before(l.due) || l.reader.Incomplete()) && !now.Before(l.failedAt.Add(l.pause)) {
 		l.start(true)
 	}
 }
@@ -137,13 +139,12 @@ func (l *List) run(ctx context.Context, full *fullRead) {
 		defer close(stopped)
 		l.watch(full, cancel, stop)
 	}()
-	full.err = full.Run(ctx)
+	full.err = l.runSafely(ctx, full)
 	close(stop)
 	<-stopped
 	if full.err != nil {
 		return
 	}
-	l.observer.ListRead(l.list, KindFull)
 	took := time.Since(full.started).Round(time.Millisecond)
 	logger := level.Debug(l.logger)
 	if took > progressInterval {
@@ -151,6 +152,22 @@ func (l *List) run(ctx context.Context, full *fullRead) {
 	}
 	progress := full.Progress()
 	logger.Log("during", "full read", "list", l.list.Name, "pages", progress.Pages, "jobs", progress.Jobs, "took", took, "msg", "the whole list was read")
+}
+
+// runSafely reads the list. A panic, which only a mistake of ours can cause, fails this read and
+// no other: no scrape's goroutine is above this one.
+func (l *List) runSafely(ctx context.Context, full *fullRead) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = InternalError(l.list, p)
+			level.Error(l.logger).Log("during", "full read", "list", l.list.Name, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	if err := full.Run(ctx); err != nil {
+		return err //nolint:wrapcheck // It names the list.
+	}
+	l.observer.ListRead(l.list, KindFull)
+	return nil
 }
 
 // logFailed logs a failure that no scrape reports.

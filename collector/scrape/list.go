@@ -136,7 +136,7 @@ func (l *List) Read(ctx context.Context) (summary *syncjob.Summary, pages int, e
 			return summary, pages, err
 		}
 		level.Debug(l.logger).Log("during", "read", "list", l.list.Name, "err", err, "msg", "the cache could not be proven; reading the whole list")
-		l.reader.Forget()
+		l.forget()
 	}
 	summary, more, err := l.awaitFull(ctx, begun)
 	return summary, pages + more, err
@@ -200,6 +200,15 @@ func (l *List) adopted(full *fullRead) {
 		l.finished = nil
 	}
 	l.due, l.pause = time.Now().Add(l.options.FullReadInterval), 0
+}
+
+// forget gives up a cache that could not be proven. A full read that was due and has failed
+// does not delay the one that is needed now.
+func (l *List) forget() {
+	l.reader.Forget()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed, l.pause = nil, 0
 }
 
 // awaitFull waits for a full read of a list that is not known.
