@@ -38,7 +38,13 @@ type appliance struct {
 
 func startAppliance(t *testing.T) *appliance {
 	t.Helper()
-	a := &appliance{Appliance: cmsim.New(cmsim.Options{Domains: []string{domain}})}
+	return startApplianceWith(t, cmsim.Options{})
+}
+
+func startApplianceWith(t *testing.T, options cmsim.Options) *appliance {
+	t.Helper()
+	options.Domains = []string{domain}
+	a := &appliance{Appliance: cmsim.New(options)}
 	for _, in := range []string{cmsim.RootDomain, domain} {
 		if err := a.ListIn(in, cmsim.GoogleKeys).SetHistory(300, cmsim.HistoryShape{}); err != nil {
 			t.Fatal(err)
