@@ -351,48 +351,6 @@ func keepingFlaky(t *testing.T) (*kept, *flaky) {
 	return k, list
 }
 
-// TestFailedBackgroundRead checks that a full read that was due and has failed does not disturb
-// any scrape, and that it is retried after pauses that grow from 10 s to 5 minutes.
-func TestFailedBackgroundRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, list := keepingFlaky(t)
-		k.read(t, scrape.KindFull)
-		var at []time.Duration
-		var begun time.Time
-		list.fails = func(query url.Values) bool {
-			if query.Get("skip") != "0" || query.Get("limit") != "20" || query.Has("overall_status") {
-				return false
-			}
-			// An incremental read requests its pages together, a full read begins with one.
-			if k.FullRead() == nil {
-				return false
-			}
-			at = append(at, time.Since(begun))
-			return true
-		}
-		advance(10 * time.Minute)
-		begun = time.Now()
-		for range 30 * 60 {
-			k.readAlone(t, scrape.KindIncremental)
-			settle(k.List)
-			advance(time.Second)
-		}
-		want := []int{0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510}
-		if len(at) != len(want) {
-			t.Fatalf("full reads began at %v", at)
-		}
-		for i, seconds := range want {
-			if at[i] != time.Duration(seconds)*time.Second {
-				t.Errorf("full read %d began after %s, want %d s", i, at[i], seconds)
-			}
-		}
-		list.fails = nil
-		advance(5 * time.Minute)
-		k.readDue(t)
-		k.read(t, scrape.KindIncremental)
-	})
-}
-
 // TestFailedIncrement holds that an increment that the appliance does not
 // answer fails for that reason, and that what was kept is of use afterwards.
 func TestFailedIncrement(t *testing.T) {

@@ -384,6 +384,51 @@ func TestPausesOfFirstReads(t *testing.T) {
 	})
 }
 
+// TestPausesOfDueReads holds that a full read that was due and has failed does not disturb any
+// scrape, and that it is retried after pauses that grow from 10 s to 5 minutes.
+func TestPausesOfDueReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newFakeAppliance(40, 10)
+		r := newRig(t, a, nil)
+		r.mustRead("at first")
+		advance(10 * time.Minute)
+		var at []time.Duration
+		begun := time.Now()
+		a.behave(func() {
+			a.answer = func(_ int, q request) error {
+				// An incremental read does not request the second page.
+				if q.skip == 9 && q.limit == 10 {
+					at = append(at, time.Since(begun))
+					return reason.New(reason.Decode, errors.New("it went wrong"), "")
+				}
+				return nil
+			}
+		})
+		for range 30 * 60 {
+			r.mustRead("while full reads fail")
+			advance(time.Second)
+		}
+		want := []int{0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510}
+		if len(at) != len(want) {
+			t.Fatalf("full reads failed after %v", at)
+		}
+		for i, seconds := range want {
+			if at[i] != time.Duration(seconds)*time.Second {
+				t.Errorf("full read %d failed after %s, want %d s", i, at[i], seconds)
+			}
+		}
+		a.behave(func() { a.answer = nil })
+		advance(5 * time.Minute)
+		for range 2 {
+			r.mustRead("when full reads succeed again")
+			r.settle()
+		}
+		if r.reads.of(scrape.KindFull) != 2 || r.reads.drifts != 0 {
+			t.Errorf("%d full reads, %d drifts", r.reads.of(scrape.KindFull), r.reads.drifts)
+		}
+	})
+}
+
 // TestFailureWithinTheScrape holds that the next scrape reads a list again at once that failed
 // while a scrape waited.
 func TestFailureWithinTheScrape(t *testing.T) {
