@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -135,6 +136,54 @@ func TestTerminateDuringScrape(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestTerminateDuringFullRead ends the process while a full read runs in the background for which
+// no scrape waits: of a list that is not known yet, and of a known one.
+func TestTerminateDuringFullRead(t *testing.T) {
+	t.Parallel()
+	for name, known := range map[string]bool{"a first read": false, "a due read": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			appliance, _, env := startAppliance(t, t.TempDir())
+			appliance.SetFixture("cckm/google/synchronization-jobs", nil)
+			if err := appliance.List(cmsim.GoogleKeys).SetHistory(200, cmsim.HistoryShape{}); err != nil {
+				t.Fatal(err)
+			}
+			var hangs atomic.Bool
+			asked := make(chan struct{}, 100)
+			appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				// An incremental read does not request the second page.
+				if hangs.Load() && r.URL.Query().Get("skip") == "19" {
+					asked <- struct{}{}
+					<-r.Context().Done()
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+			p := start(t, env, "--no-collector.azure-certificates", "--collector.page-size=20", "--collector.timeout=2s", "--collector.full-read-interval=1ms")
+			if known {
+				wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 1`)
+			}
+			hangs.Store(true)
+			up := 0
+			if known {
+				up = 1
+			}
+			wantLines(t, p.metrics(t), fmt.Sprintf(`cckm_sync_up{cloud="google",item="key"} %d`, up))
+			select {
+			case <-asked:
+			case <-time.After(30 * time.Second):
+				t.Fatalf("no full read; log:\n%s", p.log())
+			}
+			if took := p.terminate(t); took > shutdownLimit {
+				t.Errorf("it ended %s after SIGTERM", took)
+			}
+			if n := len(appliance.RefreshTokens()); n != 0 {
+				t.Errorf("%d refresh tokens are left on the appliance", n)
+			}
+		})
 	}
 }
 
