@@ -30,7 +30,8 @@ const (
 	// keptJobs is how many jobs of each life the lists hold from the start to the end,
 	// so that what grows is not the appliance.
 	keptJobs = 40
-	// fullReadInterval is real time, so that there are reads of both kinds.
+	// fullReadInterval is real time. The lists are known most of the time, so full reads of them
+	// are due in the background again and again.
 	fullReadInterval = 200 * time.Millisecond
 	// longestRead is real time as well: what fails costs the soak no more.
 	longestRead = 500 * time.Millisecond
@@ -115,7 +116,8 @@ func (r *rig) startExporter(t *testing.T) {
 		}
 		telemetry.Announce(list)
 		sources = append(sources, scrape.Source{List: list, Reader: scrape.NewList(list, r.client, scrape.ListOptions{
-			PageSize: pageSize, Concurrency: 4, FullReadInterval: fullReadInterval, Observer: telemetry,
+			PageSize: pageSize, Concurrency: 4, FullReadInterval: fullReadInterval, FullReadTimeout: longestRead, PageTimeout: longestRead,
+			Observer: telemetry,
 		})})
 	}
 	r.collector = scrape.New(sources, scrape.Options{Timeout: longestRead})

@@ -40,7 +40,7 @@ func inTheMiddle(t *testing.T, first bool, options cmsim.Options) *readingTarget
 	r.cfg.PageSize, r.cfg.Timeout, r.cfg.FullReadTimeout, r.cfg.FullReadInterval = 20, 20*time.Second, time.Minute, time.Millisecond
 	r.set = newSet(t, r.cfg)
 	var held atomic.Bool
-	released, release := context.WithCancel(context.Background())
+	released, release := context.WithCancel(t.Context())
 	t.Cleanup(release)
 	r.release = release
 	a.Intercept(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
@@ -104,6 +104,7 @@ func (r *readingTarget) progress(t *testing.T) *scrape.FullReadProgress {
 // TestRemovalDuringFullRead removes or changes a target while a full read runs in the background:
 // the read ends, the refresh token is revoked, and nothing is left.
 func TestRemovalDuringFullRead(t *testing.T) {
+	t.Parallel()
 	for stage, first := range stages() {
 		for name, removed := range map[string]bool{"removed": true, "changed": false} {
 			t.Run(stage+", "+name, func(t *testing.T) {
@@ -133,6 +134,7 @@ func TestRemovalDuringFullRead(t *testing.T) {
 // TestReloadKeepsTheFullRead holds that a reload that does not change a target does not disturb
 // its full read.
 func TestReloadKeepsTheFullRead(t *testing.T) {
+	t.Parallel()
 	for stage, first := range stages() {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
@@ -155,6 +157,7 @@ func TestReloadKeepsTheFullRead(t *testing.T) {
 // TestTokenExpiresDuringFullRead has every token end in the middle of a full read: it goes on
 // with a new one.
 func TestTokenExpiresDuringFullRead(t *testing.T) {
+	t.Parallel()
 	for stage, first := range stages() {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
@@ -177,6 +180,7 @@ func TestTokenExpiresDuringFullRead(t *testing.T) {
 // TestRestartDuringFullRead restarts the appliance in the middle of a full read: the pages in
 // flight are requested again, and the read goes on.
 func TestRestartDuringFullRead(t *testing.T) {
+	t.Parallel()
 	for stage, first := range stages() {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
