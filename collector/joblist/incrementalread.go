@@ -82,7 +82,7 @@ type incrementalRead struct {
 }
 
 func newIncrementalRead(r *Reader, c *cache) *incrementalRead {
-	return &incrementalRead{reader: r, cache: c, countsErrors: r.countsErrors, reread: map[jobID]openJob{}}
+	return &incrementalRead{reader: r, cache: c, countsErrors: r.countsErrors.Load(), reread: map[jobID]openJob{}}
 }
 
 // filtered is what the appliance has for a filter by overall_status: the page of the oldest job,

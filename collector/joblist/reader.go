@@ -83,7 +83,7 @@ type Reader struct {
 	// filter is what is known of the appliance's filter by overall_status.
 	filter filterState
 	// countsErrors is true if the appliance counts failed jobs as "error" as well.
-	countsErrors bool
+	countsErrors atomic.Bool
 }
 
 // filterState is what is known of the appliance's filter by overall_status. Its counts are a
@@ -177,7 +177,7 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 		found := newIncrementalRead(r, c)
 		err = found.run(ctx)
 		requests += int(found.requests.Load())
-		r.countsErrors = found.countsErrors
+		r.countsErrors.Store(found.countsErrors)
 		if err == nil {
 			c.update(found)
 			c.unproven = 0
@@ -207,49 +207,44 @@ const (
 	ReplaceLater
 )
 
-// Replace makes the cache from a full read that ran beside it, after it has compared the two.
-// Both are brought up to date before, so that what changed meanwhile does not count as a
-// difference. In a list that has not changed since the last Update, that takes no more requests
-// than an Update.
+// Replace brings the cache up to date, compares it with a full read that ran beside it, and
+// makes the cache from that full read. Both are brought up to date before, side by side, so that
+// what changed meanwhile does not count as a difference.
 //
 // Its errors are those of Update. If the full read cannot be brought up to date, the cache is,
 // and stays.
 func (r *Reader) Replace(ctx context.Context, full *FullRead) (summary *syncjob.Summary, requests int, outcome Outcome, err error) {
-	update := func() (changed bool, err error) {
-		before := r.cache.summary
-		_, more, err := r.Update(ctx)
-		requests += more
-		return r.cache.summary != before, err
+	if full.cache == nil {
+		summary, requests, err = r.Update(ctx)
+		return summary, requests, NotReplaced, err
 	}
+	var before *syncjob.Summary
 	for range maxProofs {
-		if full.cache == nil {
-			_, err := update()
-			return r.cache.summary, requests, NotReplaced, err
-		}
-		more, err := r.update(ctx, full.cache)
-		requests += more
-		if err != nil {
-			outcome = ReplaceLater
-			if errors.Is(err, ErrUnproven) {
-				outcome = NotReplaced
-			}
-			_, err := update()
-			return r.cache.summary, requests, outcome, err
-		}
-		outcome = ReplacedEqual
-		if !r.cache.agrees(full.cache) {
-			changed, err := update()
-			switch {
-			case errors.Is(err, ErrUnproven):
-				// The list has changed, and only the full read has seen how.
-			case err != nil:
-				return nil, requests, ReplaceLater, err
-			case r.cache.agrees(full.cache):
-			case changed:
-				continue
-			default:
-				outcome = ReplacedDifferent
-			}
+		var fullErr error
+		var sent, fullSent int
+		var wait sync.WaitGroup
+		wait.Go(func() { fullSent, fullErr = r.update(ctx, full.cache) })
+		summary, sent, err = r.Update(ctx)
+		wait.Wait()
+		requests += sent + fullSent
+		switch {
+		case errors.Is(err, ErrUnproven) && fullErr == nil:
+			// The list has changed, and only the full read has seen how.
+			outcome = ReplacedEqual
+		case err != nil:
+			return nil, requests, ReplaceLater, err
+		case errors.Is(fullErr, ErrUnproven):
+			return summary, requests, NotReplaced, nil
+		case fullErr != nil:
+			return summary, requests, ReplaceLater, nil
+		case r.cache.agrees(full.cache):
+			outcome = ReplacedEqual
+		case summary != before:
+			// One may have been brought up to date a moment after the other.
+			before = summary
+			continue
+		default:
+			outcome = ReplacedDifferent
 		}
 		requests += r.Adopt(ctx, full)
 		return r.cache.summary, requests, outcome, nil
