@@ -63,12 +63,13 @@ func inTheMiddle(t *testing.T, first bool, options cmsim.Options) *readingTarget
 		if snapshot := r.readWithin(ctx, t); reason.Of(snapshot.Lists[0].Err) != reason.Timeout {
 			t.Fatalf("a scrape of a list that is not known yet: %v", snapshot.Lists[0].Err)
 		}
-	} else {
-		r.mustRead(t, "one")
 	}
-	if r.progress(t) == nil {
-		t.Fatal("no full read is in progress")
-	}
+	eventually(t, "a full read is in progress", func() bool {
+		if !first {
+			r.mustRead(t, "one")
+		}
+		return r.progress(t) != nil
+	})
 	return r
 }
 
