@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/deploy/livetest"
 )
 
 // signal sends a signal to the process.
@@ -172,9 +173,12 @@ func TestTerminateDuringFullRead(t *testing.T) {
 				up = 1
 			}
 			wantLines(t, p.metrics(t), fmt.Sprintf(`cckm_sync_up{cloud="google",item="key"} %d`, up))
-			select {
-			case <-asked:
-			case <-time.After(30 * time.Second):
+			if !livetest.WaitFor(30*time.Second, func() bool {
+				if known && len(asked) == 0 {
+					_ = p.metrics(t)
+				}
+				return len(asked) > 0
+			}) {
 				t.Fatalf("no full read; log:\n%s", p.log())
 			}
 			if took := p.terminate(t); took > shutdownLimit {
