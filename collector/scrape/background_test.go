@@ -69,6 +69,27 @@ func TestLongListComesUp(t *testing.T) {
 	})
 }
 
+// TestOutdatedReadIsNotServed has a list change in a way that only a full read can find, after the
+// full read that outlived its scrape: the next scrape reads the list again.
+func TestOutdatedReadIsNotServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newFakeAppliance(901, 10)
+		a.latency = time.Second
+		r := newRig(t, a, nil)
+		read, _ := r.scrape()
+		wantReason(t, read, reason.Timeout)
+		r.settle()
+		a.behave(func() { a.latency = 0 })
+		a.start("failed")
+		a.remove(400)
+		advance(9 * time.Minute)
+		r.mustRead("the next scrape")
+		if n := r.reads.of(scrape.KindFull); n != 2 {
+			t.Errorf("%d full reads, want 2", n)
+		}
+	})
+}
+
 // TestScrapeReportsTheReadsFailure has a page fail while a scrape waits: the scrape reports why,
 // and the read goes on.
 func TestScrapeReportsTheReadsFailure(t *testing.T) {

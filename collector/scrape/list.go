@@ -236,11 +236,17 @@ func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary
 	}
 	// The read began before this scrape.
 	summary, requests, err := l.reader.Update(ctx)
+	pages += requests
 	if errors.Is(err, joblist.ErrUnproven) {
 		l.reader.Forget()
+		if full.LastPage().Before(begun) {
+			// It ended before this scrape, and the list has changed since.
+			summary, more, err := l.awaitFull(ctx, begun)
+			return summary, pages + more, err
+		}
 		summary, err = full.Summary, nil
 	}
-	return summary, pages + requests, err
+	return summary, pages, err
 }
 
 // timeout returns the error of a scrape whose time was up.
