@@ -36,6 +36,8 @@ type cache struct {
 	incomplete bool
 	// unproven counts the proofs in a row that have failed.
 	unproven int
+	// failing is true if a request of the last incremental read has failed.
+	failing bool
 }
 
 // openJob is a job that can still change.

@@ -108,7 +108,7 @@ func (f *FullRead) Progress() Progress {
 // Requests returns how many pages were requested, those that failed as well.
 func (f *FullRead) Requests() int { return int(f.requests.Load()) }
 
-// NewFullRead returns a full read. A gentle one uses half of the concurrency until Hurry is
+// NewFullRead returns a full read. A gentle one uses a quarter of the concurrency until Hurry is
 // called.
 func (r *Reader) NewFullRead(gentle bool) *FullRead {
 	seen, ok := r.sets.Get().(*idSet)

@@ -111,6 +111,13 @@ func (n *incrementalRead) run(ctx context.Context) error {
 	if n.reader.filter.ignored || n.cache.oldest == "" {
 		steps = append(steps, n.read(n.oldEnd(), &oldest))
 	}
+	if n.cache.failing {
+		// An appliance that is down gets one request.
+		if err := steps[0](ctx); err != nil {
+			return err
+		}
+		steps = steps[1:]
+	}
 	if err := together(ctx, steps); err != nil {
 		return err
 	}

@@ -180,10 +180,11 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 		r.countsErrors.Store(found.countsErrors)
 		if err == nil {
 			c.update(found)
-			c.unproven = 0
+			c.unproven, c.failing = 0, false
 			return requests, nil
 		}
 		if _, ok := asUnproven(err); !ok {
+			c.failing = true
 			return requests, err
 		}
 		c.unproven++

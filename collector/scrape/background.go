@@ -65,14 +65,33 @@ func (l *List) FullRead() *FullReadProgress {
 	return &FullReadProgress{Progress: l.running.Progress(), Started: l.running.started}
 }
 
-// startIfDue starts a full read that is due, at half of the concurrency. One that has ended
+// startIfDue starts a full read that is due, at a quarter of the concurrency. One that has ended
 // during this scrape is compared by the next scrape.
 func (l *List) startIfDue() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	if l.running == nil && l.finished == nil && (!now.Before(l.due) || l.reader.Incomplete()) && !now.Before(l.failedAt.Add(l.pause)) {
+		l.startDue()
+	}
+}
+
+// startDue starts a full read at a part of the concurrency, unless too many other lists have one. The
+// caller holds the lock.
+func (l *List) startDue() {
+	if l.options.DueReads == nil {
 		l.start(true)
+		return
+	}
+	select {
+	case l.options.DueReads <- struct{}{}:
+		full := l.start(true)
+		l.reads.Go(func() {
+			<-full.done
+			<-l.options.DueReads
+		})
+	default:
+		// The next scrape tries again.
 	}
 }
 
@@ -175,8 +194,12 @@ func (l *List) logFailed(full *fullRead) {
 	if l.life.Err() != nil {
 		return
 	}
+	hint := reason.RemedyOf(full.err)
+	if l.options.Hint != nil {
+		hint = l.options.Hint(hint)
+	}
 	level.Warn(l.logger).Log("during", "full read", "list", l.list.Name, "reason", reason.Of(full.err), "err", full.err,
-		"pages", full.Progress().Pages, "retry_after", l.pause, "hint", reason.RemedyOf(full.err), "msg", "the full read failed")
+		"pages", full.Progress().Pages, "retry_after", l.pause, "hint", hint, "msg", "the full read failed")
 }
 
 // watch logs how far a full read is, and ends it if no page has arrived for too long, until stop

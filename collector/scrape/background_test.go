@@ -13,6 +13,7 @@ import (
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/syncjob"
 )
 
 // TestLongListComesUp has a list whose full read takes longer than three scrapes. Each scrape
@@ -164,6 +165,47 @@ func TestPairSharesTheBackgroundRead(t *testing.T) {
 		r.wantNow("the second of the pair", <-second)
 		if n := r.reads.of(scrape.KindFull); n != 1 {
 			t.Errorf("%d full reads", n)
+		}
+	})
+}
+
+// TestDueReadsTakeTurns checks that lists that share a limit do not have more full reads that are due at
+// the same time, and that each gets its turn.
+func TestDueReadsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lists, most = 5, 2
+		due := make(chan struct{}, most)
+		var all []*scrape.List
+		for range lists {
+			a := newFakeAppliance(901, 10)
+			l := scrape.NewList(syncjob.Lists()[0], a, scrape.ListOptions{PageSize: 10, Concurrency: 4, FullReadInterval: 10 * time.Minute, DueReads: due})
+			t.Cleanup(l.Close)
+			if _, _, err := l.Read(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			a.behave(func() { a.latency = 100 * time.Millisecond })
+			all = append(all, l)
+		}
+		advance(10 * time.Minute)
+		turns := map[int]bool{}
+		for range 10 {
+			running := 0
+			for i, l := range all {
+				if _, _, err := l.Read(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if l.FullRead() != nil {
+					running++
+					turns[i] = true
+				}
+			}
+			if running > most {
+				t.Errorf("%d full reads are in progress, want at most %d", running, most)
+			}
+			advance(scrapeInterval)
+		}
+		if len(turns) != lists {
+			t.Errorf("%d of %d lists had a full read", len(turns), lists)
 		}
 	})
 }
@@ -726,8 +768,8 @@ func TestLoadOfTheAppliance(t *testing.T) {
 				return nil
 			}
 		}, 1400, 0},
-		{"known, then down", func(r *rig) { r.mustRead("at first"); r.answer = down }, 100 + 240*6, 0},
-		{"known, then hanging", func(r *rig) { r.mustRead("at first"); r.hang = func(request) bool { return true } }, 100 + 240*6, 0},
+		{"known, then down", func(r *rig) { r.mustRead("at first"); r.answer = down }, 100 + 240 + 2, 0},
+		{"known, then hanging", func(r *rig) { r.mustRead("at first"); r.hang = func(request) bool { return true } }, 100 + 240 + 2, 0},
 		{"down for 30 minutes, then back", func(r *rig) {
 			begun := time.Now()
 			r.answer = func(n int, q request) error {

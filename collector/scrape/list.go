@@ -30,6 +30,11 @@ type ListOptions struct {
 	Logger log.Logger
 	// Observer may be nil.
 	Observer Observer
+	// DueReads bounds the full reads that are due at the same time, of all lists that share it. It
+	// may be nil.
+	DueReads chan struct{}
+	// Hint rewrites the hint about a failed read for the target's configuration. It may be nil.
+	Hint func(hint string) string
 }
 
 // The ways in which a list can be read.

@@ -99,6 +99,8 @@ func New(cfg config.Target, options Options) (*Target, error) {
 	if len(cfg.Lists) > 1 {
 		concurrency = max(1, concurrency-1)
 	}
+	// Each full read that is due uses a quarter of the concurrency, and all together half of it.
+	dueReads := make(chan struct{}, min(2, max(1, cfg.Concurrency/2)))
 	sources := make([]scrape.Source, 0, len(cfg.Lists))
 	for _, each := range cfg.Lists {
 		telemetry.Announce(each)
@@ -109,6 +111,8 @@ func New(cfg config.Target, options Options) (*Target, error) {
 			FullReadTimeout:  cfg.FullReadTimeout,
 			PageTimeout:      cfg.Timeout,
 			Observer:         telemetry,
+			DueReads:         dueReads,
+			Hint:             t.Hint,
 			Logger:           logger,
 		})
 		t.lists = append(t.lists, list)
