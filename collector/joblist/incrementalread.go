@@ -92,43 +92,30 @@ type filtered struct {
 	page    jobPage
 }
 
+// firstResponses are those of the requests that are sent first.
+type firstResponses struct {
+	// newest is the page of the end at which the list grows, and oldest that of the other end, if
+	// no filter has it.
+	newest, oldest             jobPage
+	completed, failed, errored filtered
+	running                    []openJob
+}
+
 // run returns an unprovenError if nothing is proven.
 func (n *incrementalRead) run(ctx context.Context) error {
 	grows := n.growingEnd()
-	var newest, oldest jobPage
-	var completed, failed, errored filtered
-	var running []openJob
-	steps := []func(context.Context) error{n.read(grows, &newest)}
-	if !n.reader.filter.ignored {
-		steps = append(steps, n.filter(syncjob.OverallCompleted, &completed), n.filter(syncjob.OverallFailed, &failed))
-		if n.countsErrors {
-			steps = append(steps, n.filter(syncjob.OverallError, &errored))
-		}
-		if n.hasOpenBefore(grows) {
-			steps = append(steps, func(ctx context.Context) (err error) { running, err = n.readInProgress(ctx); return err })
-		}
-	}
-	if n.reader.filter.ignored || n.cache.oldest == "" {
-		steps = append(steps, n.read(n.oldEnd(), &oldest))
-	}
-	if n.cache.failing {
-		// An appliance that is down gets one request.
-		if err := steps[0](ctx); err != nil {
-			return err
-		}
-		steps = steps[1:]
-	}
-	if err := together(ctx, steps); err != nil {
+	first, err := n.sendFirst(ctx, grows)
+	if err != nil {
 		return err
 	}
-	if err := n.checkEnds(newest, oldest, grows); err != nil {
+	if err := n.checkEnds(first.newest, first.oldest, grows); err != nil {
 		return err
 	}
-	if err := n.checkInProgress(running); err != nil {
+	if err := n.checkInProgress(first.running); err != nil {
 		return err
 	}
-	steps = append(n.remaining(grows, newest), n.probes()...)
-	for _, f := range []filtered{completed, failed} {
+	steps := append(n.remaining(grows, first.newest), n.probes()...)
+	for _, f := range []filtered{first.completed, first.failed} {
 		step, err := n.checkOldest(f)
 		if err != nil {
 			return err
@@ -141,7 +128,33 @@ func (n *incrementalRead) run(ctx context.Context) error {
 	if err := n.checkAdded(); err != nil || n.reader.filter.ignored {
 		return err
 	}
-	return n.checkCounts(ctx, completed, failed, errored)
+	return n.checkCounts(ctx, first)
+}
+
+// sendFirst sends the requests that depend on nothing but the cache.
+func (n *incrementalRead) sendFirst(ctx context.Context, grows pageRequest) (*firstResponses, error) {
+	first := &firstResponses{}
+	steps := []func(context.Context) error{n.read(grows, &first.newest)}
+	if !n.reader.filter.ignored {
+		steps = append(steps, n.filter(syncjob.OverallCompleted, &first.completed), n.filter(syncjob.OverallFailed, &first.failed))
+		if n.countsErrors {
+			steps = append(steps, n.filter(syncjob.OverallError, &first.errored))
+		}
+		if n.hasOpenBefore(grows) {
+			steps = append(steps, func(ctx context.Context) (err error) { first.running, err = n.readInProgress(ctx); return err })
+		}
+	}
+	if n.reader.filter.ignored || n.cache.oldest == "" {
+		steps = append(steps, n.read(n.oldEnd(), &first.oldest))
+	}
+	if n.cache.failing {
+		// An appliance that is down gets one request.
+		if err := steps[0](ctx); err != nil {
+			return nil, err
+		}
+		steps = steps[1:]
+	}
+	return first, together(ctx, steps)
 }
 
 // growingEnd returns the request for the end at which the list grows. It includes some known jobs,
@@ -492,7 +505,7 @@ func (n *incrementalRead) checkAdded() error {
 }
 
 // checkCounts compares the jobs by status with the appliance's own counts.
-func (n *incrementalRead) checkCounts(ctx context.Context, completed, failed, errored filtered) error {
+func (n *incrementalRead) checkCounts(ctx context.Context, first *firstResponses) error {
 	want := n.cache.settled.Jobs()
 	for id := range n.cache.open {
 		job := n.reread[id].job
@@ -503,17 +516,17 @@ func (n *incrementalRead) checkCounts(ctx context.Context, completed, failed, er
 		want[job.Status()]++
 	}
 	// A job that was canceled is a completed one to the appliance.
-	if known := want[syncjob.Completed] + want[syncjob.Aborted]; completed.page.total != known {
-		return miscounted(syncjob.OverallCompleted, completed.page.total, known)
+	if known := want[syncjob.Completed] + want[syncjob.Aborted]; first.completed.page.total != known {
+		return miscounted(syncjob.OverallCompleted, first.completed.page.total, known)
 	}
-	got := failed.page.total + errored.page.total
+	got := first.failed.page.total + first.errored.page.total
 	if got != want[syncjob.Failed] && !n.countsErrors {
 		// Some clients of the API expect another word for it.
 		n.countsErrors = true
-		if err := n.filter(syncjob.OverallError, &errored)(ctx); err != nil {
+		if err := n.filter(syncjob.OverallError, &first.errored)(ctx); err != nil {
 			return err
 		}
-		got += errored.page.total
+		got += first.errored.page.total
 	}
 	if got != want[syncjob.Failed] {
 		return miscounted(syncjob.OverallFailed, got, want[syncjob.Failed])

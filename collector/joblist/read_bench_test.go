@@ -34,15 +34,7 @@ import (
 //
 //	go test ./collector/joblist -run '^$' -bench FullRead -benchtime 10x
 //
-// On 2 cores that others kept busy as well (a load of 5 to 10), go1.26.8, 100,000
-// jobs, the exporter against the others, the median of 8 runs and in brackets the
-// ratio of the least values:
-//
-//	latency   discard: CPU   straightforward: CPU
-//	0s        2.1x (2.0x)    4.5x less (4.7x less)
-//
-// With 50ms a page the wall time is 1.1x, and 36x less. Without latency wall times
-// say nothing while others use the cores.
+// README's section Performance has what was measured.
 func BenchmarkFullRead(b *testing.B) {
 	for _, jobs := range []int{1_000, 10_000, 100_000} {
 		for _, latency := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond} {

@@ -237,7 +237,7 @@ func (r *Reader) Replace(ctx context.Context, full *FullRead) (summary *syncjob.
 		case errors.Is(fullErr, ErrUnproven):
 			return summary, requests, NotReplaced, nil
 		case fullErr != nil:
-			return summary, requests, ReplaceLater, nil
+			return summary, requests, ReplaceLater, nil //nolint:nilerr // The cache is proven.
 		case r.cache.agrees(full.cache):
 			outcome = ReplacedEqual
 		case summary != before:

@@ -175,7 +175,7 @@ func TestDueReadsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lists, most = 5, 2
 		due := make(chan struct{}, most)
-		var all []*scrape.List
+		all := make([]*scrape.List, 0, lists)
 		for range lists {
 			a := newFakeAppliance(901, 10)
 			l := scrape.NewList(syncjob.Lists()[0], a, scrape.ListOptions{PageSize: 10, Concurrency: 4, FullReadInterval: 10 * time.Minute, DueReads: due})

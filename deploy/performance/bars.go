@@ -48,6 +48,12 @@ func incrementalRead(jobs int, kind string) string {
 	return fmt.Sprintf("BenchmarkIncrementalRead/jobs=%d/kind=%s", jobs, kind)
 }
 
+func slowAppliance(list string) string { return "BenchmarkSlowAppliance/" + list }
+
+func besideFullRead(background string) string {
+	return "BenchmarkBesideFullRead/background=" + background
+}
+
 // bars returns the bars in the order of the table. Where a bar holds for several
 // sizes, the worst of them counts.
 func (r run) bars() []bar {
@@ -63,13 +69,16 @@ func (r run) bars() []bar {
 		r.timesLess("full read of 100,000 jobs with 50 ms a page, wall time", straightforward,
 			fullRead("50ms", "exporter"), fullRead("50ms", "straightforward"), wall, 25),
 		r.timesLess("scrape of 100,000 jobs of which few changed, CPU", "its own full read", increment, full, cpu, 100),
-		r.worst("scrape of which few jobs changed, requests at the worst size", "a handful", "BenchmarkIncrementalRead/", "requests/op", 9, "", "kind", "incremental"),
+		r.worst("scrape of which few jobs changed, requests at the worst size", "a handful", "BenchmarkIncrementalRead/", "requests/op", 8, "", "kind", "incremental"),
+		r.atMost("scrape of 100,000 jobs at 300 ms a request, round trips one after another", slowAppliance("changing"), "round-trips/op", 2.5, ""),
+		r.times("scrape of 100,000 jobs beside full reads in the background, 95th percentile", "without them",
+			besideFullRead("true"), besideFullRead("false"), "p95-ns", 1.5),
 		r.times("scrape of 1,000,000 jobs of which few changed, CPU", "the same of 1,001 jobs",
 			incrementalRead(1_000_000, "incremental"), incrementalRead(1_001, "incremental"), cpu, 2),
 		// What a reader and its connection hold anyway is in the figure, and is much of it for a short list.
 		r.atMost("memory that a kept history of 100,000 jobs takes", increment, "kept-B/job", 64, " bytes a job"),
 		r.worst("peak memory of full reads of 1,000 to 1,000,000 jobs, at its worst size and page",
-			"1.5 times the idle process and 24 bytes a job", "BenchmarkPeakMemory/", "of-bar", 1, " of that", "", ""),
+			"1.5 times the idle process and 44 bytes a job", "BenchmarkPeakMemory/", "of-bar", 1, " of that", "", ""),
 		r.exposition(10), r.exposition(1000), r.exposition(5000),
 	}
 }

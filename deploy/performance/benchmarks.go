@@ -33,6 +33,8 @@ func benchmarks() []benchmark {
 		{dir: joblist, pattern: "^BenchmarkFullRead$/^jobs=100000$/^latency=50ms$", benchtime: "1x", rounds: 1, long: true},
 		{dir: joblist, pattern: "^BenchmarkIncrementalRead$/^jobs=.{4,6}$", benchtime: "20x"},
 		{dir: joblist, pattern: "^BenchmarkIncrementalRead$/^jobs=1000000$", benchtime: "5x", long: true},
+		{dir: joblist, pattern: "^BenchmarkSlowAppliance$", benchtime: "5x"},
+		{dir: joblist, pattern: "^BenchmarkBesideFullRead$", benchtime: "200x"},
 		{dir: joblist, pattern: "^BenchmarkPeakMemory$/^jobs=.{4,6}$", benchtime: "1x", rounds: 1},
 		{dir: joblist, pattern: "^BenchmarkPeakMemory$/^jobs=1000000$", benchtime: "1x", rounds: 1, long: true},
 		{dir: collector, pattern: "^BenchmarkExposition$/././^by=(exposition|constmetrics)$", benchtime: "200ms"},
