@@ -97,7 +97,7 @@ func (s *Summarizer) addDue(now time.Time) (future Future, next time.Time) {
 	limit := now.Add(maxAhead)
 	for _, f := range s.future.jobs {
 		if !f.at.After(limit) {
-			past := f.job.upTo(limit)
+			past := f.job.withTimesUntil(limit)
 			for _, t := range s.touch(&past, past.Status()) {
 				t.scope.update(&past, t)
 			}
@@ -141,8 +141,8 @@ func (j *Job) firstAfter(limit time.Time) time.Time {
 	return first
 }
 
-// upTo returns the job without the times after limit. It shares the rest with j.
-func (j *Job) upTo(limit time.Time) Job {
+// withTimesUntil returns the job without the times after limit. It shares the rest with j.
+func (j *Job) withTimesUntil(limit time.Time) Job {
 	c := *j
 	for _, at := range [...]*time.Time{&c.CreatedAt, &c.UpdatedAt, &c.CompletedAt} {
 		if at.After(limit) {

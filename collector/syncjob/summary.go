@@ -150,7 +150,7 @@ func (s *Summarizer) Fork() *Summarizer { return NewSummarizer(s.list) }
 func (s *Summarizer) Add(j *Job, now time.Time) {
 	if limit := now.Add(maxAhead); j.isAfter(limit) {
 		s.future.add(&futureJob{at: j.firstAfter(limit), job: j.Clone()})
-		past := j.upTo(limit)
+		past := j.withTimesUntil(limit)
 		j = &past
 	}
 	status := j.Status()

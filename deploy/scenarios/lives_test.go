@@ -421,7 +421,7 @@ func applianceLives() []*life {
 				{5, unreachable},
 				{50, reachable},
 			},
-			wants: append(both(20, 50), want{name: "Overdue", severity: critical, about: ring, at: 50}),
+			wants: afterLogin(append(both(20, 50), want{name: "Overdue", severity: critical, about: ring, at: 50})),
 		},
 		{
 			name: "an older appliance, list 404", startsLate: true, steps: []step{
@@ -443,7 +443,7 @@ func applianceLives() []*life {
 		},
 		{
 			name: "no login", steps: []step{{0, good}, {10, func(p *plant) { p.answerError("auth/tokens") }}, {60, reachable}},
-			wants: both(27, 60),
+			wants: afterLogin(both(27, 60)),
 		},
 		{
 			name: "a list that comes and goes",
@@ -530,6 +530,14 @@ func exporterLives() []*life {
 	}
 }
 
+// afterLogin allows for the backoff after logins that failed, which is up to 30 real seconds.
+func afterLogin(wants []want) []want {
+	for i := range wants {
+		wants[i].late = late + int(30*time.Second/minute)
+	}
+	return wants
+}
+
 // fleetLives are about exporters with several targets, which Prometheus knows by
 // their names.
 func fleetLives() []*life {
@@ -560,10 +568,10 @@ func fleetLives() []*life {
 			name: one, fleet: []string{"eu"}, steps: []step{
 				{0, good}, {10, func(p *plant) { p.answerError("auth/tokens") }}, {60, (*plant).reachable},
 			},
-			wants: []want{
+			wants: afterLogin([]want{
 				{name: "ListUnreadable", severity: critical, about: googleList, at: 27, clears: 60, instance: one + ".eu"},
 				{name: "ListUnreadable", severity: critical, about: vaultList, at: 27, clears: 60, instance: one + ".eu"},
-			},
+			}),
 		},
 	}
 	for _, name := range lives[1].targets() {
