@@ -1,5 +1,10 @@
-// Package jobjson decodes one page of a list of synchronization jobs, as a stream:
-// a page of any size takes no more memory than its longest string.
+// Package jobjson decodes one page of a list of synchronization jobs as a stream: the memory
+// that it needs does not depend on the size of the page.
+//
+// Decoder.Decode is the only entry point. It decodes the first record of each form with
+// jsontext and makes a template of it (template.go). Later records that match a template
+// bypass jsontext (fastpath.go); all others are decoded with jsontext. Both ways return the
+// same jobs and errors.
 package jobjson
 
 import (
@@ -14,21 +19,20 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Bounds of a job; one that exceeds them is not what the API describes.
+// The bounds of a job. A job that exceeds one is an error.
 const (
-	// maxScopes bounds how many scopes or texts one job may name.
+	// maxScopes is the largest number of scopes, and of texts, of one job.
 	maxScopes = 20_000
-	// maxNameBytes bounds an id and the name of a scope.
+	// maxNameBytes is the longest id or scope name.
 	maxNameBytes = 1024
 )
 
-// remedyDecode is what a user can do about an answer that makes no sense.
+// remedyDecode is the hint for a response that cannot be decoded.
 const remedyDecode = "check that --ciphertrust.url is the address of a CipherTrust Manager; " +
 	"if it is, its API differs from what is documented: report the form of its answer"
 
-// Decoder decodes pages of one list: {"skip","limit","total","resources"}. It keeps its
-// buffers, and the forms of the records that it has seen, from one page to the next. It is
-// not safe for concurrent use.
+// Decoder decodes pages of one list: {"skip","limit","total","resources"}. It reuses its
+// buffers and templates for the next page. It is not safe for concurrent use.
 type Decoder struct {
 	input       *input
 	tokens      *jsontext.Decoder
@@ -36,41 +40,43 @@ type Decoder struct {
 	visit       func(*syncjob.Job) error
 	// visitErr is the error that visit returned.
 	visitErr error
-	job      syncjob.Job
-	// came says which of the job's fields came already.
-	came    [numFields]bool
+	// job is the job being decoded, and seen the fields of it that were read.
+	job     syncjob.Job
+	seen    [numFields]bool
 	strings *interner
 	days    calendar
-	// shapes are those of the records that came, of this page and of others. No
-	// more are kept than it has room for.
-	shapes []shape
-	found  found
-	// repeated counts the page's records that jsontext was not shown.
-	repeated int
-	// unquoted holds a string whose escapes had to be resolved.
+	// templates are those of this page and of earlier ones. Its capacity is their largest
+	// number; without capacity, every record is decoded with jsontext.
+	templates []template
+	// values are those of the record that matched a template last.
+	values slotValues
+	// bypassed counts the page's records that matched a template, so that jsontext did not
+	// read them.
+	bypassed int
+	// unquoted is the buffer for a string with escapes.
 	unquoted []byte
 }
 
 // NewDecoder returns a decoder for jobs whose scopes are in the given fields.
 func NewDecoder(scopeFields []string) *Decoder {
-	d := &Decoder{scopeFields: scopeFields, strings: newInterner(), input: new(input), shapes: make([]shape, 0, maxShapes)}
+	d := &Decoder{scopeFields: scopeFields, strings: newInterner(), input: new(input), templates: make([]template, 0, maxTemplates)}
 	d.tokens = jsontext.NewDecoder(d.input)
 	d.input.tokens = d.tokens
 	return d
 }
 
-// Decode decodes the page in body and calls visit with each of its jobs, in order. The
-// job is overwritten by the next one. It returns the page's total.
+// Decode decodes the page in body and calls visit with each of its jobs, in order. The job is
+// only valid during the call. Decode returns the page's total.
 //
-// An error of visit ends the page and is returned as it is. Every other error is
+// If visit returns an error, Decode stops and returns that error unchanged. Any other error has
 // reason.Decode; if the JSON ends too early, it wraps io.ErrUnexpectedEOF.
 func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total int, err error) {
 	d.input.reset(body)
-	d.visit, d.visitErr, d.repeated = visit, nil, 0
-	// Nothing of a page is held after it.
+	d.visit, d.visitErr, d.bypassed = visit, nil, 0
+	// The decoder outlives the page: do not keep the body and what visit refers to.
 	defer func() { d.input.r, d.visit = nil, nil }()
-	// The decoder's own check for duplicate names would hold every name of an object;
-	// readField finds the duplicates that matter.
+	// jsontext's own check for duplicate names keeps every name of an object in memory.
+	// readField rejects the duplicates that matter.
 	d.tokens.Reset(d.input, jsontext.AllowDuplicateNames(true))
 	total, err = d.page()
 	if err == nil {
@@ -80,18 +86,18 @@ func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total 
 	case d.visitErr != nil:
 		return 0, d.visitErr
 	case err != nil:
-		return 0, reason.New(reason.Decode, d.locate(err), remedyDecode)
+		return 0, reason.New(reason.Decode, d.correctPosition(err), remedyDecode)
 	}
 	return total, nil
 }
 
-// handOver calls visit with the job at hand and remembers its error.
-func (d *Decoder) handOver() error {
+// visitJob calls visit with d.job and stores its error.
+func (d *Decoder) visitJob() error {
 	d.visitErr = d.visit(&d.job)
 	return d.visitErr
 }
 
-// page reads the object that a page is.
+// page reads the page, a JSON object, and returns its total.
 func (d *Decoder) page() (total int, err error) {
 	total = -1
 	resources := jsontext.KindInvalid
@@ -124,13 +130,13 @@ func (d *Decoder) page() (total int, err error) {
 	case resources == jsontext.KindInvalid:
 		return 0, errors.New("the page has no resources")
 	case resources == jsontext.KindNull && total != 0:
-		// Where nothing matches, null is how Go writes an empty list.
+		// With a total of 0, null is an empty list: Go encodes a nil slice like this.
 		return 0, fmt.Errorf("the page's resources are null although its total is %d", total)
 	}
 	return total, nil
 }
 
-// end sees to it that nothing follows the page.
+// end returns an error if anything follows the page.
 func (d *Decoder) end() error {
 	switch _, err := d.tokens.ReadToken(); {
 	case errors.Is(err, io.EOF):
@@ -142,7 +148,7 @@ func (d *Decoder) end() error {
 	}
 }
 
-// fieldOf returns which of a job's fields has a name.
+// fieldOf returns the field with the given name.
 func (d *Decoder) fieldOf(name []byte) field {
 	switch string(name) {
 	case "id":
@@ -166,17 +172,18 @@ func (d *Decoder) fieldOf(name []byte) field {
 	return fieldOther
 }
 
-// jobs reads the array of jobs.
+// jobs reads the array of jobs. Before each element except the first, it reads all records that
+// match a template.
 func (d *Decoder) jobs() error {
 	for first := true; ; first = false {
 		if first {
 			if err := d.begin(jsontext.KindBeginArray, "an array"); err != nil {
 				return err
 			}
-		} else if err := d.repeats(); err != nil {
+		} else if err := d.readMatching(); err != nil {
 			return err
 		}
-		place, refills := d.input.place(), d.input.refills
+		start, fills := d.input.decoderIndex(), d.input.fills
 		switch d.tokens.PeekKind() {
 		case jsontext.KindEndArray, jsontext.KindInvalid:
 			_, err := d.tokens.ReadToken()
@@ -185,37 +192,37 @@ func (d *Decoder) jobs() error {
 			if err := d.readJob(); err != nil {
 				return err
 			}
-			d.learn(place, refills)
+			d.addTemplate(start, fills)
 		}
 	}
 }
 
-// readJob reads one job and hands it on.
+// readJob reads one job with jsontext and visits it.
 func (d *Decoder) readJob() error {
 	d.job = syncjob.Job{Scopes: d.job.Scopes[:0], Details: d.job.Details[:0]}
-	d.came = [numFields]bool{}
+	d.seen = [numFields]bool{}
 	if err := d.object(d.readField); err != nil {
 		return err
 	}
 	if d.job.ID == "" {
 		return d.errorf("a job has no id")
 	}
-	return d.handOver()
+	return d.visitJob()
 }
 
-// readField reads the value of a job's field. Of two values for a field it could
-// only guess which one is meant, but for scopes, where both are.
+// readField reads the value of a job's field. A field that occurs twice is an error, because the
+// JSON does not define which value counts. Scope fields may occur twice: all scopes count.
 func (d *Decoder) readField(name []byte) error {
 	field := d.fieldOf(name)
-	if d.came[field] && field != fieldOther && field != fieldScopes {
+	if d.seen[field] && field != fieldOther && field != fieldScopes {
 		return d.errorf("comes twice")
 	}
-	d.came[field] = true
+	d.seen[field] = true
 	switch field {
 	case fieldID:
 		return d.id(&d.job.ID)
 	case fieldOverallStatus:
-		return d.words(&d.job.OverallStatus)
+		return d.truncatedText(&d.job.OverallStatus)
 	case fieldAbort:
 		return d.flag(&d.job.Abort)
 	case fieldCreatedAt:
@@ -233,7 +240,7 @@ func (d *Decoder) readField(name []byte) error {
 	}
 }
 
-// scopes reads the scope field: an array of identifiers, one alone, or null.
+// scopes reads a scope field: an array of identifiers, a single identifier, or null.
 func (d *Decoder) scopes() error {
 	add := func() error {
 		var scope string
@@ -259,9 +266,9 @@ func (d *Decoder) scopes() error {
 	}
 }
 
-// details reads detailed_status. Another job kind of the same product mixes
-// arrays into it, so that only texts (and null, a text that is still to come)
-// are taken, and a detailed_status of another kind says nothing.
+// details reads detailed_status. Values other than texts and null are skipped, because other
+// kinds of jobs of the same product have arrays in it. So is a detailed_status that is not an
+// object.
 func (d *Decoder) details() error {
 	if d.tokens.PeekKind() != jsontext.KindBeginObject {
 		return d.skip()
@@ -270,7 +277,7 @@ func (d *Decoder) details() error {
 		key, text := d.strings.string(name), ""
 		switch d.tokens.PeekKind() {
 		case jsontext.KindString, jsontext.KindNull:
-			if err := d.words(&text); err != nil {
+			if err := d.truncatedText(&text); err != nil {
 				return err
 			}
 		default:

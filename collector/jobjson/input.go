@@ -9,31 +9,32 @@ import (
 )
 
 const (
-	// maxTokenBytes bounds a string, a number or a stretch of white space in an
-	// answer, and with it the memory that an answer can take.
+	// maxTokenBytes bounds a string, a number or a run of white space, and with it the memory
+	// that a page can need.
 	maxTokenBytes = 1 << 20
-	// inputBytes is how much of a body is in memory. A record that is longer is
-	// read token by token.
+	// inputBytes is the size of the input's buffer. A record that is longer is always decoded
+	// with jsontext.
 	inputBytes = 64 << 10
 )
 
-// input is a page's body on its way to the JSON decoder. What has been read and
-// not handed on can be looked at, and taken, before.
+// input buffers a page's body for jsontext. The fast path reads records in the buffer before
+// jsontext does, and removes them.
 type input struct {
 	r      io.Reader
 	tokens *jsontext.Decoder
-	// buf[at:end] waits to be handed on.
+	// buf[at:end] has not been passed to jsontext yet.
 	buf     []byte
 	at, end int
-	// err is how the body ended.
+	// err is the error that ended the body; io.EOF if it is complete.
 	err error
-	// read is how many bytes were handed on, taken how many were not.
-	read, taken int64
-	// refills tells whether buf still holds what it held.
-	refills int
+	// passed counts the bytes that were passed to jsontext, and removed those that the fast path
+	// removed.
+	passed, removed int64
+	// fills counts the calls of fill, each of which moves the content of buf.
+	fills int
 }
 
-// reset begins with another body.
+// reset prepares the input for another body.
 func (in *input) reset(r io.Reader) {
 	if in.buf == nil {
 		in.buf = make([]byte, inputBytes)
@@ -41,15 +42,14 @@ func (in *input) reset(r io.Reader) {
 	*in = input{r: r, tokens: in.tokens, buf: in.buf}
 }
 
-// Read implements io.Reader for the JSON decoder. It ends the input before a
-// token longer than maxTokenBytes, so that the decoder never grows its buffer to
-// hold one. It hands on no more than up to the end of an object, so that behind
-// a record the decoder holds nothing of the next.
+// Read implements io.Reader for jsontext. It returns an error before a token is longer than
+// maxTokenBytes, so jsontext never grows its buffer to hold such a token. It returns bytes up to
+// the end of an object at most, so after a record jsontext has read nothing of the next one.
 func (in *input) Read(p []byte) (int, error) {
-	if in.read-in.tokens.InputOffset() > maxTokenBytes {
+	if in.passed-in.tokens.InputOffset() > maxTokenBytes {
 		return 0, fmt.Errorf("a string or number is longer than %d bytes", maxTokenBytes)
 	}
-	if in.at == in.end && !in.more(1) {
+	if in.at == in.end && !in.fill(1) {
 		return 0, in.err
 	}
 	n := copy(p, in.buf[in.at:in.end])
@@ -57,25 +57,26 @@ func (in *input) Read(p []byte) (int, error) {
 		n = end + 1
 	}
 	in.at += n
-	in.read += int64(n)
+	in.passed += int64(n)
 	return n, nil
 }
 
-// waiting returns what waits to be handed on. It is good until the next read.
-func (in *input) waiting() []byte { return in.buf[in.at:in.end] }
+// buffered returns the bytes that jsontext reads next. They are valid until the next call of
+// Read or fill.
+func (in *input) buffered() []byte { return in.buf[in.at:in.end] }
 
-// take takes what the decoder shall not see.
-func (in *input) take(n int) {
+// remove removes the next n bytes, so that jsontext does not read them.
+func (in *input) remove(n int) {
 	in.at += n
-	in.taken += int64(n)
+	in.removed += int64(n)
 }
 
-// more reads until at least so many bytes wait, or the buffer is full. It says
-// whether anything came.
-func (in *input) more(atLeast int) bool {
+// fill reads from the body until at least atLeast bytes are buffered, the buffer is full, or the
+// body ends. It reports whether it has read any.
+func (in *input) fill(atLeast int) bool {
 	in.end = copy(in.buf, in.buf[in.at:in.end])
 	in.at = 0
-	in.refills++
+	in.fills++
 	before := in.end
 	for in.err == nil && in.end < min(atLeast, len(in.buf)) {
 		var n int
@@ -85,6 +86,6 @@ func (in *input) more(atLeast int) bool {
 	return in.end > before
 }
 
-// place returns where in buf the decoder stands; it is negative where that is
-// no longer there.
-func (in *input) place() int { return in.at - len(in.tokens.UnreadBuffer()) }
+// decoderIndex returns the index in buf of the byte that jsontext decodes next. It is negative
+// if buf does not hold that byte any more.
+func (in *input) decoderIndex() int { return in.at - len(in.tokens.UnreadBuffer()) }

@@ -1,41 +1,46 @@
 package jobjson
 
-// What is remembered is bounded, so that a list of nonsense takes no memory: the
-// strings in number and length. What is beyond is made anew each time.
 const (
+	// maxInterned and maxInternedBytes bound the number and the length of the strings that an
+	// interner keeps, and so its memory. It allocates any other string each time.
 	maxInterned      = 1 << 14
 	maxInternedBytes = 256
-	// recent is how many strings are found without a map.
-	recent = 256
+	// recentStrings is the number of strings that are found without a map.
+	recentStrings = 256
 )
 
-// interner makes strings of bytes, each once. Statuses, texts and scopes are few
-// and come again in every job.
+// interner converts bytes to strings without allocating equal strings twice. The jobs of a list
+// have few different statuses, texts and scopes.
 type interner struct {
-	// recent holds the string that came last of those with the same place.
-	recent [recent]string
+	// recent has the last string for each value of recentIndex.
+	recent [recentStrings]string
 	all    map[string]string
 }
 
 func newInterner() *interner { return &interner{all: map[string]string{}} }
 
+// string returns b as a string.
 func (in *interner) string(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}
-	// The names of scopes differ in length and at their ends.
-	place := &in.recent[(len(b)*31+int(b[len(b)-1])+7*int(b[len(b)/2]))%recent]
-	if *place == string(b) {
-		return *place
+	recent := &in.recent[recentIndex(b)]
+	if *recent == string(b) {
+		return *recent
 	}
-	s := in.remembered(b)
+	s := in.intern(b)
 	if len(s) <= maxInternedBytes {
-		*place = s
+		*recent = s
 	}
 	return s
 }
 
-func (in *interner) remembered(b []byte) string {
+// recentIndex is a cheap hash. Names of scopes differ in their lengths and at their ends.
+func recentIndex(b []byte) int {
+	return (len(b)*31 + int(b[len(b)-1]) + 7*int(b[len(b)/2])) % recentStrings
+}
+
+func (in *interner) intern(b []byte) string {
 	if s, ok := in.all[string(b)]; ok {
 		return s
 	}

@@ -2,16 +2,28 @@ package jobjson
 
 import "bytes"
 
-// matcher goes through bytes for as long as they are what is expected.
+// matchResult is the result of comparing bytes with a template.
+type matchResult uint8
+
+const (
+	matches matchResult = iota
+	differs
+	// tooShort means that the bytes match as far as they go, but end too early.
+	tooShort
+)
+
+// matcher parses bytes from left to right. Each method parses one thing, such as a literal, and
+// advances behind it. After a method did not find what it expects, result is not matches, and
+// the methods do nothing.
 type matcher struct {
-	b       []byte
-	at      int
-	verdict verdict
+	b      []byte
+	at     int
+	result matchResult
 }
 
-// literal goes on behind bytes that are the same each time.
+// literal parses exactly the bytes in want. It reports whether they are there.
 func (m *matcher) literal(want []byte) bool {
-	if m.verdict != matches {
+	if m.result != matches {
 		return false
 	}
 	rest := m.b[m.at:]
@@ -19,20 +31,21 @@ func (m *matcher) literal(want []byte) bool {
 		m.at += len(want)
 		return true
 	}
-	m.verdict = differs
+	m.result = differs
 	if bytes.HasPrefix(want, rest) {
-		m.verdict = tooShort
+		m.result = tooShort
 	}
 	return false
 }
 
-// sign goes on behind a single character, if it comes next.
-func (m *matcher) sign(want byte) bool {
+// optional parses a character if it is the next one, and reports whether it is. Another
+// character does not change result.
+func (m *matcher) optional(want byte) bool {
 	switch {
-	case m.verdict != matches:
+	case m.result != matches:
 		return false
 	case m.at == len(m.b):
-		m.verdict = tooShort
+		m.result = tooShort
 		return false
 	case m.b[m.at] != want:
 		return false
@@ -42,90 +55,93 @@ func (m *matcher) sign(want byte) bool {
 	}
 }
 
-// plain goes on behind the content of a plain string, up to its closing quote.
+// plain parses the content of a plain string, up to its closing quote, and returns it.
 func (m *matcher) plain() []byte {
-	if m.verdict != matches {
+	if m.result != matches {
 		return nil
 	}
-	from := m.at
-	m.at = plainEnd(m.b, from)
+	start := m.at
+	m.at = plainEnd(m.b, start)
 	switch {
 	case m.at == len(m.b):
-		m.verdict = tooShort
+		m.result = tooShort
 	case m.b[m.at] != '"':
-		m.verdict = differs
+		m.result = differs
 	}
-	return m.b[from:m.at]
+	return m.b[start:m.at]
 }
 
-// quoted goes on behind a plain string.
+// quoted parses a plain string with its quotes and returns its content.
 func (m *matcher) quoted() []byte {
-	if !m.sign('"') {
-		m.refuse()
+	if !m.optional('"') {
+		m.fail()
 		return nil
 	}
 	text := m.plain()
-	m.sign('"')
+	m.optional('"')
 	return text
 }
 
-// refuse says that what came is not what has to come.
-func (m *matcher) refuse() {
-	if m.verdict == matches {
-		m.verdict = differs
+// fail sets the result to differs, unless it is set already.
+func (m *matcher) fail() {
+	if m.result == matches {
+		m.result = differs
 	}
 }
 
-// list goes on behind the elements of an array of plain strings.
-func (m *matcher) list(field field, f *found) {
+// array parses the elements of an array of plain strings, and appends them to values if the
+// field is a scope field.
+func (m *matcher) array(field field, values *slotValues) {
 	for {
 		text := m.quoted()
 		if field == fieldScopes {
-			f.scopes = append(f.scopes, text)
+			values.scopes = append(values.scopes, text)
 		}
-		if !m.sign(',') {
+		if !m.optional(',') {
 			return
 		}
 	}
 }
 
-// object goes on behind the fields of an object of plain strings.
-func (m *matcher) object(field field, f *found) {
+// object parses the members of an object of plain strings, and appends them to values if the
+// field is detailed_status.
+func (m *matcher) object(field field, values *slotValues) {
 	for {
 		name := m.quoted()
-		if !m.sign(':') {
-			m.refuse()
+		if !m.optional(':') {
+			m.fail()
 			return
 		}
 		text := m.quoted()
 		if field == fieldDetailedStatus {
-			f.details = append(f.details, name, text)
+			values.details = append(values.details, name, text)
 		}
-		if !m.sign(',') {
+		if !m.optional(',') {
 			return
 		}
 	}
 }
 
-// skip goes on behind what a slot holds.
-func (m *matcher) skip(form form) {
-	switch form {
-	case aString:
+// slot parses the content of a slot without storing it.
+func (m *matcher) slot(kind slotKind) {
+	switch kind {
+	case stringSlot:
 		m.plain()
-	case aList:
-		m.list(fieldOther, nil)
-	case anObject:
+	case arraySlot:
+		m.array(fieldOther, nil)
+	case objectSlot:
 		m.object(fieldOther, nil)
 	}
 }
 
-// next goes on behind white space and a character, if that comes then.
-func (m *matcher) next(want byte) bool {
+// optionalAfterSpace parses white space and then a character if it is the next one. It reports
+// whether it is.
+func (m *matcher) optionalAfterSpace(want byte) bool {
 	m.space()
-	return m.sign(want)
+	return m.optional(want)
 }
 
-// peek returns the character behind white space, or 0.
+// peek parses white space and returns the character behind it, or 0 at the end.
 func (m *matcher) peek() byte {
 	m.space()
 	if m.at == len(m.b) {
@@ -134,7 +150,7 @@ func (m *matcher) peek() byte {
 	return m.b[m.at]
 }
 
-// space goes on behind white space.
+// space parses any white space.
 func (m *matcher) space() {
 	for m.at < len(m.b) {
 		switch m.b[m.at] {

@@ -5,10 +5,9 @@ import (
 	"math/bits"
 )
 
-// plainEnd returns where a stretch of plain text ends that begins at b[at]: the
-// place of the first byte that a JSON string could not hold as it is, or that is
-// not ASCII, or the end of b. Text of plain bytes is what it says, without
-// escapes, and valid UTF-8.
+// plainEnd returns the index of the first byte at or behind b[at] that is not plain, or len(b).
+// Plain bytes are the ASCII characters that a JSON string holds unescaped. So a JSON string of
+// plain bytes is valid, and its content is its value.
 func plainEnd(b []byte, at int) int {
 	const eight = 8
 	for ; at+eight <= len(b); at += eight {
@@ -22,12 +21,12 @@ func plainEnd(b []byte, at int) int {
 	return at
 }
 
-// isPlain says whether a byte stands for itself in a JSON string.
+// isPlain reports whether a byte is plain.
 func isPlain(c byte) bool { return ' ' <= c && c < 0x80 && c != '"' && c != '\\' }
 
-// notPlain marks, of eight bytes at once, those that are not plain by their
-// highest bit. Above the lowest mark there may be false ones: a subtraction
-// borrows from the byte above one that it has marked.
+// notPlain sets the highest bit of each of eight bytes that is not plain. Only the lowest byte
+// that is marked is certain: the subtraction borrows from the byte above it, which may mark that
+// byte as well.
 func notPlain(word uint64) uint64 {
 	const (
 		ones  = 0x0101010101010101

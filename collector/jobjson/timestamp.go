@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// calendar caches the last day: neighbors in a list are mostly of one day, and a
-// day takes longer to parse than a time of day.
+// calendar parses times. It caches the last day that it has parsed, because most neighbors in a
+// list are of the same day, and parsing a day takes longer than parsing a time of day.
 type calendar struct {
 	text  [len(time.DateOnly)]byte
 	start time.Time
 }
 
-// parseTime parses a time in any form of RFC 3339, and returns it in UTC. It is
-// several times as fast as time.Parse, which refuses some of the forms: "t" and
-// "z", and the leap second, which is taken for the second after it.
+// parseTime parses a time in any form of RFC 3339 and returns it in UTC. A leap second (60)
+// becomes the second after it. It is several times as fast as time.Parse, which also rejects
+// leap seconds and the lower-case "t" and "z".
 func (c *calendar) parseTime(text []byte) (time.Time, bool) {
 	const seconds = time.DateOnly + "T" + time.TimeOnly
 	if len(text) <= len(seconds) {
@@ -35,15 +35,15 @@ func (c *calendar) parseTime(text []byte) (time.Time, bool) {
 	return start.Add(sinceMidnight - offset), ok
 }
 
-// parseDay parses an existing day, and returns its midnight in UTC. time.Date
-// would take the 30th of February for the 1st or 2nd of March.
+// parseDay parses a day and returns its midnight in UTC. It returns false for a day that does not
+// exist, such as February 30, which time.Date would convert to March 1 or 2.
 func (c *calendar) parseDay(text []byte) (start time.Time, ok bool) {
 	if bytes.Equal(text, c.text[:]) {
 		return c.start, true
 	}
-	century, ofCentury := twoDigits(text[0:2]), twoDigits(text[2:4])
-	year, month, day := 100*century+ofCentury, time.Month(twoDigits(text[5:7])), twoDigits(text[8:10])
-	if text[4] != '-' || text[7] != '-' || century > 99 || ofCentury > 99 ||
+	century, yearOfCentury := twoDigits(text[0:2]), twoDigits(text[2:4])
+	year, month, day := 100*century+yearOfCentury, time.Month(twoDigits(text[5:7])), twoDigits(text[8:10])
+	if text[4] != '-' || text[7] != '-' || century > 99 || yearOfCentury > 99 ||
 		month < time.January || month > time.December || day < 1 || day > daysIn(month, year) {
 		return time.Time{}, false
 	}
@@ -57,8 +57,8 @@ func daysIn(month time.Month, year int) int {
 	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// parseFraction parses the fraction of a second that a text may begin with, in
-// nanoseconds; further digits are ignored. It returns the rest of the text.
+// parseFraction parses an optional fraction of a second, such as ".123". Digits beyond
+// nanoseconds are ignored. It returns the rest of the text.
 func parseFraction(text []byte) (nanos int, rest []byte, ok bool) {
 	if len(text) == 0 || text[0] != '.' {
 		return 0, text, true

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"cckm_sync_exporter/collector/syncjob"
 )
 
-// object reads an object and calls field with the name of each of its fields;
-// field reads the value. The name is good until the next read or peek.
+// object reads an object. It calls field with the name of each member; field must read the
+// value. The name is valid until the next read or peek.
 func (d *Decoder) object(field func(name []byte) error) error {
 	if err := d.begin(jsontext.KindBeginObject, "an object"); err != nil {
 		return err
@@ -28,7 +30,7 @@ func (d *Decoder) object(field func(name []byte) error) error {
 	return tooEarly(err)
 }
 
-// array reads an array and calls element for each of its elements.
+// array reads an array. It calls element before each element; element must read it.
 func (d *Decoder) array(element func() error) error {
 	if err := d.begin(jsontext.KindBeginArray, "an array"); err != nil {
 		return err
@@ -46,6 +48,7 @@ func (d *Decoder) array(element func() error) error {
 	}
 }
 
+// begin reads the begin of an object or array; what names it in the error.
 func (d *Decoder) begin(kind jsontext.Kind, what string) error {
 	token, err := d.tokens.ReadToken()
 	if err != nil {
@@ -57,17 +60,24 @@ func (d *Decoder) begin(kind jsontext.Kind, what string) error {
 	return nil
 }
 
-// words reads a text in the appliance's own words, cut to syncjob.MaxText bytes;
-// null is an empty one.
-func (d *Decoder) words(into *string) error {
+// truncatedText reads a string of any length and truncates it; null is the empty string.
+func (d *Decoder) truncatedText(into *string) error {
 	text, err := d.stringOrNull()
 	if err == nil {
-		*into = d.textOf(text)
+		*into = d.truncate(text)
 	}
 	return err
 }
 
-// text reads a string; null is an empty one.
+// truncate returns a text cut to syncjob.MaxText bytes.
+func (d *Decoder) truncate(text []byte) string {
+	if len(text) > syncjob.MaxText {
+		return syncjob.Shorten(string(text[:syncjob.MaxText+1]))
+	}
+	return d.strings.string(text)
+}
+
+// text reads a string; null is the empty string.
 func (d *Decoder) text(into *string) error {
 	text, err := d.stringOrNull()
 	if err == nil {
@@ -76,7 +86,7 @@ func (d *Decoder) text(into *string) error {
 	return err
 }
 
-// id reads a job's id, which comes once and is not worth remembering.
+// id reads a job's id. It is not interned, because each occurs once.
 func (d *Decoder) id(into *string) error {
 	text, err := d.stringOrNull()
 	if err == nil && len(text) > maxNameBytes {
@@ -86,8 +96,8 @@ func (d *Decoder) id(into *string) error {
 	return err
 }
 
-// stringOrNull reads a string; null is an empty one. What it returns is good
-// until the next read.
+// stringOrNull reads a string; null is the empty string. The result is valid until the next
+// read.
 func (d *Decoder) stringOrNull() ([]byte, error) {
 	switch d.tokens.PeekKind() {
 	case jsontext.KindString:
@@ -102,7 +112,7 @@ func (d *Decoder) stringOrNull() ([]byte, error) {
 	}
 }
 
-// bytes reads a string. What it returns is good until the next read.
+// bytes reads a string. The result is valid until the next read.
 func (d *Decoder) bytes() ([]byte, error) {
 	raw, err := d.tokens.ReadValue()
 	if err != nil {
@@ -131,7 +141,7 @@ func (d *Decoder) flag(into *bool) error {
 	return nil
 }
 
-// count reads a whole number that is not negative.
+// count reads an integer that is not negative.
 func (d *Decoder) count() (int, error) {
 	token, err := d.tokens.ReadToken()
 	if err != nil {
@@ -142,14 +152,12 @@ func (d *Decoder) count() (int, error) {
 	}
 	n, err := token.Int()
 	if err != nil || n < 0 {
-		return 0, d.errorf("is %.20s, which is no count", token.String())
+		return 0, d.errorf("is %.20s, which is not a count", token.String())
 	}
 	return int(n), nil
 }
 
-// time reads a time of RFC 3339. It stays zero if it is missing, of another kind or
-// cannot be parsed: the job still counts, and the series that need the time are
-// omitted.
+// time reads a time. A value that is not a string leaves it zero.
 func (d *Decoder) time(into *time.Time) error {
 	if d.tokens.PeekKind() != jsontext.KindString {
 		return d.skip()
@@ -158,13 +166,23 @@ func (d *Decoder) time(into *time.Time) error {
 	if err != nil {
 		return err
 	}
-	*into = d.timeOf(text)
+	*into = d.parseTime(text)
 	return nil
+}
+
+// parseTime parses a time in a form of RFC 3339. It returns the zero time if the text is empty or
+// cannot be parsed, or if the time is before the year 2000: Go's zero time, in any zone, and 1970
+// mean that there is no time. The job still counts; the series that need the time are omitted.
+func (d *Decoder) parseTime(text []byte) time.Time {
+	if t, ok := d.days.parseTime(text); ok && t.Year() >= 2000 {
+		return t
+	}
+	return time.Time{}
 }
 
 func (d *Decoder) skip() error { return tooEarly(d.tokens.SkipValue()) }
 
-// tooEarly makes the end of the input within the page an unexpected one.
+// tooEarly replaces io.EOF, which is unexpected within the page, by io.ErrUnexpectedEOF.
 func tooEarly(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

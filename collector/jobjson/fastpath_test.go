@@ -23,7 +23,7 @@ type outcome struct {
 	Total int
 	Err   string
 	Early bool
-	// repeated is how many records jsontext was not shown.
+	// repeated is how many records bypassed jsontext.
 	repeated int
 }
 
@@ -34,22 +34,22 @@ func decodeBy(d *Decoder, body io.Reader) outcome {
 		o.Jobs = append(o.Jobs, job.Clone())
 		return nil
 	})
-	o.Total, o.repeated = total, d.repeated
+	o.Total, o.repeated = total, d.bypassed
 	if err != nil {
 		o.Err = err.Error()
 	}
 	return o
 }
 
-// byTokens returns a decoder that shows every record to jsontext.
+// byTokens returns a decoder that decodes every record with jsontext.
 func byTokens() *Decoder {
 	d := NewDecoder([]string{"key_rings", "key_vaults"})
-	d.shapes = nil
+	d.templates = nil
 	return d
 }
 
-// agree holds that a page has the same outcome whether jsontext is shown all of
-// it or not, by a decoder that knows no shape and by one that knows the page's.
+// agree checks that a page has the same outcome with a decoder without templates and with one
+// that has the page's templates.
 func agree(t *testing.T, page []byte) (repeated int) {
 	t.Helper()
 	want := decodeBy(byTokens(), bytes.NewReader(page))
@@ -77,8 +77,7 @@ func record(n int) string {
 		`"detailed_status":{"ring-%d":"key ring synchronized successfully"},"key_rings":["ring-%d"],"size":7,"abort":false}`, n, n*n, n%3, n%3)
 }
 
-// TestRepeatedRecords holds which records jsontext is not shown, and that they
-// are read all the same.
+// TestRepeatedRecords checks which records bypass jsontext, and that the outcome is the same.
 func TestRepeatedRecords(t *testing.T) {
 	t.Parallel()
 	with := func(id, more string) string { return fmt.Sprintf(`{"id":%q,%s}`, id, more) }
@@ -89,7 +88,7 @@ func TestRepeatedRecords(t *testing.T) {
 		"the same fields":         {[]string{record(1), record(2), record(3)}, 3 - 1},
 		"lists of any length":     {[]string{with("a", `"key_rings":["r"]`), with("b", `"key_rings":["r","s","t"]`)}, 1},
 		"objects of any length":   {[]string{with("a", `"detailed_status":{"r":"x"}`), with("b", `"detailed_status":{"r":"y","r":"z"}`)}, 1},
-		"two shapes in turns":     {[]string{with("a", `"abort":true`), with("b", `"abort":false`), with("c", `"abort":true`), with("d", `"abort":false`)}, 2},
+		"two templates in turns":  {[]string{with("a", `"abort":true`), with("b", `"abort":false`), with("c", `"abort":true`), with("d", `"abort":false`)}, 2},
 		"unknown fields":          {[]string{with("a", `"x":["y"],"z":{"a":"b"},"n":null`), with("b", `"x":["z","z"],"z":{"c":"d"},"n":null`)}, 1},
 		"an empty list":           {[]string{with("a", `"key_rings":[]`), with("b", `"key_rings":["r"]`), with("c", `"key_rings":[]`)}, 1},
 		"white space":             {[]string{" { \"id\" : \"a\" , \"n\" : 1 }\n", "\t { \"id\" : \"b\" , \"n\" : 1 } "}, 1},
@@ -119,7 +118,7 @@ func TestRepeatedRecords(t *testing.T) {
 			page := pageOf(test.records...)
 			agree(t, page)
 			if got := decodeBy(NewDecoder([]string{"key_rings", "key_vaults"}), bytes.NewReader(page)).repeated; got != test.repeated {
-				t.Errorf("%d records were not shown to jsontext, want %d", got, test.repeated)
+				t.Errorf("%d records bypassed jsontext, want %d", got, test.repeated)
 			}
 		})
 	}
@@ -140,7 +139,7 @@ func TestRepeatedRecordsOfALongPage(t *testing.T) {
 		t.Fatalf("a page of %d bytes is not long", len(page))
 	}
 	if repeated := agree(t, page); repeated != jobs-1 {
-		t.Errorf("%d records were not shown to jsontext, want %d", repeated, jobs-1)
+		t.Errorf("%d records bypassed jsontext, want %d", repeated, jobs-1)
 	}
 	got := decodeBy(NewDecoder([]string{"key_rings"}), iotest.OneByteReader(bytes.NewReader(page)))
 	if got.repeated < jobs-2 || len(got.Jobs) != jobs || got.Err != "" {
@@ -153,8 +152,8 @@ func TestRepeatedRecordsOfALongPage(t *testing.T) {
 	}
 }
 
-// TestMistakeBehindRepeats holds that an error tells the place in the page, also
-// where jsontext was not shown what comes before.
+// TestMistakeBehindRepeats checks that an error names the right position in the page after
+// records that bypassed jsontext.
 func TestMistakeBehindRepeats(t *testing.T) {
 	t.Parallel()
 	for mistake, want := range map[string]string{
@@ -175,17 +174,17 @@ func TestMistakeBehindRepeats(t *testing.T) {
 	}
 }
 
-// TestShapesAreFew holds that a list whose records all differ makes the decoder
+// TestTemplatesAreFew holds that a list whose records all differ makes the decoder
 // remember no more than a few.
-func TestShapesAreFew(t *testing.T) {
+func TestTemplatesAreFew(t *testing.T) {
 	t.Parallel()
 	records := make([]string, 0, 100)
 	for i := range cap(records) {
 		records = append(records, fmt.Sprintf(`{"id":"a","n":%d}`, i))
 	}
 	d := NewDecoder(nil)
-	if got := decodeBy(d, bytes.NewReader(pageOf(records...))); len(got.Jobs) != 100 || len(d.shapes) > maxShapes {
-		t.Errorf("%d shapes of %d jobs are remembered (%s)", len(d.shapes), len(got.Jobs), got.Err)
+	if got := decodeBy(d, bytes.NewReader(pageOf(records...))); len(got.Jobs) != 100 || len(d.templates) > maxTemplates {
+		t.Errorf("%d templates of %d jobs are kept (%s)", len(d.templates), len(got.Jobs), got.Err)
 	}
 }
 
