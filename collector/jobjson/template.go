@@ -70,7 +70,7 @@ type slotValues struct {
 // exceedsBounds reports whether the values exceed maxNameBytes or maxScopes. jsontext then
 // decodes the record again, which returns the error.
 func (v *slotValues) exceedsBounds() bool {
-	if len(v.texts[fieldID]) > maxNameBytes {
+	if len(v.texts[fieldID]) > maxNameBytes || len(v.scopes) > maxScopes || len(v.details) > 2*maxScopes {
 		return true
 	}
 	for _, scope := range v.scopes {
