@@ -9,32 +9,33 @@ import (
 )
 
 const (
-	// maxOpen bounds how many jobs are cached that can still change, and maxOpenBytes their size.
+	// maxOpen and maxOpenBytes bound the number and the size of the cached jobs that can still
+	// change.
 	maxOpen      = 4096
 	maxOpenBytes = 8 << 20
 )
 
-// cache is what is known of a list between two scrapes: which jobs it has, in their order, the
-// sums of those that cannot change any more, and the others themselves.
+// cache is what an incremental read needs to know about a list: the ids of its jobs in order, a
+// summary of the jobs that cannot change any more, and the other jobs themselves.
 type cache struct {
-	// newestFirst reports which end of the list grows.
+	// newestFirst is true if new jobs appear at the start of the list, and false if at its end.
 	newestFirst bool
-	// ids are the jobs, the oldest first.
+	// ids are the ids of all jobs, from the oldest to the newest.
 	ids []jobID
-	// oldest is the overall_status of the first of them, OverallCompleted or OverallFailed, or empty
-	// if it has another one.
+	// oldest is the overall_status of the oldest job if that is OverallCompleted or OverallFailed,
+	// else empty.
 	oldest string
-	// known holds the same jobs.
+	// known is the set of ids.
 	known *idSet
-	// settled sums up the jobs that cannot change any more.
+	// settled has counted the jobs that cannot change any more.
 	settled *syncjob.Summarizer
-	// open are the others.
+	// open are the other jobs.
 	open map[jobID]openJob
-	// summary is that of all jobs.
+	// summary is the summary of all jobs.
 	summary *syncjob.Summary
 	// incomplete is true if the summary lacks a time that has become due; a full read has it.
 	incomplete bool
-	// unproven counts the proofs in a row that have failed.
+	// unproven counts consecutive proofs that failed.
 	unproven int
 	// failing is true if a request of the last incremental read has failed.
 	failing bool
@@ -48,7 +49,7 @@ type openJob struct {
 	job syncjob.Job
 }
 
-// sizeOf returns about how many bytes a job takes that is cached.
+// sizeOf returns the approximate size of a cached job in bytes.
 func sizeOf(job *syncjob.Job) int {
 	const perString = 16
 	size := 256
@@ -61,7 +62,7 @@ func sizeOf(job *syncjob.Job) int {
 	return size
 }
 
-// newCache makes a cache from a full read. It takes over what it is given.
+// newCache makes a cache from a full read. It owns its arguments afterwards.
 func newCache(list *chain, known *idSet, settled *syncjob.Summarizer, open []openJob) *cache {
 	newestFirst, _ := list.newestFirst()
 	oldest := syncjob.Job{OverallStatus: list.firstStatus}
@@ -87,8 +88,8 @@ func newCache(list *chain, known *idSet, settled *syncjob.Summarizer, open []ope
 	return c
 }
 
-// filterOf returns the overall_status by which the appliance filters a settled job,
-// OverallCompleted or OverallFailed, or an empty string.
+// filterOf returns the overall_status with which the appliance's filter returns the job, if that is
+// OverallCompleted or OverallFailed, else an empty string.
 func filterOf(job *syncjob.Job) string {
 	for _, status := range [...]string{syncjob.OverallCompleted, syncjob.OverallFailed} {
 		if job.HasOverallStatus(status) {
@@ -98,8 +99,8 @@ func filterOf(job *syncjob.Job) string {
 	return ""
 }
 
-// index returns the index in ids of a position in a list of the given total, and the position
-// of an index: each is the other's inverse.
+// index converts a position in a list of the given total to an index in ids, and an index to a
+// position: the function is its own inverse.
 func (c *cache) index(position, total int) int {
 	if c.newestFirst {
 		return total - 1 - position
@@ -107,6 +108,7 @@ func (c *cache) index(position, total int) int {
 	return position
 }
 
+// summarize makes the summary of the settled and the open jobs.
 func (c *cache) summarize() {
 	now := time.Now()
 	all := c.settled.Copy()
@@ -118,18 +120,18 @@ func (c *cache) summarize() {
 	c.incomplete = c.summary.Expired(now)
 }
 
-// agrees reports whether two caches have the same summary. The appliance's own words do not
-// count: it may word a settled job differently.
+// agrees reports whether two caches have the same summary, except for texts of the appliance, which
+// it may change for a settled job.
 func (c *cache) agrees(other *cache) bool {
-	return reflect.DeepEqual(withoutWords(c.summary), withoutWords(other.summary))
+	return reflect.DeepEqual(withoutTexts(c.summary), withoutTexts(other.summary))
 }
 
-func withoutWords(summary *syncjob.Summary) *syncjob.Summary {
-	wordless := *summary
-	wordless.UnknownTexts, wordless.Future, wordless.ValidUntil = nil, syncjob.Future{}, time.Time{}
-	wordless.Scopes = slices.Clone(summary.Scopes)
-	for i := range wordless.Scopes {
-		scope := &wordless.Scopes[i]
+func withoutTexts(summary *syncjob.Summary) *syncjob.Summary {
+	textless := *summary
+	textless.UnknownTexts, textless.Future, textless.ValidUntil = nil, syncjob.Future{}, time.Time{}
+	textless.Scopes = slices.Clone(summary.Scopes)
+	for i := range textless.Scopes {
+		scope := &textless.Scopes[i]
 		scope.Newest.Text, scope.OldestInProgressText = "", ""
 		if scope.Last != nil {
 			last := *scope.Last
@@ -137,27 +139,27 @@ func withoutWords(summary *syncjob.Summary) *syncjob.Summary {
 			scope.Last = &last
 		}
 	}
-	return &wordless
+	return &textless
 }
 
-// update takes over what an incremental read has found.
-func (c *cache) update(found *incrementalRead) {
-	changed := len(found.added) > 0
-	c.ids = slices.Grow(c.ids, len(found.added))
-	for _, job := range found.added {
+// update applies the result of an incremental read that has proven the cache.
+func (c *cache) update(read *incrementalRead) {
+	changed := len(read.added) > 0
+	c.ids = slices.Grow(c.ids, len(read.added))
+	for _, job := range read.added {
 		c.ids = append(c.ids, job.id)
 		c.known.add(job.id)
-		job.job = found.reread[job.id].job
+		job.job = read.latest[job.id].job
 		c.add(job)
 	}
-	for id, job := range found.reread {
+	for id, job := range read.latest {
 		if before, ok := c.open[id]; ok && !before.job.Equal(&job.job) {
 			changed = true
 			delete(c.open, id)
 			c.add(openJob{id: id, at: before.at, job: job.job})
 		}
 	}
-	// While nothing changes, the summary stays the same one, and so does what is made of it.
+	// If nothing has changed, keep the pointer: callers cache what they derive from the summary.
 	if changed || c.summary.Expired(time.Now()) {
 		c.summarize()
 	}

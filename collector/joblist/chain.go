@@ -6,37 +6,42 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// page is a stretch of the list.
+// page is a page of the list: its jobs from position skip on, as they were at one moment.
 type page struct {
 	full  *FullRead
 	tally *tally
 
 	skip, total, count int
 	first, last        jobID
-	// ids are the jobs in their order: all of them if they are recorded, else the last ones.
+	// ids are the page's jobs in order: all of them if the list is to be cached, else at least the
+	// last recentIDs.
 	ids []jobID
 	// firstStatus and lastStatus are the overall_status of the first and the last job.
 	firstStatus, lastStatus string
-	// known counts the jobs that other pages, or this one, had before; repeated those that this
-	// page has more than once.
-	known, repeated int
-	// rising and falling count the neighbors of which the later one is newer, or older.
+	// duplicates counts the records whose job was read before, in this page or in another one, and
+	// repeated those whose job is in this page before.
+	duplicates, repeated int
+	// rising counts the records that are newer than the one before them, and falling those that
+	// are older.
 	rising, falling int
-	created         time.Time
-	// digest is that of all jobs except the first.
+	// created is the createdAt of the last record that has one.
+	created time.Time
+	// digest is the digest of all jobs except the first.
 	digest digest
 }
 
+// end returns the position behind the page.
 func (p *page) end() int { return p.skip + p.count }
 
-// reachesEnd reports whether no job is behind the page.
+// reachesEnd reports whether the page has the last job of the list.
 func (p *page) reachesEnd() bool { return p.end() == p.total && (p.count > 0 || p.skip == 0) }
 
-// contradictsTotal reports whether the page has jobs behind its own total. Then its total, or
-// the page, is of another moment, and the page is requested again.
+// contradictsTotal reports whether the page has jobs at positions beyond its own total. Then the
+// total and the jobs are not of the same moment, and the page is requested again.
 func (p *page) contradictsTotal() bool { return p.count > 0 && p.end() > p.total }
 
-// begin implements visitor. Jobs of a transfer that failed stay counted: they are in the list.
+// begin implements visitor. If an earlier transfer of the page failed, its jobs stay counted: they
+// are in the list.
 func (p *page) begin() {
 	*p = page{full: p.full, tally: p.tally, skip: p.skip, ids: p.ids[:0]}
 }
@@ -61,8 +66,8 @@ func (p *page) visit(job *syncjob.Job) error {
 	}
 	p.compare(job.CreatedAt)
 	if !p.full.seen.add(id) {
-		p.known++
-		if p.known > p.full.limit+recentIDs {
+		p.duplicates++
+		if p.duplicates > p.full.limit+recentIDs {
 			return inconsistentf("a page repeats more than %d jobs", p.full.limit+recentIDs)
 		}
 		return nil
@@ -86,10 +91,10 @@ func (p *page) compare(created time.Time) {
 	p.created = created
 }
 
-// countRepeated counts the jobs that the page has more than once, of those that ids has.
+// countRepeated sets repeated, as far as ids shows.
 func (p *page) countRepeated() {
-	// The first record of a page is the last one of the page before.
-	if p.known <= 1 {
+	// One duplicate is expected: the record that the page shares with the page before it.
+	if p.duplicates <= 1 {
 		return
 	}
 	once := make(map[jobID]struct{}, len(p.ids))
@@ -99,15 +104,15 @@ func (p *page) countRepeated() {
 	p.repeated = len(p.ids) - len(once)
 }
 
-// digest differs between two sequences of jobs that differ in a job or in its place.
+// digest is a hash of a sequence of jobs. It depends on their order.
 type digest uint64
 
-// digestFactor is odd, so that a multiplication loses nothing.
+// digestFactor is odd, so multiplying by it is reversible.
 const digestFactor = 0x9E3779B97F4A7C15
 
 func (d *digest) add(id jobID) { *d = *d*digestFactor + digest(id.high*3+id.low) }
 
-// join adds a sequence of so many jobs.
+// join appends another sequence, of the given number of jobs.
 func (d *digest) join(next digest, jobs int) {
 	factor := digest(digestFactor)
 	for ; jobs > 0; jobs >>= 1 {
@@ -119,55 +124,59 @@ func (d *digest) join(next digest, jobs int) {
 	*d += next
 }
 
-// join is where a page continues the chain.
+// join describes how a page continues the chain: the first keep ids of the chain are followed by
+// the page's jobs from index from on.
 type join struct {
-	// keep is how many of chain.ids stand before the page's jobs, and from the number of the
-	// page's first job that is not among them.
 	keep, from int
-	// behind is how many jobs of the chain stand behind the page's last one.
+	// behind is how many jobs of the chain follow the page's last job.
 	behind int
-	// extends is true if the page has jobs behind those of the chain, or reaches the list's end.
+	// extends is true if the page has jobs that follow the last one of the chain, or reaches the
+	// end of the list.
 	extends bool
-	// restart gives up the chain before the page.
+	// restart is true if the chain begins again with this page.
 	restart bool
 }
 
-// chain is the list as far as its pages are joined.
+// chain is the part of the list that was read without a gap: pages from position 0 on, each of
+// which has a record in common with the one before it.
 type chain struct {
+	// tail is the last page.
 	tail *page
-	// pages, positions and repeated count what was joined.
+	// pages and positions are the numbers of pages and of records, each position counted once.
+	// repeated is the sum of page.repeated.
 	pages, positions, repeated int
 	rising, falling            int
 	// firstStatus is the overall_status of the first job.
 	firstStatus string
-	// exact is true if the pages joined as they do in a list that does not change.
+	// exact is true if all pages fit together by their positions, as in a list that does not change.
 	exact bool
-	// single is true if the pages hold one record each.
+	// single is true if a page before the last has one record only, so that it cannot overlap.
 	single bool
-	// digest is that of the jobs, if exact.
+	// digest is the digest of the jobs. It is only valid if exact is true.
 	digest digest
-	// ids are the jobs in the list's order: all of them if recorded, else the last ones.
+	// ids are the jobs in the order of the list: all of them if recorded, else at least the last
+	// recentIDs.
 	ids      []jobID
 	recorded bool
 }
 
-// recentIDs is how many of a chain's last jobs a page is joined with at least.
+// recentIDs is how many of the chain's last jobs are searched at least for a job of the next page.
 const recentIDs = 2000
 
-// expect makes room for so many jobs.
+// expect allocates memory for the given number of jobs, and a few more.
 func (c *chain) expect(jobs int) {
 	if c.recorded && cap(c.ids) < jobs {
 		c.ids = append(make([]jobID, 0, jobs+jobs/64), c.ids...)
 	}
 }
 
-// joins returns where a page continues the chain: behind the first record that they have in
-// common. It reports whether there is one.
+// joins returns how a page continues the chain: behind the first record that they have in common.
+// It returns false if they have none.
 func (c *chain) joins(p *page) (j join, ok bool) {
 	if p.count == 0 {
 		return join{}, false
 	}
-	// In a list that has not changed, the positions say where.
+	// Fast path: if the list has not changed, the page's first record is where skip says.
 	if at := len(c.ids) - (c.tail.end() - p.skip); at >= 0 && at < len(c.ids) && c.ids[at] == p.first {
 		switch behind := c.tail.end() - p.end(); {
 		case behind < 0:
@@ -184,7 +193,7 @@ func (c *chain) joins(p *page) (j join, ok bool) {
 	for i, id := range p.ids {
 		at, ok := places[id]
 		if !ok {
-			// A new job, before the first one that the chain has.
+			// This job is new: it appeared after the chain was read.
 			continue
 		}
 		j = join{keep: at + 1, from: p.count - len(p.ids) + i + 1, extends: true}
@@ -196,7 +205,7 @@ func (c *chain) joins(p *page) (j join, ok bool) {
 	return join{}, false
 }
 
-// append continues the chain.
+// append adds a page to the chain.
 func (c *chain) append(p *page, j join) {
 	if c.tail != nil {
 		c.single = c.single || c.tail.count == 1
@@ -228,17 +237,17 @@ func (c *chain) append(p *page, j join) {
 	c.tail = p
 }
 
-// cacheable reports whether incremental reads can prove the list: it has an order, so that new
-// jobs are at one end of it, and each job has one position. A list of one page is read as fast
-// without a cache.
+// cacheable reports whether incremental reads can prove the list. It must be ordered, so that new
+// jobs appear at one end only, and each job must have one position. A list of one page needs no
+// cache: a full read is as fast.
 func (c *chain) cacheable(distinct int) bool {
 	_, ordered := c.newestFirst()
 	return c.recorded && ordered && !c.single && c.pages > 1 && len(c.ids) == distinct
 }
 
-// newestFirst reports whether the list has its newest jobs first; ok is false if it has them
-// neither first nor last. The clocks of an appliance's nodes may differ a little, so a few
-// neighbors in the other order do not count.
+// newestFirst reports whether the list is ordered from the newest job to the oldest, or in the
+// opposite order; ok is false if it is not ordered. A few neighbors in the wrong order are ignored,
+// because the clocks of an appliance's nodes may differ a little.
 func (c *chain) newestFirst() (first, ok bool) {
 	const few = 20
 	switch {

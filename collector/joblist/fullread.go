@@ -12,65 +12,69 @@ import (
 )
 
 const (
-	// maxPositions bounds the length of a list, and with it the requests and the memory that an
-	// appliance can cause whose total is wrong.
+	// maxPositions bounds the length of a list. It limits the requests and the memory that a wrong
+	// total can cause.
 	maxPositions = 4 << 20
-	// maxGrowth is by how many records even a short list may grow while it is read.
+	// maxGrowth is by how many records a list may grow while it is read, in addition to its length.
 	maxGrowth = 1000
-	// maxBridges bounds the requests that close one gap.
-	maxBridges = 32
-	// maxScopes bounds the key rings and vaults of a list, and with it the series and the memory
-	// that an appliance can cause.
+	// maxGapRequests bounds the requests that close one gap.
+	maxGapRequests = 32
+	// maxScopes bounds the key rings and vaults of a list, and with them the number of series.
 	maxScopes = 20_000
-	// maxUnasked bounds the jobs of a page if fewer were requested.
+	// maxUnasked bounds the jobs of a page of an appliance that ignores the limit.
 	maxUnasked = 100_000
-	// maxPasses is how often a list is read whose pages cannot prove themselves.
+	// maxPasses is how often a list is read at most if one pass cannot prove that it is complete.
 	maxPasses = 4
 )
 
 // FullRead is one read of every page of a list.
 //
-// Why it is complete: records keep their relative order, and a page is a stretch of the list
-// as it was at one moment. If two pages have a record in common, then every job that was in
-// the list all the time, and that stands between the first record of the one and the last
-// record of the other, is in one of them: before the common record it is in the first page,
-// behind it in the second. So a chain of pages, each of which has a record in common with the
-// one before it, has every such job if it begins at position 0 and ends with a page that
-// reaches the total. It does not matter when each page was read, so pages are requested side
-// by side, each beginning with the record that the page before it should end with. If jobs
-// come or go meanwhile, two pages may have nothing in common; then the gap between them is
-// read again, until the chain is whole. A job that is in several pages counts once, by its id.
+// Why it is complete: a page is a contiguous part of the list as it was at one moment, and records
+// keep their relative order. Let two pages have a record in common, and let a job be in the list
+// during the whole read, somewhere between the first record of the first page and the last record
+// of the second. If the job is before the common record, it is in the first page; if it is behind
+// it, it is in the second. So a chain of pages, each of which has a record in common with the page
+// before it, has every such job if it begins at position 0 and ends with a page that reaches the
+// total.
+//
+// It does not matter when each page is read. So pages are requested concurrently, each from the
+// position of the last record of the page before it (readAhead). If jobs appear or disappear
+// meanwhile, two pages may have no record in common; then the gap between them is read again
+// (closeGap). A job that is in several pages counts once, by its id.
+//
+// What the pages cannot prove is checked afterwards: that there are as many jobs as the total says
+// (proven), and that pages of one record, which cannot overlap, are the same in two passes (run).
 type FullRead struct {
 	reader *Reader
 	// began is when the read began.
 	began time.Time
 	limit int
-	// seen has the jobs that were read.
+	// seen holds the ids of all jobs that were read.
 	seen *idSet
-	// slots has an element for every page that may be requested now.
+	// slots holds a token for each further page that may be requested now.
 	slots chan struct{}
-	// heldBack is how many slots a gentle read leaves to others, until Hurry.
+	// heldBack is how many slots a gentle read does not use until Hurry is called.
 	heldBack atomic.Int64
 	progress progress
 
 	mu sync.Mutex
-	// tallies are those that no page uses now.
+	// tallies are those that no page is using.
 	tallies []*tally
 	// leastTotal and mostTotal are the smallest and the largest total that a page returned.
 	leastTotal, mostTotal int
 
 	chain chain
-	// extra counts the requests that closed gaps.
-	extra    int
-	requests atomic.Int64
+	// gapRequests counts the requests that were sent to close gaps.
+	gapRequests int
+	requests    atomic.Int64
 
-	// Summary is what the list says, once Run has returned without an error.
+	// Summary is the summary of the list. It is set when Run has returned without an error.
 	Summary *syncjob.Summary
 	// cache is nil if the list cannot be cached.
 	cache *cache
 }
 
-// progress is how far a full read is.
+// progress is the state behind Progress.
 type progress struct {
 	pages, jobs, total, pageJobs atomic.Int64
 	// lastPage is when the last page arrived, in nanoseconds since the epoch.
@@ -80,8 +84,11 @@ type progress struct {
 
 // Progress is how far a full read is.
 type Progress struct {
-	// Pages and Jobs were read, of about so many. The latter are 0 until the first page arrived.
-	Pages, Jobs, PagesExpected, JobsExpected int
+	// Pages and Jobs were read so far.
+	Pages, Jobs int
+	// PagesExpected and JobsExpected are estimates of the list's size, and 0 until the first page
+	// has arrived.
+	PagesExpected, JobsExpected int
 	// LastPage is when the last page arrived; it is zero before the first.
 	LastPage time.Time
 	// Failure is the error of the last request, if it failed and is being retried.
@@ -108,8 +115,8 @@ func (f *FullRead) Progress() Progress {
 // Requests returns how many pages were requested, those that failed as well.
 func (f *FullRead) Requests() int { return int(f.requests.Load()) }
 
-// NewFullRead returns a full read. A gentle one uses a quarter of the concurrency until Hurry is
-// called.
+// NewFullRead returns a full read. A gentle one uses a quarter of the concurrency, but at least one
+// request, until Hurry is called.
 func (r *Reader) NewFullRead(gentle bool) *FullRead {
 	seen, ok := r.sets.Get().(*idSet)
 	if !ok {
@@ -144,8 +151,9 @@ func (f *FullRead) Run(ctx context.Context) error {
 	return nil
 }
 
-// run reads the list once; or, if the list has some jobs twice, or if its pages are too short to
-// overlap, until two reads in a row are the same.
+// run reads the list in one pass if that proves itself. If not, because the list has jobs twice or
+// its pages are too short to overlap, it reads the list until two passes return the same jobs in the
+// same order.
 func (f *FullRead) run(ctx context.Context) error {
 	var before *digest
 	for pass := range maxPasses {
@@ -171,13 +179,13 @@ func (f *FullRead) run(ctx context.Context) error {
 	return inconsistentf("its pages prove nothing by themselves, and no two of %d reads were the same", maxPasses)
 }
 
-// readPages reads the list from its start to its end. Sequentially, each page begins with the last
-// record of the one before it.
+// readPages makes one pass: it reads the list from its start to its end into f.chain. If it reads
+// sequentially, it requests each page when the one before it has arrived.
 func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 	f.seen.reset()
-	f.tallies, f.leastTotal, f.mostTotal, f.extra = nil, maxPositions, 0, 0
+	f.tallies, f.leastTotal, f.mostTotal, f.gapRequests = nil, maxPositions, 0, 0
 	first, err := f.firstPage(ctx)
-	for tries := 0; err == nil && first.contradictsTotal() && tries < maxBridges; tries++ {
+	for tries := 0; err == nil && first.contradictsTotal() && tries < maxGapRequests; tries++ {
 		first, err = f.request(ctx, 0)
 	}
 	if err != nil {
@@ -240,21 +248,22 @@ func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, err
 			ahead.drop()
 			return p, j, nil
 		case p.end() > tail.end():
-			return f.bridge(ctx, tail)
+			return f.closeGap(ctx, tail)
 		}
-		// The chain has passed this page, or it is of no use.
+		// The page has nothing that the chain lacks, or it contradicts its total.
 		ahead.drop()
 	}
-	return f.bridge(ctx, tail)
+	return f.closeGap(ctx, tail)
 }
 
-// bridge reads a page that continues the chain when the one that was read ahead does not.
-func (f *FullRead) bridge(ctx context.Context, tail *page) (*page, join, error) {
+// closeGap requests a page that continues the chain, because the next one of those that were read
+// ahead does not. It begins at the chain's last position, and corrects skip by what it learns.
+func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error) {
 	skip := tail.end() - 1
-	most := 2*(tail.total/max(1, tail.count-1)) + 4*maxBridges
-	for attempt := range maxBridges {
-		f.extra++
-		if f.extra > most {
+	most := 2*(tail.total/max(1, tail.count-1)) + 4*maxGapRequests
+	for attempt := range maxGapRequests {
+		f.gapRequests++
+		if f.gapRequests > most {
 			return nil, join{}, inconsistentf("it changes faster than it can be read: %d requests closed gaps between pages", most)
 		}
 		p, err := f.page(ctx, skip)
@@ -268,24 +277,24 @@ func (f *FullRead) bridge(ctx context.Context, tail *page) (*page, join, error) 
 		case shared && j.extends:
 			return p, j, nil
 		case shared:
-			// New jobs before the seam have moved the list back: p ends before the chain does.
+			// New jobs were inserted before this position, so p ends before the chain does.
 			skip = p.end() - 1 + j.behind
 		case skip == 0:
-			// None of the chain's last jobs is left, and p begins the list.
+			// None of the chain's last jobs is left, and p is the beginning of the list.
 			return p, join{restart: true}, nil
 		case attempt == 0 && grown != 0:
-			// By so many jobs, or more of one and fewer of the other kind, the seam has moved.
+			// The total has changed, most likely because jobs before this position did.
 			skip = max(0, skip+grown)
 		default:
-			// Jobs before the seam were deleted: p begins behind the chain.
+			// Jobs before this position were deleted, so p begins behind the end of the chain.
 			skip = max(0, skip-max(1, p.count-1))
 		}
 	}
-	return nil, join{}, inconsistentf("%d requests did not close the gap behind position %d", maxBridges, tail.end())
+	return nil, join{}, inconsistentf("%d requests did not close the gap behind position %d", maxGapRequests, tail.end())
 }
 
-// readSingly reads a list whose pages hold one record each. They cannot overlap, so only a
-// second read with the same outcome proves them.
+// readSingly reads a list whose pages have one record each. They cannot overlap, so only a second
+// pass with the same outcome proves that they are complete.
 func (f *FullRead) readSingly(ctx context.Context, first *page) error {
 	longest := min(maxPositions, 2*first.total+maxGrowth)
 	for at := 1; ; at++ {
@@ -305,10 +314,12 @@ func (f *FullRead) readSingly(ctx context.Context, first *page) error {
 	}
 }
 
-// proven returns an error if the pages may lack a job although they are joined: if they hold
-// one record each, or if the list has fewer jobs than its total says. Of a list that changes,
-// some jobs are deleted before they are read while others appear behind the read, so its totals
-// say nothing, unless a job is in the chain twice.
+// proven returns an error if the chain may lack a job: if pages have one record only, or if there
+// are fewer records than every total that was returned.
+//
+// If the list changed during the read, fewer records are not an error unless the chain has a job
+// twice: jobs may have been deleted before they were read, while as many new ones appeared at a
+// position that was read already.
 func (f *FullRead) proven() error {
 	distinct := f.seen.len()
 	records := distinct + f.chain.repeated
@@ -323,7 +334,7 @@ func (f *FullRead) proven() error {
 	}
 }
 
-// finish sums up what was read.
+// finish makes the summary, and the cache if the list can be cached.
 func (f *FullRead) finish() error {
 	settled := f.reader.none.Fork()
 	var open []openJob
@@ -359,7 +370,7 @@ func inconsistentf(format string, args ...any) error {
 	return reason.New(reason.Inconsistent, fmt.Errorf(format, args...), remedyInconsistent)
 }
 
-// firstPage reads the first page, with a smaller limit if the appliance rejects one.
+// firstPage requests the first page. It halves the limit as long as the appliance rejects it.
 func (f *FullRead) firstPage(ctx context.Context) (*page, error) {
 	f.limit = f.reader.options.PageSize
 	least := min(documentedLimit, f.limit)
@@ -382,9 +393,9 @@ const (
 	longestPause = 10 * time.Second
 )
 
-// page reads the page at skip. If it fails for a reason that may pass, it is requested again
-// until PageTimeout has passed since the first failure: a read of many pages must not fail by
-// one of them. It keeps its slot meanwhile, so that an appliance that fails is not sent more.
+// page requests the page at skip. If that fails with a temporary error, page retries until
+// PageTimeout has passed since the first failure, because a read of many pages must not fail with
+// one of them. It keeps its slot meanwhile, so that a failing appliance gets fewer requests.
 func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
 	if err := f.takeSlot(ctx); err != nil {
 		return nil, err
@@ -392,7 +403,7 @@ func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
 	defer f.returnSlot()
 	p, err := f.send(ctx, skip)
 	giveUp := time.Now().Add(f.reader.options.PageTimeout)
-	for pause := firstPause; err != nil && mayPass(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
+	for pause := firstPause; err != nil && isTemporary(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
 		failure := err
 		f.progress.failure.Store(&failure)
 		if !sleep(ctx, pause) {
@@ -403,7 +414,7 @@ func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
 	return p, err
 }
 
-// sleep waits, and reports false if ctx ended before.
+// sleep waits for d. It returns false if ctx ends earlier.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -427,8 +438,8 @@ func (f *FullRead) takeSlot(ctx context.Context) error {
 
 func (f *FullRead) returnSlot() { f.slots <- struct{}{} }
 
-// mayPass reports whether a request that failed may succeed later.
-func mayPass(err error) bool {
+// isTemporary reports whether a request that failed may succeed later.
+func isTemporary(err error) bool {
 	switch reason.Of(err) {
 	case reason.Timeout, reason.Network, reason.Server:
 		return true
@@ -446,7 +457,7 @@ func (f *FullRead) request(ctx context.Context, skip int) (*page, error) {
 	return f.send(ctx, skip)
 }
 
-// send requests the page at skip and counts its jobs. The caller has a slot.
+// send requests the page at skip and adds its jobs to the tallies. The caller holds a slot.
 func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
 	p := &page{full: f, tally: f.takeTally(), skip: skip, ids: make([]jobID, 0, min(f.limit, 2*recentIDs))}
 	if timeout := f.reader.options.PageTimeout; timeout > 0 {
@@ -472,16 +483,17 @@ func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
 	return p, nil
 }
 
-// tally sums up pages, one at a time.
+// tally sums up the jobs of pages. One page uses it at a time.
 type tally struct {
 	settled *syncjob.Summarizer
-	// open are the jobs that can still change, if they are to be cached; else they are in settled.
+	// open are the jobs that can still change. If there are too many for a cache, or if there is no
+	// cache, they are in settled.
 	open      []openJob
 	openBytes int
 }
 
-// takeTally returns a tally that no page uses. There are no more of them than pages are
-// requested at once.
+// takeTally returns a tally that no page is using. There are at most as many tallies as concurrent
+// requests.
 func (f *FullRead) takeTally() *tally {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -493,7 +505,7 @@ func (f *FullRead) takeTally() *tally {
 	return &tally{settled: f.reader.none.Fork()}
 }
 
-// add counts a job that is new.
+// add adds a job that no page had before.
 func (t *tally) add(id jobID, job *syncjob.Job, cache bool, now time.Time) error {
 	if cache && !job.Settled() && len(t.open) <= maxOpen && t.openBytes <= maxOpenBytes {
 		t.openBytes += sizeOf(job)
@@ -507,20 +519,21 @@ func (t *tally) add(id jobID, job *syncjob.Job, cache bool, now time.Time) error
 	return nil
 }
 
-// readAhead requests pages before the chain needs them: the first record of each should be
-// the last one of the page before it.
+// readAhead requests pages before the chain needs them. Each begins at the position of the last
+// record of the page before it.
 type readAhead struct {
 	full   *FullRead
 	ctx    context.Context //nolint:containedctx // It ends with the read.
 	cancel context.CancelFunc
 	group  sync.WaitGroup
-	// stride is the distance of two pages, skip where the next one begins, and until where the
-	// list ends.
+	// stride is the number of positions from one page to the next, skip the position of the next page
+	// to request, and until the end of the list.
 	stride, skip, until int
-	queue               []*pendingPage
+	// queue holds the pages that the chain has not used yet, in order.
+	queue []*pendingPage
 }
 
-// pendingPage is a page that was requested.
+// pendingPage is a page that was requested. page and err are set when done is closed.
 type pendingPage struct {
 	done chan struct{}
 	page *page
@@ -534,7 +547,7 @@ func (f *FullRead) readAhead(ctx context.Context, first *page) *readAhead {
 	return a
 }
 
-// fill requests so many pages that no slot is idle while the chain waits for the first.
+// fill requests pages, enough to use every slot while the chain waits for the first of them.
 func (a *readAhead) fill(tail *page) {
 	a.skip = max(a.skip, tail.end()-1)
 	for len(a.queue) < 2*cap(a.full.slots) && a.skip+1 < a.until {
@@ -548,7 +561,7 @@ func (a *readAhead) fill(tail *page) {
 	}
 }
 
-// first returns the first page of the queue, or nil if no more are expected.
+// first waits for the first page of the queue and returns it, or nil if the queue is empty.
 func (a *readAhead) first(tail *page) (*page, error) {
 	a.fill(tail)
 	if len(a.queue) == 0 {
@@ -561,7 +574,7 @@ func (a *readAhead) first(tail *page) (*page, error) {
 // drop removes the first page of the queue.
 func (a *readAhead) drop() { a.queue = a.queue[1:] }
 
-// stop cancels what is not needed any more and waits for its end.
+// stop cancels the requests in flight and waits until they have ended.
 func (a *readAhead) stop() {
 	a.cancel()
 	a.group.Wait()

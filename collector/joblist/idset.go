@@ -27,7 +27,7 @@ const uuidLength = 36
 // notHex is what hexDigits has for a byte that is not a digit.
 const notHex = 0xff
 
-// hexDigits has the values of the hexadecimal digits in lower case.
+// hexDigits maps the lower-case hexadecimal digits to their values.
 var hexDigits = func() (values [256]byte) { //nolint:gochecknoglobals // An immutable table.
 	for c := range values {
 		values[c] = notHex
@@ -38,15 +38,15 @@ var hexDigits = func() (values [256]byte) { //nolint:gochecknoglobals // An immu
 	return values
 }()
 
-// parseUUID parses a UUID in lower case. It reports false for any other text, and for the
-// UUID of zeros, so that two ids never share a jobID by their spelling.
+// parseUUID parses a UUID in lower case. It returns false for any other text, so that two spellings
+// of a UUID are different ids, and for the UUID of zeros.
 func parseUUID(text string) (id jobID, ok bool) {
 	if len(text) != uuidLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
 		return jobID{}, false
 	}
 	var octets [16]byte
 	var all byte
-	// Where the pairs of digits begin.
+	// The indexes of the pairs of digits.
 	for i, at := range [...]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
 		high, low := hexDigits[text[at]], hexDigits[text[at+1]]
 		all |= high | low
@@ -56,8 +56,8 @@ func parseUUID(text string) (id jobID, ok bool) {
 	return id, all < 16 && id != jobID{}
 }
 
-// An idSet is divided into shards, so that pages that are decoded at once seldom wait for
-// each other.
+// An idSet is divided into shards, so that pages that are decoded concurrently seldom wait for each
+// other.
 const (
 	shardBits = 6
 	shards    = 1 << shardBits
@@ -66,25 +66,24 @@ const (
 // idSet is a set of job ids. It is safe for concurrent use, except for reset. It takes 19
 // bytes a job if expect was called with the right number.
 type idSet struct {
-	// seeds keep a list from choosing ids that all have one place in the tables.
+	// seeds prevent an appliance from choosing ids that collide.
 	seeds  [2]uint64
 	shards [shards]idShard
 }
 
-// idShard is a hash table with open addressing: an id is at its place or in the run of ids
-// that begins there. It is never full, so every search ends.
+// idShard is a hash table with linear probing. It is never full, so every search ends.
 type idShard struct {
 	mu  sync.Mutex
 	ids []jobID
 	n   int
-	// Each shard has a cache line of its own: locking one must not slow its neighbors.
+	// The padding puts each shard into its own cache line, so that locking one does not slow others.
 	_ [24]byte
 }
 
 func newIDSet() *idSet { return &idSet{seeds: [2]uint64{rand.Uint64(), rand.Uint64()}} } //nolint:gosec // The seeds need not be secret.
 
-// reset empties the set and keeps its tables for the next read: new ones would add to those
-// that the garbage collector has not freed yet.
+// reset empties the set. It keeps the tables for the next read, because new ones would need memory
+// before the garbage collector has freed the old ones.
 func (s *idSet) reset() {
 	for i := range s.shards {
 		clear(s.shards[i].ids)
@@ -92,7 +91,7 @@ func (s *idSet) reset() {
 	}
 }
 
-// expect makes room for so many jobs, and gives up tables that are much too large.
+// expect resizes the tables for the given number of jobs, if they are too small or much too large.
 func (s *idSet) expect(jobs int) {
 	each := jobs / shards
 	size := each + each/7 + 8
@@ -106,26 +105,26 @@ func (s *idSet) expect(jobs int) {
 	}
 }
 
-// hash mixes an id and the seeds. UUIDs are random, but those of a hostile appliance need not be.
+// hash mixes an id with the seeds.
 func (s *idSet) hash(id jobID) uint64 {
 	high, low := bits.Mul64(id.high^s.seeds[0], id.low^s.seeds[1])
 	return high ^ low
 }
 
-// add adds a job and reports whether it is new.
+// add adds an id and reports whether it is new.
 func (s *idSet) add(id jobID) bool {
 	hash := s.hash(id)
 	shard := &s.shards[hash>>(64-shardBits)]
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	// Runs become long beyond nine tenths.
+	// Linear probing becomes slow if more than nine tenths of a table are used.
 	if 10*(shard.n+1) > 9*len(shard.ids) {
 		shard.resize(s, len(shard.ids)+len(shard.ids)/2+16)
 	}
 	return shard.insert(hash, id)
 }
 
-// has reports whether a job is in the set.
+// has reports whether an id is in the set.
 func (s *idSet) has(id jobID) bool {
 	hash := s.hash(id)
 	shard := &s.shards[hash>>(64-shardBits)]
@@ -134,7 +133,7 @@ func (s *idSet) has(id jobID) bool {
 	return len(shard.ids) > 0 && shard.ids[shard.find(hash, id)] == id
 }
 
-// len returns the number of jobs.
+// len returns the number of ids.
 func (s *idSet) len() (n int) {
 	for i := range s.shards {
 		shard := &s.shards[i]
@@ -145,7 +144,7 @@ func (s *idSet) len() (n int) {
 	return n
 }
 
-// insert adds an id to a table that has room, and reports whether it is new.
+// insert adds an id to a table that is not full, and reports whether it is new.
 func (s *idShard) insert(hash uint64, id jobID) bool {
 	at := s.find(hash, id)
 	if s.ids[at] == id {
@@ -156,9 +155,9 @@ func (s *idShard) insert(hash uint64, id jobID) bool {
 	return true
 }
 
-// find returns where an id is or would be.
+// find returns the index of an id, or the free index at which to insert it.
 func (s *idShard) find(hash uint64, id jobID) int {
-	// The bits below those that chose the shard spread the ids over a table of any size.
+	// The highest bits have chosen the shard; the next ones choose the index.
 	place, _ := bits.Mul64(hash<<shardBits, uint64(len(s.ids)))
 	at := int(place) //nolint:gosec // It is less than the table's length.
 	for s.ids[at] != id && s.ids[at] != (jobID{}) {
@@ -170,7 +169,7 @@ func (s *idShard) find(hash uint64, id jobID) int {
 	return at
 }
 
-// resize moves the ids to a table of another size, which is larger than their number.
+// resize moves the ids to a new table, which is always larger than their number.
 func (s *idShard) resize(set *idSet, size int) {
 	before := s.ids
 	s.ids, s.n = make([]jobID, max(size, 1+s.n+s.n/4)), 0

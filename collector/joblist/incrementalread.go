@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// seam is how many known jobs are requested where new ones join them.
-	seam = documentedLimit
+	// overlap is how many known jobs are requested next to the new ones.
+	overlap = documentedLimit
 	// maxAdded bounds how many new jobs an incremental read requests. If there are more, a full
 	// read costs little more.
 	maxAdded = 10_000
-	// maxProbes bounds how many places of the list are requested again, and probeSpan how many
-	// jobs one of these requests has.
+	// maxProbes bounds how many requests are sent for open jobs, and probeSpan how many positions
+	// one of them covers.
 	maxProbes = 50
 	probeSpan = 100
 	// maxFiltered bounds the requests for the jobs in progress.
@@ -28,42 +28,47 @@ const (
 
 // unprovenError means that the cache could not be proven.
 type unprovenError struct {
-	what string
-	// byFilter is true if only the filter by overall_status contradicts the cache.
+	text string
+	// byFilter is true if the filter by overall_status contradicts the cache, and nothing else does.
 	byFilter bool
 }
 
 // Error implements error.
-func (e *unprovenError) Error() string { return e.what }
+func (e *unprovenError) Error() string { return e.text }
 
-// Unwrap makes it an ErrUnproven.
+// Unwrap returns ErrUnproven.
 func (e *unprovenError) Unwrap() error { return ErrUnproven }
 
 func unprovenf(format string, args ...any) error {
-	return &unprovenError{what: fmt.Sprintf(format, args...)}
+	return &unprovenError{text: fmt.Sprintf(format, args...)}
 }
 
-// contradictedf is unprovenf for what the filter by overall_status contradicts.
+// contradictedf is unprovenf for an error by the filter by overall_status.
 func contradictedf(format string, args ...any) error {
-	return &unprovenError{what: fmt.Sprintf(format, args...), byFilter: true}
+	return &unprovenError{text: fmt.Sprintf(format, args...), byFilter: true}
 }
 
-// incrementalRead requests what can have changed since the cache was filled.
+// incrementalRead requests what can have changed since the cache was last brought up to date, and
+// proves that nothing else has.
 //
-// Its proof that nothing else has changed: each page has the same total, which is the cached
-// jobs and the new ones; each job of a page is the one that the cache has at its position, or
-// is new and stands at the end at which the list grows; the oldest job is at the other end, so
-// a job that was inserted or deleted between them changes the total or shifts one of the ends;
-// every job that was open is read again; and the appliance counts as many completed and failed
-// jobs as there are. With the total, these counts give that of all other jobs. The page of a
-// count also has the oldest job, if that has the status that is counted.
+// The proof:
 //
-// It cannot see that a settled job went and that another one with the same status appeared,
-// neither of them at an end of the list: no request except for all jobs between would show
-// it. API.md knows no way to delete a job; the next full read finds it.
+//   - Every page returns the same total: the number of cached jobs and of new ones.
+//   - Every job of a page is at the position that it has in the cache, or is new and at the end at
+//     which the list grows. New jobs are read completely (remaining).
+//   - The oldest job is at the other end. So a job that was inserted or deleted between the ends
+//     would change the total, or shift one of the ends.
+//   - Every open job is read again (probes).
+//   - The appliance counts as many completed and failed jobs as are known (checkCounts). As the
+//     total is known, so is the number of all others. The page that is requested for a count is
+//     chosen to have the oldest job as well, if that has the status that is counted.
 //
-// Requests that do not depend on each other are sent together, so that an incremental read
-// takes two round trips when little has changed.
+// What it cannot see: a settled job that was deleted while another one with the same status
+// appeared, both of them away from the ends. Only reading all jobs would show that. API.md has no
+// way to delete a job; the next full read finds it.
+//
+// Requests that do not depend on each other are sent together: if little has changed, an
+// incremental read takes at most two round trips.
 type incrementalRead struct {
 	reader   *Reader
 	cache    *cache
@@ -71,22 +76,22 @@ type incrementalRead struct {
 	// countsErrors is true if the appliance counts failed jobs as "error" as well.
 	countsErrors bool
 
-	// mu guards what is below: requests are sent side by side.
+	// mu guards the fields below.
 	mu sync.Mutex
-	// total is the list's, by the first page.
+	// total is the length of the list, as the first page returned it.
 	total int
-	// added are the new jobs, in the order in which the list grows.
+	// added are the new jobs, from the oldest to the newest.
 	added []openJob
-	// reread are the jobs that were read, as they were last.
-	reread map[jobID]openJob
+	// latest has every job that this read has returned, as it was last.
+	latest map[jobID]openJob
 }
 
 func newIncrementalRead(r *Reader, c *cache) *incrementalRead {
-	return &incrementalRead{reader: r, cache: c, countsErrors: r.countsErrors.Load(), reread: map[jobID]openJob{}}
+	return &incrementalRead{reader: r, cache: c, countsErrors: r.countsErrors.Load(), latest: map[jobID]openJob{}}
 }
 
-// filtered is what the appliance has for a filter by overall_status: the page of the oldest job,
-// if that has this status, else one job.
+// filtered is a page of the jobs with one overall_status. Its total is their number. It has the
+// oldest job if that has this status, else any job.
 type filtered struct {
 	request pageRequest
 	page    jobPage
@@ -101,20 +106,20 @@ type firstResponses struct {
 	running                    []openJob
 }
 
-// run returns an unprovenError if nothing is proven.
+// run reads what can have changed and proves the rest. It returns an unprovenError if it cannot.
 func (n *incrementalRead) run(ctx context.Context) error {
-	grows := n.growingEnd()
-	first, err := n.sendFirst(ctx, grows)
+	growing := n.growingEnd()
+	first, err := n.sendFirst(ctx, growing)
 	if err != nil {
 		return err
 	}
-	if err := n.checkEnds(first.newest, first.oldest, grows); err != nil {
+	if err := n.checkEnds(first.newest, first.oldest, growing); err != nil {
 		return err
 	}
 	if err := n.checkInProgress(first.running); err != nil {
 		return err
 	}
-	steps := append(n.remaining(grows, first.newest), n.probes()...)
+	steps := append(n.remaining(growing, first.newest), n.probes()...)
 	for _, f := range []filtered{first.completed, first.failed} {
 		step, err := n.checkOldest(f)
 		if err != nil {
@@ -122,7 +127,7 @@ func (n *incrementalRead) run(ctx context.Context) error {
 		}
 		steps = append(steps, step...)
 	}
-	if err := together(ctx, steps); err != nil {
+	if err := runAll(ctx, steps); err != nil {
 		return err
 	}
 	if err := n.checkAdded(); err != nil || n.reader.filter.ignored {
@@ -132,15 +137,15 @@ func (n *incrementalRead) run(ctx context.Context) error {
 }
 
 // sendFirst sends the requests that depend on nothing but the cache.
-func (n *incrementalRead) sendFirst(ctx context.Context, grows pageRequest) (*firstResponses, error) {
+func (n *incrementalRead) sendFirst(ctx context.Context, growing pageRequest) (*firstResponses, error) {
 	first := &firstResponses{}
-	steps := []func(context.Context) error{n.read(grows, &first.newest)}
+	steps := []func(context.Context) error{n.read(growing, &first.newest)}
 	if !n.reader.filter.ignored {
 		steps = append(steps, n.filter(syncjob.OverallCompleted, &first.completed), n.filter(syncjob.OverallFailed, &first.failed))
 		if n.countsErrors {
 			steps = append(steps, n.filter(syncjob.OverallError, &first.errored))
 		}
-		if n.hasOpenBefore(grows) {
+		if n.hasOpenBefore(growing) {
 			steps = append(steps, func(ctx context.Context) (err error) { first.running, err = n.readInProgress(ctx); return err })
 		}
 	}
@@ -154,11 +159,11 @@ func (n *incrementalRead) sendFirst(ctx context.Context, grows pageRequest) (*fi
 		}
 		steps = steps[1:]
 	}
-	return first, together(ctx, steps)
+	return first, runAll(ctx, steps)
 }
 
-// growingEnd returns the request for the end at which the list grows. It includes some known jobs,
-// most likely those that are open.
+// growingEnd returns the request for the end at which the list grows. It includes some known jobs:
+// most open jobs are among the newest.
 func (n *incrementalRead) growingEnd() pageRequest {
 	limit := int(n.reader.limit.Load())
 	if n.cache.newestFirst {
@@ -177,12 +182,12 @@ func (n *incrementalRead) oldEnd() pageRequest {
 	return pageRequest{limit: 1}
 }
 
-// hasOpenBefore reports whether a known job can have changed that is older than those of the
-// growing end.
-func (n *incrementalRead) hasOpenBefore(grows pageRequest) bool {
+// hasOpenBefore reports whether there is an open job that is older than those that the request
+// growing returns.
+func (n *incrementalRead) hasOpenBefore(growing pageRequest) bool {
 	for _, job := range n.cache.open {
 		at := n.cache.index(job.at, len(n.cache.ids))
-		if (n.cache.newestFirst && at >= grows.limit) || (!n.cache.newestFirst && at < grows.skip) {
+		if (n.cache.newestFirst && at >= growing.limit) || (!n.cache.newestFirst && at < growing.skip) {
 			return true
 		}
 	}
@@ -199,9 +204,9 @@ func (n *incrementalRead) read(q pageRequest, page *jobPage) func(context.Contex
 
 func asUnproven(err error) (*unprovenError, bool) { return errors.AsType[*unprovenError](err) }
 
-// together runs steps side by side. It returns an unprovenError if there is one, else the first
-// error: what contradicts the cache stays true, whatever happened to the other requests.
-func together(ctx context.Context, steps []func(context.Context) error) error {
+// runAll runs steps concurrently. It returns an unprovenError if there is one, else the first error:
+// if a response contradicts the cache, it does not matter which other requests failed.
+func runAll(ctx context.Context, steps []func(context.Context) error) error {
 	errs := make([]error, len(steps))
 	var wait sync.WaitGroup
 	for i, step := range steps {
@@ -218,7 +223,7 @@ func together(ctx context.Context, steps []func(context.Context) error) error {
 	return failure
 }
 
-// jobPage is a page of a few jobs.
+// jobPage is a page with its jobs.
 type jobPage struct {
 	jobs  []openJob
 	total int
@@ -236,8 +241,8 @@ func (p *jobPage) visit(job *syncjob.Job) error {
 	return nil
 }
 
-// request requests a page. If the appliance rejects its limit, nothing is proven: a full read
-// finds a limit that the appliance accepts.
+// request requests a page. If the appliance rejects the limit, it returns an unprovenError: the full
+// read that follows finds a limit that the appliance accepts.
 func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, error) {
 	var page jobPage
 	total, err := n.reader.get(ctx, q, &page, &n.requests)
@@ -254,8 +259,8 @@ func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, 
 	return page, nil
 }
 
-// readInProgress requests the jobs that the appliance filters as in progress. It need not have
-// all of them: those that are missing are requested by their position.
+// readInProgress requests the jobs in progress by the filter. They need not be complete: open jobs
+// that are missing are requested by their positions.
 func (n *incrementalRead) readInProgress(ctx context.Context) (running []openJob, err error) {
 	for range maxFiltered {
 		page, err := n.request(ctx, pageRequest{skip: len(running), limit: int(n.reader.limit.Load()), status: syncjob.OverallInProgress})
@@ -275,8 +280,7 @@ func (n *incrementalRead) readInProgress(ctx context.Context) (running []openJob
 	return running, nil
 }
 
-// filter returns a step that requests the jobs with an overall_status: their number, and the
-// oldest job, if it is one of them.
+// filter returns a step that requests the page described at filtered.
 func (n *incrementalRead) filter(status string, into *filtered) func(context.Context) error {
 	into.request = pageRequest{limit: 1, status: status}
 	if status == n.cache.oldest && n.cache.newestFirst {
@@ -302,8 +306,8 @@ func (n *incrementalRead) filter(status string, into *filtered) func(context.Con
 	}
 }
 
-// checkOldest compares the oldest job with the cache, if a filter has it. It returns a step that
-// requests it if the filter's page does not reach it.
+// checkOldest compares the oldest job with the cache, if f is the filter that has it. If its page
+// does not reach the oldest job, checkOldest returns a step that requests it.
 func (n *incrementalRead) checkOldest(f filtered) ([]func(context.Context) error, error) {
 	jobs := f.page.jobs
 	switch {
@@ -323,16 +327,16 @@ func (n *incrementalRead) checkOldest(f filtered) ([]func(context.Context) error
 	return nil, nil
 }
 
-// checkEnds compares both ends of the list with the cache. The page of the oldest job may be empty,
-// if a filter has it.
-func (n *incrementalRead) checkEnds(newest, oldest jobPage, grows pageRequest) error {
+// checkEnds compares both ends of the list with the cache, and sets total. oldest is empty if a
+// filter has the oldest job.
+func (n *incrementalRead) checkEnds(newest, oldest jobPage, growing pageRequest) error {
 	cached := len(n.cache.ids)
 	n.total = newest.total
 	if n.total < cached || n.total > cached+maxAdded {
 		return unprovenf("the list has a total of %d, and %d jobs are cached", n.total, cached)
 	}
 	n.added = make([]openJob, n.total-cached)
-	if err := n.check(grows.skip, newest); err != nil || len(oldest.jobs) == 0 {
+	if err := n.check(growing.skip, newest); err != nil || len(oldest.jobs) == 0 {
 		return err
 	}
 	return n.check(n.oldEnd().skip, oldest)
@@ -357,7 +361,7 @@ func (n *incrementalRead) check(position int, page jobPage) error {
 	return nil
 }
 
-// checkJob compares the job at an index with the cache, and keeps it.
+// checkJob compares the job at an index with the cache, and stores it.
 func (n *incrementalRead) checkJob(at int, job openJob) error {
 	if at < len(n.cache.ids) {
 		if n.cache.ids[at] != job.id {
@@ -374,48 +378,49 @@ func (n *incrementalRead) checkJob(at int, job openJob) error {
 		job.at = at
 		*added = job
 	}
-	n.reread[job.id] = job
+	n.latest[job.id] = job
 	return nil
 }
 
-// checkInProgress reports jobs in progress that the cache has as settled.
+// checkInProgress returns an error if the cache has a job in progress as settled. It stores the
+// others.
 func (n *incrementalRead) checkInProgress(running []openJob) error {
 	for _, job := range running {
 		if _, open := n.cache.open[job.id]; !open && n.cache.known.has(job.id) {
 			return contradictedf("a settled job is in progress")
 		}
-		if _, read := n.reread[job.id]; !read {
-			n.reread[job.id] = job
+		if _, read := n.latest[job.id]; !read {
+			n.latest[job.id] = job
 		}
 	}
 	return nil
 }
 
-// remaining returns the steps that request the new jobs that no page has so far, and the oldest job
-// if no filter and no page has it.
-func (n *incrementalRead) remaining(grows pageRequest, newest jobPage) []func(context.Context) error {
-	end := grows.skip + len(newest.jobs)
+// remaining returns the steps that request the new jobs that no page has returned so far, and the
+// oldest job if neither a filter nor a page has returned it.
+func (n *incrementalRead) remaining(growing pageRequest, newest jobPage) []func(context.Context) error {
+	end := growing.skip + len(newest.jobs)
 	if !n.cache.newestFirst {
 		if end < n.total {
-			return []func(context.Context) error{n.readOn(end-1, n.total)}
+			return []func(context.Context) error{n.readOverlapping(end-1, n.total)}
 		}
 		return nil
 	}
 	var steps []func(context.Context) error
-	if until := min(n.total, len(n.added)+seam); end < until {
-		steps = append(steps, n.readOn(end-1, until))
+	if until := min(n.total, len(n.added)+overlap); end < until {
+		steps = append(steps, n.readOverlapping(end-1, until))
 	}
 	if n.reader.filter.ignored || n.cache.oldest == "" {
-		if _, read := n.reread[n.cache.ids[0]]; !read {
+		if _, read := n.latest[n.cache.ids[0]]; !read {
 			steps = append(steps, n.probe(n.total-1, n.total))
 		}
 	}
 	return steps
 }
 
-// readOn returns a step that requests the positions from one to before another, page by page.
-// Each page begins with the job that the page before it ends with.
-func (n *incrementalRead) readOn(from, until int) func(context.Context) error {
+// readOverlapping returns a step that requests the positions from from to until-1, page by page.
+// Each page begins with the last job of the page before it.
+func (n *incrementalRead) readOverlapping(from, until int) func(context.Context) error {
 	return func(ctx context.Context) error {
 		limit := int(n.reader.limit.Load())
 		for at := max(0, from); at+1 < until; {
@@ -435,12 +440,12 @@ func (n *incrementalRead) readOn(from, until int) func(context.Context) error {
 	}
 }
 
-// probes returns the steps that request the cached jobs that can have changed and that no page
-// has so far. Jobs that stand near each other are requested together.
+// probes returns the steps that request the open jobs that no page has returned so far. Jobs that
+// are near each other are requested together.
 func (n *incrementalRead) probes() []func(context.Context) error {
 	var positions []int
 	for id, job := range n.cache.open {
-		if _, read := n.reread[id]; !read {
+		if _, read := n.latest[id]; !read {
 			positions = append(positions, n.cache.index(job.at, n.total))
 		}
 	}
@@ -463,7 +468,7 @@ func (n *incrementalRead) probes() []func(context.Context) error {
 	return steps
 }
 
-// probe returns a step that requests the positions from one to before another.
+// probe returns a step that requests the positions from from to end-1.
 func (n *incrementalRead) probe(from, end int) func(context.Context) error {
 	return func(ctx context.Context) error {
 		limit := int(n.reader.limit.Load())
@@ -484,7 +489,8 @@ func (n *incrementalRead) probe(from, end int) func(context.Context) error {
 	}
 }
 
-// checkAdded reports new jobs that no page has, that come twice, or that only the filter has.
+// checkAdded returns an error if a new job was not read, is in the list twice, or was returned by
+// the filter only.
 func (n *incrementalRead) checkAdded() error {
 	added := make(map[jobID]struct{}, len(n.added))
 	for i, job := range n.added {
@@ -496,7 +502,7 @@ func (n *incrementalRead) checkAdded() error {
 	if len(added) < len(n.added) {
 		return unprovenf("a new job is in the list twice")
 	}
-	for id := range n.reread {
+	for id := range n.latest {
 		if _, isNew := added[id]; !isNew && !n.cache.known.has(id) {
 			return contradictedf("a job is in progress that is not at the end where the list grows")
 		}
@@ -504,24 +510,24 @@ func (n *incrementalRead) checkAdded() error {
 	return nil
 }
 
-// checkCounts compares the jobs by status with the appliance's own counts.
+// checkCounts compares the numbers of completed and failed jobs with the totals of the filters.
 func (n *incrementalRead) checkCounts(ctx context.Context, first *firstResponses) error {
 	want := n.cache.settled.Jobs()
 	for id := range n.cache.open {
-		job := n.reread[id].job
+		job := n.latest[id].job
 		want[job.Status()]++
 	}
 	for _, added := range n.added {
-		job := n.reread[added.id].job
+		job := n.latest[added.id].job
 		want[job.Status()]++
 	}
-	// A job that was canceled is a completed one to the appliance.
+	// The appliance counts a canceled job as completed.
 	if known := want[syncjob.Completed] + want[syncjob.Aborted]; first.completed.page.total != known {
 		return miscounted(syncjob.OverallCompleted, first.completed.page.total, known)
 	}
 	got := first.failed.page.total + first.errored.page.total
 	if got != want[syncjob.Failed] && !n.countsErrors {
-		// Some clients of the API expect another word for it.
+		// Some clients of the API expect "error" instead of "failed".
 		n.countsErrors = true
 		if err := n.filter(syncjob.OverallError, &first.errored)(ctx); err != nil {
 			return err

@@ -1,9 +1,10 @@
-// Package joblist reads a whole list of synchronization jobs, page by page, and proves that
-// the pages make one list: all of it or an error, never a part.
+// Package joblist reads a whole list of synchronization jobs, page by page, and proves that it is
+// complete. It returns a summary of the whole list or an error, never a part.
 //
-// A FullRead requests every page. An incremental read (Reader.Update) requests what can be
-// new, and proves that nothing else has changed since the cache was filled. Package scrape
-// decides which of the two a scrape needs.
+// A FullRead (fullread.go, chain.go) requests every page, and Reader.Adopt makes a cache (cache.go)
+// from it. Reader.Update, an incremental read (incrementalread.go), requests what can have changed
+// since, and proves that nothing else has. The comments of the types FullRead and incrementalRead
+// explain why the result is complete. Package scrape decides which of the two a scrape needs.
 package joblist
 
 import (
@@ -30,8 +31,8 @@ import (
 
 // Getter requests a path below /api/v1/. ciphertrust.Client implements it.
 type Getter interface {
-	// Get passes the body of a 200 to read; if the transfer fails and is tried again, read is
-	// called again with the new body. Its errors carry a reason.Reason.
+	// Get passes the body of a 200 to read. If the transfer fails and is retried, it calls read
+	// again with the new body. Its errors carry a reason.Reason.
 	Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error
 }
 
@@ -52,10 +53,10 @@ type Options struct {
 	PageSize int
 	// Concurrency is how many pages are requested at once.
 	Concurrency int
-	// Cache keeps what was read for incremental reads.
+	// Cache enables the cache, and with it incremental reads.
 	Cache bool
-	// PageTimeout is for how long a full read retries a page behind the first one. 0 means that
-	// it does not retry.
+	// PageTimeout is for how long a full read retries a page other than the first; 0 means that it
+	// does not retry.
 	PageTimeout time.Duration
 	// Logger may be nil.
 	Logger log.Logger
@@ -67,13 +68,13 @@ type Reader struct {
 	list    syncjob.List
 	getter  Getter
 	options Options
-	// none has counted no job; the sums of every read are forks of it.
+	// none is an empty Summarizer, of which reads make forks.
 	none *syncjob.Summarizer
-	// decoders holds *jobjson.Decoder, whose buffers are worth keeping.
+	// decoders holds *jobjson.Decoder, to reuse their buffers.
 	decoders sync.Pool
-	// sets holds *idSet, whose tables are worth keeping.
+	// sets holds *idSet, to reuse their tables.
 	sets sync.Pool
-	// slots bounds the requests in flight, those of full and incremental reads together.
+	// slots bounds the concurrent requests of all full and incremental reads.
 	slots chan struct{}
 	// limit is the limit that the appliance accepted last.
 	limit atomic.Int64
@@ -109,17 +110,17 @@ func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	return r
 }
 
-// ErrUnproven is returned, wrapped, by an incremental read that could not prove that the
-// cache is what the appliance has: only a full read can tell what the list is now.
+// ErrUnproven is returned, wrapped, by an incremental read that could not prove that the cache has
+// exactly the appliance's jobs. The list is unknown then; it needs a full read.
 var ErrUnproven = errors.New("the cache could not be proven")
 
-// Known reports whether there is a cache, so that Update can read the list.
+// Known reports whether there is a cache. Update must not be called without one.
 func (r *Reader) Known() bool { return r.cache != nil }
 
 // Incomplete reports whether the cache lacks something that a full read would have.
 func (r *Reader) Incomplete() bool { return r.cache != nil && r.cache.incomplete }
 
-// Forget gives up the cache.
+// Forget drops the cache.
 func (r *Reader) Forget() {
 	if r.cache != nil {
 		r.sets.Put(r.cache.known)
@@ -127,9 +128,10 @@ func (r *Reader) Forget() {
 	}
 }
 
-// Adopt makes the cache from a full read that has just succeeded, in place of the one before,
-// if the list can be cached. If the filter by overall_status is in doubt, it compares the
-// filter with what was read; ctx is for these requests, whose number it returns.
+// Adopt replaces the cache by one from a full read that has just succeeded, or by none if the list
+// cannot be cached. If a proof has failed by the filter by overall_status, or if the filter was
+// ignored so far, Adopt compares the filter with the full read. ctx is for these requests; Adopt
+// returns their number.
 func (r *Reader) Adopt(ctx context.Context, full *FullRead) (requests int) {
 	r.Forget()
 	if full.cache == nil {
@@ -166,12 +168,12 @@ func (r *Reader) Update(ctx context.Context) (summary *syncjob.Summary, requests
 	return r.cache.summary, requests, nil
 }
 
-// maxProofs is how often an incremental read is tried before it counts as unproven: a list
-// may change between its requests.
+// maxProofs is how often an incremental read is tried before it fails with ErrUnproven: a list may
+// change between two requests.
 const maxProofs = 3
 
-// update brings a cache up to date. Proofs that failed before ctx ended count in the next call:
-// scrapes must not try the same one forever because none of them has the time for all.
+// update brings a cache up to date. The cache counts its failed proofs across calls, because a
+// scrape may have no time for maxProofs of them.
 func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error) {
 	for c.unproven < maxProofs {
 		found := newIncrementalRead(r, c)
@@ -193,27 +195,29 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 	return requests, reason.New(reason.Inconsistent, err, remedyInconsistent)
 }
 
-// Outcome is what Replace has done.
+// Outcome is the outcome of Replace.
 type Outcome int
 
 // The outcomes of Replace.
 const (
-	// ReplacedEqual and ReplacedDifferent made the cache from the full read. It agreed with the
-	// cache before, or it did not.
+	// ReplacedEqual and ReplacedDifferent mean that the full read has replaced the cache. Different
+	// means that the cache was proven, and yet had another summary.
 	ReplacedEqual Outcome = iota
 	ReplacedDifferent
-	// NotReplaced kept the cache: the full read lacks something that changed while it ran.
+	// NotReplaced means that the cache stays, and that the full read is useless: the list could not
+	// be cached, or what changed since could not be proven.
 	NotReplaced
-	// ReplaceLater kept the cache, because a request failed. The full read is still good.
+	// ReplaceLater means that the cache stays because a request failed or the list changed meanwhile.
+	// Replace can be called again with the same full read.
 	ReplaceLater
 )
 
-// Replace brings the cache up to date, compares it with a full read that ran beside it, and
-// makes the cache from that full read. Both are brought up to date before, side by side, so that
-// what changed meanwhile does not count as a difference.
+// Replace compares the cache with a full read that ran in the background, and replaces the cache by
+// it. Before, it brings both up to date concurrently, so that a change of the list since is not a
+// difference between them.
 //
-// Its errors are those of Update. If the full read cannot be brought up to date, the cache is,
-// and stays.
+// Its errors are those of Update. If only the full read cannot be brought up to date, the cache
+// stays, and Replace returns its summary.
 func (r *Reader) Replace(ctx context.Context, full *FullRead) (summary *syncjob.Summary, requests int, outcome Outcome, err error) {
 	if full.cache == nil {
 		summary, requests, err = r.Update(ctx)
@@ -230,7 +234,7 @@ func (r *Reader) Replace(ctx context.Context, full *FullRead) (summary *syncjob.
 		requests += sent + fullSent
 		switch {
 		case errors.Is(err, ErrUnproven) && fullErr == nil:
-			// The list has changed, and only the full read has seen how.
+			// The list has changed in a way that the full read has, and the cache has not.
 			outcome = ReplacedEqual
 		case err != nil:
 			return nil, requests, ReplaceLater, err
@@ -241,7 +245,7 @@ func (r *Reader) Replace(ctx context.Context, full *FullRead) (summary *syncjob.
 		case r.cache.agrees(full.cache):
 			outcome = ReplacedEqual
 		case summary != before:
-			// One may have been brought up to date a moment after the other.
+			// The list may have changed between the two updates.
 			before = summary
 			continue
 		default:
@@ -262,7 +266,7 @@ func (r *Reader) Total(ctx context.Context) (total int, err error) {
 	return first.total, nil
 }
 
-// explain names the list in an error.
+// explain adds the list's name, and a hint for some reasons, to an error.
 func (r *Reader) explain(err error) error {
 	remedy := reason.RemedyOf(err)
 	switch {
@@ -275,7 +279,7 @@ func (r *Reader) explain(err error) error {
 	return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", r.list.Name, err), remedy)
 }
 
-// pageRequest is what is requested of a list.
+// pageRequest is the query of a page.
 type pageRequest struct {
 	skip, limit int
 	// status restricts the page to the jobs with that overall_status, unless it is empty.
@@ -290,7 +294,7 @@ func (q pageRequest) values() url.Values {
 	return values
 }
 
-// String returns the request as an error names it.
+// String returns the query for error messages.
 func (q pageRequest) String() string {
 	if q.status != "" {
 		return fmt.Sprintf("overall_status=%s&skip=%d&limit=%d", q.status, q.skip, q.limit)
@@ -300,13 +304,13 @@ func (q pageRequest) String() string {
 
 // visitor receives the jobs of a page.
 type visitor interface {
-	// begin is called before the first job, and again if the transfer is tried again.
+	// begin is called before the first job, and again if the transfer is retried.
 	begin()
-	// visit is called with each job, in order. The job is overwritten by the next one.
+	// visit is called with each job, in order. The job is only valid during the call.
 	visit(job *syncjob.Job) error
 }
 
-// get requests a page and returns its total. It counts what it sends.
+// get requests a page and returns its total. It adds 1 to sent.
 func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic.Int64) (total int, err error) {
 	select {
 	case r.slots <- struct{}{}:
@@ -321,7 +325,7 @@ func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic
 	}
 	defer r.decoders.Put(d)
 	defer func() {
-		// Pages are read in many goroutines: a mistake in one must fail this list only.
+		// A bug that panics in the goroutine of a page must fail this list only.
 		if p := recover(); p != nil {
 			err = reason.New(reason.Other, fmt.Errorf("internal error: %v", p), "report it with the stack trace in the log")
 			level.Error(r.options.Logger).Log("during", "read", "list", r.list.Name, "panic", p, "stack", string(debug.Stack()))
@@ -339,10 +343,10 @@ func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic
 	return total, nil
 }
 
-// rejectsRequest reports whether the appliance rejected what was requested, in contrast to
-// who requests it, which path, or how often.
+// rejectsRequest reports whether the appliance rejected the query of a page. It returns false for
+// 401, 403, 404, 407, 408 and 429, which are not about the query.
 func rejectsRequest(err error) bool {
-	// A login that failed is not about the page, even if it was rejected with a 4xx.
+	// A failed login is not about the query, even if it was rejected with a 4xx.
 	if _, login := errors.AsType[*ciphertrust.LoginError](err); login {
 		return false
 	}

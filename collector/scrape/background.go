@@ -12,11 +12,11 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// The pauses after a full read that failed, before the next one begins.
+// The shortest and the longest pause between a failed full read and the next one.
 const (
 	shortestPause = 10 * time.Second
 	longestPause  = 5 * time.Minute
-	// longestFirstPause is the longest one if the list is not known.
+	// longestFirstPause is the longest pause if the list is not known.
 	longestFirstPause = time.Minute
 )
 
@@ -28,10 +28,10 @@ type fullRead struct {
 	*joblist.FullRead
 
 	started time.Time
-	// awaited is true if a scrape has waited for it, and outlived if one has left before its end.
-	// They are guarded by List.mu.
+	// awaited is true if a scrape has waited for the read, and outlived if a scrape's deadline has
+	// passed meanwhile. List.mu guards them.
 	awaited, outlived bool
-	// done is closed when it has ended; err is its error.
+	// done is closed when the read has ended. err is its error, and set before.
 	done chan struct{}
 	err  error
 }
@@ -40,14 +40,14 @@ func newFullRead(read *joblist.FullRead) *fullRead {
 	return &fullRead{FullRead: read, started: time.Now(), done: make(chan struct{})}
 }
 
-// FullReadProgress is how far a full read is that is in progress.
+// FullReadProgress is the progress of a full read.
 type FullReadProgress struct {
 	joblist.Progress
 
 	Started time.Time
 }
 
-// Ratio returns how much of the list was read, from 0 to 1.
+// Ratio returns the part of the list that was read, from 0 to 1.
 func (p *FullReadProgress) Ratio() float64 {
 	if p.JobsExpected == 0 {
 		return 0
@@ -55,7 +55,7 @@ func (p *FullReadProgress) Ratio() float64 {
 	return min(1, float64(p.Jobs)/float64(p.JobsExpected))
 }
 
-// FullRead returns how far the full read in progress is, or nil.
+// FullRead returns the progress of the full read that is running, or nil.
 func (l *List) FullRead() *FullReadProgress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,8 +65,8 @@ func (l *List) FullRead() *FullReadProgress {
 	return &FullReadProgress{Progress: l.running.Progress(), Started: l.running.started}
 }
 
-// startIfDue starts a full read that is due, at a quarter of the concurrency. One that has ended
-// during this scrape is compared by the next scrape.
+// startIfDue starts a gentle full read if one is due, none is running, and none waits to replace the
+// cache.
 func (l *List) startIfDue() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,9 +95,9 @@ func (l *List) startDue() {
 	}
 }
 
-// join returns the full read in progress, which it speeds up, or the one that has outlived the
-// scrapes that waited for it, or a new one. After one that failed it may be too early for the
-// next; then its error is returned.
+// join returns the full read to wait for: the one that is running, now at full concurrency; else
+// the one that finished after the scrapes that waited for it had left; else a new one. During the
+// pause after a failed one, join returns that one's error.
 func (l *List) join() (*fullRead, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,20 +135,21 @@ func (l *List) start(gentle bool) *fullRead {
 			l.delay(longestPause)
 			l.logFailed(full)
 		default:
-			// The scrape that waits for it reports the failure, and the next one tries again.
+			// The scrape that waits returns the error, and the next one starts a full read.
 			l.failed = nil
 		}
 	})
 	return full
 }
 
-// delay lets the next full read wait, longer each time. The caller holds the lock.
+// delay starts the pause before the next full read, twice as long as the one before. The caller
+// holds the lock.
 func (l *List) delay(longest time.Duration) {
 	l.pause = min(longest, max(shortestPause, 2*l.pause))
 	l.failedAt = time.Now()
 }
 
-// run runs a full read to its end, and logs how far it is.
+// run runs a full read and sets its error. Meanwhile, watch logs its progress.
 func (l *List) run(ctx context.Context, full *fullRead) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -173,8 +174,8 @@ func (l *List) run(ctx context.Context, full *fullRead) {
 	logger.Log("during", "full read", "list", l.list.Name, "pages", progress.Pages, "jobs", progress.Jobs, "took", took, "msg", "the whole list was read")
 }
 
-// runSafely reads the list. A panic, which only a mistake of ours can cause, fails this read and
-// no other: no scrape's goroutine is above this one.
+// runSafely runs a full read. A bug that panics must fail this read only; no scrape's goroutine
+// would recover it.
 func (l *List) runSafely(ctx context.Context, full *fullRead) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -189,7 +190,7 @@ func (l *List) runSafely(ctx context.Context, full *fullRead) (err error) {
 	return nil
 }
 
-// logFailed logs a failure that no scrape reports.
+// logFailed logs the failure of a full read, which no scrape returns.
 func (l *List) logFailed(full *fullRead) {
 	if l.life.Err() != nil {
 		return
@@ -202,8 +203,8 @@ func (l *List) logFailed(full *fullRead) {
 		"pages", full.Progress().Pages, "retry_after", l.pause, "hint", hint, "msg", "the full read failed")
 }
 
-// watch logs how far a full read is, and ends it if no page has arrived for too long, until stop
-// is closed.
+// watch logs the progress of a full read until stop is closed. It cancels the read if no page has
+// arrived for FullReadTimeout.
 func (l *List) watch(full *fullRead, cancel context.CancelCauseFunc, stop <-chan struct{}) {
 	report := time.NewTicker(progressInterval)
 	defer report.Stop()

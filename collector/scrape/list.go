@@ -22,7 +22,7 @@ type ListOptions struct {
 	// FullReadInterval is how often the list is read completely. 0 means at each scrape, within
 	// its deadline and without a cache.
 	FullReadInterval time.Duration
-	// FullReadTimeout ends a full read for which no page has arrived for so long; 0 means never.
+	// FullReadTimeout is for how long a full read waits for the next page; 0 means forever.
 	FullReadTimeout time.Duration
 	// PageTimeout is for how long a full read retries one page.
 	PageTimeout time.Duration
@@ -37,15 +37,15 @@ type ListOptions struct {
 	Hint func(hint string) string
 }
 
-// The ways in which a list can be read.
+// The kinds of reads.
 const (
 	// KindFull requests every page.
 	KindFull = "full"
-	// KindIncremental requests what can be new, and proves that nothing else has changed.
+	// KindIncremental requests what can have changed, and proves that nothing else has.
 	KindIncremental = "incremental"
 )
 
-// Kinds returns the ways in which a list can be read.
+// Kinds returns the kinds of reads.
 func Kinds() []string { return []string{KindFull, KindIncremental} }
 
 // Observer counts reads, for the exporter's own metrics.
@@ -64,32 +64,35 @@ func (noObserver) HistoryDrift(syncjob.List)     {}
 
 // List decides what a scrape reads of one list.
 //
-// A list that is known is read incrementally at each scrape. A full read belongs to the list,
-// not to a scrape: it runs in the background and outlives the scrape that starts it. If the
-// list is not known, or if an incremental read could not prove the cache, scrapes wait for the
-// full read as long as they can. If the list is known, a full read is due now and then to check
-// the cache, and no scrape waits for it.
+// If the list is known (there is a cache), each scrape reads it incrementally. If it is not known,
+// or if an incremental read could not prove the cache, scrapes wait for a full read until their
+// deadline. A full read runs in the background and outlives the scrape that starts it.
+//
+// Every FullReadInterval, a full read of a known list is due, to check the cache. No scrape waits
+// for it; the first scrape after its end compares and replaces the cache (update).
 type List struct {
 	list     syncjob.List
 	reader   *joblist.Reader
 	options  ListOptions
 	observer Observer
 	logger   log.Logger
-	// life ends every full read in the background; reads counts them.
+	// life is the context of full reads in the background, and reads their WaitGroup.
 	life   context.Context //nolint:containedctx // A full read outlives the scrape that starts it.
 	cancel context.CancelFunc
 	reads  sync.WaitGroup
-	// turn is held by the scrape that uses reader: one that has left may still be ending.
+	// turn is held by the read that uses reader. A read whose scrapes have all left may not have
+	// ended yet when the next one starts.
 	turn chan struct{}
 
 	mu sync.Mutex
 	// running is the full read in progress, or nil.
 	running *fullRead
-	// finished is a full read that has succeeded and that no scrape has used, or nil.
+	// finished is a full read that has succeeded and has not become the cache yet, or nil.
 	finished *fullRead
 	// due is when the next full read is due.
 	due time.Time
-	// failed is the last full read if it failed, and if the next one begins after a pause.
+	// failed is the last full read if it failed, and if the next one must wait until pause has passed
+	// since failedAt.
 	failed   *fullRead
 	failedAt time.Time
 	pause    time.Duration
@@ -121,9 +124,9 @@ func (l *List) Close() {
 	l.reads.Wait()
 }
 
-// Read reads the list for one scrape. What it returns was read or proven since it was called,
-// except for a list that cannot be cached and whose full read outlived its scrape: that one
-// is returned once. It returns how many pages it requested, with or without an error.
+// Read reads the list for one scrape. It returns what was read or proven since it was called. There
+// is one exception: if a list cannot be cached, a full read that outlived its scrape is returned to
+// the next scrape. Read also returns how many pages it requested, with or without an error.
 func (l *List) Read(ctx context.Context) (summary *syncjob.Summary, pages int, err error) {
 	select {
 	case l.turn <- struct{}{}:
@@ -147,7 +150,7 @@ func (l *List) Read(ctx context.Context) (summary *syncjob.Summary, pages int, e
 	return summary, pages + more, err
 }
 
-// readFull reads the whole list within the scrape.
+// readFull reads the whole list in the scrape itself, without a cache.
 func (l *List) readFull(ctx context.Context) (*syncjob.Summary, int, error) {
 	full := newFullRead(l.reader.NewFullRead(false))
 	l.mu.Lock()
@@ -160,8 +163,8 @@ func (l *List) readFull(ctx context.Context) (*syncjob.Summary, int, error) {
 	return full.Summary, full.Requests(), full.err
 }
 
-// update reads a known list incrementally. If a full read has finished that was due, it
-// becomes the cache.
+// update reads a known list incrementally. If a full read has finished in the background, update
+// replaces the cache by it.
 func (l *List) update(ctx context.Context) (*syncjob.Summary, int, error) {
 	l.mu.Lock()
 	full := l.finished
@@ -197,7 +200,7 @@ func (l *List) update(ctx context.Context) (*syncjob.Summary, int, error) {
 	return summary, requests, nil
 }
 
-// adopted plans the next full read after one that became the cache.
+// adopted sets when the next full read is due, after full has become the cache.
 func (l *List) adopted(full *fullRead) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,8 +210,8 @@ func (l *List) adopted(full *fullRead) {
 	l.due, l.pause = time.Now().Add(l.options.FullReadInterval), 0
 }
 
-// forget gives up a cache that could not be proven. A full read that was due and has failed
-// does not delay the one that is needed now.
+// forget drops a cache that could not be proven. The list needs a full read now, so the pause after
+// a failed one ends.
 func (l *List) forget() {
 	l.reader.Forget()
 	l.mu.Lock()
@@ -216,7 +219,8 @@ func (l *List) forget() {
 	l.failed, l.pause = nil, 0
 }
 
-// awaitFull waits for a full read of a list that is not known.
+// awaitFull waits for a full read of an unknown list. If that began before the scrape, at begun, it
+// is brought up to date by an incremental read.
 func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary, int, error) {
 	full, err := l.join()
 	if err != nil {
@@ -239,13 +243,13 @@ func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary
 	if !full.started.Before(begun) || !l.reader.Known() {
 		return full.Summary, pages, nil
 	}
-	// The read began before this scrape.
+	// The full read began before this scrape: prove that it is still right.
 	summary, requests, err := l.reader.Update(ctx)
 	pages += requests
 	if errors.Is(err, joblist.ErrUnproven) {
 		l.reader.Forget()
 		if full.LastPage().Before(begun) {
-			// It ended before this scrape, and the list has changed since.
+			// No page of it was read during this scrape, and the list has changed since.
 			summary, more, err := l.awaitFull(ctx, begun)
 			return summary, pages + more, err
 		}
@@ -254,17 +258,17 @@ func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary
 	return summary, pages, err
 }
 
-// timeout returns the error of a scrape whose time was up.
+// timeout returns the error of a scrape whose deadline has passed.
 func (l *List) timeout(ctx context.Context, when string) error {
 	return reason.New(reason.Timeout, fmt.Errorf("list %s: the scrape's deadline passed %s: %w", l.list.Name, when, context.Cause(ctx)), remedyTimeout)
 }
 
-// remedyTimeout is what a user can do about a list that was not read in time.
+// remedyTimeout is the hint for a list that was not read before the deadline.
 const remedyTimeout = "wait: the list comes up when the full read is done; " +
 	"to speed it up, raise --collector.concurrency, or check why the appliance is slow"
 
-// late returns the error of a scrape that leaves before a full read is done: the failure of the
-// read's last request, if it failed.
+// late returns the error of a scrape whose deadline passes before the full read ends. If the read's
+// last request has failed, it is that request's error.
 func (l *List) late(ctx context.Context, full *fullRead) error {
 	progress := full.Progress()
 	if err := progress.Failure; err != nil {
@@ -273,7 +277,7 @@ func (l *List) late(ctx context.Context, full *fullRead) error {
 	return l.timeout(ctx, "while the whole list is being read, which goes on: "+pagesOf(progress))
 }
 
-// pagesOf returns how far a full read is, in words.
+// pagesOf describes the progress of a full read.
 func pagesOf(p joblist.Progress) string {
 	if p.PagesExpected == 0 {
 		return "no page has arrived"
