@@ -418,7 +418,7 @@ func (n *incrementalRead) remaining(growing pageRequest, newest jobPage) []func(
 	return steps
 }
 
-// readOverlapping returns a step that requests the positions from from to until-1, page by page.
+// readOverlapping returns a step that requests the positions before until, beginning at from.
 // Each page begins with the last job of the page before it.
 func (n *incrementalRead) readOverlapping(from, until int) func(context.Context) error {
 	return func(ctx context.Context) error {
@@ -468,7 +468,7 @@ func (n *incrementalRead) probes() []func(context.Context) error {
 	return steps
 }
 
-// probe returns a step that requests the positions from from to end-1.
+// probe returns a step that requests the positions before end, beginning at from.
 func (n *incrementalRead) probe(from, end int) func(context.Context) error {
 	return func(ctx context.Context) error {
 		limit := int(n.reader.limit.Load())

@@ -13,19 +13,19 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// maxLoggedJobs bounds how many jobs that failed, and how many that fixed what had
-// failed, are told one by one of one read.
+// maxLoggedJobs bounds how many failed jobs, and how many recoveries, are logged individually for
+// one read.
 const maxLoggedJobs = 50
 
-// failureLog logs which jobs failed: each once, when it is first seen as the one that finished
-// last for a scope, and once the job that ended the failure. The first
-// read after a start sees every scope that is failing for the first time.
+// failureLog logs failed jobs. A job is logged when it is first seen as the newest finished job of a
+// scope, and so is the job with which the scope completes again. After a start, the first read logs
+// every scope that is failing.
 //
-// A job that failed and was followed by another one that finished before the next
-// read is not seen. Of it only cckm_sync_scope_last_failure_timestamp_seconds
-// tells, since a summary keeps no more of it than that time.
+// If a job fails and a later one finishes before the next read, the failure is not logged: a
+// summary has only the newest finished job. Only cckm_sync_scope_last_failure_timestamp_seconds
+// shows it.
 //
-// Aborted jobs and those of unknown status neither fail nor mend.
+// Aborted jobs and jobs of unknown status neither begin nor end a failure.
 type failureLog struct {
 	logger log.Logger
 
@@ -33,21 +33,21 @@ type failureLog struct {
 	lists map[string]*failingList
 }
 
-// failingList is what was told of one list.
+// failingList is the state of one list.
 type failingList struct {
-	// summary is that of the last read, and started when that read began.
+	// summary is the summary of the last read, and started the start of that read.
 	summary *syncjob.Summary
 	started time.Time
-	// scopes are those that are failing, by their syncjob.List.ScopeKey.
+	// scopes are the failing scopes, by their syncjob.List.ScopeKey.
 	scopes map[string]failingScope
 }
 
 // failingScope is a scope that is failing.
 type failingScope struct {
-	// told is the failed job that was told last.
-	told syncjob.Last
-	// since is when the first one of them finished, or was seen where that is not
-	// known.
+	// job is the failed job that was logged last.
+	job syncjob.Last
+	// since is when the failure began: when its first job finished, or when it was first seen if that
+	// time is missing.
 	since time.Time
 }
 
@@ -55,7 +55,7 @@ func newFailureLog(logger log.Logger) *failureLog {
 	return &failureLog{logger: logger, lists: map[string]*failingList{}}
 }
 
-// record logs what a read says that was not logged before.
+// record logs the failures and recoveries of a read that were not logged before.
 func (f *failureLog) record(read ListRead) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,15 +67,14 @@ func (f *failureLog) record(read ListRead) {
 	if list.summary == read.Summary || read.Started.Before(list.started) {
 		return
 	}
-	failed, fixed := list.update(read)
+	failed, recovered := list.update(read)
 	f.logFailed(read, failed)
-	f.logFixed(read, fixed)
+	f.logRecovered(read, recovered)
 }
 
-// update takes over what a read says, and returns the jobs that are to be told:
-// those that failed, and those that fixed what had failed before. Scopes that are
-// gone are forgotten.
-func (l *failingList) update(read ListRead) (failed, fixed coverage) {
+// update updates the state by a read, and returns the jobs to log: those that failed, and those with
+// which a scope has recovered. It forgets scopes that are gone.
+func (l *failingList) update(read ListRead) (failed, recovered jobGroups) {
 	scopes := make(map[string]failingScope, len(l.scopes))
 	for i := range read.Summary.Scopes {
 		scope := &read.Summary.Scopes[i]
@@ -84,58 +83,59 @@ func (l *failingList) update(read ListRead) (failed, fixed coverage) {
 		last := scope.Last
 		switch {
 		case last != nil && last.Result == syncjob.Failed:
-			now := failingScope{told: *last, since: before.since}
+			now := failingScope{job: *last, since: before.since}
 			if !was {
 				now.since = last.FinishedAt
 			}
 			if now.since.IsZero() {
 				now.since = read.Ended()
 			}
-			// An older job shows up again where a newer one has gone.
-			if !was || (last.ID != before.told.ID && !last.FinishedAt.Before(before.told.FinishedAt)) {
+			// If the newest job is deleted, an older one, which was logged before, is the newest again.
+			if !was || (last.ID != before.job.ID && !last.FinishedAt.Before(before.job.FinishedAt)) {
 				failed.add(scope, last, now.since)
 			}
 			scopes[key] = now
 		case last != nil && last.Result == syncjob.Completed && was:
-			fixed.add(scope, last, before.since)
+			recovered.add(scope, last, before.since)
 		case was:
 			scopes[key] = before
 		}
 	}
 	l.summary, l.started, l.scopes = read.Summary, read.Started, scopes
-	return failed, fixed
+	return failed, recovered
 }
 
-// coverage is jobs, and the scopes for which each of them is told.
-type coverage struct {
-	jobs []*coveredJob
-	byID map[string]*coveredJob
+// jobGroups groups scopes by the job that is logged for them.
+type jobGroups struct {
+	jobs []*jobGroup
+	byID map[string]*jobGroup
 }
 
-// coveredJob is a job that is told, with the first of its scopes by name.
-type coveredJob struct {
+// jobGroup is a job to log, and its scopes.
+type jobGroup struct {
 	syncjob.Last
 
-	scope string
-	// since is when the first of the scopes began to fail.
-	since time.Time
-	// others are further scopes, of which as many are kept as are told.
+	// scope is the first scope by name, and others are at most maxLoggedScopes further ones. scopes
+	// is the number of all.
+	scope  string
 	others []string
 	scopes int
+	// since is when the first of the scopes began to fail.
+	since time.Time
 }
 
-// maxLoggedScopes bounds how many further scopes of one job are told by name.
+// maxLoggedScopes bounds how many further scopes of a job are logged by name.
 const maxLoggedScopes = 10
 
-func (c *coverage) add(scope *syncjob.Scope, last *syncjob.Last, since time.Time) {
-	job := c.byID[last.ID]
+func (g *jobGroups) add(scope *syncjob.Scope, last *syncjob.Last, since time.Time) {
+	job := g.byID[last.ID]
 	if job == nil {
-		if c.byID == nil {
-			c.byID = map[string]*coveredJob{}
+		if g.byID == nil {
+			g.byID = map[string]*jobGroup{}
 		}
-		job = &coveredJob{Last: *last, scope: scope.Name, since: since}
-		c.byID[last.ID] = job
-		c.jobs = append(c.jobs, job)
+		job = &jobGroup{Last: *last, scope: scope.Name, since: since}
+		g.byID[last.ID] = job
+		g.jobs = append(g.jobs, job)
 	} else if len(job.others) < maxLoggedScopes {
 		job.others = append(job.others, scope.Name)
 	}
@@ -145,23 +145,23 @@ func (c *coverage) add(scope *syncjob.Scope, last *syncjob.Last, since time.Time
 	}
 }
 
-// newest returns the jobs that finished last, the oldest of them first, and how
-// many there are besides.
-func (c *coverage) newest() (jobs []*coveredJob, more int) {
-	slices.SortFunc(c.jobs, func(a, b *coveredJob) int {
+// newest returns the maxLoggedJobs jobs that finished last, ordered from the oldest to the newest,
+// and how many others there are.
+func (g *jobGroups) newest() (jobs []*jobGroup, more int) {
+	slices.SortFunc(g.jobs, func(a, b *jobGroup) int {
 		return cmp.Or(a.FinishedAt.Compare(b.FinishedAt), cmp.Compare(a.ID, b.ID))
 	})
-	more = max(0, len(c.jobs)-maxLoggedJobs)
-	return c.jobs[more:], more
+	more = max(0, len(g.jobs)-maxLoggedJobs)
+	return g.jobs[more:], more
 }
 
-func (f *failureLog) logFailed(read ListRead, failed coverage) {
+func (f *failureLog) logFailed(read ListRead, failed jobGroups) {
 	jobs, more := failed.newest()
 	list := read.List
 	if more > 0 {
 		level.Warn(f.logger).Log("during", "read", "list", list.Name, "jobs", more,
 			"hint", fmt.Sprintf(`list the scopes by the query cckm_sync_scope_last_result{cloud=%q,item=%q,result="failed"} == 1`, list.Cloud, list.Item),
-			"msg", "more jobs have failed than are told one by one, these are the older ones")
+			"msg", "more jobs have failed than are logged individually; these are the older ones")
 	}
 	for _, job := range jobs {
 		line := job.line(list, "text", job.Text)
@@ -177,11 +177,11 @@ func (f *failureLog) logFailed(read ListRead, failed coverage) {
 	}
 }
 
-func (f *failureLog) logFixed(read ListRead, fixed coverage) {
-	jobs, more := fixed.newest()
+func (f *failureLog) logRecovered(read ListRead, recovered jobGroups) {
+	jobs, more := recovered.newest()
 	if more > 0 {
 		level.Info(f.logger).Log("during", "read", "list", read.List.Name, "jobs", more,
-			"msg", "more jobs have completed after a failure than are told one by one, these are the older ones")
+			"msg", "more jobs have completed after a failure than are logged individually; these are the older ones")
 	}
 	for _, job := range jobs {
 		at := job.FinishedAt
@@ -193,11 +193,11 @@ func (f *failureLog) logFixed(read ListRead, fixed coverage) {
 	}
 }
 
-// line returns the keys and values that every line about a job begins with.
-func (j *coveredJob) line(list syncjob.List, more ...any) []any {
+// line returns the key-value pairs at the begin of every line about a job.
+func (j *jobGroup) line(list syncjob.List, more ...any) []any {
 	line := []any{"during", "read", "list", list.Name, "scope", j.scope}
 	if j.scopes > 1 {
-		// %q keeps names apart that hold commas.
+		// %q makes names with spaces unambiguous.
 		line = append(line, "scopes", j.scopes, "others", fmt.Sprintf("%q", j.others))
 	}
 	return append(append(line, "job", j.ID), more...)

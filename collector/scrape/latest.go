@@ -8,26 +8,25 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Latest is what is known of a list without a request to the appliance. Nothing that it points
-// to is ever changed.
+// Latest is the outcome of the last reads of a list. What it points to is immutable.
 type Latest struct {
 	List syncjob.List
-	// Read is how the last read ended, or nil before the first. A scrape that left at its
-	// deadline, before the read ended that it shared, counts as one that failed with
-	// reason.Timeout. A scraper that hung up does not count.
+	// Read is the last read, or nil before the first. A scrape whose deadline passed before the end
+	// of the read that it shared counts as a read that failed with reason.Timeout. A scrape that hung
+	// up does not count.
 	Read *ListRead
-	// ReadAt is when it ended.
+	// ReadAt is when Read ended.
 	ReadAt time.Time
-	// Complete is the last read that succeeded, or nil before the first. It is Read itself
-	// unless that failed.
+	// Complete is the last read that succeeded, or nil before the first. It equals Read unless that
+	// failed.
 	Complete *ListRead
-	// CompleteAt is when it ended.
+	// CompleteAt is when Complete ended.
 	CompleteAt time.Time
-	// FullRead is how far the full read in progress is, or nil.
+	// FullRead is the progress of the full read that is running, or nil.
 	FullRead *FullReadProgress
 }
 
-// latest keeps how the last read of each list ended.
+// latest stores the Latest of each list.
 type latest struct {
 	mu    sync.Mutex
 	lists []Latest
@@ -41,8 +40,7 @@ func newLatest(sources []Source) *latest {
 	return l
 }
 
-// record keeps how a read of the i-th list ended. Reads may be recorded in any order: the one
-// that ended last counts.
+// record stores a read of the i-th list, unless a read that ended later is stored already.
 func (l *latest) record(i int, read ListRead) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,55 +9,54 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// words makes the appliance's own words in the summaries of one list fit to be
-// shown: without secrets, and without characters that do something to a terminal
-// or to the text around them. Names of scopes are identifiers and stay as they are.
+// sanitizer makes the texts and ids in the summaries of one list safe to print: it redacts secrets,
+// and replaces characters that control a terminal or the text around them. Names of scopes are
+// identifiers and stay as they are.
 type sanitizer struct {
 	redact func(string) string
 
 	mu sync.Mutex
-	// from is the summary that came last, and to what was made of it.
-	from, to *syncjob.Summary
-	// hidden holds what is shown of the texts of that summary which repeated a
-	// secret. It goes on for as long as they do: the client forgets old tokens, and
-	// the appliance does not forget texts.
-	hidden map[string]string
+	// last is the last summary, and sanitized the result for it.
+	last, sanitized *syncjob.Summary
+	// redacted maps the texts of that summary with secrets to their redacted forms. A text that stays
+	// in the next summary stays redacted: redact forgets old tokens, and the appliance keeps texts.
+	redacted map[string]string
 }
 
-// summary returns a summary that can be shown: the very same one where nothing is to
-// be hidden, and the same one again for a summary that comes again, so that what is
-// made of it can be kept.
+// summary returns a sanitized summary. It returns its argument if nothing has to change, and the
+// same pointer as before if the argument is the last one, so that callers can cache what they derive
+// from the result.
 func (s *sanitizer) summary(summary *syncjob.Summary) *syncjob.Summary {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if summary != s.from {
-		r := reading{sanitizer: s, seen: map[string]string{}, secret: map[string]string{}}
-		s.to = r.summary(summary)
-		s.from, s.hidden = summary, r.secret
+	if summary != s.last {
+		p := sanitizerPass{sanitizer: s, texts: map[string]string{}, redacted: map[string]string{}}
+		s.sanitized = p.summary(summary)
+		s.last, s.redacted = summary, p.redacted
 	}
-	return s.to
+	return s.sanitized
 }
 
-// reading is the words of one summary on their way.
-type reading struct {
-	*sanitizer
+// sanitizerPass sanitizes one summary.
+type sanitizerPass struct {
+	sanitizer *sanitizer
 
-	// seen holds the texts so far and what is shown of them; secret holds those that
-	// repeat a secret.
-	seen, secret map[string]string
-	// different is true once something else is shown than what came.
-	different bool
+	// texts maps the texts so far to their sanitized forms, and redacted those with secrets to their
+	// redacted forms.
+	texts, redacted map[string]string
+	// changed is true if a result differs from its text. The caller resets it.
+	changed bool
 }
 
-func (r *reading) summary(from *syncjob.Summary) *syncjob.Summary {
+func (p *sanitizerPass) summary(from *syncjob.Summary) *syncjob.Summary {
 	to := *from
-	to.UnknownStatuses, to.UnknownTexts = r.texts(from.UnknownStatuses), r.texts(from.UnknownTexts)
-	to.Future.ID = r.id(from.Future.ID)
-	changed, copied := r.different, false
+	to.UnknownStatuses, to.UnknownTexts = p.list(from.UnknownStatuses), p.list(from.UnknownTexts)
+	to.Future.ID = p.id(from.Future.ID)
+	changed, copied := p.changed, false
 	for i := range from.Scopes {
-		r.different = false
-		scope := r.scope(from.Scopes[i])
-		if !r.different {
+		p.changed = false
+		scope := p.scope(from.Scopes[i])
+		if !p.changed {
 			continue
 		}
 		if !copied {
@@ -71,13 +70,13 @@ func (r *reading) summary(from *syncjob.Summary) *syncjob.Summary {
 	return &to
 }
 
-func (r *reading) scope(scope syncjob.Scope) syncjob.Scope {
-	scope.Newest.ID, scope.Newest.Text = r.id(scope.Newest.ID), r.text(scope.Newest.Text)
-	scope.OldestInProgressID, scope.OldestInProgressText = r.id(scope.OldestInProgressID), r.text(scope.OldestInProgressText)
+func (p *sanitizerPass) scope(scope syncjob.Scope) syncjob.Scope {
+	scope.Newest.ID, scope.Newest.Text = p.id(scope.Newest.ID), p.text(scope.Newest.Text)
+	scope.OldestInProgressID, scope.OldestInProgressText = p.id(scope.OldestInProgressID), p.text(scope.OldestInProgressText)
 	if scope.Last == nil {
 		return scope
 	}
-	if id, text := r.id(scope.Last.ID), r.text(scope.Last.Text); id != scope.Last.ID || text != scope.Last.Text {
+	if id, text := p.id(scope.Last.ID), p.text(scope.Last.Text); id != scope.Last.ID || text != scope.Last.Text {
 		last := *scope.Last
 		last.ID, last.Text = id, text
 		scope.Last = &last
@@ -85,52 +84,52 @@ func (r *reading) scope(scope syncjob.Scope) syncjob.Scope {
 	return scope
 }
 
-// id returns what is shown of a job's id, which is a UUID as a rule.
-func (r *reading) id(id string) string {
+// id sanitizes a job's id. Nearly all are UUIDs, which stay as they are.
+func (p *sanitizerPass) id(id string) string {
 	if len(id) <= len("2f7c6f46-4b04-4f43-8b5d-000000000000") && strings.Trim(id, "0123456789abcdef-") == "" {
 		return id
 	}
-	return syncjob.Shorten(r.text(id))
+	return syncjob.Shorten(p.text(id))
 }
 
-func (r *reading) texts(texts []string) []string {
-	shown := make([]string, len(texts))
+func (p *sanitizerPass) list(texts []string) []string {
+	sanitized := make([]string, len(texts))
 	for i, text := range texts {
-		shown[i] = r.text(text)
+		sanitized[i] = p.text(text)
 	}
-	return shown
+	return sanitized
 }
 
-func (r *reading) text(text string) string {
+func (p *sanitizerPass) text(text string) string {
 	if text == "" {
 		return ""
 	}
-	shown, ok := r.seen[text]
+	sanitized, ok := p.texts[text]
 	if !ok {
-		shown = r.withoutSecrets(text)
-		if shown != text {
-			r.secret[text] = shown
+		redacted := p.redact(text)
+		if redacted != text {
+			p.redacted[text] = redacted
 		}
-		shown = harmless(shown)
-		r.seen[text] = shown
+		sanitized = printable(redacted)
+		p.texts[text] = sanitized
 	}
-	r.different = r.different || shown != text
-	return shown
+	p.changed = p.changed || sanitized != text
+	return sanitized
 }
 
-func (r *reading) withoutSecrets(text string) string {
-	if shown, ok := r.hidden[text]; ok {
-		return shown
+func (p *sanitizerPass) redact(text string) string {
+	if redacted, ok := p.sanitizer.redacted[text]; ok {
+		return redacted
 	}
-	if r.redact == nil {
+	if p.sanitizer.redact == nil {
 		return text
 	}
-	return r.redact(text)
+	return p.sanitizer.redact(text)
 }
 
-// harmless returns a text as one line of valid UTF-8, in which no character
-// controls a terminal or the direction of what follows.
-func harmless(text string) string {
+// printable returns a text as one line of valid UTF-8. Characters that control a terminal or the
+// direction of text become blanks.
+func printable(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 			return ' '

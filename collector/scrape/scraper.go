@@ -1,6 +1,7 @@
-// Package scrape decides what a scrape reads of each list of one appliance: it shares one
-// read among scrapes that overlap, runs full reads in the background, and keeps and logs how
-// the reads ended.
+// Package scrape decides what a scrape reads of each list of one appliance. A Scraper shares one
+// read of a list among scrapes that overlap (shared.go), and stores and logs the outcome (latest.go,
+// readlog.go, failurelog.go). A List decides whether a read is incremental or full (list.go), and
+// runs full reads in the background (background.go).
 package scrape
 
 import (
@@ -23,9 +24,9 @@ type ListReader interface {
 	// Read returns the summary of the whole list and how many pages it requested. Its errors
 	// carry a reason.Reason.
 	Read(ctx context.Context) (summary *syncjob.Summary, pages int, err error)
-	// FullRead returns how far a full read is that is in progress, or nil.
+	// FullRead returns the progress of the full read that is running, or nil.
 	FullRead() *FullReadProgress
-	// Close ends what is in progress and waits for it.
+	// Close cancels any read and waits until it has ended.
 	Close()
 }
 
@@ -37,16 +38,16 @@ type Source struct {
 
 // Options are the settings of a Scraper.
 type Options struct {
-	// Timeout is the longest read of one scrape; 0 means that only its context ends it.
+	// Timeout is the longest read; 0 means that only the scrapes' contexts end it.
 	Timeout time.Duration
-	// MinInterval is for how long after the end of a read it answers further scrapes; 0 means
-	// never.
+	// MinInterval is for how long after its end a read is returned to further scrapes; 0 means that
+	// it is not.
 	MinInterval time.Duration
-	// Logger gets a line when a list begins or ceases to fail, and for each job that is first
-	// seen failing. It may be nil.
+	// Logger gets a line when a list begins or ceases to fail, and for each failed job that is seen
+	// for the first time. It may be nil.
 	Logger log.Logger
-	// Redact removes secrets from what the appliance writes in its own words, which may repeat
-	// what it was sent. It may be nil. ciphertrust.Client has one.
+	// Redact removes secrets from a text of the appliance, which may repeat what it was sent. It may
+	// be nil. See ciphertrust.Client.Hide.
 	Redact func(text string) string
 	// Hint rewrites the hint about a failed read for the target's configuration. It may be nil.
 	Hint func(hint string) string
@@ -61,13 +62,13 @@ type Scraper struct {
 	failureLog *failureLog
 	hint       func(string) string
 	logger     log.Logger
-	// life ends with Cancel, and every read with it; reads are counted so that Close can wait.
+	// life is the context of all reads. Cancel ends it, and Close waits for reads.
 	life   context.Context //nolint:containedctx // A read outlives the scrape that starts it.
 	cancel context.CancelCauseFunc
 	reads  sync.WaitGroup
 }
 
-// New returns a Scraper of the given lists. It closes their readers when it is closed.
+// New returns a Scraper of the given lists. Its Close closes their readers.
 func New(sources []Source, options Options) *Scraper {
 	if options.Logger == nil {
 		options.Logger = log.NewNopLogger()
@@ -93,9 +94,9 @@ func New(sources []Source, options Options) *Scraper {
 	return s
 }
 
-// Read reads every list, or joins a read that is in progress, and returns at the latest when
-// ctx ends; a list that is not read by then has failed with reason.Timeout. The snapshot holds
-// every list, read or not.
+// Read reads every list, or joins a read that is running. It returns soon after ctx has ended; a
+// list that is not read by then has failed with reason.Timeout. The snapshot has every list, also
+// those that failed.
 func (s *Scraper) Read(ctx context.Context) *Snapshot {
 	snapshot := &Snapshot{Lists: make([]ListRead, len(s.shared))}
 	var wait sync.WaitGroup
@@ -106,9 +107,8 @@ func (s *Scraper) Read(ctx context.Context) *Snapshot {
 	return snapshot
 }
 
-// Latest returns how the last read of each list ended, and how far a full read is that is in
-// progress. It reads nothing. Nothing that it returns shows a secret that Redact knew when the
-// list was read.
+// Latest returns the outcome of the last read of each list, and the progress of full reads that are
+// running. It sends no request. Texts were redacted with Redact when the list was read.
 func (s *Scraper) Latest() []Latest {
 	all := s.latest.all()
 	for i := range s.sources {
@@ -117,14 +117,13 @@ func (s *Scraper) Latest() []Latest {
 	return all
 }
 
-// Cancel ends every read in progress and every later one. Scrapes that wait for them are
-// answered: it counts as a timeout, because the appliance did not answer in the time that was
-// left.
+// Cancel cancels every read that is running, and any later one. Scrapes that wait for them return
+// with reason.Timeout: the appliance did not respond in the time that was left.
 func (s *Scraper) Cancel() {
 	s.cancel(fmt.Errorf("the exporter is shutting down: %w", context.Canceled))
 }
 
-// Close cancels every read, those in the background as well, and waits until all have ended.
+// Close cancels every read, also in the background, and waits until all have ended.
 func (s *Scraper) Close() {
 	s.Cancel()
 	s.reads.Wait()
@@ -133,8 +132,7 @@ func (s *Scraper) Close() {
 	}
 }
 
-// readList reads one list. A panic, which only a mistake of ours can cause, fails this list
-// and no other.
+// readList reads one list. A bug that panics fails this list only.
 func (s *Scraper) readList(ctx context.Context, source Source, sanitizer *sanitizer) (read ListRead) {
 	read = ListRead{List: source.List, Started: time.Now()}
 	defer func() {
@@ -158,9 +156,9 @@ func (s *Scraper) readList(ctx context.Context, source Source, sanitizer *saniti
 	return read
 }
 
-// record keeps and logs how a read of the i-th list ended. A read that ended because its
-// scraper hung up, or gave it no time, says nothing about the list; neither does one that ended
-// with the exporter.
+// record stores and logs the outcome of a read of the i-th list. It ignores a read that failed
+// because its scrapers hung up or gave it too little time, and every read during shutdown: these
+// are not about the list.
 func (s *Scraper) record(ctx context.Context, i int, read ListRead, left bool) {
 	cause := context.Cause(ctx)
 	if s.life.Err() != nil || (read.Err != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, errImpatient))) {
@@ -173,8 +171,8 @@ func (s *Scraper) record(ctx context.Context, i int, read ListRead, left bool) {
 	}
 }
 
-// recordLate keeps and logs that a scrape's time was up before the i-th list was read, while
-// the read goes on for another scrape.
+// recordLate stores and logs that a scrape's deadline passed before the i-th list was read, while
+// the read continues for another scrape.
 func (s *Scraper) recordLate(i int, read ListRead) {
 	if s.life.Err() == nil {
 		s.latest.record(i, read)
@@ -182,7 +180,7 @@ func (s *Scraper) recordLate(i int, read ListRead) {
 	}
 }
 
-// InternalError returns the error of a list that a panic has kept from being read or written.
+// InternalError returns the error of a list whose reading or writing has panicked.
 func InternalError(list syncjob.List, p any) error {
 	return reason.New(reason.Other, fmt.Errorf("list %s: internal error: %v", list.Name, p),
 		"report it with the stack trace in the log")

@@ -11,28 +11,28 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// sharedReads lets scrapes that overlap share one read of a list. A read lasts as long as a
-// scrape waits for it, and at most as long as the longest scrape: a scraper that leaves does
-// not end it for another, and the last one that leaves does.
+// sharedReads lets overlapping scrapes share one read of a list. A scrape that leaves does not end
+// the read for the others; when the last one leaves, the read is canceled.
 type sharedReads struct {
-	// life ends with the Scraper.
-	life        context.Context //nolint:containedctx // A read outlives the scrape that starts it.
+	// life is the Scraper's context.
+	life context.Context //nolint:containedctx // A read outlives the scrape that starts it.
+	// longest is the timeout of a read, and minInterval is Options.MinInterval.
 	longest     time.Duration
 	minInterval time.Duration
 	read        func(context.Context) ListRead
 	reads       *sync.WaitGroup
 	list        syncjob.List
-	// ended is called after each read, before any scraper is answered: with the read's context,
-	// how it ended, and whether the time of one of its scrapers was up before.
+	// ended is called after each read, before it is returned to any scrape: with the read's context,
+	// its outcome, and whether the deadline of a scrape has passed before.
 	ended func(ctx context.Context, read ListRead, left bool)
-	// late is called with what a scrape gets whose time was up although the read goes on for
+	// late is called with the outcome of a scrape whose deadline passed while the read continues for
 	// another one.
 	late func(read ListRead)
 
 	mu sync.Mutex
 	// running is the read in progress, or nil.
 	running *sharedRead
-	// last is the last read that a scraper waited for to its end, and lastEnd when it ended.
+	// last is the last read that a scrape has waited for until its end, and lastEnd its end.
 	last    *ListRead
 	lastEnd time.Time
 }
@@ -41,25 +41,25 @@ type sharedReads struct {
 type sharedRead struct {
 	cancel  context.CancelCauseFunc
 	waiting int
-	// left is true if a scraper's time was up while others went on waiting.
+	// left is true if a scrape's deadline passed while others still waited.
 	left bool
 	// done is closed when result is set.
 	done   chan struct{}
 	result ListRead
 }
 
-// lastWord is how long a scraper whose time is up waits for the error of the read that it has
-// ended.
-const lastWord = 250 * time.Millisecond
+// cancelGrace is how long the last scrape that leaves waits for the error of the read that it has
+// canceled. That error says more than a timeout.
+const cancelGrace = 250 * time.Millisecond
 
-// leastPatience is the shortest deadline that says something about a list that missed it.
-const leastPatience = time.Second
+// minPatience is the shortest time for a read whose failure counts as one of the list.
+const minPatience = time.Second
 
-// errImpatient ends a read whose last scraper gave it less than leastPatience.
-var errImpatient = fmt.Errorf("less than %s was left: %w", leastPatience, context.DeadlineExceeded)
+// errImpatient cancels a read whose last scrape has waited for less than minPatience.
+var errImpatient = fmt.Errorf("less than %s was left: %w", minPatience, context.DeadlineExceeded)
 
-// join returns the outcome of a read: of the last one if it is new enough, of the one in
-// progress, or of a new one. It returns soon after ctx ends.
+// join returns the outcome of a read: of the last one if it ended less than minInterval ago, else of
+// the one that is running, else of a new one. It returns soon after ctx has ended.
 func (s *sharedReads) join(ctx context.Context) ListRead {
 	begun := time.Now()
 	s.mu.Lock()
@@ -67,7 +67,7 @@ func (s *sharedReads) join(ctx context.Context) ListRead {
 		defer s.mu.Unlock()
 		return *s.last
 	}
-	if err := context.Cause(s.life); err != nil { //nolint:contextcheck // The collector's life, not the scrape's.
+	if err := context.Cause(s.life); err != nil { //nolint:contextcheck // The Scraper's life, not the scrape's.
 		defer s.mu.Unlock()
 		return s.timeout(begun, err)
 	}
@@ -105,7 +105,7 @@ func (s *sharedReads) start() *sharedRead {
 		defer s.mu.Unlock()
 		shared.result = result
 		close(shared.done)
-		// A read that every scraper has left is of no use to later ones.
+		// If every scrape has left, the read was canceled and is no last read.
 		if s.running == shared {
 			s.running = nil
 			s.last, s.lastEnd = &result, time.Now()
@@ -122,10 +122,11 @@ func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, c
 	return context.WithTimeout(ctx, timeout)
 }
 
-// leave is called by a scraper whose time is up, or that hung up.
+// leave returns the outcome of a scrape whose deadline has passed, or that hung up. If no other
+// scrape waits for the read, leave cancels it.
 func (s *sharedReads) leave(ctx context.Context, begun time.Time, shared *sharedRead) ListRead {
 	cause := context.Cause(ctx)
-	if deadline, ok := ctx.Deadline(); ok && errors.Is(cause, context.DeadlineExceeded) && deadline.Sub(begun) < leastPatience {
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(cause, context.DeadlineExceeded) && deadline.Sub(begun) < minPatience {
 		cause = errImpatient
 	}
 	timeIsUp := errors.Is(cause, context.DeadlineExceeded) && !errors.Is(cause, errImpatient)
@@ -139,7 +140,7 @@ func (s *sharedReads) leave(ctx context.Context, begun time.Time, shared *shared
 	}
 	s.mu.Unlock()
 	if alone {
-		patience := time.NewTimer(lastWord)
+		patience := time.NewTimer(cancelGrace)
 		defer patience.Stop()
 		select {
 		case <-shared.done:
@@ -154,7 +155,7 @@ func (s *sharedReads) leave(ctx context.Context, begun time.Time, shared *shared
 	return read
 }
 
-// timeout returns the outcome of a scrape that got no read of its list.
+// timeout returns the outcome of a scrape that did not get its read in time.
 func (s *sharedReads) timeout(begun time.Time, err error) ListRead {
 	return ListRead{
 		List: s.list, Started: begun, Took: time.Since(begun),

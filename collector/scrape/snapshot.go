@@ -6,10 +6,9 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Snapshot is what one scrape has read. It is immutable, so scrapes that share a read may share
-// it as well.
+// Snapshot is what one scrape has read. It is immutable, so scrapes that share reads may share it.
 type Snapshot struct {
-	// Lists holds every enabled list, read or not, in the order of the table.
+	// Lists has every enabled list, also those that failed, in the order of New's sources.
 	Lists []ListRead
 }
 
@@ -23,15 +22,15 @@ func (s *Snapshot) Complete() bool {
 	return true
 }
 
-// ListRead is how the read of one list ended.
+// ListRead is the outcome of a read of one list.
 type ListRead struct {
 	List syncjob.List
-	// Summary is nil if the list was not read completely: nothing partial is kept.
+	// Summary is nil if the list was not read completely. It is never partial.
 	Summary *syncjob.Summary
-	// Err is why it was not; it carries a reason.Reason.
+	// Err is why the list was not read completely, else nil. It carries a reason.Reason.
 	Err error
-	// Started and Took are when the read began and how long it lasted; for a scrape that left
-	// before, when the scrape began and how long it waited.
+	// Started and Took are the start and the duration of the read; for a scrape that left before its
+	// end, those of the scrape.
 	Started time.Time
 	Took    time.Duration
 	// Pages is how many pages the read requested.
