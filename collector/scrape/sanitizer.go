@@ -89,7 +89,9 @@ func (p *sanitizerPass) id(id string) string {
 	if len(id) <= len("2f7c6f46-4b04-4f43-8b5d-000000000000") && strings.Trim(id, "0123456789abcdef-") == "" {
 		return id
 	}
-	return syncjob.Shorten(p.text(id))
+	sanitized := syncjob.Shorten(p.text(id))
+	p.changed = p.changed || sanitized != id
+	return sanitized
 }
 
 func (p *sanitizerPass) list(texts []string) []string {

@@ -121,6 +121,20 @@ func TestWordsAreShownWithoutSecrets(t *testing.T) {
 	}
 }
 
+// TestLongIDs checks that a job's id is cut even if nothing else in the summary has to change.
+func TestLongIDs(t *testing.T) {
+	long := syncjob.Job{ID: strings.Repeat("g", 2*syncjob.MaxText), OverallStatus: "failed", Scopes: []string{"r"}}
+	c := scrape.New(sourceOf(says(summed(long))), scrape.Options{Timeout: time.Minute})
+	defer c.Close()
+	scope := c.Read(t.Context()).Lists[0].Summary.Scopes[0]
+	if n := len(scope.Newest.ID); n != syncjob.MaxText {
+		t.Errorf("the newest job's id has %d bytes", n)
+	}
+	if n := len(scope.Last.ID); n != syncjob.MaxText {
+		t.Errorf("the last finished job's id has %d bytes", n)
+	}
+}
+
 // TestNoSummary holds that a reader's mistake fails its list and nothing else.
 func TestNoSummary(t *testing.T) {
 	c := scrape.New(sourceOf(says(nil)), scrape.Options{Timeout: time.Minute})
