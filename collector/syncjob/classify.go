@@ -7,17 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// meaning is what a text of detailed_status says about its scope.
+// meaning is what a text of detailed_status means for its scope's status.
 type meaning uint8
 
 const (
-	// saysNothing leaves the scope's status to the job's own: there is no text, or
+	// saysNothing means that the scope has the job's own status: there is no text, or
 	// it is a form of in_progress.
 	saysNothing meaning = iota
 	saysCompleted
 	saysFailed
 	saysAborted
-	// saysUnknown is any other text. It is never taken for a success.
+	// saysUnknown is any other text. It never counts as a success.
 	saysUnknown
 )
 
@@ -43,8 +43,8 @@ type word struct {
 // dictionary holds words by their first byte.
 type dictionary struct {
 	words [256][]word
-	// seconds has a bit for each second byte, by the first one. It spares search a
-	// closer look at most places of a text.
+	// seconds has, for each first byte, a set of the second bytes of its words. With it, search
+	// skips most positions of a text.
 	seconds [256]uint32
 }
 
@@ -54,15 +54,14 @@ func (d *dictionary) add(w word) {
 	d.seconds[first] |= bitOf(w.text[1])
 }
 
-// bitOf returns the bit of a byte. Few bytes of texts share one.
+// bitOf returns the bit of a byte in a set. Few bytes of texts share one.
 func bitOf(c byte) uint32 { return 1 << (c % 32) }
 
-// textWords are the words by which texts are classified. The API's documents show
-// only two kinds of text, "in_progress" and "… synchronized successfully"; the
-// words of failures are those of the clouds, which CipherTrust Manager passes on
-// in other places.
+// textWords are the words by which texts are classified. The API's documentation has only two kinds
+// of text, "in_progress" and "… synchronized successfully". The words for failures are those of the
+// clouds' error messages, which CipherTrust Manager repeats elsewhere.
 //
-//nolint:gochecknoglobals // A table that nothing changes.
+//nolint:gochecknoglobals // An immutable table.
 var textWords = func() (d dictionary) {
 	for _, text := range []string{
 		"fail", "error", "denied", "forbidden", "unauthorized", "not authorized", "unable", "cannot", "not found",
@@ -76,7 +75,7 @@ var textWords = func() (d dictionary) {
 		{text: "abort", kind: abort},
 		{text: "cancel", kind: abort},
 		{text: "success", kind: success, begins: true},
-		// "incomplete" and "completely" are no success.
+		// "incomplete" and "completely" are not a success.
 		{text: "complete", kind: success, begins: true, ends: true},
 		{text: "completed", kind: success, begins: true, ends: true},
 		{text: "synchronized", kind: success, begins: true, ends: true},
@@ -90,12 +89,12 @@ var textWords = func() (d dictionary) {
 	return d
 }()
 
-// classify returns what a text of at most MaxText bytes says. It does not allocate.
+// classify returns the meaning of a text of at most MaxText bytes. It does not allocate.
 //
-// The documented end of a success is checked first because a scope's name within
-// the text may contain any word ("failover-vault synchronized successfully").
+// The documented ending of a success is checked first, because a scope's name in the text may
+// contain any word: "failover-vault synchronized successfully".
 func classify(text string) meaning {
-	// A text that was cut may have ended in anything.
+	// A text that was cut is never a success: what was cut off may deny it.
 	cut := len(text) > MaxText-utf8.UTFMax && strings.HasSuffix(text, ellipsis)
 	text = strings.TrimSpace(text)
 	if text == "" || isFormOf(text, OverallInProgress) {
@@ -123,8 +122,8 @@ func classify(text string) meaning {
 	}
 }
 
-// search returns the kinds of words that a text in lower case contains, and
-// whether it denies a success. It stops at a word of a decisive kind.
+// search returns the kinds of words in a text in lower case, and whether the text denies a success.
+// It stops at the first word of a decisive kind.
 func search(lower []byte, decisive evidence) (found evidence, denied bool) {
 	for i := range len(lower) - 1 {
 		first, second := lower[i], lower[i+1]
@@ -149,8 +148,7 @@ func search(lower []byte, decisive evidence) (found evidence, denied bool) {
 	return found, denied
 }
 
-// isAt reports whether the word is at a place of a text, of which it has the
-// first letter.
+// isAt reports whether the word is at index i of a text.
 func (w *word) isAt(lower []byte, i int) bool {
 	end := i + len(w.text)
 	if end > len(lower) || string(lower[i:end]) != w.text {

@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// maxAhead is how far ahead of the present a time may be. Beyond that, the
-// appliance's clock was wrong, and the time counts as missing until it comes
-// within reach.
+// maxAhead is how far in the future a time may be. If it is further ahead, the appliance's clock was
+// wrong, and the time counts as missing until it is less than maxAhead in the future.
 const maxAhead = 24 * time.Hour
 
-// maxFutureBytes bounds what a Summarizer keeps of jobs with such a time. It is
-// enough for a few thousand jobs.
+// maxFutureBytes bounds the size of the jobs with such a time that a Summarizer keeps. It is enough
+// for a few thousand jobs.
 const maxFutureBytes = 1 << 20
 
-// Future describes the jobs with a time that counts as missing because it is more
-// than a day ahead.
+// Future describes the jobs with a time that counts as missing because it is more than a day in the
+// future.
 type Future struct {
+	// Jobs is their number.
 	Jobs int
-	// ID is the job with the earliest such time, At that time. Both are zero if
-	// there is no such job.
+	// ID is the id of the job with the earliest such time, and At that time. Both are zero if there
+	// is no such job.
 	ID string
 	At time.Time
 }
 
-// futureJobs are the jobs that had a time more than maxAhead in the future when
-// they were added. They are counted like any other job, with that time missing;
-// they are kept so that the time can count as soon as it is due.
+// futureJobs are the jobs that had a time more than maxAhead in the future when they were added. They
+// were counted with that time missing; they are kept so that it counts as soon as it is due.
 type futureJobs struct {
-	// jobs are ordered by when they are due, then by id, and immutable.
-	jobs  []*futureJob
+	// jobs are ordered by at, then by id. The jobs are immutable, and shared by clones.
+	jobs []*futureJob
+	// bytes is the size of jobs.
 	bytes int
-	// dropped counts the jobs beyond maxFutureBytes, those that are due last.
-	// The earliest of their times is droppedAt.
+	// dropped counts the jobs that were dropped because of maxFutureBytes, those that are due last.
+	// droppedAt is the earliest of their times.
 	dropped   int
 	droppedAt time.Time
 }
@@ -48,8 +48,8 @@ func (f *futureJob) compare(other *futureJob) int {
 	return cmp.Or(f.at.Compare(other.at), cmp.Compare(f.job.ID, other.job.ID))
 }
 
-// add keeps a job, or drops those that are due last if there are too many. The
-// outcome does not depend on the order in which jobs are added.
+// add adds a job, and drops those that are due last if there are too many. The result does not
+// depend on the order in which jobs are added.
 func (f *futureJobs) add(job *futureJob) {
 	if f.dropped > 0 && !job.at.Before(f.droppedAt) {
 		f.dropped++
@@ -91,8 +91,8 @@ func (f *futureJobs) clone() futureJobs {
 	return c
 }
 
-// addDue adds the times that are due by now. It returns the jobs with times that
-// are not, and when the first of these is due.
+// addDue counts the times that are due at now. It returns the jobs with times that are not due, and
+// when the first of these is.
 func (s *Summarizer) addDue(now time.Time) (future Future, next time.Time) {
 	limit := now.Add(maxAhead)
 	for _, f := range s.future.jobs {
@@ -141,7 +141,7 @@ func (j *Job) firstAfter(limit time.Time) time.Time {
 	return first
 }
 
-// withTimesUntil returns the job without the times after limit. It shares the rest with j.
+// withTimesUntil returns a copy of the job without the times after limit. It shares slices with j.
 func (j *Job) withTimesUntil(limit time.Time) Job {
 	c := *j
 	for _, at := range [...]*time.Time{&c.CreatedAt, &c.UpdatedAt, &c.CompletedAt} {
@@ -152,7 +152,7 @@ func (j *Job) withTimesUntil(limit time.Time) Job {
 	return c
 }
 
-// size returns about how many bytes a copy of the job takes.
+// size returns the approximate size of a copy of the job in bytes.
 func (j *Job) size() int {
 	n := 256 + len(j.ID) + len(j.OverallStatus)
 	for _, scope := range j.Scopes {

@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// The kinds of scope whose identifiers have parts.
+// The kinds of scopes whose identifiers have parts.
 const (
 	KindKeyRing  = "key_ring"
 	KindKeyVault = "key_vault"
@@ -12,8 +12,8 @@ const (
 	KindVault    = "vault"
 )
 
-// Identifier holds the parts of a scope's identifier, for the labels of
-// cckm_sync_scope_info. Parts that the identifier has not are empty.
+// Identifier has the parts of a scope's identifier, for the labels of cckm_sync_scope_info. Missing
+// parts are empty.
 type Identifier struct {
 	Name         string
 	Project      string
@@ -21,8 +21,8 @@ type Identifier struct {
 	Subscription string
 }
 
-// Identify takes the identifier of a scope of l apart. An identifier of an
-// unexpected form is a name as a whole.
+// Identify splits the identifier of a scope of l into its parts. An identifier of an unexpected form
+// becomes the name.
 func (l *List) Identify(scope string) Identifier {
 	var id Identifier
 	switch l.Kind {
@@ -41,8 +41,7 @@ func (l *List) Identify(scope string) Identifier {
 	return id
 }
 
-// identifyKeyRing takes an identifier of Google's form apart:
-// projects/P/locations/L/keyRings/R.
+// identifyKeyRing splits an identifier of Google's form, projects/P/locations/L/keyRings/R.
 func identifyKeyRing(scope string) Identifier {
 	part := strings.Split(scope, "/")
 	if len(part) == 6 && part[0] == "projects" && part[2] == "locations" && part[4] == "keyRings" &&
@@ -52,8 +51,7 @@ func identifyKeyRing(scope string) Identifier {
 	return Identifier{}
 }
 
-// identifyKeyVault takes an identifier of CipherTrust's form apart:
-// VAULT::SUBSCRIPTION.
+// identifyKeyVault splits an identifier of CipherTrust's form, VAULT::SUBSCRIPTION.
 func identifyKeyVault(scope string) Identifier {
 	if name, subscription, found := strings.Cut(scope, "::"); found && name != "" && subscription != "" {
 		return Identifier{Name: name, Subscription: subscription}
@@ -61,9 +59,9 @@ func identifyKeyVault(scope string) Identifier {
 	return Identifier{}
 }
 
-// awsRegionIn returns the region of a scope that detailed_status alone names, in
-// CipherTrust's form ACCOUNT/REGION. The name stays whole: no label is for an
-// account, and without it the regions of two accounts would be one.
+// awsRegionIn returns the region of a scope in CipherTrust's form ACCOUNT/REGION, in which
+// detailed_status names scopes that the scope field does not have. The name keeps the account:
+// there is no label for it, and without it the scopes of two accounts would have the same name.
 func awsRegionIn(scope string) string {
 	if account, region, found := strings.Cut(scope, "/"); found && isAWSAccount(account) && isAWSRegion(region) {
 		return region
@@ -72,8 +70,8 @@ func awsRegionIn(scope string) string {
 }
 
 // ociRegionIn returns the region of a vault's OCID, which has Oracle's form
-// ocid1.vault.REALM.REGION[.FUTURE USE].UNIQUE ID. The name stays whole: Oracle's
-// console and commands know an OCID only so.
+// ocid1.vault.REALM.REGION[.FUTURE USE].UNIQUE ID. The name is the whole OCID, because that is what
+// Oracle's console and commands use.
 func ociRegionIn(scope string) string {
 	part := strings.SplitN(scope, ".", 5)
 	if len(part) == 5 && part[0] == "ocid1" && part[1] == "vault" && isRegion(part[2]) && isRegion(part[3]) && part[4] != "" {
@@ -82,20 +80,20 @@ func ociRegionIn(scope string) string {
 	return ""
 }
 
-// isAWSAccount says whether text has the form of an account: twelve digits.
+// isAWSAccount reports whether text has the form of an account: twelve digits.
 func isAWSAccount(text string) bool {
 	return len(text) == 12 && isNumber(text)
 }
 
-// isAWSRegion says whether text has the form of a region: words and a number,
-// such as us-gov-west-1. What a name holds behind a slash seldom has it.
+// isAWSRegion reports whether text has the form of a region: words and a number, such as
+// us-gov-west-1. Other names with a slash seldom end like this.
 func isAWSRegion(text string) bool {
 	words := strings.Split(text, "-")
 	return isRegion(text) && len(words) >= 3 && isNumber(words[len(words)-1])
 }
 
-// isRegion says whether text is made as the names of realms and regions are:
-// words of lower-case letters and digits with hyphens between them, a letter first.
+// isRegion reports whether text has the form of a realm or region: words of lower-case letters and
+// digits, separated by hyphens and beginning with a letter.
 func isRegion(text string) bool {
 	if text == "" || isDigit(rune(text[0])) {
 		return false
@@ -109,7 +107,7 @@ func isRegion(text string) bool {
 	return true
 }
 
-// isNumber says whether text is made of digits alone.
+// isNumber reports whether text consists of digits.
 func isNumber(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !isDigit(r) })
 }

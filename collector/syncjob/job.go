@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Job is what is read of a synchronization job.
+// Job has the fields of a synchronization job that the exporter uses.
 type Job struct {
 	// ID is unique over all lists of an appliance.
 	ID string
 	// OverallStatus is the job's own status as the API gives it.
 	OverallStatus string
-	// Abort is true once a cancel was asked for.
+	// Abort is true if the job was asked to abort.
 	Abort bool
 	// CreatedAt, UpdatedAt and CompletedAt are zero if the time is missing or
 	// cannot be parsed.
@@ -24,10 +24,9 @@ type Job struct {
 
 // Detail is one entry of detailed_status.
 type Detail struct {
-	// Key names a scope, for Azure behind a region.
+	// Key names a scope, for Azure with the region as a prefix.
 	Key string
-	// Text is the scope's status in the appliance's own words; it is empty if the
-	// API has null.
+	// Text is the appliance's text about the scope. It is empty if the API has null.
 	Text string
 }
 
@@ -36,12 +35,12 @@ type Detail struct {
 // job into a completed one.
 func (j *Job) Status() Status { return j.scopeStatus(saysNothing) }
 
-// HasOverallStatus reports whether overall_status is a form of a value that the
-// API documents, such as OverallInProgress.
+// HasOverallStatus reports whether overall_status is a form of value, which is one that the API
+// documents, such as OverallInProgress.
 func (j *Job) HasOverallStatus(value string) bool { return isFormOf(j.OverallStatus, value) }
 
-// Finished reports whether the job has ended, with any result. A job of unknown
-// status counts as finished.
+// Finished reports whether the job has finished, with any result. A job of unknown status counts as
+// finished.
 func (j *Job) Finished() bool {
 	return jobStatus(j.OverallStatus) != InProgress
 }
@@ -80,7 +79,7 @@ func (j *Job) FinishedAt() time.Time {
 	}
 }
 
-// scopeStatus returns the status of a scope in the job from what its text says.
+// scopeStatus returns the status of a scope in the job, given the meaning of its text.
 func (j *Job) scopeStatus(says meaning) Status {
 	own := jobStatus(j.OverallStatus)
 	status := own
@@ -104,8 +103,8 @@ func (j *Job) scopeStatus(says meaning) Status {
 	return status
 }
 
-// worse returns the status of a scope in a job whose detailed_status names it
-// twice (for Azure, under two regions) with different statuses.
+// worse returns the worse of two statuses. It is the status of a scope that a job's detailed_status
+// names twice, as Azure's may under two regions.
 func worse(a, b Status) Status {
 	rank := [NumStatuses]int{Completed: 0, InProgress: 1, Unknown: 2, Aborted: 3, Failed: 4}
 	if rank[b] > rank[a] {

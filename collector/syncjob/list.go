@@ -12,24 +12,24 @@ type List struct {
 	Cloud, Item string
 	// Path is the list's path below /api/v1/.
 	Path string
-	// ScopeFields are the fields of a job that hold its scopes. Where the API
-	// is known to use two names for them, both are read.
+	// ScopeFields are the names of the field that has a job's scopes. If the API is known to use two
+	// names, both are read.
 	ScopeFields []string
-	// Kind is what a scope is, the label "kind" of cckm_sync_scope_info.
+	// Kind is the kind of a scope, the label "kind" of cckm_sync_scope_info.
 	Kind string
-	// RegionPrefixed reports whether names are Azure's: detailed_status puts a
-	// region and a "/" before the scope's identifier, and names that differ only by
-	// case are one scope. In other clouds "/" is part of the identifier.
+	// RegionPrefixed is true for Azure: detailed_status has a region and a "/" before the scope's
+	// identifier, and names that differ only in case are the same scope. In other clouds, "/" is part
+	// of the identifier.
 	RegionPrefixed bool
-	// Permissions are what a user of the group "CCKM Users" needs on each container
-	// to see its jobs. It is empty if the API's documents name none.
+	// Permissions are those that a user of the group "CCKM Users" needs on each container to see its
+	// jobs. It is empty if the API's documentation names none.
 	Permissions []string
-	// Default says that the list is read unless it is turned off.
+	// Default is true if the list is enabled by default.
 	Default bool
 }
 
-// Lists returns every list that the exporter can read. This table is the only
-// place that knows a list: a new one is one entry here.
+// Lists returns every list that the exporter can read. Everything about a list is in this table: to
+// add one, add an entry.
 func Lists() []List {
 	return []List{
 		{
@@ -113,7 +113,7 @@ func Lists() []List {
 	}
 }
 
-// AccessHint returns what to do for a user who may not read the list.
+// AccessHint returns the hint for a user who must not read the list.
 func (l *List) AccessHint() string {
 	container := strings.ReplaceAll(l.Kind, "_", " ")
 	if l.Kind == KindKMS {
@@ -130,7 +130,7 @@ func (l *List) AccessHint() string {
 	}
 }
 
-// ScopeKey returns what identifies a scope: its name, for Azure in lower case.
+// ScopeKey returns the key of a scope: its name, for Azure in lower case.
 func (l *List) ScopeKey(name string) string {
 	if l.RegionPrefixed {
 		return strings.ToLower(name)
@@ -138,9 +138,8 @@ func (l *List) ScopeKey(name string) string {
 	return name
 }
 
-// scopeOf returns the scope that a key of detailed_status names. listed reports
-// whether an identifier is in the job's scope field: one that is there as a whole
-// is never cut.
+// scopeOf returns the scope that a key of detailed_status names. listed reports whether an identifier
+// is in the job's scope field. If the whole key is, it has no region prefix.
 func (l *List) scopeOf(key string, listed func(string) bool) string {
 	if !l.RegionPrefixed || listed(key) {
 		return key

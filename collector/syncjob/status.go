@@ -1,13 +1,12 @@
-// Package syncjob defines what a synchronization job means: which status it has,
-// which key rings or vaults it covers, what the status of each of them is, and what
-// a whole list of jobs says about each of them. It is pure: it reads no clock and
-// does no I/O.
+// Package syncjob defines what a synchronization job means: its status, the scopes (key rings or
+// vaults) that it covers, and the status of each scope. A Summarizer sums up the jobs of a list. The
+// package is pure: it reads no clock and does no I/O.
 package syncjob
 
 // Status is the status of a job, or of one scope in a job.
 type Status uint8
 
-// The statuses, in the order in which they are written.
+// The statuses, in the order in which they are exported.
 const (
 	InProgress Status = iota
 	Completed
@@ -19,7 +18,7 @@ const (
 	NumStatuses = 5
 )
 
-// Statuses returns every status, in the order in which they are written.
+// Statuses returns every status, in the order in which they are exported.
 func Statuses() [NumStatuses]Status {
 	return [...]Status{InProgress, Completed, Failed, Aborted, Unknown}
 }
@@ -46,8 +45,8 @@ func (s Status) String() string {
 	return "unknown"
 }
 
-// The values of overall_status that the API documents, and "error", which one of
-// its public clients (for AWS) expects for failed.
+// The values of overall_status that the API documents, and "error", which one of its public clients
+// (for AWS) expects instead of "failed".
 const (
 	OverallInProgress = "in_progress"
 	OverallCompleted  = "completed"
@@ -55,7 +54,7 @@ const (
 	OverallError      = "error"
 )
 
-// jobStatus returns the status that a value of overall_status stands for.
+// jobStatus returns the status for a value of overall_status.
 func jobStatus(overall string) Status {
 	switch {
 	case overall == OverallCompleted, isFormOf(overall, OverallCompleted):
@@ -69,8 +68,8 @@ func jobStatus(overall string) Status {
 	}
 }
 
-// isFormOf reports whether a value that the API gives is a form of a status, which
-// is in lower case: "In Progress" and "in-progress" are forms of "in_progress".
+// isFormOf reports whether a value of the API is a form of a status: "In Progress" and "in-progress"
+// are forms of "in_progress".
 func isFormOf(value, status string) bool {
 	if len(value) != len(status) {
 		return false

@@ -9,37 +9,35 @@ import (
 	"unicode/utf8"
 )
 
-// Summary is what a whole list says at a time: the jobs by status, and each scope.
+// Summary sums up the jobs of a list at one time: the number of jobs by status, and each scope.
 type Summary struct {
 	// Jobs counts the jobs of the list, each once, by the job's own status.
 	Jobs [NumStatuses]int
-	// Scopes holds every key ring or vault that a job covers, by name.
+	// Scopes has every key ring or vault that a job covers, sorted by name.
 	Scopes []Scope
-	// UnknownStatuses and UnknownTexts hold a few values of overall_status and
-	// texts of detailed_status that this version does not know, sorted, to be
-	// reported. If there are more, these are the first in that order. They are cut
-	// to MaxText bytes.
+	// UnknownStatuses and UnknownTexts are values of overall_status and texts of detailed_status that
+	// this version does not know. They are sorted, at most maxUnknown each, and cut to MaxText bytes.
 	UnknownStatuses, UnknownTexts []string
-	// Future describes the jobs with a time that is too far ahead to count.
+	// Future describes the jobs with a time that is too far in the future to count.
 	Future Future
-	// ValidUntil is when the first of these times is due, so that the same jobs
-	// have another summary; it is zero if there is no such time.
+	// ValidUntil is when the first of these times is due, which changes the summary. It is zero if
+	// there is no such time.
 	ValidUntil time.Time
 }
 
-// Expired reports whether a time that was too far ahead is due at now. If a new
-// summary of the same jobs is expired as well, then more jobs were ahead than a
-// Summarizer keeps, and the list must be read again.
+// Expired reports whether a time that was too far in the future is due at now. If a new summary of
+// the same jobs has expired as well, there were more such jobs than a Summarizer keeps, and the list
+// must be read again.
 func (s *Summary) Expired(now time.Time) bool {
 	return !s.ValidUntil.IsZero() && !now.Before(s.ValidUntil)
 }
 
-// Scope is what a list says about one key ring or vault. Times are zero if there
-// is none, or if the API gives none that counts.
+// Scope sums up the jobs of one key ring or vault. A time is zero if there is no such job, or if its
+// time is missing.
 type Scope struct {
 	// Name is spelled as in the scope's newest job.
 	Name string
-	// Jobs counts the jobs that cover the scope by the scope's status in them.
+	// Jobs counts the jobs that cover the scope, by the scope's status in them.
 	Jobs [NumStatuses]int
 
 	// Newest is the newest job by createdAt, then id.
@@ -48,11 +46,10 @@ type Scope struct {
 	// one has finished.
 	Last *Last
 
-	// OldestInProgress is the createdAt of the oldest job that is in progress
-	// for the scope, OldestInProgressID the job's id and OldestInProgressText what
-	// its detailed_status says of the scope, cut to MaxText bytes. Of jobs without a
-	// createdAt, the one with the lowest id counts as the oldest, and only where no
-	// job in progress has one.
+	// OldestInProgress is the createdAt of the oldest job that is in progress for the scope,
+	// OldestInProgressID the job's id, and OldestInProgressText the scope's text in its
+	// detailed_status, cut to MaxText bytes. Only if no job in progress has a createdAt, it is the
+	// one with the lowest id.
 	OldestInProgress     time.Time
 	OldestInProgressID   string
 	OldestInProgressText string
@@ -66,8 +63,7 @@ type Newest struct {
 	ID        string
 	Status    Status
 	CreatedAt time.Time
-	// Text is what the job's detailed_status says of the scope, in the appliance's
-	// own words, cut to MaxText bytes. It is empty where there is none.
+	// Text is the scope's text in the job's detailed_status, cut to MaxText bytes. It may be empty.
 	Text string
 }
 
@@ -77,13 +73,12 @@ type Last struct {
 	Result     Status
 	CreatedAt  time.Time
 	FinishedAt time.Time
-	// Text is what the job's detailed_status says of the scope, in the appliance's
-	// own words, cut to MaxText bytes. It is empty where there is none.
+	// Text is the scope's text in the job's detailed_status, cut to MaxText bytes. It may be empty.
 	Text string
 }
 
-// Duration returns how long the job took, and false where one of its times is
-// missing. Nodes of a cluster may disagree on the time, so it is never below 0.
+// Duration returns the job's duration, and false if one of its times is missing. It is never
+// negative, even if the clocks of the appliance's nodes differ.
 func (l *Last) Duration() (time.Duration, bool) {
 	if l.CreatedAt.IsZero() || l.FinishedAt.IsZero() {
 		return 0, false
@@ -91,21 +86,19 @@ func (l *Last) Duration() (time.Duration, bool) {
 	return max(0, l.FinishedAt.Sub(l.CreatedAt)), true
 }
 
-// maxUnknown bounds how many unknown statuses, and how many unknown texts, a
-// summary holds.
+// maxUnknown bounds the unknown statuses and the unknown texts of a summary.
 const maxUnknown = 16
 
-// Summarizer makes a Summary from the jobs of one list, in any order. It is
-// not safe for concurrent use.
+// Summarizer makes a Summary from the jobs of one list, in any order. It is not safe for concurrent
+// use.
 //
-// A time that is more than a day ahead of the now that a method is given counts as
-// missing. Calls should be made in the order of their nows: a time that has
-// counted once counts from then on.
+// A time that is more than a day after the argument now counts as missing. now should not decrease
+// from call to call: a time that has counted once counts from then on.
 type Summarizer struct {
 	list List
-	// texts caches what texts say: most jobs repeat one of a few.
+	// texts caches the meanings of texts: most jobs have one of a few.
 	texts map[string]meaning
-	// lastText is the last text, and lastSays what it says.
+	// lastText is the last text, and lastSays its meaning.
 	lastText string
 	lastSays meaning
 	jobs     [NumStatuses]int
@@ -115,25 +108,25 @@ type Summarizer struct {
 	unknownTexts    []string
 	future          futureJobs
 
-	// added counts the jobs, to tell one from another.
+	// added is the number of the current job.
 	added uint64
-	// touched are the scopes of the job at hand, kept to be reused.
+	// touched are the scopes of the current job. The slice is reused.
 	touched []*tally
 }
 
-// tally is a scope, and its status in the job that covered it last.
+// tally is a scope, and its state in the last job that covers it.
 type tally struct {
 	scope Scope
-	// job is the number of that job, and name how it spells the scope.
+	// job is the number of that job, name its spelling of the scope, and status the scope's status in
+	// it.
 	job    uint64
 	name   string
 	status Status
 	// listed is true if the scope is in the job's scope field.
 	listed bool
-	// told is true once a text of detailed_status has set the status; text is that
-	// text.
-	told bool
-	text string
+	// hasText is true if a text of detailed_status has set the status; text is that text.
+	hasText bool
+	text    string
 }
 
 // NewSummarizer returns a Summarizer for the jobs of list.
@@ -141,12 +134,10 @@ func NewSummarizer(list List) *Summarizer {
 	return &Summarizer{list: list, texts: map[string]meaning{}, scopes: map[string]*tally{}}
 }
 
-// Fork returns a Summarizer for jobs of the same list that has counted none. It
-// may be used at the same time as s.
+// Fork returns a Summarizer for the same list without any job. It may be used concurrently with s.
 func (s *Summarizer) Fork() *Summarizer { return NewSummarizer(s.list) }
 
-// Add counts a job that is read at now. The caller ensures that a job is added
-// once. The job is not kept.
+// Add counts a job, which was read at now. A job must not be added twice. Add does not keep j.
 func (s *Summarizer) Add(j *Job, now time.Time) {
 	if limit := now.Add(maxAhead); j.isAfter(limit) {
 		s.future.add(&futureJob{at: j.firstAfter(limit), job: j.Clone()})
@@ -164,8 +155,8 @@ func (s *Summarizer) Add(j *Job, now time.Time) {
 	}
 }
 
-// touch returns the scopes that a job of a status covers, with their own statuses
-// in it. They are good until the next call.
+// touch makes j the current job and returns the scopes that it covers, with their statuses in it.
+// status is the job's own. The result is valid until the next call.
 func (s *Summarizer) touch(j *Job, status Status) []*tally {
 	s.added++
 	s.touched = s.touched[:0]
@@ -181,25 +172,25 @@ func (s *Summarizer) touch(j *Job, status Status) []*tally {
 		}
 		t := s.tally(name, status)
 		if !t.listed {
-			// The entries of detailed_status have no order.
+			// Choose a spelling that does not depend on the order of detailed_status.
 			t.name = min(t.name, name)
 		}
 		text := Shorten(d.Text)
-		told := j.scopeStatus(s.read(text))
+		own := j.scopeStatus(s.meaningOf(text))
 		switch {
-		case !t.told || worse(t.status, told) != t.status:
-			t.status, t.told, t.text = told, true, text
-		case t.status == told:
+		case !t.hasText || worse(t.status, own) != t.status:
+			t.status, t.hasText, t.text = own, true, text
+		case t.status == own:
 			t.text = preferred(t.text, text)
 		}
 	}
 	return s.touched
 }
 
-// tally returns the scope of a name, as one that the job at hand covers. Until
-// a text sets another one, its status in the job is the given one.
+// tally returns the scope with the given name as one that the current job covers. If the job has not
+// covered it before, it gets the given status.
 func (s *Summarizer) tally(name string, status Status) *tally {
-	// Most jobs have one scope, which their detailed_status names again.
+	// Most jobs have one scope, which is also in detailed_status.
 	if n := len(s.touched); n > 0 && s.touched[n-1].name == name {
 		return s.touched[n-1]
 	}
@@ -209,14 +200,14 @@ func (s *Summarizer) tally(name string, status Status) *tally {
 		s.scopes[s.list.ScopeKey(name)] = t
 	}
 	if t.job != s.added {
-		t.job, t.name, t.status, t.listed, t.told, t.text = s.added, name, status, false, false, ""
+		t.job, t.name, t.status, t.listed, t.hasText, t.text = s.added, name, status, false, false, ""
 		s.touched = append(s.touched, t)
 	}
 	return t
 }
 
-// find returns the scope of a name, or nil. It does not allocate for names of
-// usual length.
+// find returns the scope with the given name, or nil. It does not allocate for names of usual
+// length.
 func (s *Summarizer) find(name string) *tally {
 	if t := s.scopes[name]; t != nil || !s.list.RegionPrefixed {
 		return t
@@ -228,7 +219,7 @@ func (s *Summarizer) find(name string) *tally {
 	return s.scopes[string(appendLower(buffer[:0], name))]
 }
 
-// listed reports whether a name is in the scope field of the job at hand.
+// listed reports whether a name is in the scope field of the current job.
 func (s *Summarizer) listed(name string) bool {
 	t := s.find(name)
 	return t != nil && t.job == s.added && t.listed
@@ -237,8 +228,8 @@ func (s *Summarizer) listed(name string) bool {
 // maxTexts bounds how many texts are cached.
 const maxTexts = 1000
 
-// read returns what a text says.
-func (s *Summarizer) read(text string) meaning {
+// meaningOf returns the meaning of a text.
+func (s *Summarizer) meaningOf(text string) meaning {
 	if text == s.lastText {
 		return s.lastSays
 	}
@@ -256,8 +247,8 @@ func (s *Summarizer) read(text string) meaning {
 	return says
 }
 
-// addUnknown adds a value to sorted ones, of which the first maxUnknown are kept,
-// so that the outcome does not depend on the order of the jobs.
+// addUnknown adds a value to sorted values and keeps the first maxUnknown of them. The result does
+// not depend on the order of the jobs.
 func addUnknown(values []string, value string) []string {
 	value = Shorten(value)
 	if len(values) == maxUnknown && value > values[maxUnknown-1] {
@@ -271,8 +262,8 @@ func addUnknown(values []string, value string) []string {
 	return values[:min(len(values), maxUnknown)]
 }
 
-// Summary returns what the jobs added so far say at now. The Summarizer must not
-// be used afterwards: the summary takes over what it holds.
+// Summary returns the summary of the jobs added so far, at now. It shares memory with the
+// Summarizer, which must not be used afterwards.
 func (s *Summarizer) Summary(now time.Time) *Summary {
 	summary := &Summary{Jobs: s.jobs, UnknownStatuses: s.unknownStatuses, UnknownTexts: s.unknownTexts}
 	summary.Future, summary.ValidUntil = s.addDue(now)
@@ -299,8 +290,7 @@ func (s *Summarizer) Copy() *Summarizer {
 	return c
 }
 
-// Merge adds the jobs that another Summarizer of the same list has counted,
-// which must not be used afterwards.
+// Merge adds the jobs of another Summarizer of the same list, which must not be used afterwards.
 func (s *Summarizer) Merge(other *Summarizer) {
 	for status, n := range other.jobs {
 		s.jobs[status] += n
@@ -316,7 +306,7 @@ func (s *Summarizer) Merge(other *Summarizer) {
 		if ours := s.scopes[key]; ours != nil {
 			ours.scope.merge(&theirs.scope)
 		} else {
-			// The other's numbers of jobs mean nothing here.
+			// The number of the last job is one of the other Summarizer.
 			theirs.job = 0
 			s.scopes[key] = theirs
 		}
@@ -329,7 +319,7 @@ func (s *Summarizer) Jobs() [NumStatuses]int { return s.jobs }
 // Scopes counts the scopes of the jobs added so far.
 func (s *Summarizer) Scopes() int { return len(s.scopes) }
 
-// merge adds the jobs that another Scope of the same name has counted.
+// merge adds the jobs of another Scope with the same key.
 func (s *Scope) merge(other *Scope) {
 	for status, n := range other.Jobs {
 		s.Jobs[status] += n
@@ -348,8 +338,8 @@ func (s *Scope) merge(other *Scope) {
 	s.LastFailure = later(s.LastFailure, other.LastFailure)
 }
 
-// isOlder reports whether a job in progress is older than the oldest so far, by its
-// createdAt and then by id. A job without a time is the oldest only if none has one.
+// isOlder reports whether a job in progress is older than the oldest so far, by createdAt and then by
+// id. A job without a createdAt is never older than one that has it.
 func (s *Scope) isOlder(createdAt time.Time, id string) bool {
 	if s.OldestInProgressID == "" || createdAt.IsZero() != s.OldestInProgress.IsZero() {
 		return s.OldestInProgressID == "" || !createdAt.IsZero()
@@ -357,8 +347,8 @@ func (s *Scope) isOlder(createdAt time.Time, id string) bool {
 	return newer(s.OldestInProgress, s.OldestInProgressID, createdAt, id)
 }
 
-// update updates what the scope says about single jobs by a job, in which its
-// status is that of t. A job may be repeated once another one of its times counts.
+// update updates the fields about single jobs by a job, in which the scope has the state t. It is
+// called again for a job if another one of its times is due.
 func (s *Scope) update(j *Job, t *tally) {
 	if s.Newest.ID == "" || newer(j.CreatedAt, j.ID, s.Newest.CreatedAt, s.Newest.ID) {
 		s.Newest = Newest{ID: j.ID, Status: t.status, CreatedAt: j.CreatedAt, Text: t.text}

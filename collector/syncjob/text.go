@@ -2,15 +2,13 @@ package syncjob
 
 import "unicode/utf8"
 
-// MaxText is the longest text of the appliance that is classified and kept, in
-// bytes, including the ellipsis of a text that was cut. A broken appliance may send
-// megabytes for each of 20,000 scopes.
+// MaxText is the largest size of a text of the appliance in bytes, including the ellipsis of a text
+// that was cut. A broken appliance may send megabytes for each of 20,000 scopes.
 const MaxText = 512
 
 const ellipsis = "…"
 
-// Shorten cuts a text that is longer than MaxText between two of its characters,
-// and ends it with an ellipsis.
+// Shorten cuts a text that is longer than MaxText at the end of a character, and appends an ellipsis.
 func Shorten(text string) string {
 	if len(text) <= MaxText {
 		return text
@@ -22,9 +20,8 @@ func Shorten(text string) string {
 	return text[:end] + ellipsis
 }
 
-// preferred returns which of two texts with the same status for one scope in one
-// job is kept. The entries of a JSON object have no order: if the first one were
-// kept, an appliance that changes the order would seem to change the list.
+// preferred returns one of two texts of the same status for the same scope in one job. The result
+// does not depend on their order, because the members of a JSON object have none.
 func preferred(a, b string) string {
 	if a == "" || (b != "" && b < a) {
 		return b
