@@ -13,8 +13,8 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// watchedBody remembers how reading a body failed, to distinguish a transfer that was
-// cut short from content that makes no sense.
+// watchedBody stores the error with which reading a body failed, to distinguish a transfer that was
+// cut short from invalid content.
 type watchedBody struct {
 	r   io.Reader
 	err error
@@ -29,11 +29,11 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judge returns the error of a response whose body was read with err, before ctx
-// ended.
-func (b *watchedBody) judge(ctx context.Context, resp *http.Response, err error) error {
-	// A read that the deadline interrupts may only report a closed connection, and a decoder only
-	// that the content is not complete.
+// errorOf returns the error of a response, with its reason. err is the error with which the body was
+// decoded, or nil; ctx is the context of the request.
+func (b *watchedBody) errorOf(ctx context.Context, resp *http.Response, err error) error {
+	// If the deadline interrupts a read, the errors may only mention a closed connection or incomplete
+	// content.
 	if ended := context.Cause(ctx); ended != nil && (err != nil || b.err != nil) {
 		b.err = ended
 	}
@@ -46,13 +46,13 @@ func (b *watchedBody) judge(ctx context.Context, resp *http.Response, err error)
 	return err
 }
 
-// endsWithConnection reports whether the body ends with the connection, so that one
-// that was cut short looks complete.
+// endsWithConnection reports whether the body ends when the connection is closed. net/http cannot
+// detect that such a body was cut short.
 func endsWithConnection(resp *http.Response) bool {
 	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
 }
 
-// inflate hands a body to read, inflated if it is compressed.
+// inflate passes a body to read, decompressed if necessary.
 func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reader) error) error {
 	encoding := resp.Header.Get("Content-Encoding")
 	switch strings.ToLower(encoding) {
@@ -78,8 +78,8 @@ func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reade
 	return err
 }
 
-// badGzip gives an error of decompression its reason. If the compressed body itself
-// was cut short, the transfer has its own error.
+// badGzip adds the reason to an error of decompression. If the transfer failed, errorOf returns its
+// error instead.
 func badGzip(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return reason.New(reason.Network, fmt.Errorf("the deflated body ends too early: %w", io.ErrUnexpectedEOF), remedyNetwork)

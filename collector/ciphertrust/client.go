@@ -1,6 +1,6 @@
-// Package ciphertrust is a REST client for one CipherTrust Manager: it logs in,
-// keeps the token, reads pages of the API and returns errors with one of a few
-// reasons. It knows nothing of synchronization jobs.
+// Package ciphertrust is a REST client for one CipherTrust Manager. It logs in, renews the token,
+// requests pages of the API and returns errors with a reason.Reason. It knows nothing about
+// synchronization jobs.
 package ciphertrust
 
 import (
@@ -17,48 +17,46 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// MaxConcurrency is the largest number of pages in flight. More would be a load on
-// the appliance without any gain.
+// MaxConcurrency is the largest number of concurrent page requests. More would put load on the
+// appliance without any gain.
 const MaxConcurrency = 64
 
 // Config configures a Client.
 type Config struct {
 	// URL is the appliance's address, with or without a trailing "/" or "/api".
 	URL string
-	// Credentials are those of the user that reads the API.
+	// Credentials are those of the user.
 	Credentials Credentials
 	// TLS configures how the appliance is verified and, for a login by client
 	// certificate, has the certificate and its key.
 	TLS TLSConfig
-	// Concurrency is how many pages may be in flight; 0 means 4.
+	// Concurrency is the number of concurrent page requests; 0 means 4.
 	Concurrency int
-	// Retries is how often a page is requested again within one scrape, if its
-	// failure may pass; 0 means never.
+	// Retries is how often a request for a page is retried after a temporary failure; 0 means never.
 	Retries int
-	// AttemptTimeout bounds one attempt at a page, so that a connection that died
-	// silently does not take the whole scrape; 0 means no bound.
+	// AttemptTimeout bounds one attempt at a page, so that a dead connection does not use up the
+	// scrape's time; 0 means no bound.
 	AttemptTimeout time.Duration
-	// Guard is shared by the clients that may have the same secret; nil means that
-	// the client has its own.
+	// Guard must be shared by clients that may have the same secret; nil means that the client has
+	// its own.
 	Guard *LoginGuard
 	// UserAgent is sent with every request.
 	UserAgent string
 	// Observer is called for every request and login; it may be nil.
 	Observer Observer
-	// Logger gets what no error returns; nil means that nothing is logged.
+	// Logger is for events that no error reports; it may be nil.
 	Logger log.Logger
 	// Hint rewrites the hints in the log for the target's configuration; it may be nil.
 	Hint func(hint string) string
 }
 
-// Format implements fmt.Formatter: the TLS settings' own key has a type that fmt
-// shows.
+// Format implements fmt.Formatter, because fmt would print the key in the TLS settings.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "configuration of %s", c.URL) }
 
-// Observer is notified of what the client does, for the exporter's own metrics.
+// Observer is notified of requests and logins, for the exporter's own metrics.
 type Observer interface {
-	// Request is called after each request with the path below /api/v1/, the
-	// status code, or 0 without a response, and the time until the header.
+	// Request is called after each request, with the path below /api/v1/, the status code, or 0 if
+	// there was no response, and the time until the response header.
 	Request(endpoint string, code int, took time.Duration)
 	// Login is called after each login. The result is one of LoginResults.
 	Login(grant, result string)
@@ -77,18 +75,17 @@ type Client struct {
 	retries   int
 	// attemptTimeout bounds one attempt at a page, 0 means no bound.
 	attemptTimeout time.Duration
-	// lists holds back the pages of each path, see Retry-After.
+	// lists honors Retry-After for each path.
 	lists holds
-	// slots bounds the pages in flight.
+	// slots bounds the concurrent page requests.
 	slots chan struct{}
-	// applianceExpiry and clientExpiry are those of the certificates.
+	// applianceExpiry and clientExpiry are the expiries of the certificates.
 	applianceExpiry, clientExpiry expiry
-	// inflaters holds *gzip.Reader, whose windows are worth reusing.
+	// inflaters holds *gzip.Reader, to reuse their buffers.
 	inflaters sync.Pool
 }
 
-// New returns a client. It reads the TLS files to find mistakes early, but does
-// not connect.
+// New returns a client. It reads the TLS files to find mistakes early, but does not connect.
 func New(cfg Config) (*Client, error) {
 	base, err := ParseURL(cfg.URL)
 	if err != nil {
@@ -133,43 +130,40 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Format implements fmt.Formatter: a verb that does not suit a struct would print
-// what its pointers lead to, which here includes the password.
+// Format implements fmt.Formatter, because fmt would print the password with some verbs.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "client of %s", c.URL()) }
 
-// URL returns the appliance's address without a path, for messages.
+// URL returns the appliance's base URL, for messages.
 func (c *Client) URL() string { return c.base.Redacted() }
 
-// Login gets a token unless there is a valid one. Its errors are LoginErrors, except
-// if ctx ends or the client is closed.
+// Login logs in unless there is a valid token. Its errors are LoginErrors, except if ctx ends or the
+// client is closed.
 func (c *Client) Login(ctx context.Context) error {
 	_, err := c.session.token(ctx)
 	return err
 }
 
-// TokenExpiry returns when the present token expires by its own duration, and
-// false without a token.
+// TokenExpiry returns when the current token expires according to its duration, and false if there
+// is none.
 func (c *Client) TokenExpiry() (time.Time, bool) { return c.session.expiry() }
 
 // LoginRetry returns when a rejected login is retried, and false if the last login
 // was not rejected.
 func (c *Client) LoginRetry() (time.Time, bool) { return c.session.retryAt() }
 
-// Get requests a path below /api/v1/ and passes the body of a 200 to read. It
-// waits for a free slot, renews the token if necessary, and after a 401 gets one
-// new token and requests the page again. A failure that may pass is retried after
-// a pause, in which the slot is free for other pages; read is then called again,
-// with a new body. A body that ends too early, or whose transfer fails, is an
-// error with its own reason even if read did not mind.
+// Get requests a path below /api/v1/ and passes the body of a 200 to read. It waits for a free slot
+// and logs in if necessary. After a 401, it gets one new token and requests the page again. After a
+// temporary failure, it retries, and calls read again with the new body; during the pause before,
+// its slot is free. A transfer that fails or ends too early is an error even if read returns nil.
 //
-// Its errors carry a reason.Reason. One about the login is a LoginError.
+// Its errors carry a reason.Reason. Errors about the login are LoginErrors.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
 	return c.retry(ctx, func() error { return c.attempt(ctx, path, query, read) })
 }
 
-// attempt requests a page, and again with a new token if the token was refused.
+// attempt requests a page. If the token is refused, it gets a new one and requests the page again.
 func (c *Client) attempt(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
-	// A select would choose at random between a free slot and the end.
+	// The select below chooses at random if a slot is free and ctx has ended.
 	if ctx.Err() != nil {
 		return classify(context.Cause(ctx))
 	}
@@ -194,8 +188,7 @@ func (c *Client) attempt(ctx context.Context, path string, query url.Values, rea
 	return c.request(ctx, token, path, query, read)
 }
 
-// request requests a page with a token, unless the appliance asked to hold back the
-// pages of this path.
+// request requests a page with a token, unless a Retry-After of this path has not passed yet.
 func (c *Client) request(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
 	if err := c.lists.check(path); err != nil {
 		return err
@@ -210,11 +203,11 @@ func (c *Client) request(ctx context.Context, token, path string, query url.Valu
 	if err != nil && ctx.Err() == nil && attempt.Err() != nil {
 		return classify(context.Cause(attempt))
 	}
-	c.lists.note(path, err)
+	c.lists.record(path, err)
 	return err
 }
 
-// transfer sends the request of a page and reads its response.
+// transfer sends the request for a page and reads the response.
 func (c *Client) transfer(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
 	req, err := c.newRequest(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
@@ -233,12 +226,11 @@ func (c *Client) transfer(ctx context.Context, token, path string, query url.Val
 	}
 	body := &watchedBody{r: resp.Body}
 	err = c.inflate(resp, body, read)
-	return body.judge(ctx, resp, err)
+	return body.errorOf(ctx, resp, err)
 }
 
-// apiError returns the error of a response, whose body may be compressed. The
-// status says what is wrong even if the body is cut short or garbled: a 401 has to
-// bring a new token all the same.
+// apiError returns the error of a response. The body may be compressed. If it is invalid or cut short,
+// the error has the status only, because a 401 must lead to a new token anyway.
 func (c *Client) apiError(resp *http.Response) *APIError {
 	failure := readAPIError(resp, http.NoBody, c.secrets.hide)
 	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
@@ -283,9 +275,8 @@ func (c *Client) observe(endpoint string, code int, took time.Duration) {
 	}
 }
 
-// Close cancels logins under way, revokes the refresh token on the appliance so
-// that none is left behind, and closes idle connections. It returns when ctx ends
-// at the latest.
+// Close cancels logins in progress, revokes the refresh token on the appliance, and closes idle
+// connections. It returns at the latest when ctx ends.
 func (c *Client) Close(ctx context.Context) error {
 	err := c.session.close(ctx)
 	c.http.CloseIdleConnections()

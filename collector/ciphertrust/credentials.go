@@ -10,30 +10,30 @@ import (
 	"unicode/utf8"
 )
 
-// Credentials say who logs in: a user by password, or a client by certificate.
-// Their secrets never leave this package but in a login's body.
+// Credentials are those of a user with a password, or of a client with a certificate. This package
+// sends their secrets to the appliance only.
 type Credentials struct {
 	Username string
-	// PasswordFile is read anew at every login, so that a password can be
-	// changed without a restart. It wins over Password.
+	// PasswordFile is read again at every login, so that a password can be changed without a restart.
+	// It takes precedence over Password.
 	PasswordFile string
-	// Password is the password itself. It is parsed as the content of a file is.
+	// Password is the password itself. It is parsed like the content of a file.
 	Password Secret
 
-	// ClientID, where it is set, means a login by the client certificate of the
-	// TLS settings, in place of a password.
+	// ClientID, if it is not empty, selects a login with the client certificate of the TLS settings
+	// instead of a password.
 	ClientID string
 
 	// Domain is the domain whose jobs are read; empty means the user's own.
 	Domain string
-	// AuthDomain is the domain that the user logs in to. One that begins with
-	// "/" is sent as auth_domain_path.
+	// AuthDomain is the domain that the user logs in to. If it begins with "/", it is sent as
+	// auth_domain_path.
 	AuthDomain string
 	// Connection is the name of the user's identity provider; empty means local.
 	Connection string
 }
 
-// Secret is a string that no printing function shows.
+// Secret is a string that fmt and the encoders do not print.
 type Secret string
 
 const hidden = "<secret>"
@@ -44,16 +44,16 @@ func (Secret) String() string { return hidden }
 // GoString implements fmt.GoStringer.
 func (Secret) GoString() string { return hidden }
 
-// Format implements fmt.Formatter, so that no verb whatever shows the secret.
+// Format implements fmt.Formatter, so that no verb prints the secret.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
 
 // MarshalText implements encoding.TextMarshaler.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
-// maxSecretBytes bounds a password file: a larger one is a mistake in the path.
+// maxSecretBytes bounds a password file. If a file is larger, the path is wrong.
 const maxSecretBytes = 64 << 10
 
-// Check finds what is missing or unreadable in the credentials.
+// Check returns an error if the credentials are not complete or cannot be read.
 func (c *Credentials) Check() error {
 	if c.ClientID != "" {
 		return nil
@@ -65,7 +65,7 @@ func (c *Credentials) Check() error {
 	return err
 }
 
-// password returns the password, of a file as it is now.
+// password returns the password, read from its file if there is one.
 func (c *Credentials) password() (Secret, error) {
 	if c.PasswordFile == "" && c.Password == "" {
 		return "", errors.New("the password is missing")
@@ -100,10 +100,9 @@ func (c *Credentials) password() (Secret, error) {
 // byteOrderMark begins a text file that some editors save as UTF-8.
 const byteOrderMark = "\uFEFF"
 
-// parsePassword returns the password in a text as editors save it, without a byte
-// order mark and newlines at the end. JSON can carry no other encoding than UTF-8:
-// the bytes of another one would be replaced, and a wrong password be sent. The
-// error continues a sentence, and shows nothing of the text.
+// parsePassword returns the password in a text without a byte order mark and trailing newlines, which
+// editors add. The text must be UTF-8, because encoding/json replaces other bytes and would send a
+// wrong password. The error continues a sentence ("the password …") and shows nothing of the text.
 func parsePassword(text string) (Secret, error) {
 	switch {
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
@@ -120,7 +119,7 @@ func parsePassword(text string) (Secret, error) {
 	return Secret(password), nil
 }
 
-// fingerprint tells one secret from another without keeping either.
+// fingerprint is a hash of a secret, to detect a change without storing the secret.
 type fingerprint uint64
 
 func fingerprintOf(seed maphash.Seed, parts ...string) fingerprint {

@@ -19,22 +19,21 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// APIError is an error that the appliance answered with, in the form that the
-// API describes: {"code":5,"codeDesc":"NCERR…","message":"…","requestID":"…"}.
+// APIError is a response with an error status. The API describes the body as
+// {"code":5,"codeDesc":"NCERR…","message":"…","requestID":"…"}.
 type APIError struct {
 	// Status is the HTTP status code.
 	Status int
-	// Code and CodeDesc are the appliance's own; they are empty where the
-	// answer's body has another form, as that of a proxy has.
+	// Code and CodeDesc are the appliance's own code. They are empty if the body has another form, for
+	// example because a proxy has sent it.
 	Code     int
 	CodeDesc string
 	// Message and RequestID may be empty.
 	Message   string
 	RequestID string
-	// Location is where a redirect, which is never followed, points to.
+	// Location is the target of a redirect, which is never followed.
 	Location string
-	// RetryAfter is for how long the appliance asks not to be asked again; 0
-	// where it does not say.
+	// RetryAfter is the time to wait before the next request, or 0 if there is no Retry-After.
 	RetryAfter time.Duration
 }
 
@@ -78,7 +77,7 @@ func (e *APIError) reason() reason.Reason {
 	}
 }
 
-// What a user can do, for the log, check and the README's table.
+// The hints for users, in the log, in the output of check and in the README.
 const (
 	remedyPassword = "check --ciphertrust.username, the password (--ciphertrust.password-file or CM_PASSWORD), " +
 		"--ciphertrust.domain, --ciphertrust.auth-domain and --ciphertrust.connection, and whether the user is locked out"
@@ -94,7 +93,7 @@ const (
 	remedyTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
 	remedyProxyAuth = "give the proxy's user name and password in its URL (HTTPS_PROXY), or exempt the appliance from the proxy (NO_PROXY)"
 	remedyNetwork   = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
-	// An exporter needs few files at once, so that it is somebody's connections.
+	// The exporter itself needs few files, so the cause is connections of others to it.
 	remedyOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
 	remedyTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
 	remedyCiphers    = "cipher suites: the appliance has none in common with the exporter; enable one with ECDHE, because a key exchange by RSA alone is not supported"
@@ -107,7 +106,7 @@ func (e *APIError) remedy() string {
 	case reason.Auth:
 		return remedyAuth
 	case reason.Forbidden:
-		// So answers an appliance without a license, endpoint by endpoint.
+		// An appliance without a license for a cloud responds like this.
 		if strings.Contains(strings.ToLower(e.Message), "license") {
 			return remedyLicense
 		}
@@ -133,8 +132,8 @@ const (
 	maxErrorText = 300
 )
 
-// readAPIError reads the error in an answer's body, as far as it has one. The
-// appliance may repeat what it was sent, so that hide takes the secrets out.
+// readAPIError reads the error in a response's body, if there is one. hide redacts secrets, because
+// the appliance may repeat what it was sent.
 func readAPIError(resp *http.Response, body io.Reader, hide func(string) string) *APIError {
 	failure := &APIError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
 	var fields struct {
@@ -143,8 +142,8 @@ func readAPIError(resp *http.Response, body io.Reader, hide func(string) string)
 		Message   string      `json:"message"`
 		RequestID string      `json:"requestID"`
 	}
-	// A body of another form, such as a proxy's page, says nothing that the
-	// status does not say. A field of a wrong kind leaves the others readable.
+	// Errors are ignored: a body of another form, such as a proxy's page, adds nothing to the status,
+	// and after a field of the wrong type the others are still decoded.
 	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	_ = json.Unmarshal(content, &fields)
 	if code, err := fields.Code.Int64(); err == nil {
@@ -153,7 +152,7 @@ func readAPIError(resp *http.Response, body io.Reader, hide func(string) string)
 	failure.CodeDesc = shorten(hide(fields.CodeDesc))
 	failure.Message = shorten(hide(fields.Message))
 	failure.RequestID = shorten(hide(fields.RequestID))
-	// Anything may be written as a scheme, and two of them help.
+	// A location with another scheme is of no use, and may be anything.
 	location, err := resp.Location()
 	if err == nil && resp.StatusCode/100 == 3 && (location.Scheme == "https" || location.Scheme == "http") {
 		failure.Location = shorten(hide(location.Scheme + "://" + location.Host))
@@ -166,7 +165,7 @@ func newAPIError(resp *http.Response, body io.Reader, hide func(string) string) 
 	return reason.New(failure.reason(), failure, failure.remedy())
 }
 
-// shorten makes an appliance's text fit into a line.
+// shorten returns a text of the appliance as part of one line, cut to maxErrorText bytes.
 func shorten(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -185,22 +184,21 @@ func isUnauthorized(err error) bool {
 	return ok && failure.Status == http.StatusUnauthorized && reason.Of(err) == reason.Auth
 }
 
-// classify gives an error of the transport its reason.
+// classify adds the reason to an error of the transport.
 func classify(err error) error {
 	r, remedy := transportReason(err)
 	return reason.New(r, err, remedy)
 }
 
 func transportReason(err error) (r reason.Reason, remedy string) {
-	// A scraper that leaves cancels the read, so that both mean that the time
-	// was not enough.
+	// A scrape that leaves cancels the read. So both mean that the time was too short.
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return reason.Timeout, remedyTimeout
 	}
 	if errors.Is(err, errProxyAuth) {
 		return reason.Network, remedyProxyAuth
 	}
-	// Before the files of the TLS settings, which cannot be opened then either.
+	// This must be checked first: TLS files cannot be opened either then.
 	if outOfFiles(err) {
 		return reason.Network, remedyOutOfFiles
 	}
@@ -213,13 +211,13 @@ func transportReason(err error) (r reason.Reason, remedy string) {
 	return reason.Network, remedyNetwork
 }
 
-// outOfFiles says whether the process, or the whole machine, has as many files
-// and connections open as it may.
+// outOfFiles reports whether the process or the machine has reached its limit of open files and
+// connections.
 func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// unreadable gives its reason to the error of a secret that cannot be read.
+// unreadable adds the reason to the error of a secret that cannot be read.
 func unreadable(err error, remedy string) error {
 	if outOfFiles(err) {
 		return reason.New(reason.Network, err, remedyOutOfFiles)
@@ -227,14 +225,13 @@ func unreadable(err error, remedy string) error {
 	return reason.New(reason.Auth, err, remedy)
 }
 
-// hasAlternativeNames reports whether a certificate has a name that is compared
-// with the host.
+// hasAlternativeNames reports whether a certificate has a name that can match a host.
 func hasAlternativeNames(c *x509.Certificate) bool {
 	return len(c.DNSNames) > 0 || len(c.IPAddresses) > 0
 }
 
-// tlsRemedy says whether err kept a trusted TLS connection from being made, and
-// what can be done about it.
+// tlsRemedy reports whether err is the reason why there is no trusted TLS connection, and returns the
+// hint for it.
 func tlsRemedy(err error) (remedy string, ok bool) {
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return "the appliance speaks plain HTTP at this address: check the scheme and port of --ciphertrust.url", true
@@ -258,15 +255,14 @@ func tlsRemedy(err error) (remedy string, ok bool) {
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		return fmt.Sprintf("make %s readable", path.Path), true
 	}
-	// Prometheus' package has no type for a CA file that was spoilt at run time.
+	// Prometheus' package has no error type for a CA file that became invalid at run time.
 	if text := err.Error(); strings.Contains(text, "tls: ") || strings.Contains(text, "unable to use specified CA cert") {
 		return remedyTLS, true
 	}
 	return "", false
 }
 
-// certificateRemedy is tlsRemedy for a certificate of the appliance that was
-// refused.
+// certificateRemedy is tlsRemedy for an appliance's certificate that was refused.
 func certificateRemedy(err error) (remedy string, ok bool) {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "give the CA of the appliance's certificate in --ciphertrust.ca-file; the system's CAs are read at the start only", true
@@ -278,7 +274,7 @@ func certificateRemedy(err error) (remedy string, ok bool) {
 		return "use a name of the appliance's certificate in --ciphertrust.url, or give it in --ciphertrust.server-name", true
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return "renew the appliance's certificate, or mend the clock of this machine", true
+		return "renew the appliance's certificate, or correct the clock of this machine", true
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return remedyTLS, true

@@ -11,12 +11,11 @@ import (
 	"time"
 )
 
-// expiry is the earliest expiry in a chain of certificates. Its zero value is an
-// unknown one. It is safe for concurrent use.
+// expiry is the earliest expiry in a chain of certificates. The zero value means that it is unknown.
+// It is safe for concurrent use.
 type expiry struct{ seconds atomic.Int64 }
 
-// set replaces the expiry by the earliest one of chain. Without a certificate it
-// becomes unknown.
+// set sets the expiry to the earliest one in chain. If chain is empty, the expiry becomes unknown.
 func (e *expiry) set(chain []*x509.Certificate) {
 	var earliest int64
 	for i, certificate := range chain {
@@ -32,9 +31,8 @@ func (e *expiry) get() (time.Time, bool) {
 	return time.Unix(seconds, 0), seconds != 0
 }
 
-// ApplianceCertificateExpiry returns the earliest expiry in the chain that the
-// appliance presented last, whether or not it was trusted. It returns false before
-// the first connection, and without TLS.
+// ApplianceCertificateExpiry returns the earliest expiry in the chain that the appliance presented
+// last, even if it was not trusted. It returns false before the first connection, and without TLS.
 func (c *Client) ApplianceCertificateExpiry() (time.Time, bool) { return c.applianceExpiry.get() }
 
 // ClientCertificateExpiry returns the earliest expiry in the client certificate's
@@ -51,11 +49,11 @@ func (c *Client) observeChain(resp *http.Response, err error) {
 	}
 }
 
-// readClientExpiry reads the client certificate.
+// readClientExpiry reads the client certificate and sets clientExpiry.
 func (c *Client) readClientExpiry(cfg TLSConfig) {
 	content := []byte(cfg.Cert)
 	if cfg.CertFile != "" {
-		// A login by this certificate fails with the reason why it cannot be read.
+		// The error is ignored here: the login with this certificate returns it.
 		content, _ = os.ReadFile(cfg.CertFile)
 	}
 	c.clientExpiry.set(parseChain(content))

@@ -33,11 +33,11 @@ func (c *Client) ExpireToken() {
 func (g *LoginGuard) Verdicts() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.verdicts)
+	return len(g.states)
 }
 
 // SetMaxVerdicts bounds how many secrets and domains a guard remembers.
-func (g *LoginGuard) SetMaxVerdicts(n int) { g.maxVerdicts = n }
+func (g *LoginGuard) SetMaxVerdicts(n int) { g.maxStates = n }
 
 // RetryAfter is for how long an answer with this header asks to be left alone.
 func RetryAfter(header http.Header) time.Duration { return retryAfter(header) }

@@ -11,19 +11,18 @@ import (
 	"github.com/go-kit/log/level"
 )
 
-// forOthers are the permissions that give a file's content to everybody on the
-// machine, or let everybody change it. Those for a group are sensible: so a
-// Kubernetes Secret or a systemd credential reaches a user that is not root.
+// forOthers are the permissions with which every user of the machine can read or write a file. Those
+// for the group are fine: Kubernetes Secrets and systemd credentials need them for users other than
+// root.
 const forOthers fs.FileMode = 0o006
 
-// Exposed is a file with a secret that everybody on the machine can read or
-// change.
+// Exposed is a file with a secret that every user of the machine can read or change.
 type Exposed struct {
 	Path string
 	Mode fs.FileMode
 }
 
-// String says what is wrong.
+// String describes the problem.
 func (e Exposed) String() string {
 	verb := "read"
 	if e.Mode&0o004 == 0 {
@@ -32,13 +31,12 @@ func (e Exposed) String() string {
 	return fmt.Sprintf("every user of this machine can %s %s, which holds a secret (mode %04o)", verb, e.Path, e.Mode.Perm())
 }
 
-// Remedy says what to do about it.
+// Remedy returns the hint for the problem.
 func (e Exposed) Remedy() string {
 	return fmt.Sprintf("chmod o-rw %s; of a Kubernetes Secret, set defaultMode: 0440", e.Path)
 }
 
-// Exposed returns the files with secrets that everybody can read or change, as
-// they are now.
+// Exposed returns the files with secrets that every user can read or change now.
 func (c *Client) Exposed() []Exposed {
 	var exposed []Exposed
 	for _, path := range c.session.secretFiles() {
@@ -49,9 +47,9 @@ func (c *Client) Exposed() []Exposed {
 	return exposed
 }
 
-// ShortPassword reports whether the password, as it is now, is so short that it is
-// not redacted reliably if the appliance repeats it. It reports false if the
-// password cannot be read, or only by waiting for it.
+// ShortPassword reports whether the current password is too short to be redacted reliably if the
+// appliance repeats it. It returns false if the password cannot be read, or is not in a regular file,
+// which might block.
 func (c *Client) ShortPassword() bool {
 	credentials := &c.session.credentials
 	if credentials.ClientID != "" {
@@ -66,16 +64,15 @@ func (c *Client) ShortPassword() bool {
 	return err == nil && isShort(string(password))
 }
 
-// What to say of a short password, and what to do about it.
+// The warning about a short password, and its hint.
 const (
 	ShortPasswordText   = "the password has fewer than 8 characters, too few to redact it reliably in what the appliance answers"
 	ShortPasswordRemedy = "give the user a longer password"
 )
 
-// exposure looks at the permissions of a file; of a symbolic link, at those of
-// the file that it leads to. A file that cannot be looked at cannot be read
-// either, which is told elsewhere. On Windows the permissions that Go gives say
-// nothing.
+// exposure reports whether a file is exposed. Of a symbolic link, the permissions of its target count.
+// A file that is missing is not exposed; reading it returns the error. On Windows, Go's permissions
+// have no meaning.
 func exposure(path string) (Exposed, bool) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || runtime.GOOS == "windows" {
@@ -84,7 +81,7 @@ func exposure(path string) (Exposed, bool) {
 	return Exposed{Path: path, Mode: info.Mode()}, info.Mode().Perm()&forOthers != 0
 }
 
-// secretFiles returns the files with secrets that a login uses.
+// secretFiles returns the files with secrets that logins read.
 func (s *session) secretFiles() []string {
 	var files []string
 	if s.tls.KeyFile != "" {
@@ -96,8 +93,8 @@ func (s *session) secretFiles() []string {
 	return files
 }
 
-// exposureWatch tells when a file with a secret becomes one that everybody can
-// read. What it was like at first is told by who starts the client.
+// exposureWatch logs when a file with a secret becomes exposed. Files that are exposed from the start
+// are returned by Client.Exposed and not logged here.
 type exposureWatch struct {
 	logger log.Logger
 
@@ -113,7 +110,8 @@ func newExposureWatch(logger log.Logger, files []string) *exposureWatch {
 	return w
 }
 
-func (w *exposureWatch) look(files []string) {
+// check checks the files and logs those that have become exposed since the last call.
+func (w *exposureWatch) check(files []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, path := range files {

@@ -11,12 +11,12 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// maxVerdicts bounds how many secrets and domains a LoginGuard remembers: twice as
-// many as the most targets of a configuration file need.
-const maxVerdicts = 40_000
+// maxLoginStates bounds the secrets and domains that a LoginGuard remembers. It is twice the number
+// that the largest configuration file needs.
+const maxLoginStates = 40_000
 
-// A rejected secret is not sent again before a backoff has passed: the appliance may
-// lock the user out.
+// The backoff after a rejection, before the same secret is sent again. The appliance may lock the
+// user out.
 const (
 	firstRejectionBackoff   = 10 * time.Second
 	longestRejectionBackoff = 5 * time.Minute
@@ -27,57 +27,56 @@ const (
 // share the backoff after a rejection:
 //
 //   - Until a login with the secret has succeeded, one client at a time sends it.
-//     A rejection concerns all of them.
+//     A rejection holds all of them back.
 //   - Once one has succeeded, the clients log in concurrently, and a rejection
-//     concerns the clients with the same domain.
+//     holds the clients with the same domain back.
 //
-// It also remembers for how long an appliance asked to be left alone. It stores
-// no secret, only fingerprints. It is safe for concurrent use.
+// It also honors Retry-After for each appliance. It stores no secret, only fingerprints. It is safe
+// for concurrent use.
 type LoginGuard struct {
 	seed maphash.Seed
-	// appliances holds logins back for each address, see Retry-After.
+	// appliances honors Retry-After for each address.
 	appliances holds
 
-	mu          sync.Mutex
-	verdicts    map[verdictKey]*verdict
-	maxVerdicts int
+	mu        sync.Mutex
+	states    map[loginKey]*loginState
+	maxStates int
 }
 
-// verdictKey names a secret with its user and appliance, and for verdicts about
-// one domain also that domain.
-type verdictKey struct {
+// loginKey identifies a secret with its user and appliance. If oneDomain is true, it also identifies
+// a domain.
+type loginKey struct {
 	secret    fingerprint
 	oneDomain bool
 	domain    string
 }
 
-// verdict is what the appliance said about a secret, or about a secret and a
-// domain.
-type verdict struct {
+// loginState is the state of the logins with a secret, or with a secret for one domain.
+type loginState struct {
 	// proven is true once a login has succeeded, until the next rejection.
 	proven bool
 	// pause holds logins back after a rejection.
 	pause pause
 	// rejections counts the rejections since the last success.
 	rejections int
-	// underway is closed when the login ends that the others wait for; nil if there
-	// is none.
+	// underway is closed when the login ends for which the other clients wait; nil if there is none.
 	underway chan struct{}
-	// turnedAway is when a client was last refused a login, if none was sent since.
+	// turnedAway is when a client was last not allowed to log in; zero if a login was sent since.
 	turnedAway time.Time
-	used       time.Time
+	// used is when the state was last needed.
+	used time.Time
 }
 
 // NewLoginGuard returns a guard that knows of no rejection.
 func NewLoginGuard() *LoginGuard {
-	return &LoginGuard{seed: maphash.MakeSeed(), verdicts: make(map[verdictKey]*verdict), maxVerdicts: maxVerdicts}
+	return &LoginGuard{seed: maphash.MakeSeed(), states: make(map[loginKey]*loginState), maxStates: maxLoginStates}
 }
 
 func (g *LoginGuard) fingerprint(parts ...string) fingerprint { return fingerprintOf(g.seed, parts...) }
 
-// attempt logs in by send, or returns an error if the secret must not be sent
-// yet. It waits while another client is trying the same secret. begins reports
-// whether the login was rejected and the one before it was not.
+// attempt calls send to log in, or returns an error if the secret must not be sent yet. It waits while
+// another client tries the same secret. begins is true if the login was rejected and the one before
+// was not.
 func (g *LoginGuard) attempt(ctx context.Context, secret fingerprint, domain string, send func() error) (begins bool, err error) {
 	for {
 		turn, others, err := g.admit(secret, domain)
@@ -86,7 +85,7 @@ func (g *LoginGuard) attempt(ctx context.Context, secret fingerprint, domain str
 		}
 		if others == nil {
 			err = send()
-			return g.settle(turn, err), err
+			return g.finish(turn, err), err
 		}
 		select {
 		case <-others:
@@ -98,19 +97,19 @@ func (g *LoginGuard) attempt(ctx context.Context, secret fingerprint, domain str
 
 // turn is the right to send one login.
 type turn struct {
-	// all is the verdict about the secret, one that about the domain, and decisive
-	// the one of them that the login depends on.
-	all, one, decisive *verdict
-	// ended is closed when the login has ended; nil if nobody may wait for it.
+	// all is the state of the secret, one that of the secret for the domain, and decisive the one of
+	// them on which the login depends.
+	all, one, decisive *loginState
+	// ended is closed when the login has ended; nil if no client waits for it.
 	ended chan struct{}
 }
 
-// admit returns the turn to log in, or else what to wait for, or an error if no
-// login may be sent.
+// admit returns the turn to log in; or, if others is not nil, a channel to wait for before the next
+// try; or an error if no login may be sent.
 func (g *LoginGuard) admit(secret fingerprint, domain string) (t turn, others <-chan struct{}, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all, one := g.verdict(verdictKey{secret: secret}), g.verdict(verdictKey{secret: secret, oneDomain: true, domain: domain})
+	all, one := g.state(loginKey{secret: secret}), g.state(loginKey{secret: secret, oneDomain: true, domain: domain})
 	v := all
 	if all.proven {
 		v = one
@@ -120,7 +119,7 @@ func (g *LoginGuard) admit(secret fingerprint, domain string) (t turn, others <-
 		return turn{}, v.underway, nil
 	}
 	err = v.pause.check()
-	if err == nil && v != one && g.yields(secret, one) {
+	if err == nil && v != one && g.mustYield(secret, one) {
 		err = reason.New(reason.Of(v.pause.err),
 			fmt.Errorf("the same secret is tried for another domain first: %w", v.pause.err), reason.RemedyOf(v.pause.err))
 	}
@@ -137,8 +136,8 @@ func (g *LoginGuard) admit(secret fingerprint, domain string) (t turn, others <-
 	return t, nil, nil
 }
 
-// settle records the outcome of a login.
-func (g *LoginGuard) settle(t turn, err error) (begins bool) {
+// finish records the outcome of a login. begins is that of attempt.
+func (g *LoginGuard) finish(t turn, err error) (begins bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t.ended != nil {
@@ -155,50 +154,50 @@ func (g *LoginGuard) settle(t turn, err error) (begins bool) {
 		return false
 	}
 	begins = t.decisive.pause.err == nil
-	t.decisive.pause.note(err, firstRejectionBackoff, longestRejectionBackoff)
+	t.decisive.pause.start(err, firstRejectionBackoff, longestRejectionBackoff)
 	if t.decisive != t.one {
-		// The domain's own backoff goes on if another domain turns out to be right.
-		t.one.pause.note(err, firstRejectionBackoff, longestRejectionBackoff)
+		// If a login for another domain succeeds, the backoff of this domain continues.
+		t.one.pause.start(err, firstRejectionBackoff, longestRejectionBackoff)
 	}
 	t.one.proven = false
 	t.one.rejections++
 	return begins
 }
 
-// verdict returns the verdict of a key. If there are too many, the one that was
-// not used for longest is forgotten.
-func (g *LoginGuard) verdict(key verdictKey) *verdict {
-	v := g.verdicts[key]
+// state returns the state of a key, and makes one if there is none. If there are too many, it drops
+// the least recently used one.
+func (g *LoginGuard) state(key loginKey) *loginState {
+	v := g.states[key]
 	if v == nil {
-		if len(g.verdicts) >= g.maxVerdicts {
-			g.forgetOldest()
+		if len(g.states) >= g.maxStates {
+			g.dropOldest()
 		}
-		v = &verdict{}
-		g.verdicts[key] = v
+		v = &loginState{}
+		g.states[key] = v
 	}
 	v.used = time.Now()
 	return v
 }
 
-func (g *LoginGuard) forgetOldest() {
-	var oldest verdictKey
+func (g *LoginGuard) dropOldest() {
+	var oldest loginKey
 	var used time.Time
-	for key, v := range g.verdicts {
+	for key, v := range g.states {
 		if v.underway == nil && (used.IsZero() || v.used.Before(used)) {
 			oldest, used = key, v.used
 		}
 	}
-	delete(g.verdicts, oldest)
+	delete(g.states, oldest)
 }
 
-// yields reports whether a client of a domain that was rejected has to let one of
-// another domain try first. Otherwise a wrong domain that is always the first
-// would keep the right ones from ever being tried.
-func (g *LoginGuard) yields(secret fingerprint, one *verdict) bool {
+// mustYield reports whether a client must let one with another domain try first, because its own
+// domain was rejected more often. Otherwise a wrong domain that is always first would keep the right
+// ones from being tried.
+func (g *LoginGuard) mustYield(secret fingerprint, one *loginState) bool {
 	if one.rejections == 0 {
 		return false
 	}
-	for key, v := range g.verdicts {
+	for key, v := range g.states {
 		if key.secret == secret && key.oneDomain && v.rejections < one.rejections &&
 			!v.turnedAway.IsZero() && time.Since(v.turnedAway) < longestRejectionBackoff {
 			return true
@@ -212,9 +211,9 @@ func (g *LoginGuard) yields(secret fingerprint, one *verdict) bool {
 func (g *LoginGuard) retryAt(secret fingerprint, domain string) (time.Time, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v := g.verdicts[verdictKey{secret: secret}]
+	v := g.states[loginKey{secret: secret}]
 	if v != nil && v.proven {
-		v = g.verdicts[verdictKey{secret: secret, oneDomain: true, domain: domain}]
+		v = g.states[loginKey{secret: secret, oneDomain: true, domain: domain}]
 	}
 	if v == nil || v.pause.err == nil {
 		return time.Time{}, false

@@ -17,32 +17,30 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// maxTokens bounds how many tokens and refresh tokens are remembered: those of
-// the last hour or so.
+// maxTokens bounds how many tokens and refresh tokens are remembered. It is enough for about an hour.
 const maxTokens = 32
 
-// secrets are those that went over the wire. An appliance, or a proxy on the way,
-// may repeat in any answer what it was ever sent, and errors repeat answers.
+// secrets are the secrets that were sent or received. The appliance, or a proxy, may repeat in any
+// response what it was sent, and errors quote responses.
 type secrets struct {
 	mu       sync.Mutex
 	password string
 	tokens   []string
-	// forms are those of all secrets that are long enough, or nil until they are
-	// needed. words are the shorter secrets.
+	// forms are all forms of the secrets that are long enough; nil if they must be computed again.
+	// words are the shorter secrets.
 	forms, words []string
 }
 
-// Hide takes out of a text of the appliance whatever secret of this client it
-// repeats: the password, tokens and refresh tokens that went over the wire so far,
-// as they are and as JSON, URLs, base64 and hexadecimal digits write them. A secret
-// of less than eight characters is taken out only as a word of its own, one of less
-// than four bytes stays. Where a text was cut, which an ellipsis at its end tells, the beginning of a secret
-// before the ellipsis is taken out as well. A token that was sent long ago (32
-// tokens are remembered), or by another process, is not known.
+// Hide redacts the secrets of this client in a text of the appliance: the password, and the last 32
+// tokens and refresh tokens that were sent or received. It finds them as they are and as encoded in
+// JSON, URLs, base64 and hexadecimal digits.
+//
+// A secret of less than eight characters is redacted only as a separate word, and one of less than
+// four bytes is not redacted. If the text ends with an ellipsis, it was cut: then the beginning of a
+// secret before the ellipsis is redacted as well.
 func (c *Client) Hide(text string) string { return c.secrets.hide(text) }
 
-// rememberLogin has the secrets of a login hidden from now on. Its password takes
-// the place of the last one.
+// rememberLogin remembers the secrets of a login. Its password replaces the one before.
 func (s *secrets) rememberLogin(body *loginBody) {
 	s.rememberTokens(body.RefreshToken)
 	s.mu.Lock()
@@ -51,7 +49,7 @@ func (s *secrets) rememberLogin(body *loginBody) {
 	s.forms = nil
 }
 
-// rememberTokens has tokens hidden from now on.
+// rememberTokens remembers tokens.
 func (s *secrets) rememberTokens(tokens ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,16 +57,15 @@ func (s *secrets) rememberTokens(tokens ...string) {
 		if token == "" {
 			continue
 		}
-		// One that is still in use is not to be forgotten for newer ones.
+		// A token that is still in use becomes the newest again.
 		s.tokens = append(slices.DeleteFunc(s.tokens, func(t string) bool { return t == token }), token)
 	}
 	s.tokens = slices.Delete(s.tokens, 0, max(0, len(s.tokens)-maxTokens))
 	s.forms = nil
 }
 
-// hide takes the secrets out of a text, in each form in which an answer or an
-// error may repeat them. It has to come before the text is shortened, which could
-// cut a secret in two, or else an ellipsis has to tell that it was.
+// hide is Client.Hide. It must be called before a text is cut, which could cut a secret in two, unless
+// the text ends with an ellipsis then.
 func (s *secrets) hide(text string) string {
 	forms, words := s.known()
 	for _, form := range forms {
@@ -78,13 +75,12 @@ func (s *secrets) hide(text string) string {
 		text = hideWord(text, word)
 	}
 	if rest, wasCut := strings.CutSuffix(text, ellipsis); wasCut {
-		text = hideBeginning(rest, forms) + ellipsis
+		text = hidePrefix(rest, forms) + ellipsis
 	}
 	return text
 }
 
-// known returns the secrets in each of their forms, and the short ones as they
-// are.
+// known returns all forms of the long secrets, and the short ones as they are.
 func (s *secrets) known() (forms, words []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +90,8 @@ func (s *secrets) known() (forms, words []string) {
 	s.forms, s.words = []string{}, nil
 	for _, secret := range append(slices.Clone(s.tokens), s.password) {
 		if isShort(secret) {
-			// Redacting a part of the mark itself would disclose it.
-			if len(secret) >= telling && !strings.Contains(hidden, secret) {
+			// Redacting a part of "<secret>" itself would disclose it.
+			if len(secret) >= minPrefix && !strings.Contains(hidden, secret) {
 				s.words = append(s.words, secret)
 			}
 			continue
@@ -112,18 +108,18 @@ func (s *secrets) known() (forms, words []string) {
 const (
 	// ellipsis is what ends a text that was cut.
 	ellipsis = "…"
-	// telling is how many bytes of a secret's beginning are worth hiding: fewer
-	// are as likely the beginning of an ordinary word.
-	telling = 4
-	// reliable is how many characters a secret needs to be redacted anywhere in a
+	// minPrefix is the smallest number of bytes of a secret's beginning that is redacted. Fewer are
+	// more likely the beginning of an ordinary word.
+	minPrefix = 4
+	// minReliable is the smallest number of characters of a secret that is redacted anywhere in a
 	// text. A shorter one occurs in texts by chance, and redacting it discloses it:
 	// "htt<secret>s://" reveals the password "p".
-	reliable = 8
+	minReliable = 8
 )
 
-func isShort(secret string) bool { return utf8.RuneCountInString(secret) < reliable }
+func isShort(secret string) bool { return utf8.RuneCountInString(secret) < minReliable }
 
-// hideWord redacts a short secret where it is a word of its own.
+// hideWord redacts a short secret if it is a separate word.
 func hideWord(text, word string) string {
 	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 	var b strings.Builder
@@ -144,15 +140,15 @@ func hideWord(text, word string) string {
 	}
 }
 
-// hideBeginning takes the beginning of a secret off the end of a text.
-func hideBeginning(text string, forms []string) string {
+// hidePrefix redacts the beginning of a secret at the end of a text.
+func hidePrefix(text string, forms []string) string {
 	from := len(text)
 	for _, form := range forms {
-		if len(form) <= telling {
+		if len(form) <= minPrefix {
 			continue
 		}
 		for at := max(0, len(text)-len(form)); at < from; at++ {
-			next := strings.Index(text[at:], form[:telling])
+			next := strings.Index(text[at:], form[:minPrefix])
 			if next < 0 {
 				break
 			}
@@ -167,8 +163,8 @@ func hideBeginning(text string, forms []string) string {
 	return text[:from] + hidden
 }
 
-// formsOf returns a secret as it is, and as Go, JSON, JSON pointers, URLs, base64
-// and hexadecimal digits write it.
+// formsOf returns a secret as it is, and as encoded by Go, JSON, JSON pointers, URLs, base64 and
+// hexadecimal digits.
 func formsOf(secret string) []string {
 	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
 	forms := []string{
@@ -181,17 +177,16 @@ func formsOf(secret string) []string {
 	if quoted, err := json.Marshal(secret); err == nil {
 		forms = append(forms, inner(string(quoted)))
 	}
-	// An error quotes what an answer has quoted already.
+	// An error may quote what a response has quoted already.
 	for _, form := range forms {
 		forms = append(forms, inner(fmt.Sprintf("%q", form)))
 	}
 	return forms
 }
 
-// hideIn returns an error whose text shows no secret. One whose text does shows
-// it in what it wraps as well, of which only the reason is left. An error of the
-// appliance's own stays as it is: no secret is in its fields, and a password may
-// be a word of the sentence around them.
+// hideIn returns an error whose text has no secret. If err has one, the result does not wrap err,
+// which would still show it, but has the same reason. An APIError stays as it is: its fields are
+// redacted, and a password may be a word of the sentence around them.
 func (s *secrets) hideIn(err error) error {
 	if _, ok := errors.AsType[*APIError](err); ok || err == nil {
 		return err

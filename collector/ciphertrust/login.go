@@ -18,7 +18,7 @@ import (
 // endpointTokens is the path of logins and revocations below /api/v1/.
 const endpointTokens = "auth/tokens" //nolint:gosec // It is a path, no credential.
 
-// The grants by which the API gives tokens.
+// The grants with which the API returns tokens.
 const (
 	grantPassword    = "password"
 	grantRefresh     = "refresh_token"
@@ -39,7 +39,7 @@ func Grants() []string { return []string{grantPassword, grantRefresh, grantCerti
 // appliance rejected it, or it failed in another way.
 func LoginResults() []string { return []string{loginSuccess, loginRejected, loginError} }
 
-// loginBody is what is sent for a token.
+// loginBody is the body of a login.
 type loginBody struct {
 	GrantType      string `json:"grant_type"`
 	Username       string `json:"username,omitempty"`
@@ -53,7 +53,7 @@ type loginBody struct {
 	RevokeUnusedIn int    `json:"refresh_token_revoke_unused_in,omitempty"`
 }
 
-// setAuthDomain sets the path of a domain or its name.
+// setAuthDomain sets the authentication domain, by its path or its name.
 func (b *loginBody) setAuthDomain(domain string) {
 	if strings.HasPrefix(domain, "/") {
 		b.AuthDomainPath = domain
@@ -70,8 +70,8 @@ type loginAnswer struct {
 	RefreshTokenID string `json:"refresh_token_id"`
 }
 
-// maxTokenLifetime bounds a duration that makes no sense. A token that the
-// appliance drops earlier costs one 401.
+// maxTokenLifetime bounds the duration in a response. If the appliance drops a token earlier, one
+// request gets a 401.
 const maxTokenLifetime = 24 * time.Hour
 
 func (a *loginAnswer) lifetime() time.Duration {
@@ -81,8 +81,8 @@ func (a *loginAnswer) lifetime() time.Duration {
 	return time.Duration(a.Duration) * time.Second
 }
 
-// check returns an error if the response is unusable. It never repeats a value: most
-// of them are secrets.
+// check returns an error if the response is unusable. The error shows no value of a field that may be
+// a secret.
 func (a *loginAnswer) check() error {
 	switch {
 	case a.JWT == "":
@@ -98,8 +98,7 @@ func (a *loginAnswer) check() error {
 // maxLoginAnswer bounds the body of the response to a login, after decompression.
 const maxLoginAnswer = 1 << 20
 
-// login sends one login. From then on no error shows the secrets in the request and
-// in the response.
+// login sends one login. From then on, the secrets in the request and the response are redacted.
 func (c *Client) login(ctx context.Context, body loginBody) (*loginAnswer, error) {
 	c.secrets.rememberLogin(&body)
 	answer, err := c.sendLogin(ctx, body)
@@ -134,7 +133,7 @@ func (c *Client) sendLogin(ctx context.Context, body loginBody) (*loginAnswer, e
 	err = c.inflate(resp, watched, func(inflated io.Reader) error {
 		return decodeLogin(io.LimitReader(inflated, maxLoginAnswer), answer)
 	})
-	if err := watched.judge(ctx, resp, err); err != nil {
+	if err := watched.errorOf(ctx, resp, err); err != nil {
 		return nil, err
 	}
 	return answer, nil
@@ -146,7 +145,7 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 		err = json.Unmarshal(content, answer)
 	}
 	if err != nil {
-		// The decoder's own words may repeat a part of a secret.
+		// The error of the decoder may quote a part of a secret.
 		return reason.New(reason.Decode, errors.New("the answer to the login is not the JSON that the API describes"), remedyDecode)
 	}
 	if err := answer.check(); err != nil {
@@ -177,13 +176,12 @@ func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
 	}
 }
 
-// LoginError is the error of a request that failed because there was no token. It
-// is about the login, not about what was asked for.
+// LoginError is the error of a request that was not sent because the login failed. It is not about
+// the requested path.
 type LoginError struct {
 	// Err carries a reason.Reason.
 	Err error
-	// rejected reports whether the appliance rejected the login that was sent, and
-	// answered whether another grant may work.
+	// rejected is true if the appliance rejected the login, and answered if another grant may work.
 	rejected, answered bool
 }
 
@@ -197,8 +195,8 @@ func (e *LoginError) Unwrap() error { return e.Err }
 // net/http.
 const statusLoginTimeout = 440
 
-// isCredentialStatus reports whether a login with this status was rejected because
-// of the credentials, as far as one can tell.
+// isCredentialStatus reports whether a login with this status was most likely rejected because of the
+// credentials.
 func isCredentialStatus(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity,
@@ -209,8 +207,8 @@ func isCredentialStatus(status int) bool {
 	}
 }
 
-// isRejection reports whether a login with this status would be rejected again,
-// which may lock the user out.
+// isRejection reports whether a login with this status was rejected. The same login would be rejected
+// again, which may lock the user out.
 func isRejection(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:
@@ -220,14 +218,14 @@ func isRejection(status int) bool {
 	}
 }
 
-// isRejected reports whether err is a login that the appliance rejected.
+// isRejected reports whether err is the error of a rejected login.
 func isRejected(err error) bool {
 	failure, ok := errors.AsType[*APIError](err)
 	return ok && isRejection(failure.Status)
 }
 
-// answered reports whether a login failed in a way that another grant may avoid. An
-// appliance that cannot be reached, or asks to be left alone, gets no second login.
+// answered reports whether a login with another grant may succeed. It returns false if there was no
+// response, or if the appliance asked to wait (408, 429).
 func answered(err error) bool {
 	if failure, ok := errors.AsType[*APIError](err); ok {
 		return isRejection(failure.Status) || failure.Status/100 != 4
@@ -246,8 +244,7 @@ func loginResult(err error) string {
 	}
 }
 
-// readKeyPair returns the client certificate and its key, each of which may be in a
-// file or in the settings.
+// readKeyPair returns the client certificate and its key. Each may be in a file or in the settings.
 func readKeyPair(tls TLSConfig) (cert, key string, err error) {
 	cert, key = tls.Cert, string(tls.Key)
 	if tls.CertFile != "" {

@@ -9,18 +9,19 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// pause holds requests back after one that failed. The zero value holds nothing
-// back.
+// pause is a backoff after failed requests. The zero value has no failure.
 type pause struct {
+	// wait is the current duration, and until its end.
 	wait  time.Duration
 	until time.Time
-	err   error
+	// err is the error of the last failed request.
+	err error
 }
 
-// note begins the next wait, after a request that failed with err. The waits grow
-// from first to longest, by doubling. A request that was sent before the present wait
-// began does not prolong it.
-func (p *pause) note(err error, first, longest time.Duration) {
+// start starts the next pause, after a request that failed with err. The first one lasts first, and
+// each is twice as long as the one before, up to longest. During a pause, start does nothing: the
+// request was sent before the pause began.
+func (p *pause) start(err error, first, longest time.Duration) {
 	now := time.Now()
 	if now.Before(p.until) {
 		return
@@ -29,7 +30,7 @@ func (p *pause) note(err error, first, longest time.Duration) {
 	p.until, p.err = now.Add(p.wait), err
 }
 
-// check returns an error until the wait has passed.
+// check returns an error during a pause.
 func (p *pause) check() error {
 	if p.err == nil || !time.Now().Before(p.until) {
 		return nil
@@ -39,20 +40,21 @@ func (p *pause) check() error {
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// holds remembers which requests the appliance asked by Retry-After to hold back,
-// by what they are about. The zero value is ready to use, also concurrently.
+// holds honors Retry-After. Its keys are what a Retry-After is about: the path of a list, or the
+// address of an appliance. The zero value is ready to use. It is safe for concurrent use.
 type holds struct {
 	mu   sync.Mutex
 	held map[string]hold
 }
 
+// hold is a Retry-After that ends at until, and the error that had it.
 type hold struct {
 	until   time.Time
 	failure *APIError
 }
 
-// note remembers the Retry-After of a failed request, if it has one.
-func (h *holds) note(key string, err error) {
+// record stores the Retry-After of a failed request, if it has one.
+func (h *holds) record(key string, err error) {
 	failure, ok := errors.AsType[*APIError](err)
 	if !ok || failure.RetryAfter <= 0 {
 		return
@@ -73,7 +75,7 @@ func (h *holds) note(key string, err error) {
 	}
 }
 
-// check returns an error while requests are held back. It holds an APIError whose
+// check returns an error if a Retry-After of the key has not passed. The error wraps an APIError whose
 // RetryAfter is the time that is left.
 func (h *holds) check(key string) error {
 	h.mu.Lock()

@@ -18,17 +18,15 @@ import (
 )
 
 const (
-	// loginTimeout bounds one request for a token. It does not depend on the scrape
-	// that asked for it, because a login serves every scrape that waits for it and
-	// the next ones as well. It is no longer than Prometheus' default
-	// scrape_timeout, so that one that hangs fails few scrapes.
+	// loginTimeout bounds one login. It does not depend on the deadline of a scrape, because the token
+	// is for all scrapes. It equals Prometheus' default scrape_timeout, so that a login that hangs fails
+	// few scrapes.
 	loginTimeout = 10 * time.Second
-	// renewBefore is how long before its expiry a token is replaced, at most;
-	// a short-lived one is replaced when a fifth of its life is left.
+	// renewBefore is how long before its expiry a token is replaced. A token that lives for less than
+	// five times as long is replaced when a fifth of its lifetime is left.
 	renewBefore = 30 * time.Second
-	// unusedRefreshMinutes is after how many minutes without use the appliance
-	// may drop a refresh token, so that one that could not be revoked does not
-	// stay there forever.
+	// unusedRefreshMinutes is after how many minutes without use the appliance drops a refresh token,
+	// in case it cannot be revoked.
 	unusedRefreshMinutes = 120
 )
 
@@ -38,29 +36,27 @@ const (
 	longestFailureBackoff = 30 * time.Second
 )
 
-// session keeps one token: if it is valid, it is returned, else all who ask wait
-// for one login.
+// session caches one token. If it is not valid any more, all callers wait for one login.
 type session struct {
 	client      *Client
 	credentials Credentials
 	tls         TLSConfig
 	guard       *LoginGuard
 	exposures   *exposureWatch
-	// ctx ends when the session is closed; logins under way are canceled then.
+	// ctx is the context of logins. It ends when the session is closed.
 	ctx    context.Context //nolint:containedctx // Logins outlive the scrape that asks for them.
 	cancel context.CancelFunc
 	logins singleflight.Group
 
 	mu  sync.Mutex
 	jwt string
-	// renewAt is when the token is replaced if possible, and expiresAt when it is
-	// useless; zero without a token.
+	// renewAt is from when on the token is replaced, and expiresAt when it becomes invalid; zero if
+	// there is no token.
 	renewAt, expiresAt time.Time
 	refresh            refreshToken
-	// secret is the fingerprint of the password or certificate that was used last; 0
-	// if none was.
+	// secret is the fingerprint of the password or certificate that was used last; 0 if none was.
 	secret fingerprint
-	// failed holds logins back after one that was not rejected.
+	// failed is the backoff after a login that failed but was not rejected.
 	failed pause
 	// underway counts logins, so that close can wait for them.
 	underway sync.WaitGroup
@@ -79,8 +75,7 @@ func newSession(c *Client, credentials Credentials, tls TLSConfig, guard *LoginG
 	return s
 }
 
-// token returns a token that is valid for a while. It waits for a login no longer
-// than ctx lasts.
+// token returns a valid token, after a login if necessary. It waits until ctx ends at most.
 func (s *session) token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	if s.closed {
@@ -112,8 +107,8 @@ func errClosed() error {
 	return reason.New(reason.Other, errors.New("the session with the appliance is closed"), "")
 }
 
-// discard drops a token that the appliance has refused, unless it was replaced
-// already: of several pages that are refused at once, one gets a new token.
+// discard drops a token that the appliance has refused, unless it was replaced already. So several
+// pages that are refused at the same time cause one login.
 func (s *session) discard(jwt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,8 +132,8 @@ func (s *session) retryAt() (time.Time, bool) {
 	return s.guard.retryAt(secret, s.credentials.Domain)
 }
 
-// renew replaces the token, which it returns as a string. If that fails, the old
-// one is used until it expires.
+// renew gets a new token and returns it as a string. If that fails, it returns the old token until
+// that expires.
 func (s *session) renew() (any, error) {
 	s.mu.Lock()
 	if s.closed {
@@ -163,9 +158,9 @@ func (s *session) renew() (any, error) {
 	return nil, err
 }
 
-// obtain gets a token, unless it is too early after a login that failed: by the
-// refresh token if there is one, which leaves no further refresh token on the
-// appliance, else by the password or certificate.
+// obtain gets a new token, unless the backoff after a failed login has not passed. If there is a
+// refresh token, it uses that first, because a login with the password makes another refresh token
+// on the appliance. Otherwise it uses the password or certificate.
 func (s *session) obtain(ctx context.Context) (jwt string, err error) {
 	s.mu.Lock()
 	err = s.failed.check()
@@ -193,19 +188,19 @@ func (s *session) obtain(ctx context.Context) (jwt string, err error) {
 	if jwt, err = s.loginBySecret(ctx); err != nil {
 		return "", err
 	}
-	// The refresh token may still be valid, and nobody will use it any more. If
-	// it cannot be revoked, the appliance drops it as unused.
+	// The old refresh token may still be valid, but is not used any more. If it cannot be revoked, the
+	// appliance drops it later.
 	_ = s.revoke(ctx, jwt, refresh.id)
 	return jwt, nil
 }
 
-// loginBySecret gets a token by the password or certificate, if the guard lets it.
+// loginBySecret gets a token with the password or certificate, if the guard allows it.
 func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 	grant, body, secret, err := s.primary()
 	if err != nil {
 		return "", &LoginError{Err: err}
 	}
-	s.exposures.look(s.secretFiles())
+	s.exposures.check(s.secretFiles())
 	s.mu.Lock()
 	s.secret = secret
 	s.mu.Unlock()
@@ -224,8 +219,8 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 	return jwt, err
 }
 
-// primary returns the grant that the credentials allow, its body, and a
-// fingerprint of the secret that it uses, with the appliance and the user.
+// primary returns the grant for the credentials, the body of the login, and a fingerprint of the
+// secret, the user and the appliance.
 func (s *session) primary() (grant string, body loginBody, secret fingerprint, err error) {
 	body = loginBody{Domain: s.credentials.Domain, Connection: s.credentials.Connection}
 	body.setAuthDomain(s.credentials.AuthDomain)
@@ -249,7 +244,7 @@ func (s *session) primary() (grant string, body loginBody, secret fingerprint, e
 	return grantPassword, body, fingerprint(body.Username, body.Password), nil
 }
 
-// address names the appliance to the guard, in one form for all that lead there.
+// address returns the appliance's address in a canonical form, as a key for the guard.
 func (s *session) address() string {
 	u := *s.client.base
 	u.Host = strings.ToLower(u.Host)
@@ -259,7 +254,7 @@ func (s *session) address() string {
 	return u.String()
 }
 
-// send asks for a token and keeps the answer. Its errors are LoginErrors.
+// send sends one login and stores the token. Its errors are LoginErrors.
 func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt string, err error) {
 	if err := s.guard.appliances.check(s.address()); err != nil {
 		return "", &LoginError{Err: err}
@@ -276,10 +271,10 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.guard.appliances.note(s.address(), err)
+		s.guard.appliances.record(s.address(), err)
 		failure := &LoginError{Err: err, rejected: isRejected(err), answered: answered(err)}
 		if !failure.rejected {
-			s.failed.note(failure, firstFailureBackoff, longestFailureBackoff)
+			s.failed.start(failure, firstFailureBackoff, longestFailureBackoff)
 		}
 		return "", failure
 	}
@@ -288,20 +283,19 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 	s.jwt, s.expiresAt = answer.JWT, asked.Add(lifetime)
 	s.renewAt = s.expiresAt.Add(-min(renewBefore, lifetime/5))
 	if answer.RefreshToken != "" {
-		// An answer to a refresh may leave out the id of a token that stays.
+		// The response to a refresh may omit the id if the refresh token stays the same.
 		s.refresh = refreshToken{token: Secret(answer.RefreshToken), id: cmp.Or(answer.RefreshTokenID, s.refresh.id)}
 	}
 	return answer.JWT, nil
 }
 
-// close cancels logins under way and revokes the refresh token, within the time
-// that ctx gives.
+// close cancels logins in progress and revokes the refresh token, until ctx ends.
 func (s *session) close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.cancel()
-	// A login whose answer has arrived may still leave a refresh token.
+	// A login whose response has arrived may still store a refresh token.
 	ended := make(chan struct{})
 	go func() {
 		s.underway.Wait()
@@ -312,16 +306,16 @@ func (s *session) close(ctx context.Context) error {
 	case <-ctx.Done():
 		return classify(fmt.Errorf("waiting for the end of a login: %w", context.Cause(ctx)))
 	}
-	token, refresh := s.take()
+	token, refresh := s.removeTokens()
 	if refresh.id == "" {
 		return nil
 	}
 
 	err := s.revoke(ctx, token, refresh.id)
 	if isUnauthorized(err) {
-		// The token has expired; the refresh token can still get a last one.
+		// The token has expired. The refresh token can still get another one.
 		if _, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)}); err == nil {
-			token, latest := s.take()
+			token, latest := s.removeTokens()
 			err = s.revoke(ctx, token, cmp.Or(latest.id, refresh.id))
 		}
 	}
@@ -331,8 +325,8 @@ func (s *session) close(ctx context.Context) error {
 	return nil
 }
 
-// take takes the tokens out of the session.
-func (s *session) take() (token string, refresh refreshToken) {
+// removeTokens removes the tokens from the session and returns them.
+func (s *session) removeTokens() (token string, refresh refreshToken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	token, refresh = s.jwt, s.refresh
@@ -340,6 +334,7 @@ func (s *session) take() (token string, refresh refreshToken) {
 	return token, refresh
 }
 
+// revoke revokes the refresh token with the given id.
 func (s *session) revoke(ctx context.Context, token, id string) error {
 	req, err := s.client.newRequest(ctx, http.MethodDelete, endpointTokens+"/"+url.PathEscape(id), nil, nil)
 	if err != nil {
@@ -351,7 +346,7 @@ func (s *session) revoke(ctx context.Context, token, id string) error {
 		return s.client.secrets.hideIn(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	// A refresh token that is gone already is as good as revoked.
+	// 404 means that the refresh token does not exist any more.
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
 		return newAPIError(resp, resp.Body, s.client.secrets.hide)
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/prometheus/common/config"
 )
 
-// TLSConfig is Prometheus' own form of a client's TLS settings. Its files are
-// read again when they change.
+// TLSConfig is Prometheus' type for a client's TLS settings. Its files are read again when they
+// change.
 type TLSConfig config.TLSConfig
 
-// Format implements fmt.Formatter, because Prometheus' own form shows its key.
+// Format implements fmt.Formatter, because fmt prints the key in Prometheus' type.
 func (c TLSConfig) Format(f fmt.State, verb rune) {
 	shown := config.TLSConfig(c)
 	if shown.Key != "" {
@@ -27,9 +27,8 @@ func (c TLSConfig) Format(f fmt.State, verb rune) {
 	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }
 
-// newTransport returns a transport for as many requests at once as there are
-// pages in flight. It speaks HTTP/1.1 only: bulk reads over HTTP/2 share one
-// connection and its flow control, which makes them slower.
+// newTransport returns a transport for the given number of concurrent requests. It uses HTTP/1.1 only:
+// bulk reads over HTTP/2 share one connection and its flow control, which makes them slower.
 func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 	tlsConfig, err := config.NewTLSConfig((*config.TLSConfig)(&cfg))
 	if err != nil {
@@ -53,13 +52,13 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			OnProxyConnectResponse: checkProxy,
 			TLSClientConfig:        tlsConfig,
 			Protocols:              protocols,
-			// The client inflates by itself, see body.go.
+			// The client decompresses bodies itself, see body.go.
 			DisableCompression: true,
-			// A scrape's deadline ends its own wait, not the attempt to connect,
-			// which the next scrape may use.
+			// net/http continues to connect after a scrape's deadline. The next scrape can use the
+			// connection.
 			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-			// The default of two idle connections would throw warm TLS
-			// connections away between pages. A login needs one more.
+			// With the default of two idle connections, TLS connections would be closed between pages.
+			// A login needs one more.
 			MaxIdleConnsPerHost: concurrency + 1,
 			IdleConnTimeout:     90 * time.Second,
 			TLSHandshakeTimeout: 10 * time.Second,
@@ -69,11 +68,10 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 	return &certificateWatch{next: next, asked: asked}, err
 }
 
-// errProxyAuth is the error of a connection for which the proxy wants other
-// credentials, or any at all.
+// errProxyAuth is the error of a connection for which the proxy requires credentials, or other ones.
 var errProxyAuth = errors.New("the proxy requires authentication (407)")
 
-// checkProxy gives a proxy's 407 an error of its own.
+// checkProxy returns errProxyAuth if the proxy responds with 407.
 func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusProxyAuthRequired {
 		return errProxyAuth
@@ -81,9 +79,9 @@ func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Respo
 	return nil
 }
 
-// certificateWatch notices that a handshake failed after the appliance had asked
-// for a client certificate and got none. By TLS 1.2, the alert alone may as well
-// mean that there is no common cipher suite.
+// certificateWatch marks the error of a handshake that failed after the appliance had requested a
+// client certificate and got none. In TLS 1.2, the alert alone may also mean that there is no common
+// cipher suite.
 type certificateWatch struct {
 	next  http.RoundTripper
 	asked *atomic.Bool
@@ -105,14 +103,14 @@ func (w *certificateWatch) CloseIdleConnections() {
 	}
 }
 
-// certificateAskedError is an error of a connection on which a client certificate
-// was asked for in vain.
+// certificateAskedError is an error of a connection for which the appliance requested a client
+// certificate and got none.
 type certificateAskedError struct{ error }
 
-// Unwrap returns what happened.
+// Unwrap returns the error of the handshake.
 func (e certificateAskedError) Unwrap() error { return e.error }
 
-// tlsFiles names the files that are watched for changes.
+// tlsFiles returns the files that are watched for changes.
 func tlsFiles(cfg TLSConfig) config.TLSRoundTripperSettings {
 	secret := func(inline, file string) config.SecretReader {
 		switch {

@@ -9,10 +9,9 @@ import (
 	"strings"
 )
 
-// ParseURL reads an appliance's address. A trailing "/", "/api" or "/api/v1" is
-// dropped, because users copy any of them, and a missing scheme means https. A
-// path before that stays: the appliance may stand behind a gateway. Its errors
-// do not repeat the address, which may hold a secret.
+// ParseURL parses an appliance's address. It removes a trailing "/", "/api" or "/api/v1", because
+// users copy any of them. A missing scheme means https. A path before that stays, because the
+// appliance may be behind a gateway. Errors do not quote the address, which may have a secret.
 func ParseURL(address string) (*url.URL, error) {
 	address = strings.TrimSpace(address)
 	if address == "" {
@@ -27,7 +26,7 @@ func ParseURL(address string) (*url.URL, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		// The error of url.Parse repeats the address, which may hold a password.
+		// The error of url.Parse quotes the address, which may have a password.
 		return nil, errors.New("the appliance's URL cannot be parsed")
 	}
 	if err := checkParts(u); err != nil {
@@ -42,7 +41,7 @@ func ParseURL(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// checkParts returns an error if a URL is not one of a server and a path.
+// checkParts returns an error unless a URL has a scheme, a host and a path only.
 func checkParts(u *url.URL) error {
 	switch {
 	case u.User != nil:
@@ -60,7 +59,7 @@ func checkParts(u *url.URL) error {
 	return nil
 }
 
-// validPort reports whether the URL has a port that can be connected to, or none.
+// validPort reports whether the URL has a valid port, or none.
 func validPort(u *url.URL) bool {
 	if u.Port() == "" {
 		return !strings.HasSuffix(u.Host, ":")
@@ -69,9 +68,9 @@ func validPort(u *url.URL) bool {
 	return err == nil && port > 0
 }
 
-// CheckScheme returns an error if the login would send the password in clear text
-// over a network. Plain HTTP is for a proxy or a test on the same machine, or for
-// those who have given up verification anyway.
+// CheckScheme returns an error if a login would send the password in clear text over a network. HTTP
+// is accepted for this machine, for example for a local proxy, and if certificates are not verified
+// anyway.
 func CheckScheme(u *url.URL, insecureSkipVerify bool) error {
 	if u.Scheme != "http" || insecureSkipVerify || isLoopback(u.Hostname()) {
 		return nil
@@ -80,7 +79,7 @@ func CheckScheme(u *url.URL, insecureSkipVerify bool) error {
 		"or accept it with --ciphertrust.insecure-skip-verify")
 }
 
-// isLoopback reports whether a host is this machine, whatever its resolver says.
+// isLoopback reports whether a host is a loopback address or localhost. It does not resolve names.
 func isLoopback(host string) bool {
 	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
 		return true
