@@ -86,11 +86,11 @@ func (a *loginAnswer) lifetime() time.Duration {
 func (a *loginAnswer) check() error {
 	switch {
 	case a.JWT == "":
-		return errors.New("the answer to the login has no jwt")
+		return errors.New("the response to the login has no jwt")
 	case strings.ContainsFunc(a.JWT, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("the jwt in the answer to the login has characters that no token has")
+		return errors.New("the jwt in the response to the login has characters that no token has")
 	case a.Duration <= 0:
-		return fmt.Errorf("the token in the answer to the login lives for %d seconds", a.Duration)
+		return fmt.Errorf("the token in the response to the login has a duration of %d seconds", a.Duration)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 	}
 	if err != nil {
 		// The error of the decoder may quote a part of a secret.
-		return reason.New(reason.Decode, errors.New("the answer to the login is not the JSON that the API describes"), remedyDecode)
+		return reason.New(reason.Decode, errors.New("the response to the login is not the JSON that the API describes"), remedyDecode)
 	}
 	if err := answer.check(); err != nil {
 		return reason.New(reason.Decode, err, remedyDecode)

@@ -105,13 +105,13 @@ func (d *Decoder) page() (total int, err error) {
 		switch string(name) {
 		case "total":
 			if total >= 0 {
-				return d.errorf("comes twice")
+				return d.errorf("occurs twice")
 			}
 			total, err = d.count()
 			return err
 		case "resources":
 			if resources != jsontext.KindInvalid {
-				return d.errorf("comes twice")
+				return d.errorf("occurs twice")
 			}
 			resources = d.tokens.PeekKind()
 			if resources == jsontext.KindNull {
@@ -144,7 +144,7 @@ func (d *Decoder) end() error {
 	case err != nil:
 		return err
 	default:
-		return errors.New("something follows the page")
+		return errors.New("there is data after the page")
 	}
 }
 
@@ -215,7 +215,7 @@ func (d *Decoder) readJob() error {
 func (d *Decoder) readField(name []byte) error {
 	field := d.fieldOf(name)
 	if d.seen[field] && field != fieldOther && field != fieldScopes {
-		return d.errorf("comes twice")
+		return d.errorf("occurs twice")
 	}
 	d.seen[field] = true
 	switch field {
@@ -248,7 +248,7 @@ func (d *Decoder) scopes() error {
 			return err
 		}
 		if len(scope) > maxNameBytes {
-			return d.errorf("is a scope of %d bytes, and none may have more than %d", len(scope), maxNameBytes)
+			return d.errorf("is a scope of %d bytes, more than the maximum of %d", len(scope), maxNameBytes)
 		}
 		if len(d.job.Scopes) == maxScopes {
 			return d.errorf("one job names more than %d scopes", maxScopes)
@@ -287,7 +287,7 @@ func (d *Decoder) details() error {
 		case len(d.job.Details) == maxScopes:
 			return d.errorf("one job names more than %d scopes", maxScopes)
 		case len(key) > maxNameBytes:
-			return d.errorf("names a scope by %d bytes, and none may have more than %d", len(key), maxNameBytes)
+			return d.errorf("names a scope with %d bytes, more than the maximum of %d", len(key), maxNameBytes)
 		}
 		d.job.Details = append(d.job.Details, syncjob.Detail{Key: key, Text: text})
 		return nil

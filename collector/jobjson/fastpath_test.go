@@ -158,7 +158,7 @@ func TestRepeatedRecordsOfALongPage(t *testing.T) {
 func TestMistakeBehindRepeats(t *testing.T) {
 	t.Parallel()
 	for mistake, want := range map[string]string{
-		`{"id":"a","id":"b"}`:      "/resources/3/id comes twice",
+		`{"id":"a","id":"b"}`:      "/resources/3/id occurs twice",
 		`{"id":"a","abort":"b"}`:   "/resources/3/abort is neither true nor false",
 		`{"id":"a","abort":tru}`:   `/resources/3/abort`,
 		`{"id":"` + "\xff" + `"}`:  `/resources/3/id`,

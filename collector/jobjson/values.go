@@ -90,7 +90,7 @@ func (d *Decoder) text(into *string) error {
 func (d *Decoder) id(into *string) error {
 	text, err := d.stringOrNull()
 	if err == nil && len(text) > maxNameBytes {
-		return d.errorf("is an id of %d bytes, and none may have more than %d", len(text), maxNameBytes)
+		return d.errorf("is an id of %d bytes, more than the maximum of %d", len(text), maxNameBytes)
 	}
 	*into = string(text)
 	return err

@@ -176,7 +176,7 @@ func (f *FullRead) run(ctx context.Context) error {
 			return f.finish()
 		}
 	}
-	return inconsistentf("its pages prove nothing by themselves, and no two of %d reads were the same", maxPasses)
+	return inconsistentf("its pages do not prove that it is complete, and no two of %d reads were the same", maxPasses)
 }
 
 // readPages makes one pass: it reads the list from its start to its end into f.chain. If it reads

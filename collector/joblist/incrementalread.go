@@ -322,7 +322,7 @@ func (n *incrementalRead) checkOldest(f filtered) ([]func(context.Context) error
 		oldest = jobs[len(jobs)-1]
 	}
 	if oldest.id != n.cache.ids[0] {
-		return nil, unprovenf("the oldest job is another one than before")
+		return nil, unprovenf("the oldest job is not the one that is cached")
 	}
 	return nil, nil
 }
@@ -352,7 +352,7 @@ func (n *incrementalRead) check(position int, page jobPage) error {
 	for i, job := range page.jobs {
 		at := n.cache.index(position+i, n.total)
 		if at < 0 || at >= n.total {
-			return unprovenf("there is a job behind the last of %d", n.total)
+			return unprovenf("there is a job beyond the total of %d", n.total)
 		}
 		if err := n.checkJob(at, job); err != nil {
 			return err
@@ -365,7 +365,7 @@ func (n *incrementalRead) check(position int, page jobPage) error {
 func (n *incrementalRead) checkJob(at int, job openJob) error {
 	if at < len(n.cache.ids) {
 		if n.cache.ids[at] != job.id {
-			return unprovenf("job %d of %d is another one than before", at+1, n.total)
+			return unprovenf("job %d of %d is not the one that is cached", at+1, n.total)
 		}
 	} else {
 		if n.cache.known.has(job.id) {
@@ -373,7 +373,7 @@ func (n *incrementalRead) checkJob(at int, job openJob) error {
 		}
 		added := &n.added[at-len(n.cache.ids)]
 		if added.id != (jobID{}) && added.id != job.id {
-			return unprovenf("job %d of %d is another one than a moment before", at+1, n.total)
+			return unprovenf("job %d of %d has changed during the read", at+1, n.total)
 		}
 		job.at = at
 		*added = job
@@ -462,7 +462,7 @@ func (n *incrementalRead) probes() []func(context.Context) error {
 	}
 	if len(steps) > maxProbes {
 		return []func(context.Context) error{func(context.Context) error {
-			return unprovenf("%d places would have to be read again", len(steps))
+			return unprovenf("open jobs need %d requests, and at most %d are sent", len(steps), maxProbes)
 		}}
 	}
 	return steps
