@@ -48,7 +48,7 @@ func (d *Decoder) array(element func() error) error {
 	}
 }
 
-// begin reads the begin of an object or array; what names it in the error.
+// begin reads the opening bracket of an object or array; what names it in the error.
 func (d *Decoder) begin(kind jsontext.Kind, what string) error {
 	token, err := d.tokens.ReadToken()
 	if err != nil {

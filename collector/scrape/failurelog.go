@@ -193,7 +193,7 @@ func (f *failureLog) logRecovered(read ListRead, recovered jobGroups) {
 	}
 }
 
-// line returns the key-value pairs at the begin of every line about a job.
+// line returns the key-value pairs at the beginning of every line about a job.
 func (j *jobGroup) line(list syncjob.List, more ...any) []any {
 	line := []any{"during", "read", "list", list.Name, "scope", j.scope}
 	if j.scopes > 1 {
