@@ -592,11 +592,10 @@ func awayLives() []*life {
 		lives = append(lives, &life{
 			name:  fmt.Sprintf("an appliance that is away for %d minutes", back-10),
 			steps: []step{{0, oneFailed}, {10, (*plant).unreachable}, {back, (*plant).reachable}},
-			wants: []want{
-				failing(),
+			wants: append(afterLogin([]want{
 				{name: "ListUnreadable", severity: critical, about: googleList, at: 25, clears: back},
 				{name: "ListUnreadable", severity: critical, about: vaultList, at: 25, clears: back},
-			},
+			}), failing()),
 		}, &life{
 			name: fmt.Sprintf("an exporter that is down for %d minutes", back-10), job: fmt.Sprintf("thales %d", back),
 			steps: []step{{0, oneFailed}, {10, (*plant).stopExporters}, {back, (*plant).startExporters}},
