@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net/url"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ type secrets struct {
 
 // Hide redacts the secrets of this client in a text of the appliance: the password, and the last 32
 // tokens and refresh tokens that were sent or received. It finds them as they are and as encoded in
-// JSON, URLs, base64 and hexadecimal digits.
+// JSON, URLs, HTML, base64 and hexadecimal digits.
 //
 // A secret of less than eight characters is redacted only as a separate word, and one of less than
 // four bytes is not redacted. If the text ends with an ellipsis, it was cut: then the beginning of a
@@ -163,13 +164,13 @@ func hidePrefix(text string, forms []string) string {
 	return text[:from] + hidden
 }
 
-// formsOf returns a secret as it is, and as encoded by Go, JSON, JSON pointers, URLs, base64 and
+// formsOf returns a secret as it is, and as encoded by Go, JSON, JSON pointers, URLs, HTML, base64 and
 // hexadecimal digits.
 func formsOf(secret string) []string {
 	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
 	forms := []string{
 		secret, inner(fmt.Sprintf("%q", secret)), strings.NewReplacer("~", "~0", "/", "~1").Replace(secret),
-		url.QueryEscape(secret), url.PathEscape(secret),
+		url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret),
 		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
 		base64.RawURLEncoding.EncodeToString([]byte(secret)),
 		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,6 +26,7 @@ func TestRepeatedSecrets(t *testing.T) {
 	}
 	forms := map[string]string{
 		"itself": odd, "JSON": strings.Trim(string(quoted), `"`), "query": url.QueryEscape(odd), "path": url.PathEscape(odd),
+		"HTML": html.EscapeString(odd),
 		"base64": base64.StdEncoding.EncodeToString([]byte(odd)), "hexadecimal": hex.EncodeToString([]byte(odd)),
 		"Go": strings.Trim(fmt.Sprintf("%q", odd), `"`),
 	}
@@ -113,7 +115,7 @@ func TestHide(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, form := range []string{
-			secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret)),
+			secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret), hex.EncodeToString([]byte(secret)),
 			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
 		} {
 			if got, want := h.client.Hide("denied for "+form+", twice: "+form), "denied for <secret>, twice: <secret>"; got != want {
