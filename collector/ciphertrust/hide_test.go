@@ -26,7 +26,7 @@ func TestRepeatedSecrets(t *testing.T) {
 	}
 	forms := map[string]string{
 		"itself": odd, "JSON": strings.Trim(string(quoted), `"`), "query": url.QueryEscape(odd), "path": url.PathEscape(odd),
-		"HTML": html.EscapeString(odd),
+		"HTML":   html.EscapeString(odd),
 		"base64": base64.StdEncoding.EncodeToString([]byte(odd)), "hexadecimal": hex.EncodeToString([]byte(odd)),
 		"Go": strings.Trim(fmt.Sprintf("%q", odd), `"`),
 	}

@@ -2,11 +2,14 @@ package joblist
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -440,6 +443,9 @@ func (f *FullRead) returnSlot() { f.slots <- struct{}{} }
 
 // isTemporary reports whether a request that failed may succeed later.
 func isTemporary(err error) bool {
+	if failure, ok := errors.AsType[*ciphertrust.APIError](err); ok && failure.Status == http.StatusRequestTimeout {
+		return true
+	}
 	switch reason.Of(err) {
 	case reason.Timeout, reason.Network, reason.Server:
 		return true

@@ -106,8 +106,24 @@ type firstResponses struct {
 	running                    []openJob
 }
 
+// refusedFilterError is the error of a request that the appliance refused although it may
+// answer the same one without the filter by overall_status.
+type refusedFilterError struct{ error }
+
+// Unwrap returns the error of the request.
+func (e *refusedFilterError) Unwrap() error { return e.error }
+
 // run reads what can have changed and proves the rest. It returns an unprovenError if it cannot.
 func (n *incrementalRead) run(ctx context.Context) error {
+	err := n.prove(ctx)
+	// The request for the growing end has no filter, and its error would be the first one.
+	if refused, ok := errors.AsType[*refusedFilterError](err); ok {
+		return contradictedf("the filter is refused: %v", refused)
+	}
+	return err
+}
+
+func (n *incrementalRead) prove(ctx context.Context) error {
 	growing := n.growingEnd()
 	first, err := n.sendFirst(ctx, growing)
 	if err != nil {
@@ -252,6 +268,8 @@ func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, 
 		return jobPage{}, contradictedf("the filter is rejected: %v", err)
 	case rejectsRequest(err):
 		return jobPage{}, unprovenf("%v", err)
+	case q.status != "" && refusesRequest(err):
+		return jobPage{}, &refusedFilterError{err}
 	case err != nil:
 		return jobPage{}, err
 	}

@@ -353,3 +353,21 @@ func rejectsRequest(err error) bool {
 	failure, ok := errors.AsType[*ciphertrust.APIError](err)
 	return ok && failure.Status/100 == 4 && failure.Status != http.StatusRequestTimeout && reason.Of(err) == reason.Other
 }
+
+// refusesRequest reports whether the appliance answered in a way that may be about the filter
+// of the request alone, and that it will repeat.
+func refusesRequest(err error) bool {
+	if _, login := errors.AsType[*ciphertrust.LoginError](err); login {
+		return false
+	}
+	failure, ok := errors.AsType[*ciphertrust.APIError](err)
+	if !ok {
+		return false
+	}
+	switch failure.Status {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError, http.StatusNotImplemented:
+		return true
+	default:
+		return false
+	}
+}
