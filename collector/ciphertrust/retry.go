@@ -23,6 +23,14 @@ const (
 	longestPause = 2 * time.Second
 )
 
+type failuresKey struct{}
+
+// WithFailures returns a context for which Get calls note with the error of each attempt that
+// failed, also if another one follows.
+func WithFailures(ctx context.Context, note func(error)) context.Context {
+	return context.WithValue(ctx, failuresKey{}, note)
+}
+
 // retry calls try until it succeeds or fails permanently, the retries are used up, or ctx ends. It
 // returns the last error other than the end of ctx, which says less about the cause.
 func (c *Client) retry(ctx context.Context, try func() error) error {
@@ -43,6 +51,9 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 		// Keep the earlier error if this attempt failed because ctx has ended.
 		if failure == nil || ctx.Err() == nil || reason.Of(err) != reason.Timeout {
 			failure = err
+		}
+		if note, ok := ctx.Value(failuresKey{}).(func(error)); ok && err != nil && ctx.Err() == nil {
+			note(err)
 		}
 		pauses.retryAfter = retryAfterOf(failure)
 		if failure != nil && !isTemporary(ctx, failure) {

@@ -471,6 +471,8 @@ func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
+	// A scrape that leaves while the page is retried reports why.
+	ctx = ciphertrust.WithFailures(ctx, func(failure error) { f.progress.failure.Store(&failure) })
 	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, p, &f.requests)
 	p.countRepeated()
 	f.mu.Lock()
