@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -91,6 +93,22 @@ func TestOutdatedReadIsNotServed(t *testing.T) {
 	})
 }
 
+// TestReadThatBeganBeforeTheScrape has a job deleted during a due full read, before the scrape that
+// joins it because its own proof fails. That scrape exports the list as it is.
+func TestReadThatBeganBeforeTheScrape(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newFakeAppliance(901, 10)
+		r := newRig(t, a, nil)
+		r.mustRead("the first scrape")
+		advance(10 * time.Minute)
+		a.behave(func() { a.latency = 50 * time.Millisecond })
+		r.mustRead("the scrape that starts the due read")
+		advance(2 * time.Second)
+		a.remove(5)
+		r.mustRead("the scrape after the change")
+	})
+}
+
 // TestScrapeReportsTheReadsFailure has a page fail while a scrape waits: the scrape reports why,
 // and the read goes on.
 func TestScrapeReportsTheReadsFailure(t *testing.T) {
@@ -118,6 +136,35 @@ func TestScrapeReportsTheReadsFailure(t *testing.T) {
 			t.Errorf("%d full reads", n)
 		}
 	})
+}
+
+// TestScrapeReportsARetriedAttempt has the appliance's client retry a page for longer than a scrape:
+// the scrape reports why the attempts fail, not that its time is up.
+func TestScrapeReportsARetriedAttempt(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = io.WriteString(w, `{"jwt":"a-token","duration":300}`)
+			return
+		}
+		w.Header().Set("Retry-After", "20")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(server.Close)
+	client, err := ciphertrust.New(ciphertrust.Config{
+		URL: server.URL, Credentials: ciphertrust.Credentials{Username: "user", Password: "a-password"}, Retries: ciphertrust.DefaultRetries,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := scrape.NewList(syncjob.Lists()[0], client, scrape.ListOptions{
+		PageSize: 10, Concurrency: 4, FullReadInterval: time.Minute, FullReadTimeout: time.Minute, PageTimeout: 30 * time.Second,
+	})
+	t.Cleanup(list.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if _, _, err := list.Read(ctx); reason.Of(err) != reason.Server {
+		t.Errorf("%v, want server", err)
+	}
 }
 
 // TestPairSharesTheBackgroundRead has a pair of scrapers and a third one that hangs up. The pair

@@ -248,12 +248,28 @@ func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary
 	pages += requests
 	if errors.Is(err, joblist.ErrUnproven) {
 		l.reader.Forget()
-		if full.LastPage().Before(begun) {
-			// No page of it was read during this scrape, and the list has changed since.
-			summary, more, err := l.awaitFull(ctx, begun)
-			return summary, pages + more, err
-		}
-		summary, err = full.Summary, nil
+		summary, requests, err = l.readAgain(ctx, begun, full)
+		pages += requests
+	}
+	return summary, pages, err
+}
+
+// readAgain waits for another full read, because one that began before the scrape has ended and
+// the list had changed meanwhile. If there is no time for another one, the first one is as new as
+// that of a list can be that changes during each of its reads, unless it ended before the scrape.
+func (l *List) readAgain(ctx context.Context, begun time.Time, full *fullRead) (*syncjob.Summary, int, error) {
+	if full.LastPage().Before(begun) {
+		return l.awaitFull(ctx, begun)
+	}
+	waiting := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
+		defer cancel()
+	}
+	summary, pages, err := l.awaitFull(waiting, begun)
+	if err != nil && waiting.Err() != nil {
+		return full.Summary, pages, nil
 	}
 	return summary, pages, err
 }
