@@ -109,6 +109,28 @@ func TestReadThatBeganBeforeTheScrape(t *testing.T) {
 	})
 }
 
+// TestShrinkingLongListComesUp has a list lose jobs during each of its full reads, which take longer
+// than a scrape: it comes up nevertheless.
+func TestShrinkingLongListComesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newFakeAppliance(901, 10)
+		a.latency = time.Second
+		a.answer = func(number int, _ request) error {
+			if number%11 == 0 {
+				a.remove(5)
+			}
+			return nil
+		}
+		r := newRig(t, a, nil)
+		for range 8 {
+			if read, _ := r.next(); read.Err == nil {
+				return
+			}
+		}
+		t.Error("the list does not come up within 8 scrapes")
+	})
+}
+
 // TestScrapeReportsTheReadsFailure has a page fail while a scrape waits: the scrape reports why,
 // and the read goes on.
 func TestScrapeReportsTheReadsFailure(t *testing.T) {
