@@ -37,7 +37,7 @@ type cache struct {
 	incomplete bool
 	// unproven counts consecutive proofs that failed.
 	unproven int
-	// failing is true if a request of the last incremental read has failed.
+	// failing is true if the last incremental read got no response.
 	failing bool
 }
 

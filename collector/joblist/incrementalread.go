@@ -73,6 +73,8 @@ type incrementalRead struct {
 	reader   *Reader
 	cache    *cache
 	requests atomic.Int64
+	// responses counts the pages that have arrived.
+	responses atomic.Int64
 	// countsErrors is true if the appliance counts failed jobs as "error" as well.
 	countsErrors bool
 
@@ -273,6 +275,7 @@ func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, 
 	case err != nil:
 		return jobPage{}, err
 	}
+	n.responses.Add(1)
 	page.jobs = page.jobs[:min(len(page.jobs), q.limit)]
 	return page, nil
 }

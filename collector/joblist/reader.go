@@ -186,7 +186,7 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 			return requests, nil
 		}
 		if _, ok := asUnproven(err); !ok {
-			c.failing = true
+			c.failing = found.responses.Load() == 0
 			return requests, err
 		}
 		c.unproven++
