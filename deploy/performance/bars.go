@@ -9,6 +9,8 @@ import (
 const (
 	wall = "ns/op"
 	cpu  = "cpu-ns/op"
+	// percentile is the 95th of a benchmark.
+	percentile = "p95-ns"
 )
 
 // bar is something that the project wants to reach, and how far it got.
@@ -72,7 +74,7 @@ func (r run) bars() []bar {
 		r.worst("scrape of which few jobs changed, requests at the worst size", "a handful", "BenchmarkIncrementalRead/", "requests/op", 8, "", "kind", "incremental"),
 		r.atMost("scrape of 100,000 jobs at 300 ms a request, round trips one after another", slowAppliance("changing"), "round-trips/op", 2.5, ""),
 		r.times("scrape of 100,000 jobs beside full reads in the background, 95th percentile", "without them",
-			besideFullRead("true"), besideFullRead("false"), "p95-ns", 1.5),
+			besideFullRead("true"), besideFullRead("false"), percentile, 1.5),
 		r.times("scrape of 1,000,000 jobs of which few changed, CPU", "the same of 1,001 jobs",
 			incrementalRead(1_000_000, "incremental"), incrementalRead(1_001, "incremental"), cpu, 2),
 		// What a reader and its connection hold anyway is in the figure, and is much of it for a short list.

@@ -9,7 +9,7 @@ import (
 // quantity writes a figure of a benchmark with three digits and a unit for people.
 func quantity(value float64, unit string) string {
 	switch unit {
-	case wall, cpu:
+	case wall, cpu, percentile:
 		return scaled(value, []string{" ns", " µs", " ms", " s"})
 	case "requests/op":
 		return thousands(strconv.FormatFloat(math.Round(value), 'f', 0, 64))
