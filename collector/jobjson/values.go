@@ -170,11 +170,14 @@ func (d *Decoder) time(into *time.Time) error {
 	return nil
 }
 
+// year2000 is the first time that counts, in seconds since the epoch.
+const year2000 = 946_684_800
+
 // parseTime parses a time in a form of RFC 3339. It returns the zero time if the text is empty or
 // cannot be parsed, or if the time is before the year 2000: Go's zero time, in any zone, and 1970
 // mean that there is no time. The job still counts; the series that need the time are omitted.
 func (d *Decoder) parseTime(text []byte) time.Time {
-	if t, ok := d.days.parseTime(text); ok && t.Year() >= 2000 {
+	if t, ok := d.days.parseTime(text); ok && t.Unix() >= year2000 {
 		return t
 	}
 	return time.Time{}
