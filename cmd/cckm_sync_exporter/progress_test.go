@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,11 +16,14 @@ import (
 
 // screen is a terminal: \r goes back to the start of the line, and text replaces text.
 type screen struct {
+	mu     sync.Mutex
 	lines  []string
 	column int
 }
 
 func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.lines == nil {
 		s.lines = []string{""}
 	}
@@ -45,6 +49,8 @@ func (s *screen) Write(p []byte) (int, error) {
 }
 
 func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	lines := make([]string, 0, len(s.lines))
 	for _, line := range s.lines {
 		lines = append(lines, strings.TrimRight(line, " "))
