@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,8 +360,8 @@ func TestFailedIncrement(t *testing.T) {
 		k.read(t, scrape.KindFull)
 		for request := range 3 {
 			k.served.insert(finishedJob(500+request, "failed"))
-			asked := -1
-			list.fails = func(url.Values) bool { asked++; return asked == request }
+			var asked atomic.Int32 // The first requests are sent together.
+			list.fails = func(url.Values) bool { return int(asked.Add(1)) == request+1 }
 			k.served.begin()
 			if _, _, err := k.Read(t.Context()); reason.Of(err) != reason.Server {
 				t.Errorf("request %d: %v, want reason server", request, err)
