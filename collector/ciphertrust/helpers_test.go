@@ -40,6 +40,7 @@ type harness struct {
 	client    *ciphertrust.Client
 	appliance *cmsim.Appliance
 	observed  *observer
+	secret    string // What no text may show.
 
 	mu     sync.Mutex
 	texts  bytes.Buffer
@@ -66,7 +67,7 @@ func newHarness(t *testing.T, opts cmsim.Options) *harness {
 	if opts.Password == "" {
 		opts.Password = password
 	}
-	return &harness{t: t, appliance: cmsim.New(opts), observed: new(observer), tokens: make(map[string]bool)}
+	return &harness{t: t, appliance: cmsim.New(opts), observed: new(observer), secret: secret, tokens: make(map[string]bool)}
 }
 
 // inMemory returns a client that reaches the appliance without sockets, so that
@@ -144,7 +145,7 @@ func (h *harness) note(err error) {
 func (h *harness) wantNoSecrets() {
 	h.t.Helper()
 	secrets := make([]string, 0, 16)
-	secrets = append(secrets, secret)
+	secrets = append(secrets, h.secret)
 	for _, login := range h.appliance.Logins() {
 		secrets = append(secrets, login.Request.Password, login.Request.RefreshToken)
 	}
