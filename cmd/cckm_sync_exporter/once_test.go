@@ -13,6 +13,7 @@ import (
 )
 
 // onceOf returns the settings of once against a simulated appliance, whose list has so many jobs.
+// It parses flags, which no two tests may do at a time: kingpin has global templates.
 func onceOf(t *testing.T, jobs int, args ...string) (*settings, *cmsim.Appliance) {
 	t.Helper()
 	appliance := cmsim.New(cmsim.Options{})
@@ -35,8 +36,8 @@ func onceOf(t *testing.T, jobs int, args ...string) (*settings, *cmsim.Appliance
 
 // TestOnceOutlastsTheTimeout reads a list that takes longer than a scrape may.
 func TestOnceOutlastsTheTimeout(t *testing.T) {
-	t.Parallel()
 	s, appliance := onceOf(t, 2_000, "--collector.timeout=1s", "--collector.concurrency=2")
+	t.Parallel()
 	appliance.SetLatency(func(*http.Request) time.Duration { return 200 * time.Millisecond })
 	var out bytes.Buffer
 	shown := &bytes.Buffer{}
@@ -58,8 +59,8 @@ func TestOnceOutlastsTheTimeout(t *testing.T) {
 
 // TestOnceEndsWithoutPages ends a read for which no page arrives any more.
 func TestOnceEndsWithoutPages(t *testing.T) {
-	t.Parallel()
 	s, appliance := onceOf(t, 2_000, "--collector.timeout=1h", "--collector.full-read-timeout=500ms")
+	t.Parallel()
 	appliance.SetLatency(func(r *http.Request) time.Duration {
 		if strings.Contains(r.URL.RawQuery, "skip=0") || r.Method == http.MethodPost {
 			return 0
