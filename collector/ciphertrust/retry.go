@@ -25,10 +25,10 @@ const (
 
 type failuresKey struct{}
 
-// WithFailures returns a context for which Get calls note with the error of each attempt that
+// WithFailures returns a context for which Get calls report with the error of each attempt that
 // failed, also if another one follows.
-func WithFailures(ctx context.Context, note func(error)) context.Context {
-	return context.WithValue(ctx, failuresKey{}, note)
+func WithFailures(ctx context.Context, report func(error)) context.Context {
+	return context.WithValue(ctx, failuresKey{}, report)
 }
 
 // retry calls try until it succeeds or fails permanently, the retries are used up, or ctx ends. It
@@ -52,8 +52,8 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 		if failure == nil || ctx.Err() == nil || reason.Of(err) != reason.Timeout {
 			failure = err
 		}
-		if note, ok := ctx.Value(failuresKey{}).(func(error)); ok && err != nil && ctx.Err() == nil {
-			note(err)
+		if report, ok := ctx.Value(failuresKey{}).(func(error)); ok && err != nil && ctx.Err() == nil {
+			report(err)
 		}
 		pauses.retryAfter = retryAfterOf(failure)
 		if failure != nil && !isTemporary(ctx, failure) {

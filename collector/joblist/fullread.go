@@ -218,8 +218,7 @@ func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 	if sequentially {
 		ahead.until = 0
 	}
-	// A list may grow while it is read, but not to twice its length.
-	longest := min(maxPositions, 2*first.total+maxGrowth)
+	longest := longestAfter(first)
 	for !f.chain.tail.reachesEnd() {
 		next, j, err := f.next(ctx, ahead)
 		if err != nil {
@@ -232,6 +231,10 @@ func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 	}
 	return nil
 }
+
+// longestAfter bounds the length of a list by the total of its first page. A list may grow while it
+// is read, but not to twice its length.
+func longestAfter(first *page) int { return min(maxPositions, 2*first.total+maxGrowth) }
 
 // next returns the page that continues the chain.
 func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, error) {
@@ -299,7 +302,7 @@ func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error
 // readSingly reads a list whose pages have one record each. They cannot overlap, so only a second
 // pass with the same outcome proves that they are complete.
 func (f *FullRead) readSingly(ctx context.Context, first *page) error {
-	longest := min(maxPositions, 2*first.total+maxGrowth)
+	longest := longestAfter(first)
 	for at := 1; ; at++ {
 		p, err := f.page(ctx, at)
 		switch {

@@ -346,28 +346,29 @@ func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic
 // rejectsRequest reports whether the appliance rejected the query of a page. It returns false for
 // 401, 403, 404, 407, 408 and 429, which are not about the query.
 func rejectsRequest(err error) bool {
-	// A failed login is not about the query, even if it was rejected with a 4xx.
-	if _, login := errors.AsType[*ciphertrust.LoginError](err); login {
-		return false
-	}
-	failure, ok := errors.AsType[*ciphertrust.APIError](err)
-	return ok && failure.Status/100 == 4 && failure.Status != http.StatusRequestTimeout && reason.Of(err) == reason.Other
+	status := statusOf(err)
+	return status/100 == 4 && status != http.StatusRequestTimeout && reason.Of(err) == reason.Other
 }
 
 // refusesRequest reports whether the appliance answered in a way that may be about the filter
 // of the request alone, and that it will repeat.
 func refusesRequest(err error) bool {
-	if _, login := errors.AsType[*ciphertrust.LoginError](err); login {
-		return false
-	}
-	failure, ok := errors.AsType[*ciphertrust.APIError](err)
-	if !ok {
-		return false
-	}
-	switch failure.Status {
+	switch statusOf(err) {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError, http.StatusNotImplemented:
 		return true
 	default:
 		return false
 	}
+}
+
+// statusOf returns the HTTP status with which the appliance answered the request of a page, or 0 if
+// it did not answer. The status of a failed login is not about the page, and is 0 too.
+func statusOf(err error) int {
+	if _, login := errors.AsType[*ciphertrust.LoginError](err); login {
+		return 0
+	}
+	if failure, ok := errors.AsType[*ciphertrust.APIError](err); ok {
+		return failure.Status
+	}
+	return 0
 }
