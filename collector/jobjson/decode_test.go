@@ -333,18 +333,28 @@ func TestDecodeJob(t *testing.T) {
 	}
 }
 
-// FuzzDecodePage holds that no answer makes the decoder panic, that every refusal has its reason, and
-// that a page which is accepted holds what encoding/json reads in it.
-func FuzzDecodePage(f *testing.F) {
+// fixturePages returns the pages of the simulated appliance's fixtures.
+func fixturePages(f *testing.F) [][]byte {
+	f.Helper()
 	fixtures, err := filepath.Glob(filepath.Join("..", "cmsim", "fixtures", "*.json"))
 	if err != nil || len(fixtures) == 0 {
 		f.Fatalf("no fixtures: %v", err)
 	}
+	pages := make([][]byte, 0, len(fixtures))
 	for _, fixture := range fixtures {
 		content, err := os.ReadFile(fixture)
 		if err != nil {
 			f.Fatal(err)
 		}
+		pages = append(pages, content)
+	}
+	return pages
+}
+
+// FuzzDecodePage holds that no answer makes the decoder panic, that every refusal has its reason, and
+// that a page which is accepted holds what encoding/json reads in it.
+func FuzzDecodePage(f *testing.F) {
+	for _, content := range fixturePages(f) {
 		f.Add(content)
 	}
 	for _, seed := range []string{

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -193,15 +191,7 @@ func TestTemplatesAreFew(t *testing.T) {
 // have made of them, and that what it would have refused is refused, in the same
 // words.
 func FuzzRepeats(f *testing.F) {
-	fixtures, err := filepath.Glob(filepath.Join("..", "cmsim", "fixtures", "*.json"))
-	if err != nil || len(fixtures) == 0 {
-		f.Fatalf("no fixtures: %v", err)
-	}
-	for _, fixture := range fixtures {
-		content, err := os.ReadFile(fixture)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, content := range fixturePages(f) {
 		var page struct {
 			Resources []json.RawMessage `json:"resources"`
 		}
