@@ -83,7 +83,7 @@ func textsWithFlags(t *testing.T, dir string) []string {
 			if call, ok := node.(*ast.CallExpr); ok && isLog(call) {
 				for i, arg := range call.Args {
 					if text, _ := constant(arg); text == "hint" && flagOfTarget.MatchString(first(constant(call.Args[i+1]))) {
-						t.Errorf("%s: a hint in the log names a flag, and is not told by a key", path)
+						t.Errorf("%s: a hint in the log names a flag instead of a key", path)
 					}
 				}
 			}

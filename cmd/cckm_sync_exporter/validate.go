@@ -144,7 +144,7 @@ func (s *settings) validateReading() error {
 	return nil
 }
 
-// problemError tells a problem by its flag.
+// problemError returns the error for a problem, with the flag that belongs to its key.
 func problemError(p config.Problem) error {
 	return fmt.Errorf("%s %s", config.FlagOfKey(p.Key), p.Text)
 }

@@ -26,8 +26,8 @@ func (h *harness) onPages(handler http.HandlerFunc) {
 	})
 }
 
-// TestLicense holds that an appliance without a license for CCKM is not told from
-// its status alone: a permission would not help.
+// TestLicense checks that the hint for an appliance without a license for CCKM depends on its
+// message, not only on its status: a permission would not help.
 func TestLicense(t *testing.T) {
 	for message, remedy := range map[string]string{
 		"License not found for this feature": "not licensed", "no valid LICENSE": "not licensed", "NCERRLicenseError: unlicensed": "not licensed",

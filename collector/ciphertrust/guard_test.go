@@ -69,9 +69,8 @@ func wantTimes(t *testing.T, got []time.Duration, seconds ...int) {
 	}
 }
 
-// TestBackOff scrapes each second with a wrong password: the appliance, which
-// may lock the user out, is asked ever more rarely. After a success all begins
-// anew.
+// TestBackOff scrapes each second with a wrong password. The logins become rarer, because the
+// appliance may lock the user out. After a success the backoff starts from the beginning again.
 func TestBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, cmsim.Options{}, withPassword(wrong))
@@ -117,8 +116,8 @@ func TestWhatASecondTryIsToldInTheBackOff(t *testing.T) {
 	})
 }
 
-// TestPasswordFileEndsTheBackOff holds that another password is tried at once,
-// and that a file that was only written anew holds no other password.
+// TestPasswordFileEndsTheBackOff checks that another password is tried immediately, and that
+// writing the same password to the file again does not end the backoff.
 func TestPasswordFileEndsTheBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, "password", []byte(wrong))
@@ -289,7 +288,7 @@ func TestRejectedCertificate(t *testing.T) {
 		overwrite(t, key, string(newKey))
 		h.mustGet()
 
-		// A file that has gone is told for what it is, and nothing is sent.
+		// If the file is missing, the error says so, and nothing is sent.
 		advance(time.Hour)
 		before := h.logins()
 		if err := os.Remove(key); err != nil {
@@ -303,8 +302,8 @@ func TestRejectedCertificate(t *testing.T) {
 	})
 }
 
-// TestRejectionInAnotherForm holds that a refusal need not be the appliance's
-// own to be heeded: a gateway may have asked the appliance.
+// TestRejectionInAnotherForm checks that a rejection in another form than the appliance's counts
+// too: a gateway may have asked the appliance.
 func TestRejectionInAnotherForm(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
 		t.Run(http.StatusText(status), func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"cckm_sync_exporter/collector/config"
 )
 
-// TestHint holds in which words a target from a file is told what to do.
+// TestHint checks the words of hints for a target from a file.
 func TestHint(t *testing.T) {
 	for hint, want := range map[string]string{
 		"":                               "",
@@ -25,7 +25,7 @@ func TestHint(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", hint, got, want)
 		}
 		if got := new(config.Target).Hint(hint); got != hint {
-			t.Errorf("without a file, %q is told as %q", hint, got)
+			t.Errorf("without a file, %q becomes %q", hint, got)
 		}
 	}
 }

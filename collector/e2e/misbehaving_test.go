@@ -96,7 +96,7 @@ func TestBoundedWork(t *testing.T) {
 				return total, span(skip, max(skip+limit, total+1))
 			}
 		},
-		// Never to the end of the page: that could not be told from a list of which jobs were deleted.
+		// Never to the end of the page: a list with deleted jobs would look the same.
 		"a total that jumps": func(rng *rand.Rand, _ int) func(skip, limit int) (int, []string) {
 			return func(skip, _ int) (int, []string) {
 				return pick(rng, rng.IntN(skip+1), skip+2+rng.IntN(100)), span(skip, skip+1)

@@ -11,7 +11,7 @@ import (
 	"unsafe"
 )
 
-// TestNewJobID checks that ids are told apart: UUIDs by their digits, all others by their text.
+// TestNewJobID checks that different ids differ: UUIDs in their digits, all others in their text.
 func TestNewJobID(t *testing.T) {
 	t.Parallel()
 	const uuid = "5a0e0b90-2473-4c10-8f00-00000000000f"

@@ -16,7 +16,7 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// TestReadLog holds that a failure is told when it begins, changes and ends.
+// TestReadLog checks that a failure is logged when it begins, changes and ends.
 func TestReadLog(t *testing.T) {
 	var logged bytes.Buffer
 	now := failing(reason.Server)
@@ -57,8 +57,8 @@ func TestReadLog(t *testing.T) {
 	lines("the same statuses again")
 }
 
-// TestReadLogOfSlowList holds that a list which takes longer than its scraper waits is told of once, until
-// it is read again; and that the exporter's end in the middle of a read is not.
+// TestReadLogOfSlowList checks that a list that takes longer than its scraper waits is logged once,
+// until it is read again, and that a shutdown in the middle of a read is not logged.
 func TestReadLogOfSlowList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged logbook
@@ -106,8 +106,8 @@ func TestImpatientScrapers(t *testing.T) {
 	})
 }
 
-// TestReadLogOfPair has a pair of scrapers, of which one is never patient enough: that is told once, and once
-// that it is over.
+// TestReadLogOfPair has two scrapers, one of which has too short a timeout. That is logged once, and
+// once when it is over.
 func TestReadLogOfPair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged logbook

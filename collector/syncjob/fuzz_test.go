@@ -9,7 +9,7 @@ import (
 )
 
 // FuzzScopeStatus compares a job's status, its scopes and the scopes' own statuses with the contract's rules, which
-// are written here once more in the most obvious way.
+// are written here again in the most obvious way.
 func FuzzScopeStatus(f *testing.F) {
 	for _, text := range []string{
 		"", "in_progress", " IN_PROGRESS\n", "key ring synchronized successfully", "failover-vault synchronized successfully",
