@@ -1,10 +1,11 @@
 // Package joblist reads a whole list of synchronization jobs, page by page, and proves that it is
 // complete. It returns a summary of the whole list or an error, never a part.
 //
-// A FullRead (fullread.go, chain.go) requests every page, and Reader.Adopt makes a cache (cache.go)
-// from it. Reader.Update, an incremental read (incrementalread.go), requests what can have changed
-// since, and proves that nothing else has. The comments of the types FullRead and incrementalRead
-// explain why the result is complete. Package scrape decides which of the two a scrape needs.
+// A FullRead (fullread.go, readahead.go, chain.go) requests every page, and Reader.Adopt makes a
+// cache (cache.go) from it. Reader.Update, an incremental read (incrementalread.go), requests what
+// can have changed since, and proves that nothing else has. The comments of the types FullRead and
+// incrementalRead explain why the result is complete. Package scrape decides which of the two a
+// scrape needs.
 package joblist
 
 import (
