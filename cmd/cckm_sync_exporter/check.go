@@ -12,7 +12,7 @@ import (
 	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/syncjob"
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 )
 
 // unhealthyError ends check after a step that failed. It has no text, because the
@@ -88,7 +88,7 @@ func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, 
 // alike are checked one after another, so that a rejected password is known before
 // it is sent again. The others are checked at the same time, so that several that
 // hang cost their timeout once.
-func (s *settings) examine(ctx context.Context, targets []*target.Target, report *doctor.Report, out io.Writer) {
+func (s *settings) examine(ctx context.Context, targets []*targets.Target, report *doctor.Report, out io.Writer) {
 	type result struct {
 		text   bytes.Buffer
 		report *doctor.Report
@@ -123,7 +123,7 @@ func (s *settings) examine(ctx context.Context, targets []*target.Target, report
 // default, which no appliance rejects, and few records are read in vain.
 const probePageSize = 10
 
-func (s *settings) doctorOf(t *target.Target, report *doctor.Report) *doctor.Doctor {
+func (s *settings) doctorOf(t *targets.Target, report *doctor.Report) *doctor.Doctor {
 	d := &doctor.Doctor{Client: t.Client(), Target: t.Config.Name, Timeout: t.Config.Timeout, Hint: t.Hint, Report: report}
 	enabled := make([]string, 0, len(t.Config.Lists))
 	for i, reader := range t.Lists() {

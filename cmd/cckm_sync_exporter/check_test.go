@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestCheckLogsInOneByOne checks ten targets of one user, and one of another: the
@@ -19,7 +19,7 @@ import (
 func TestCheckLogsInOneByOne(t *testing.T) {
 	dir := t.TempDir()
 	appliance, server, _ := startAppliance(t, dir)
-	password := write(t, dir, "password", []byte(cmsim.DefaultPassword))
+	password := write(t, dir, "password", []byte(simulator.DefaultPassword))
 	var logins, overlaps atomic.Int64
 	// Two logins at once meet here.
 	meeting := make(chan struct{})
@@ -30,7 +30,7 @@ func TestCheckLogsInOneByOne(t *testing.T) {
 		}
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		if bytes.Contains(body, []byte(cmsim.DefaultUsername)) {
+		if bytes.Contains(body, []byte(simulator.DefaultUsername)) {
 			logins.Add(1)
 			select {
 			case meeting <- struct{}{}:
@@ -44,7 +44,7 @@ func TestCheckLogsInOneByOne(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("targets:\n")
 	for i := range 11 {
-		user := cmsim.DefaultUsername
+		user := simulator.DefaultUsername
 		if i == 10 {
 			user = "somebody-else"
 		}

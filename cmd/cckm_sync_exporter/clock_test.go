@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestClocksApart has the appliance's clock an hour before and behind the
@@ -14,8 +14,8 @@ import (
 func TestClocksApart(t *testing.T) {
 	for _, apart := range []time.Duration{-time.Hour, time.Hour} {
 		t.Run(apart.String(), func(t *testing.T) {
-			appliance := cmsim.New(cmsim.Options{Clock: func() time.Time { return time.Now().Add(apart) }})
-			if _, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{}); err != nil {
+			appliance := simulator.New(simulator.Options{Clock: func() time.Time { return time.Now().Add(apart) }})
+			if _, err := simulator.NewFleet(appliance, simulator.FleetOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			server, err := appliance.StartTLS()
@@ -24,7 +24,7 @@ func TestClocksApart(t *testing.T) {
 			}
 			t.Cleanup(server.Close)
 			p := start(t, []string{
-				"CM_ADDRESS=" + server.URL, "CM_USERNAME=" + cmsim.DefaultUsername, "CM_PASSWORD=" + cmsim.DefaultPassword,
+				"CM_ADDRESS=" + server.URL, "CM_USERNAME=" + simulator.DefaultUsername, "CM_PASSWORD=" + simulator.DefaultPassword,
 			}, "--ciphertrust.ca-file="+write(t, t.TempDir(), "ca.pem", server.CAPEM))
 			for range 5 {
 				wantUp(t, p, "with the clocks apart")

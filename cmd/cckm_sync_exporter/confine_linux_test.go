@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // gateway is an address that stays while the servers behind it change.
@@ -108,7 +108,7 @@ func replace(tb testing.TB, path string, content []byte) {
 }
 
 // renewTokens makes the next scrape log in anew by its password or certificate.
-func renewTokens(appliance *cmsim.Appliance) {
+func renewTokens(appliance *simulator.Appliance) {
 	appliance.RevokeAllTokens()
 	appliance.RevokeRefreshTokens()
 }
@@ -119,9 +119,9 @@ func TestConfinedRotation(t *testing.T) {
 	dir := t.TempDir()
 	appliance, server, _ := startAppliance(t, dir)
 	gate := startGateway(t, server.Addr().String())
-	ca, password := filepath.Join(dir, "ca.pem"), write(t, t.TempDir(), "password", []byte(cmsim.DefaultPassword+"\n"))
+	ca, password := filepath.Join(dir, "ca.pem"), write(t, t.TempDir(), "password", []byte(simulator.DefaultPassword+"\n"))
 	p := start(t, []string{
-		"CM_ADDRESS=" + gate.url(), "CM_USERNAME=" + cmsim.DefaultUsername, "CM_PASSWORD_FILE=" + password,
+		"CM_ADDRESS=" + gate.url(), "CM_USERNAME=" + simulator.DefaultUsername, "CM_PASSWORD_FILE=" + password,
 		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + ca,
 	})
 	wantConfined(t, p)
@@ -161,7 +161,7 @@ func TestConfinedSecretVolume(t *testing.T) {
 	appliance, server, _ := startAppliance(t, dir)
 	gate := startGateway(t, server.Addr().String())
 	volume := filepath.Join(dir, "volume")
-	publish := func(version string, server *cmsim.Server) {
+	publish := func(version string, server *simulator.Server) {
 		cert, key, err := server.ClientCertificate("client-1")
 		if err != nil {
 			t.Fatal(err)
@@ -317,7 +317,7 @@ func TestSecretsMove(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			appliance, _, env := startAppliance(t, dir)
-			test.publish(t, dir, 1, []byte(cmsim.DefaultPassword))
+			test.publish(t, dir, 1, []byte(simulator.DefaultPassword))
 			p := start(t, append(env, "CM_PASSWORD_FILE="+filepath.Join(dir, filepath.FromSlash(test.file))))
 			wantConfined(t, p)
 			wantUp(t, p, "at first")

@@ -13,8 +13,8 @@ import (
 	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
@@ -53,8 +53,8 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 }
 
 // lead leads the settings to the i-th simulated appliance.
-func (s *settings) lead(server *cmsim.Server, i int) {
-	credentials := ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
+func (s *settings) lead(server *simulator.Server, i int) {
+	credentials := ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: simulator.DefaultPassword}
 	tls := ciphertrust.TLSConfig{CA: string(server.CAPEM)}
 	if s.demoTargets == 0 {
 		s.url, s.tls, s.credentials = server.URL, tls, credentials
@@ -67,9 +67,9 @@ func (s *settings) lead(server *cmsim.Server, i int) {
 
 // simulate starts an appliance whose jobs go on until ctx ends, and which is
 // closed then. Each seed makes one of its own.
-func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*cmsim.Server, error) {
-	appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds(), Seed: seed})
-	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Lives: cmsim.AllLives(), Seed: seed})
+func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*simulator.Server, error) {
+	appliance := simulator.New(simulator.Options{Kinds: simulator.AllKinds(), Seed: seed})
+	fleet, err := simulator.NewFleet(appliance, simulator.FleetOptions{Lives: simulator.AllLives(), Seed: seed})
 	if err != nil {
 		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
 	}
@@ -97,16 +97,16 @@ func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed u
 
 // addHistory adds so many finished jobs to each list that is enabled by default. They are
 // older than the fleet's jobs, and about the same key rings and vaults.
-func addHistory(appliance *cmsim.Appliance, jobs int) error {
+func addHistory(appliance *simulator.Appliance, jobs int) error {
 	if jobs == 0 {
 		return nil
 	}
 	const spacing = time.Minute
-	oldest := time.Now().Add(-cmsim.DefaultBacklogSpan - time.Hour - time.Duration(jobs)*spacing)
+	oldest := time.Now().Add(-simulator.DefaultBacklogSpan - time.Hour - time.Duration(jobs)*spacing)
 	scopes := map[string][]string{}
-	for _, life := range cmsim.DefaultLives() {
+	for _, life := range simulator.DefaultLives() {
 		// The others have never succeeded, and a history would contradict that.
-		if life.Fate == cmsim.Succeeds || life.Fate == cmsim.RecoversNowAndThen || life.Fate == cmsim.HangsForEver {
+		if life.Fate == simulator.Succeeds || life.Fate == simulator.RecoversNowAndThen || life.Fate == simulator.HangsForEver {
 			scopes[life.List] = append(scopes[life.List], life.Scopes...)
 		}
 	}
@@ -114,7 +114,7 @@ func addHistory(appliance *cmsim.Appliance, jobs int) error {
 		if !list.Default {
 			continue
 		}
-		shape := cmsim.HistoryShape{Oldest: oldest, Spacing: spacing, Scopes: scopes[list.Name]}
+		shape := simulator.HistoryShape{Oldest: oldest, Spacing: spacing, Scopes: scopes[list.Name]}
 		if err := appliance.List(list.Name).SetHistory(jobs, shape); err != nil {
 			return err
 		}

@@ -13,12 +13,12 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/config"
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 )
 
 // exporter is everything between the appliances and the metrics.
 type exporter struct {
-	targets *target.Set
+	targets *targets.Set
 	reloads *collector.Reloads
 	// process holds the metrics about the exporter as a whole.
 	process *prometheus.Registry
@@ -47,7 +47,7 @@ func startExporter(s *settings, logs logs) (*exporter, error) {
 // as long as it needs.
 func newExporter(configs []config.Target, logger log.Logger, unhurried bool) (*exporter, error) {
 	e := &exporter{
-		targets: target.NewSet(target.Options{UserAgent: programName + "/" + version.Version, Logger: logger, Unhurried: unhurried}),
+		targets: targets.NewSet(targets.Options{UserAgent: programName + "/" + version.Version, Logger: logger, Unhurried: unhurried}),
 		reloads: collector.NewReloads(),
 		process: prometheus.NewRegistry(),
 		logger:  logger,
@@ -72,7 +72,7 @@ func (e *exporter) telemetry() prometheus.Gatherer {
 
 // single returns the one target of the flags, or nil where there is a
 // configuration file.
-func (e *exporter) single() *target.Target {
+func (e *exporter) single() *targets.Target {
 	if all := e.targets.All(); len(all) == 1 && all[0].Config.Name == "" {
 		return all[0]
 	}

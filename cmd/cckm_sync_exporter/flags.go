@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -150,7 +150,7 @@ func newApp() (*kingpin.Application, *settings) {
 	demoCommand.Flag("targets", "Simulate so many appliances, as with a configuration file that names them: /sd lists them, "+
 		"/probe?target=NAME reads one. 0 means one appliance, which /metrics reads.").
 		Default("0").NoEnvar().IntVar(&s.demoTargets)
-	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of so many finished jobs to each default list, up to %d.", cmsim.MaxHistory)).
+	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of so many finished jobs to each default list, up to %d.", simulator.MaxHistory)).
 		Default("0").NoEnvar().IntVar(&s.demoJobs)
 	demoCommand.Flag("latency", "Let each page take this long, for example 200ms.").
 		Default("0s").NoEnvar().DurationVar(&s.demoLatency)

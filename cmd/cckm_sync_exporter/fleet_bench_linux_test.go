@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // BenchmarkFleetMemory tells what 200 targets take of a process, as its own
@@ -27,8 +27,8 @@ func BenchmarkFleetMemory(b *testing.B) {
 	f := newTargetsFile(b)
 	f.appliance.SetFixture("cckm/google/synchronization-jobs", nil)
 	f.appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", nil)
-	for _, list := range []string{cmsim.GoogleKeys, cmsim.AzureCertificates} {
-		if err := f.appliance.List(list).SetHistory(200, cmsim.HistoryShape{}); err != nil {
+	for _, list := range []string{simulator.GoogleKeys, simulator.AzureCertificates} {
+		if err := f.appliance.List(list).SetHistory(200, simulator.HistoryShape{}); err != nil {
 			b.Fatal(err)
 		}
 	}

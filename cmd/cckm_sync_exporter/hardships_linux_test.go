@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestLostLog holds that the exporter goes on, and ends as it should, where what
@@ -99,7 +99,7 @@ func TestOutOfFiles(t *testing.T) {
 	dir := t.TempDir()
 	appliance, _, env := startAppliance(t, dir)
 	const files = 40
-	p := startLimited(t, append(env, "CM_PASSWORD_FILE="+write(t, dir, "password", []byte(cmsim.DefaultPassword))),
+	p := startLimited(t, append(env, "CM_PASSWORD_FILE="+write(t, dir, "password", []byte(simulator.DefaultPassword))),
 		fmt.Sprintf("ulimit -n %d", files))
 	wantUp(t, p, "at first")
 

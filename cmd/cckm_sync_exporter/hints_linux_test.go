@@ -15,8 +15,8 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // flagOfTarget is a flag that a target of a file has a key for.
@@ -161,8 +161,8 @@ func TestHintsOfAFile(t *testing.T) {
 
 	f.set(t, "# a comment\n", f.entry("one", ""))
 	p.request(t, http.MethodPost, "/-/reload", http.StatusOK)
-	f.appliance.SetPassword(cmsim.DefaultPassword)
-	write(t, f.dir, "password", []byte(cmsim.DefaultPassword+"\n"))
+	f.appliance.SetPassword(simulator.DefaultPassword)
+	write(t, f.dir, "password", []byte(simulator.DefaultPassword+"\n"))
 	f.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusNotFound) })
 	p.request(t, http.MethodGet, "/probe?target=one", http.StatusOK)
 	if page := p.request(t, http.MethodGet, "/", http.StatusOK); !strings.Contains(page, f.path+":3)") {

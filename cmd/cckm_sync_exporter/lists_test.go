@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -44,12 +44,12 @@ func TestDemoHasEveryList(t *testing.T) {
 func TestListThatIsNotThere(t *testing.T) {
 	const gone = "aws-keys"
 	appliance, _, env := startAppliance(t, t.TempDir())
-	for _, kind := range cmsim.AllKinds() {
+	for _, kind := range simulator.AllKinds() {
 		appliance.Register(kind)
-		example, _ := cmsim.Example(kind.Name)
+		example, _ := simulator.Example(kind.Name)
 		appliance.SetFixture(kind.Path, example)
 	}
-	kind, _ := cmsim.KindNamed(gone)
+	kind, _ := simulator.KindNamed(gone)
 	appliance.SetFixture(kind.Path, nil)
 	appliance.Unregister(gone)
 

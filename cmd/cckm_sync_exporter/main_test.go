@@ -20,8 +20,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // actAsProgram makes the test's own binary run as the exporter, so that tests
@@ -184,11 +184,11 @@ func (p *process) terminate(tb testing.TB) time.Duration {
 
 // startAppliance starts a simulated appliance with both example lists, and
 // returns it with the environment that leads the exporter to it.
-func startAppliance(tb testing.TB, dir string) (appliance *cmsim.Appliance, server *cmsim.Server, env []string) {
+func startAppliance(tb testing.TB, dir string) (appliance *simulator.Appliance, server *simulator.Server, env []string) {
 	tb.Helper()
-	appliance = cmsim.New(cmsim.Options{ClientID: "client-1"})
-	appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
-	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
+	appliance = simulator.New(simulator.Options{ClientID: "client-1"})
+	appliance.SetFixture("cckm/google/synchronization-jobs", simulator.GoogleKeysExample())
+	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", simulator.AzureCertificatesExample())
 	server, err := appliance.StartTLS()
 	if err != nil {
 		tb.Fatal(err)
@@ -200,8 +200,8 @@ func startAppliance(tb testing.TB, dir string) (appliance *cmsim.Appliance, serv
 	}
 	return appliance, server, []string{
 		"CM_ADDRESS=" + server.URL,
-		"CM_USERNAME=" + cmsim.DefaultUsername,
-		"CM_PASSWORD=" + cmsim.DefaultPassword,
+		"CM_USERNAME=" + simulator.DefaultUsername,
+		"CM_PASSWORD=" + simulator.DefaultPassword,
 		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + ca,
 	}
 }

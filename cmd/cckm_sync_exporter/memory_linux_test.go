@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"testing"
 
-	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // peakMemory returns the most memory that the process ever had, in bytes.
@@ -38,7 +38,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	appliance, _, env := startAppliance(t, t.TempDir())
 	appliance.SetFixture("cckm/google/synchronization-jobs", nil)
-	if err := appliance.List(cmsim.GoogleKeys).SetHistory(100_000, cmsim.HistoryShape{}); err != nil {
+	if err := appliance.List(simulator.GoogleKeys).SetHistory(100_000, simulator.HistoryShape{}); err != nil {
 		t.Fatal(err)
 	}
 	peak := func(limit string) int64 {

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"cckm_sync_exporter/collector/scrape"
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 )
 
 // once reads every enabled list of every target once and prints the metrics. A read takes
@@ -67,10 +67,10 @@ func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers
 
 // labelled returns what a target exposes with the target's own labels, which
 // otherwise Prometheus adds: a file has nobody who would.
-func labelled(t *target.Target, exposed prometheus.TransactionalGatherer) prometheus.Gatherer {
+func labelled(t *targets.Target, exposed prometheus.TransactionalGatherer) prometheus.Gatherer {
 	var labels []*dto.LabelPair
 	if name := t.Config.Name; name != "" {
-		labels = append(labels, pair(target.Label, name))
+		labels = append(labels, pair(targets.Label, name))
 	}
 	for name, value := range t.Config.Labels {
 		labels = append(labels, pair(name, value))

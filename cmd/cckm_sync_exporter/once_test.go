@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // onceOf returns the settings of once against a simulated appliance, whose list has so many jobs.
 // It parses flags, which no two tests may do at a time: kingpin has global templates.
-func onceOf(t *testing.T, jobs int, args ...string) (*settings, *cmsim.Appliance) {
+func onceOf(t *testing.T, jobs int, args ...string) (*settings, *simulator.Appliance) {
 	t.Helper()
-	appliance := cmsim.New(cmsim.Options{})
-	if err := appliance.List(cmsim.GoogleKeys).SetHistory(jobs, cmsim.HistoryShape{}); err != nil {
+	appliance := simulator.New(simulator.Options{})
+	if err := appliance.List(simulator.GoogleKeys).SetHistory(jobs, simulator.HistoryShape{}); err != nil {
 		t.Fatal(err)
 	}
 	server, err := appliance.StartTLS()
@@ -30,7 +30,7 @@ func onceOf(t *testing.T, jobs int, args ...string) (*settings, *cmsim.Appliance
 		t.Fatal(err)
 	}
 	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM)}
-	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword}
+	s.credentials = ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: simulator.DefaultPassword}
 	return s, appliance
 }
 

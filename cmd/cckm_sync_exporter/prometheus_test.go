@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // startDemo starts the demo.

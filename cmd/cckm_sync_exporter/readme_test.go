@@ -22,9 +22,9 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -96,7 +96,7 @@ func metricsTable(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, families := range [][]*dto.MetricFamily{gatherOnce(t, cmsim.DefaultPassword), gatherOnce(t, "wrong"), during} {
+	for _, families := range [][]*dto.MetricFamily{gatherOnce(t, simulator.DefaultPassword), gatherOnce(t, "wrong"), during} {
 		for _, family := range families {
 			rows[family.GetName()] = fmt.Sprintf("| %#q | %s | %s | %s |\n", family.GetName(), strings.ToLower(family.GetType().String()),
 				labelsOf(family), family.GetHelp())
@@ -111,8 +111,8 @@ func metricsTable(t *testing.T) string {
 // gatherOnce returns what an exporter has that reads an appliance once.
 func gatherOnce(t *testing.T, password ciphertrust.Secret) []*dto.MetricFamily {
 	t.Helper()
-	appliance := cmsim.New(cmsim.Options{})
-	if _, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{}); err != nil {
+	appliance := simulator.New(simulator.Options{})
+	if _, err := simulator.NewFleet(appliance, simulator.FleetOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	server, err := appliance.StartTLS()
@@ -129,7 +129,7 @@ func gatherOnce(t *testing.T, password ciphertrust.Secret) []*dto.MetricFamily {
 		t.Fatal(err)
 	}
 	s.url, s.tls = server.URL, ciphertrust.TLSConfig{CA: string(server.CAPEM), Cert: string(cert), Key: commonconfig.Secret(key)}
-	s.credentials = ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: password}
+	s.credentials = ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: password}
 	configs, err := s.targets()
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 )
 
 // reloader loads the configuration file anew.
@@ -34,7 +34,7 @@ func (r *reloader) reload() (done string, err error) {
 		return done, nil
 	}
 	err = r.load()
-	if errors.Is(err, target.ErrClosed) {
+	if errors.Is(err, targets.ErrClosed) {
 		return "", err
 	}
 	r.exporter.reloads.Note(err)

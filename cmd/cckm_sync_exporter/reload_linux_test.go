@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // targetsFile is a configuration file of targets of one simulated appliance.
 type targetsFile struct {
-	appliance *cmsim.Appliance
-	server    *cmsim.Server
+	appliance *simulator.Appliance
+	server    *simulator.Server
 	dir, path string
 }
 
@@ -25,7 +25,7 @@ func newTargetsFile(tb testing.TB) *targetsFile {
 	tb.Helper()
 	f := &targetsFile{dir: tb.TempDir()}
 	f.appliance, f.server, _ = startAppliance(tb, f.dir)
-	write(tb, f.dir, "password", []byte(cmsim.DefaultPassword))
+	write(tb, f.dir, "password", []byte(simulator.DefaultPassword))
 	f.path = filepath.Join(tb.TempDir(), "targets.yml")
 	return f
 }
@@ -38,7 +38,7 @@ func (f *targetsFile) entry(name, more string) string {
 // entryOf is an entry with an address and a password file of its own.
 func (f *targetsFile) entryOf(name, url, password, more string) string {
 	return fmt.Sprintf("- {name: %s, url: %q, username: %s, password_file: %q, tls_config: {ca_file: %q}%s}\n",
-		name, url, cmsim.DefaultUsername, password, filepath.Join(f.dir, "ca.pem"), more)
+		name, url, simulator.DefaultUsername, password, filepath.Join(f.dir, "ca.pem"), more)
 }
 
 // set puts a new file in the place of the last one.
@@ -189,7 +189,7 @@ func TestReloadWidens(t *testing.T) {
 	p := f.serve(t)
 	wantConfined(t, p)
 	p.probe(t, "one")
-	f.set(t, f.entryOf("two", gate.url(), write(t, t.TempDir(), "password", []byte(cmsim.DefaultPassword)), ""))
+	f.set(t, f.entryOf("two", gate.url(), write(t, t.TempDir(), "password", []byte(simulator.DefaultPassword)), ""))
 	p.request(t, http.MethodPost, "/-/reload", http.StatusOK)
 	p.probe(t, "two")
 }

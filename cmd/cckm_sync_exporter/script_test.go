@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestScripts runs testdata/script against a simulated appliance each, to which
@@ -23,9 +23,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			appliance := cmsim.New(cmsim.Options{ClientID: "client-1", Domains: []string{"child"}})
-			appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
-			appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
+			appliance := simulator.New(simulator.Options{ClientID: "client-1", Domains: []string{"child"}})
+			appliance.SetFixture("cckm/google/synchronization-jobs", simulator.GoogleKeysExample())
+			appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", simulator.AzureCertificatesExample())
 			server, err := appliance.StartTLS()
 			if err != nil {
 				return err
@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			for name, content := range map[string][]byte{
-				"ca.pem": server.CAPEM, "client.pem": cert, "client.key": key, "password": []byte(cmsim.DefaultPassword + "\n"),
+				"ca.pem": server.CAPEM, "client.pem": cert, "client.key": key, "password": []byte(simulator.DefaultPassword + "\n"),
 			} {
 				if err := os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600); err != nil {
 					return err
@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Values[applianceKey{}] = appliance
 			env.Setenv("CM_ADDRESS", server.URL)
-			env.Setenv("CM_USERNAME", cmsim.DefaultUsername)
+			env.Setenv("CM_USERNAME", simulator.DefaultUsername)
 			env.Setenv("CM_PASSWORD_FILE", "password")
 			env.Setenv("CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE", "ca.pem")
 			return nil
@@ -52,8 +52,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			// drop-list NAME makes the appliance an older one, without a list.
 			"drop-list": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
-				kind, ok := cmsim.KindNamed(args[0])
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+				kind, ok := simulator.KindNamed(args[0])
 				if !ok {
 					ts.Fatalf("there is no list %s", args[0])
 				}
@@ -62,9 +62,9 @@ func TestScripts(t *testing.T) {
 			},
 			// fill-list NAME registers a list with its example of three jobs.
 			"fill-list": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
-				kind, _ := cmsim.KindNamed(args[0])
-				example, ok := cmsim.Example(args[0])
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+				kind, _ := simulator.KindNamed(args[0])
+				example, ok := simulator.Example(args[0])
 				if !ok {
 					ts.Fatalf("there is no example of %s", args[0])
 				}
@@ -73,16 +73,16 @@ func TestScripts(t *testing.T) {
 			},
 			// empty-list NAME takes the example of a list away.
 			"empty-list": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
-				kind, _ := cmsim.KindNamed(args[0])
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+				kind, _ := simulator.KindNamed(args[0])
 				appliance.SetFixture(kind.Path, nil)
 			},
 			// forbid-lists NAME... has the appliance answer 403 for these lists.
 			"forbid-lists": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
 				paths := make([]string, 0, len(args))
 				for _, name := range args {
-					kind, _ := cmsim.KindNamed(name)
+					kind, _ := simulator.KindNamed(name)
 					paths = append(paths, "/api/v1/"+kind.Path)
 				}
 				appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -96,11 +96,11 @@ func TestScripts(t *testing.T) {
 			// mktargets FILE writes a configuration file with two domains of the
 			// appliance, which has 20 jobs in the one and 30 in the other.
 			"mktargets": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
 				appliance.SetFixture("cckm/google/synchronization-jobs", nil)
-				for domain, jobs := range map[string]int{cmsim.RootDomain: 20, "child": 30} {
-					shape := cmsim.HistoryShape{Scopes: []string{"ring-of-" + domain}, FailOneIn: -1, AbortOneIn: -1}
-					ts.Check(appliance.ListIn(domain, cmsim.GoogleKeys).SetHistory(jobs, shape))
+				for domain, jobs := range map[string]int{simulator.RootDomain: 20, "child": 30} {
+					shape := simulator.HistoryShape{Scopes: []string{"ring-of-" + domain}, FailOneIn: -1, AbortOneIn: -1}
+					ts.Check(appliance.ListIn(domain, simulator.GoogleKeys).SetHistory(jobs, shape))
 				}
 				const file = `targets:
 - {name: root, url: %[1]q, username: %[2]s, password_file: password, tls_config: {ca_file: ca.pem}, labels: {region: eu}}
@@ -112,8 +112,8 @@ func TestScripts(t *testing.T) {
   collectors: [google-keys]
   tls_config: {ca_file: ca.pem}
 `
-				ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, file, ts.Getenv("CM_ADDRESS"), cmsim.DefaultUsername), 0o600))
-				ts.Check(os.WriteFile(ts.MkAbs("child-password"), []byte(cmsim.DefaultPassword), 0o600))
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, file, ts.Getenv("CM_ADDRESS"), simulator.DefaultUsername), 0o600))
+				ts.Check(os.WriteFile(ts.MkAbs("child-password"), []byte(simulator.DefaultPassword), 0o600))
 			},
 			// check-metrics FILE has promtool's linter look at it.
 			"check-metrics": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -131,21 +131,21 @@ func TestScripts(t *testing.T) {
 			},
 			// no-logins fails where the appliance has seen one.
 			"no-logins": func(ts *testscript.TestScript, _ bool, _ []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
 				if n := len(appliance.Logins()); n > 0 {
 					ts.Fatalf("%d logins", n)
 				}
 			},
 			// rejected-logins N fails unless the appliance has rejected N passwords so far.
 			"rejected-logins": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
-				if n := appliance.LoginCount(cmsim.GrantPassword, cmsim.LoginRejected); strconv.Itoa(n) != args[0] {
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+				if n := appliance.LoginCount(simulator.GrantPassword, simulator.LoginRejected); strconv.Itoa(n) != args[0] {
 					ts.Fatalf("%d passwords were rejected, want %s", n, args[0])
 				}
 			},
 			// no-refresh-tokens fails where one is left on the appliance.
 			"no-refresh-tokens": func(ts *testscript.TestScript, _ bool, _ []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*cmsim.Appliance)
+				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
 				if n := len(appliance.RefreshTokens()); n > 0 {
 					ts.Fatalf("%d refresh tokens are left on the appliance", n)
 				}

@@ -14,7 +14,7 @@ import (
 	"github.com/go-kit/log"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestCrash has the process crash while it is logged in, with everything that
@@ -60,7 +60,7 @@ func TestCrash(t *testing.T) {
 	if !strings.Contains(p.log(), "goroutine 1 ") {
 		t.Errorf("no stacks:\n%s", p.log())
 	}
-	for _, secret := range []string{password, cmsim.DefaultPassword, "eyJ"} {
+	for _, secret := range []string{password, simulator.DefaultPassword, "eyJ"} {
 		if strings.Contains(p.log(), secret) {
 			t.Errorf("the stacks show %q", secret)
 		}
@@ -109,7 +109,7 @@ func TestExposedFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As in a Kubernetes Secret, the path is a link.
-	target := write(t, dir, "target", []byte(cmsim.DefaultPassword))
+	target := write(t, dir, "target", []byte(simulator.DefaultPassword))
 	file := filepath.Join(dir, "password")
 	if err := os.Symlink("target", file); err != nil {
 		t.Fatal(err)

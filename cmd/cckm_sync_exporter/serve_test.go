@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // shutdownLimit is what the contract allows from the signal to the end.
@@ -45,7 +45,7 @@ func TestServe(t *testing.T) {
 	if n := len(appliance.RefreshTokens()); n != 0 {
 		t.Errorf("%d refresh tokens are left on the appliance", n)
 	}
-	if log := p.log(); strings.Contains(log, cmsim.DefaultPassword) || strings.Contains(log, "eyJ") {
+	if log := p.log(); strings.Contains(log, simulator.DefaultPassword) || strings.Contains(log, "eyJ") {
 		t.Errorf("the log holds a secret:\n%s", log)
 	}
 }
@@ -227,7 +227,7 @@ func TestRejectedPassword(t *testing.T) {
 	if n := strings.Count(p.log(), "reason=auth"); n != 2 {
 		t.Errorf("%d lines about the two lists in 5 scrapes:\n%s", n, p.log())
 	}
-	write(t, dir, "password", []byte(cmsim.DefaultPassword+"\n"))
+	write(t, dir, "password", []byte(simulator.DefaultPassword+"\n"))
 	wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 1`)
 	if strings.Contains(p.log(), "wrong") {
 		t.Errorf("the log holds the password:\n%s", p.log())

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // signal sends a signal to the process.
@@ -36,7 +36,7 @@ func (p *process) hangUp(t *testing.T) {
 
 // held is a scrape that the appliance holds up at a place.
 type held struct {
-	appliance *cmsim.Appliance
+	appliance *simulator.Appliance
 	process   *process
 	// release lets the appliance answer.
 	release context.CancelFunc
@@ -149,7 +149,7 @@ func TestTerminateDuringFullRead(t *testing.T) {
 			t.Parallel()
 			appliance, _, env := startAppliance(t, t.TempDir())
 			appliance.SetFixture("cckm/google/synchronization-jobs", nil)
-			if err := appliance.List(cmsim.GoogleKeys).SetHistory(200, cmsim.HistoryShape{}); err != nil {
+			if err := appliance.List(simulator.GoogleKeys).SetHistory(200, simulator.HistoryShape{}); err != nil {
 				t.Fatal(err)
 			}
 			var hangs atomic.Bool
@@ -245,7 +245,7 @@ func TestSignalsBeforeListening(t *testing.T) {
 			if test.ended {
 				p.signal(t, syscall.SIGTERM)
 			}
-			if _, err := writer.WriteString(cmsim.DefaultPassword); err != nil {
+			if _, err := writer.WriteString(simulator.DefaultPassword); err != nil {
 				t.Fatal(err)
 			}
 			if err := writer.Close(); err != nil {

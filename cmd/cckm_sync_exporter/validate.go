@@ -10,8 +10,8 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
@@ -69,8 +69,8 @@ func (s *settings) validateDemo() error {
 		return errors.New("the demo simulates appliances of its own, and takes no --config.file: for several, give --targets")
 	case s.demoTargets < 0 || s.demoTargets > maxDemoTargets:
 		return fmt.Errorf("--targets is %d: give 0 to %d", s.demoTargets, maxDemoTargets)
-	case s.demoJobs < 0 || s.demoJobs > cmsim.MaxHistory:
-		return fmt.Errorf("--jobs is %d: give 0 to %d", s.demoJobs, cmsim.MaxHistory)
+	case s.demoJobs < 0 || s.demoJobs > simulator.MaxHistory:
+		return fmt.Errorf("--jobs is %d: give 0 to %d", s.demoJobs, simulator.MaxHistory)
 	case s.demoLatency < 0:
 		return fmt.Errorf("--latency is %s: give 0s or more", s.demoLatency)
 	default:

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // counting is a transport that counts the bodies that are not closed yet.
@@ -43,7 +43,7 @@ func (b *countedBody) Close() error {
 // of it was of interest.
 func TestBodiesAreClosed(t *testing.T) {
 	var open atomic.Int64
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect(unroutable, nil, counting{memory{h.appliance}, &open})
 	none := func(when string) {
 		t.Helper()
@@ -64,7 +64,7 @@ func TestBodiesAreClosed(t *testing.T) {
 	h.mustGet()
 	none("refused token")
 	h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		cmsim.WriteError(w, http.StatusServiceUnavailable, "starting")
+		simulator.WriteError(w, http.StatusServiceUnavailable, "starting")
 	})
 	h.wantReason(reason.Server)
 	none("error of a page")

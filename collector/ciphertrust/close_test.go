@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // close closes the client, as a program that ends has it.
@@ -41,7 +41,7 @@ func TestClose(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{RotateRefreshTokens: test.rotate}, nil)
+				h := inMemory(t, simulator.Options{RotateRefreshTokens: test.rotate}, nil)
 				h.mustGet()
 				h.wantRefreshTokens(1)
 				advance(test.idle)
@@ -72,7 +72,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestCloseBeforeAnything(t *testing.T) {
-	h := inMemory(t, cmsim.Options{}, nil)
+	h := inMemory(t, simulator.Options{}, nil)
 	if err := h.close(); err != nil {
 		t.Error(err)
 	}
@@ -92,7 +92,7 @@ func TestCloseRevokesTheLatest(t *testing.T) {
 		case isLogin(r):
 			respond(w, http.StatusOK, `{"jwt":"jwt-SECRET-1","duration":300,"refresh_token":"refresh-SECRET-1","refresh_token_id":"id/1"}`)
 		case r.Header.Get("Authorization") != "Bearer jwt-SECRET-2" && isRevocation(r):
-			cmsim.WriteError(w, http.StatusUnauthorized, "the token jwt-SECRET-1 has expired")
+			simulator.WriteError(w, http.StatusUnauthorized, "the token jwt-SECRET-1 has expired")
 		case isRevocation(r):
 			revoked = append(revoked, r.URL.EscapedPath())
 			w.WriteHeader(http.StatusNoContent)
@@ -113,7 +113,7 @@ func TestCloseRevokesTheLatest(t *testing.T) {
 // on.
 func TestCloseGivesUpALogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, nil)
+		h := inMemory(t, simulator.Options{}, nil)
 		h.appliance.SetLatency(within(25*time.Second, isLogin))
 		begun := time.Now()
 		result := make(chan error)
@@ -132,7 +132,7 @@ func TestCloseGivesUpALogin(t *testing.T) {
 // refresh token that it holds is revoked as well.
 func TestCloseAsALoginIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, nil)
+		h := inMemory(t, simulator.Options{}, nil)
 		closed := make(chan error, 1)
 		h.observed.onLogin = func() {
 			go func() { closed <- h.close() }()
@@ -152,17 +152,17 @@ func TestCloseAsALoginIsAnswered(t *testing.T) {
 func TestCloseTroubles(t *testing.T) {
 	for _, test := range []struct {
 		name    string
-		arrange func(*cmsim.Appliance)
+		arrange func(*simulator.Appliance)
 		idle    time.Duration
 		want    reason.Reason
 		took    time.Duration
 	}{
 		{
-			"the revocation is swallowed", func(a *cmsim.Appliance) { a.SetLatency(within(time.Hour, isRevocation)) },
+			"the revocation is swallowed", func(a *simulator.Appliance) { a.SetLatency(within(time.Hour, isRevocation)) },
 			0, reason.Timeout, 2 * time.Second,
 		},
 		{
-			"the last login is swallowed", func(a *cmsim.Appliance) { a.SetLatency(within(time.Hour, isLogin)) },
+			"the last login is swallowed", func(a *simulator.Appliance) { a.SetLatency(within(time.Hour, isLogin)) },
 			time.Hour, reason.Timeout, 2 * time.Second,
 		},
 		{"no permission", answering(http.StatusForbidden), 0, reason.Forbidden, 0},
@@ -171,7 +171,7 @@ func TestCloseTroubles(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, nil)
+				h := inMemory(t, simulator.Options{}, nil)
 				h.mustGet()
 				test.arrange(h.appliance)
 				advance(test.idle)
@@ -190,14 +190,14 @@ func TestCloseTroubles(t *testing.T) {
 
 // answering has the appliance answer all but logins with an error, which
 // repeats the token.
-func answering(status int) func(*cmsim.Appliance) {
-	return func(a *cmsim.Appliance) {
+func answering(status int) func(*simulator.Appliance) {
+	return func(a *simulator.Appliance) {
 		a.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if isLogin(r) {
 				next.ServeHTTP(w, r)
 				return
 			}
-			cmsim.WriteError(w, status, "no, "+r.Header.Get("Authorization"))
+			simulator.WriteError(w, status, "no, "+r.Header.Get("Authorization"))
 		})
 	}
 }
@@ -206,7 +206,7 @@ func answering(status int) func(*cmsim.Appliance) {
 // holds up nobody beyond the end of the context.
 func TestCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, cmsim.Options{})
+		h := newHarness(t, simulator.Options{})
 		release := make(chan struct{})
 		h.connect(unroutable, nil, roundTripper(func(*http.Request) (*http.Response, error) {
 			<-release
@@ -226,7 +226,7 @@ func TestCloseIsBounded(t *testing.T) {
 // TestCloseWithACertificate holds that nothing is asked of the appliance where
 // the grant leaves no refresh token.
 func TestCloseWithACertificate(t *testing.T) {
-	h, server := overTLS(t, cmsim.Options{ClientID: "client-1"}, nil)
+	h, server := overTLS(t, simulator.Options{ClientID: "client-1"}, nil)
 	cert, key := certificateFiles(t, server)
 	h.connect(server.URL, func(cfg *ciphertrust.Config) {
 		cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1"}

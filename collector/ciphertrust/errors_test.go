@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // onPages has the appliance answer pages, and nothing else, by the handler.
@@ -33,8 +33,8 @@ func TestLicense(t *testing.T) {
 		"License not found for this feature": "not licensed", "no valid LICENSE": "not licensed", "NCERRLicenseError: unlicensed": "not licensed",
 		"permission denied": "", "": "", // The list's reader names the permission.
 	} {
-		h := inMemory(t, cmsim.Options{}, nil)
-		h.onPages(func(w http.ResponseWriter, _ *http.Request) { cmsim.WriteError(w, http.StatusForbidden, message) })
+		h := inMemory(t, simulator.Options{}, nil)
+		h.onPages(func(w http.ResponseWriter, _ *http.Request) { simulator.WriteError(w, http.StatusForbidden, message) })
 		got := reason.RemedyOf(h.failure(reason.Forbidden))
 		if remedy == "" && got != "" {
 			t.Errorf("%q: the client advises %q, and does not know the list", message, got)
@@ -80,7 +80,7 @@ func TestStatuses(t *testing.T) {
 		{307, reason.Other, "307 Temporary Redirect to " + unroutable, "redirects are never followed", "/elsewhere?SECRET"},
 	} {
 		t.Run(test.text, func(t *testing.T) {
-			h := inMemory(t, cmsim.Options{}, nil)
+			h := inMemory(t, simulator.Options{}, nil)
 			h.onPages(func(w http.ResponseWriter, _ *http.Request) {
 				if test.location != "" {
 					w.Header().Set("Location", test.location)
@@ -128,7 +128,7 @@ func TestErrorBodies(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := inMemory(t, cmsim.Options{}, nil)
+			h := inMemory(t, simulator.Options{}, nil)
 			h.onPages(func(w http.ResponseWriter, r *http.Request) {
 				token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 				respond(w, http.StatusServiceUnavailable, strings.ReplaceAll(test.body, "TOKEN", token))
@@ -151,14 +151,14 @@ func TestLoginErrorsThatRepeatSecrets(t *testing.T) {
 				case isLogin(r) && !refuse:
 					respond(w, http.StatusOK, `{"jwt":"jwt-SECRET","duration":300,"refresh_token":"refresh-SECRET","refresh_token_id":"id"}`)
 				case isLogin(r):
-					var sent cmsim.LoginRequest
+					var sent simulator.LoginRequest
 					if err := json.Unmarshal([]byte(bodyOf(r)), &sent); err != nil {
 						t.Error(err)
 					}
 					message := padding + sent.Password + sent.RefreshToken
 					respond(w, http.StatusUnauthorized, `{"codeDesc":"`+message+`","message":"`+message+`","requestID":"`+message+`"}`)
 				default:
-					cmsim.WriteError(w, http.StatusUnauthorized, padding+"jwt-SECRET")
+					simulator.WriteError(w, http.StatusUnauthorized, padding+"jwt-SECRET")
 				}
 			})
 			h.wantReason(reason.Auth)
@@ -181,7 +181,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for name, picked := range map[string]func(*http.Request) bool{"login": isLogin, "page": isList} {
 			t.Run(name+" "+http.StatusText(status), func(t *testing.T) {
-				h, _ := overTLS(t, cmsim.Options{}, nil)
+				h, _ := overTLS(t, simulator.Options{}, nil)
 				h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 					if picked(r) {
 						http.Redirect(w, r, other.URL+"/elsewhere", status)
@@ -217,7 +217,7 @@ func TestStatusBeforeBody(t *testing.T) {
 			"another coding":   "Content-Encoding: br\r\nContent-Length: 4\r\n\r\nnone",
 		} {
 			t.Run(fmt.Sprintf("%d, %s", status, name), func(t *testing.T) {
-				h, _ := overTLS(t, cmsim.Options{}, nil)
+				h, _ := overTLS(t, simulator.Options{}, nil)
 				h.onPages(raw(t, head+rest, name == "chunks cut short"))
 				wantReason(t, h.get(t.Context()), want)
 				if status == http.StatusUnauthorized {

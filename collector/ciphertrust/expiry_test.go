@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // wantExpiry checks an expiry against the one that a certificate was issued with;
@@ -38,8 +38,8 @@ func TestApplianceCertificateExpiry(t *testing.T) {
 		{"expired", now.Add(-time.Hour), false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHarness(t, cmsim.Options{})
-			server, err := h.appliance.StartTLSWith(cmsim.Certificate{NotBefore: now.Add(-48 * time.Hour), NotAfter: test.until})
+			h := newHarness(t, simulator.Options{})
+			server, err := h.appliance.StartTLSWith(simulator.Certificate{NotBefore: now.Add(-48 * time.Hour), NotAfter: test.until})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,7 +62,7 @@ func TestApplianceCertificateExpiry(t *testing.T) {
 // TestChainPresentedLast has an appliance whose chain is replaced: the earliest
 // expiry in the last chain counts.
 func TestChainPresentedLast(t *testing.T) {
-	_, issuer := overTLS(t, cmsim.Options{}, nil)
+	_, issuer := overTLS(t, simulator.Options{}, nil)
 	issue := func(until time.Time) (certPEM, keyPEM []byte) {
 		certPEM, keyPEM, err := issuer.ClientCertificateUntil("appliance", until)
 		if err != nil {
@@ -80,7 +80,7 @@ func TestChainPresentedLast(t *testing.T) {
 		}
 		presented.Store(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}})
 	}
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	server := httptest.NewUnstartedServer(h.appliance)
 	server.Config.SetKeepAlivesEnabled(false)
 	server.TLS = &tls.Config{
@@ -101,7 +101,7 @@ func TestChainPresentedLast(t *testing.T) {
 
 // TestNoTLSNoExpiry has an appliance without TLS.
 func TestNoTLSNoExpiry(t *testing.T) {
-	h := inMemory(t, cmsim.Options{}, nil)
+	h := inMemory(t, simulator.Options{}, nil)
 	h.mustGet()
 	wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, time.Time{})
 	wantExpiry(t, "client", h.client.ClientCertificateExpiry, time.Time{})
@@ -112,7 +112,7 @@ func TestNoTLSNoExpiry(t *testing.T) {
 func TestClientCertificateExpiry(t *testing.T) {
 	for name, clientID := range map[string]string{"by certificate": "exporter", "by password": ""} {
 		t.Run(name, func(t *testing.T) {
-			h := newHarness(t, cmsim.Options{ClientID: clientID})
+			h := newHarness(t, simulator.Options{ClientID: clientID})
 			server, err := h.appliance.StartTLS()
 			if err != nil {
 				t.Fatal(err)

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/common/config"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // wrong is a password that the appliance refuses.
@@ -73,7 +73,7 @@ func wantTimes(t *testing.T, got []time.Duration, seconds ...int) {
 // appliance may lock the user out. After a success the backoff starts from the beginning again.
 func TestBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, withPassword(wrong))
+		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		wantTimes(t, scrapeFor(h, 30*time.Minute), 0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510)
 		if n := h.lists(); n != 0 {
 			t.Errorf("%d pages were asked for without a token", n)
@@ -94,7 +94,7 @@ func TestBackOff(t *testing.T) {
 // says the same as the one that was refused, and until when it will.
 func TestWhatASecondTryIsToldInTheBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, withPassword(wrong))
+		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		first := h.failure(reason.Auth)
 		wantText(t, first.Error(), "login by password was refused: the appliance answered 401 Unauthorized, code 5, NCERRUnauthorizedAccess")
 		wantText(t, reason.RemedyOf(first), "--ciphertrust.password-file", "locked out")
@@ -121,7 +121,7 @@ func TestWhatASecondTryIsToldInTheBackOff(t *testing.T) {
 func TestPasswordFileEndsTheBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, "password", []byte(wrong))
-		h := inMemory(t, cmsim.Options{}, withPasswordFile(path))
+		h := inMemory(t, simulator.Options{}, withPasswordFile(path))
 		wantTimes(t, scrapeFor(h, 15*time.Second), 0, 10)
 
 		overwrite(t, path, wrong)
@@ -160,12 +160,12 @@ func TestWhatIsARejection(t *testing.T) {
 	for _, status := range statuses {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, retrying)
+				h := inMemory(t, simulator.Options{}, retrying)
 				h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 					if status == 0 {
 						panic(http.ErrAbortHandler)
 					}
-					cmsim.WriteError(w, status, "no")
+					simulator.WriteError(w, status, "no")
 				})
 				want, result, backoff := reasons[status], "login password error", time.Second
 				switch {
@@ -211,7 +211,7 @@ func TestWhatIsARejection(t *testing.T) {
 // rarely as one that rejects it.
 func TestPlainHTTPToTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, cmsim.Options{})
+		h := newHarness(t, simulator.Options{})
 		h.connect("http://localhost", nil, memory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.appliance.ServeHTTP(httptest.NewRecorder(), r) // It counts the login.
 			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
@@ -230,10 +230,10 @@ func TestPlainHTTPToTLS(t *testing.T) {
 // changes nothing about the pauses.
 func TestFailuresDoNotEndABackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, withPassword(wrong))
+		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		wantTimes(t, scrapeFor(h, 10*time.Second), 0)
 		h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			cmsim.WriteError(w, http.StatusServiceUnavailable, "starting")
+			simulator.WriteError(w, http.StatusServiceUnavailable, "starting")
 		})
 		h.wantReason(reason.Server)
 		h.appliance.Intercept(nil)
@@ -246,7 +246,7 @@ func TestFailuresDoNotEndABackOff(t *testing.T) {
 // refused once, it is left alone until its files change.
 func TestRejectedCertificate(t *testing.T) {
 	pair := func() (certPEM, keyPEM []byte) {
-		server, err := cmsim.New(cmsim.Options{}).StartTLS()
+		server, err := simulator.New(simulator.Options{}).StartTLS()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestRejectedCertificate(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		var known atomic.Bool
-		h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+		h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1"}
 			cfg.TLS.CertFile, cfg.TLS.KeyFile = cert, key
 		})
@@ -273,7 +273,7 @@ func TestRejectedCertificate(t *testing.T) {
 			case known.Load():
 				respond(w, http.StatusOK, `{"jwt":"jwt-SECRET","duration":300}`)
 			default:
-				cmsim.WriteError(w, http.StatusUnauthorized, "Invalid Client")
+				simulator.WriteError(w, http.StatusUnauthorized, "Invalid Client")
 			}
 		})
 		wantTimes(t, scrapeFor(h, 60*time.Second), 0, 10, 30)
@@ -307,7 +307,7 @@ func TestRejectedCertificate(t *testing.T) {
 func TestRejectionInAnotherForm(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
-			h := inMemory(t, cmsim.Options{}, nil)
+			h := inMemory(t, simulator.Options{}, nil)
 			h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 				respond(w, status, "<html>no</html>")
 			})
@@ -323,7 +323,7 @@ func TestRejectionInAnotherForm(t *testing.T) {
 // sharing returns a client of a domain, with a guard that it shares.
 func sharing(t *testing.T, guard *ciphertrust.LoginGuard, domain string, password ciphertrust.Secret) *harness {
 	t.Helper()
-	return inMemory(t, cmsim.Options{Domains: []string{"emea", "apac"}}, func(cfg *ciphertrust.Config) {
+	return inMemory(t, simulator.Options{Domains: []string{"emea", "apac"}}, func(cfg *ciphertrust.Config) {
 		cfg.Guard, cfg.Credentials.Domain, cfg.Credentials.Password = guard, domain, password
 	})
 }
@@ -346,7 +346,7 @@ func TestTargetsShareARejection(t *testing.T) {
 		{"another connection", func(cfg *ciphertrust.Config) { cfg.Credentials.Connection = "ldap" }, false},
 		{"another password", func(cfg *ciphertrust.Config) { cfg.Credentials.Password = "other-" + wrong }, false},
 		{"a client certificate", func(cfg *ciphertrust.Config) {
-			cfg.Credentials = ciphertrust.Credentials{ClientID: cmsim.DefaultUsername}
+			cfg.Credentials = ciphertrust.Credentials{ClientID: simulator.DefaultUsername}
 			cfg.TLS.Cert, cfg.TLS.Key = certificateOf(t)
 		}, false},
 	} {
@@ -354,7 +354,7 @@ func TestTargetsShareARejection(t *testing.T) {
 			guard := ciphertrust.NewLoginGuard()
 			first := sharing(t, guard, "", wrong)
 			first.wantReason(reason.Auth)
-			second := inMemory(t, cmsim.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
+			second := inMemory(t, simulator.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
 				cfg.Guard, cfg.Credentials.Password = guard, wrong
 				test.change(cfg)
 			})
@@ -437,7 +437,7 @@ func TestGuardIsBounded(t *testing.T) {
 		guard := ciphertrust.NewLoginGuard()
 		guard.SetMaxVerdicts(most)
 		path := write(t, "password", []byte(wrong))
-		h := inMemory(t, cmsim.Options{RequestLog: 1}, func(cfg *ciphertrust.Config) {
+		h := inMemory(t, simulator.Options{RequestLog: 1}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials.PasswordFile, cfg.Guard, cfg.Logger = path, guard, nil
 		})
 		for i := range most {
@@ -453,7 +453,7 @@ func TestGuardIsBounded(t *testing.T) {
 
 func certificateOf(t *testing.T) (cert string, key config.Secret) {
 	t.Helper()
-	server, err := cmsim.New(cmsim.Options{}).StartTLS()
+	server, err := simulator.New(simulator.Options{}).StartTLS()
 	if err != nil {
 		t.Fatal(err)
 	}

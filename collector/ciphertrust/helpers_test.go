@@ -17,8 +17,8 @@ import (
 	"github.com/go-kit/log"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 const (
@@ -38,7 +38,7 @@ const (
 type harness struct {
 	t         *testing.T
 	client    *ciphertrust.Client
-	appliance *cmsim.Appliance
+	appliance *simulator.Appliance
 	observed  *observer
 	secret    string // What no text may show.
 
@@ -51,7 +51,7 @@ type harness struct {
 func (h *harness) configure(url string, change func(*ciphertrust.Config)) ciphertrust.Config {
 	cfg := ciphertrust.Config{
 		URL:         url,
-		Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: password},
+		Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: password},
 		UserAgent:   "cckm_sync_exporter/test",
 		Observer:    h.observed,
 		Logger:      log.NewLogfmtLogger(log.NewSyncWriter(h)),
@@ -62,17 +62,17 @@ func (h *harness) configure(url string, change func(*ciphertrust.Config)) cipher
 	return cfg
 }
 
-func newHarness(t *testing.T, opts cmsim.Options) *harness {
+func newHarness(t *testing.T, opts simulator.Options) *harness {
 	t.Helper()
 	if opts.Password == "" {
 		opts.Password = password
 	}
-	return &harness{t: t, appliance: cmsim.New(opts), observed: new(observer), secret: secret, tokens: make(map[string]bool)}
+	return &harness{t: t, appliance: simulator.New(opts), observed: new(observer), secret: secret, tokens: make(map[string]bool)}
 }
 
 // inMemory returns a client that reaches the appliance without sockets, so that
 // it can live in a bubble with a clock of its own.
-func inMemory(t *testing.T, opts cmsim.Options, change func(*ciphertrust.Config)) *harness {
+func inMemory(t *testing.T, opts simulator.Options, change func(*ciphertrust.Config)) *harness {
 	t.Helper()
 	h := newHarness(t, opts)
 	h.connect(unroutable, change, memory{h.appliance})
@@ -82,13 +82,13 @@ func inMemory(t *testing.T, opts cmsim.Options, change func(*ciphertrust.Config)
 // serving is inMemory with a handler in the appliance's place.
 func serving(t *testing.T, handler http.HandlerFunc) *harness {
 	t.Helper()
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect(unroutable, nil, memory{handler})
 	return h
 }
 
 // overTLS returns a client that reaches the appliance over real TLS.
-func overTLS(t *testing.T, opts cmsim.Options, change func(*ciphertrust.Config)) (*harness, *cmsim.Server) {
+func overTLS(t *testing.T, opts simulator.Options, change func(*ciphertrust.Config)) (*harness, *simulator.Server) {
 	t.Helper()
 	h := newHarness(t, opts)
 	server, err := h.appliance.StartTLS()
@@ -214,8 +214,8 @@ func (h *harness) logins() int { return h.count(http.MethodPost, tokensPath) }
 // wantLogins fails unless just as many logins of the grants were accepted.
 func (h *harness) wantLogins(passwords, refreshes int) {
 	h.t.Helper()
-	p := h.appliance.LoginCount(cmsim.GrantPassword, cmsim.LoginAccepted)
-	r := h.appliance.LoginCount(cmsim.GrantRefreshToken, cmsim.LoginAccepted)
+	p := h.appliance.LoginCount(simulator.GrantPassword, simulator.LoginAccepted)
+	r := h.appliance.LoginCount(simulator.GrantRefreshToken, simulator.LoginAccepted)
 	if p != passwords || r != refreshes {
 		h.t.Errorf("%d logins by password and %d by refresh token, want %d and %d", p, r, passwords, refreshes)
 	}

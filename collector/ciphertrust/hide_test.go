@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestRepeatedSecrets has the appliance repeat, in the answer to a page, what it
@@ -32,7 +32,7 @@ func TestRepeatedSecrets(t *testing.T) {
 	}
 	places := map[string]func(http.ResponseWriter, *http.Request, string){
 		"message": func(w http.ResponseWriter, _ *http.Request, text string) {
-			cmsim.WriteError(w, http.StatusForbidden, text)
+			simulator.WriteError(w, http.StatusForbidden, text)
 		},
 		"status line": func(w http.ResponseWriter, r *http.Request, text string) {
 			raw(t, "HTTP/1.1 "+text+"\r\n\r\n", false)(w, r)
@@ -50,7 +50,7 @@ func TestRepeatedSecrets(t *testing.T) {
 	for form, text := range forms {
 		for place, answer := range places {
 			t.Run(form+" in the "+place, func(t *testing.T) {
-				h, _ := overTLS(t, cmsim.Options{Password: odd}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = odd })
+				h, _ := overTLS(t, simulator.Options{Password: odd}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = odd })
 				h.mustGet()
 				h.onPages(func(w http.ResponseWriter, r *http.Request) { answer(w, r, text) })
 				err := h.get(t.Context())
@@ -69,7 +69,7 @@ func TestRepeatedSecrets(t *testing.T) {
 // contain the password.
 func TestPasswordThatIsAWord(t *testing.T) {
 	for _, word := range []string{"password", "refused", "401", "a"} {
-		h, _ := overTLS(t, cmsim.Options{Password: "another"}, func(cfg *ciphertrust.Config) {
+		h, _ := overTLS(t, simulator.Options{Password: "another"}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials.Password, cfg.Logger = ciphertrust.Secret(word), nil
 		})
 		for range 3 {
@@ -100,7 +100,7 @@ func TestConfigIsNeverPrinted(t *testing.T) {
 // somewhere within them, and stays as it is otherwise.
 func TestHide(t *testing.T) {
 	const odd = `pa"ss/w~rd<é>-SECRET`
-	h, _ := overTLS(t, cmsim.Options{Password: odd}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = odd })
+	h, _ := overTLS(t, simulator.Options{Password: odd}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = odd })
 	if got := h.client.Hide("nothing is known yet…"); got != "nothing is known yet…" {
 		t.Errorf("before the login: %q", got)
 	}
@@ -163,7 +163,7 @@ func TestShortSecrets(t *testing.T) {
 		{"sync", "/synchronization-jobs", "/synchronization-jobs"},
 		{"eight-80", "xeight-80x", "x<secret>x"},
 	} {
-		h := inMemory(t, cmsim.Options{Password: test.password}, func(cfg *ciphertrust.Config) {
+		h := inMemory(t, simulator.Options{Password: test.password}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials.Password = ciphertrust.Secret(test.password)
 		})
 		h.mustGet()

@@ -17,8 +17,8 @@ import (
 	"github.com/go-kit/log"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -47,7 +47,7 @@ type cause struct {
 	// transport changes how target i reaches the appliance, if it is not nil.
 	transport func(i int, next http.RoundTripper) http.RoundTripper
 	// appliance changes how the appliance behaves, if it is not nil.
-	appliance func(*cmsim.Appliance)
+	appliance func(*simulator.Appliance)
 	// rejected reports whether the login is rejected, so that the longer backoff
 	// applies, which the targets share.
 	rejected bool
@@ -84,7 +84,7 @@ func TestNoLockout(t *testing.T) {
 			})
 		}
 	}
-	hangs := func(a *cmsim.Appliance) { a.SetLatency(within(time.Hour, isLogin)) }
+	hangs := func(a *simulator.Appliance) { a.SetLatency(within(time.Hour, isLogin)) }
 	proxy := func(int, http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(*http.Request) (*http.Response, error) { return nil, ciphertrust.ErrProxyAuth })
 	}
@@ -124,11 +124,11 @@ func TestNoLockout(t *testing.T) {
 }
 
 // answeringLogins has every login answered with a status.
-func answeringLogins(status int) func(*cmsim.Appliance) {
-	return func(a *cmsim.Appliance) {
+func answeringLogins(status int) func(*simulator.Appliance) {
+	return func(a *simulator.Appliance) {
 		a.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if isLogin(r) {
-				cmsim.WriteError(w, status, "no")
+				simulator.WriteError(w, status, "no")
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -149,7 +149,7 @@ func (c *cause) try(t *testing.T) {
 	for i := range domains {
 		domains[i] = fmt.Sprintf("domain-%d", i)
 	}
-	appliance := cmsim.New(cmsim.Options{Password: password, Domains: domains, RequestLog: 1})
+	appliance := simulator.New(simulator.Options{Password: password, Domains: domains, RequestLog: 1})
 	if c.appliance != nil {
 		c.appliance(appliance)
 	}
@@ -160,7 +160,7 @@ func (c *cause) try(t *testing.T) {
 	for i := range targets {
 		cfg := ciphertrust.Config{
 			URL: unroutable, Guard: guard, Retries: ciphertrust.DefaultRetries, AttemptTimeout: scrapeTimeout / 2, Logger: logger,
-			Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: password},
+			Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: password},
 		}
 		if c.password != "" {
 			cfg.Credentials.Password = ciphertrust.Secret(c.password)

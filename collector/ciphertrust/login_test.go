@@ -14,12 +14,12 @@ import (
 	"github.com/prometheus/common/config"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // recordLogins keeps the bodies of logins in the form in which they are sent.
-func recordLogins(a *cmsim.Appliance) (bodies func() []string) {
+func recordLogins(a *simulator.Appliance) (bodies func() []string) {
 	var mu sync.Mutex
 	var sent []string
 	a.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -72,7 +72,7 @@ func TestPasswordLoginBody(t *testing.T) {
 		}, `{` + always + `}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := inMemory(t, cmsim.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) { test.change(&cfg.Credentials) })
+			h := inMemory(t, simulator.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) { test.change(&cfg.Credentials) })
 			bodies := recordLogins(h.appliance)
 			h.mustGet()
 			if sent := bodies(); len(sent) != 1 {
@@ -90,7 +90,7 @@ func TestPasswordLoginBody(t *testing.T) {
 
 func TestRefreshLoginBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
+		h := inMemory(t, simulator.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials.Domain, cfg.Credentials.AuthDomain = "emea", "users"
 		})
 		bodies := recordLogins(h.appliance)
@@ -105,7 +105,7 @@ func TestRefreshLoginBody(t *testing.T) {
 }
 
 // certificateFiles writes a client certificate and its key.
-func certificateFiles(t *testing.T, server *cmsim.Server) (cert, key string) {
+func certificateFiles(t *testing.T, server *simulator.Server) (cert, key string) {
 	t.Helper()
 	certPEM, keyPEM, err := server.ClientCertificate("exporter")
 	if err != nil {
@@ -131,7 +131,7 @@ func TestClientCertificateLogin(t *testing.T) {
 		{"inline key", false, true, "", "", `{"grant_type":"client_credential","client_id":"client-1"}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHarness(t, cmsim.Options{ClientID: "client-1", Domains: []string{"emea"}})
+			h := newHarness(t, simulator.Options{ClientID: "client-1", Domains: []string{"emea"}})
 			server, err := h.appliance.StartTLS()
 			if err != nil {
 				t.Fatal(err)
@@ -204,7 +204,7 @@ func TestCompressedLoginIsBounded(t *testing.T) {
 }
 
 func TestRequest(t *testing.T) {
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	var got *http.Request
 	h.connect(unroutable+"/gateway/api/", nil, memory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {

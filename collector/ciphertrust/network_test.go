@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // raw answers with bytes of the test's own, and ends the connection in order,
@@ -123,7 +123,7 @@ func TestTransfers(t *testing.T) {
 		{"a coding that nobody asked for", head + "Content-Encoding: br\r\nContent-Length: 3\r\n\r\n\x8b\x02\x80", false, reason.Decode, reason.Decode},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h, _ := overTLS(t, cmsim.Options{}, nil)
+			h, _ := overTLS(t, simulator.Options{}, nil)
 			h.onPages(raw(t, test.answer, test.reset))
 			for how, read := range map[string]func(io.Reader) error{"decode": decode, "lenient": discard} {
 				want := test.read
@@ -165,7 +165,7 @@ func TestTransfersOfLogins(t *testing.T) {
 		{"a page of a proxy", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>", false, reason.Decode},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h, _ := overTLS(t, cmsim.Options{}, nil)
+			h, _ := overTLS(t, simulator.Options{}, nil)
 			answer := raw(t, test.answer, test.reset)
 			h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, _ http.Handler) { answer(w, r) })
 			h.wantReason(test.want)
@@ -213,20 +213,20 @@ func TestConnectionRefused(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect("https://"+listener.Addr().String(), nil, nil)
 	wantText(t, reason.RemedyOf(h.failure(reason.Network)), "firewalls")
 }
 
 func TestConnectionClosedBeforeTLS(t *testing.T) {
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect("https://"+listen(t, nil), nil, nil)
 	h.wantReason(reason.Network)
 }
 
 // TestBlackHole connects to what takes everything and never answers.
 func TestBlackHole(t *testing.T) {
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect("https://"+listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), nil, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -241,7 +241,7 @@ func TestBlackHole(t *testing.T) {
 
 // TestBlackHoleWithinABody has a page that stops in its middle.
 func TestBlackHoleWithinABody(t *testing.T) {
-	h, _ := overTLS(t, cmsim.Options{}, nil)
+	h, _ := overTLS(t, simulator.Options{}, nil)
 	h.onPages(func(w http.ResponseWriter, r *http.Request) {
 		respond(w, http.StatusOK, `{"skip":0,`)
 		_ = http.NewResponseController(w).Flush() // A test that sees nothing of it fails.
@@ -263,7 +263,7 @@ func TestBlackHoleWithinABody(t *testing.T) {
 // TestDeadlineWithinABody has a page without end, which the deadline interrupts
 // wherever it may be: in the reading of a socket that is closed then, too.
 func TestDeadlineWithinABody(t *testing.T) {
-	h, _ := overTLS(t, cmsim.Options{}, nil)
+	h, _ := overTLS(t, simulator.Options{}, nil)
 	h.mustGet()
 	h.onPages(func(w http.ResponseWriter, _ *http.Request) {
 		chunk := strings.Repeat(" ", 64<<10)
@@ -286,7 +286,7 @@ func TestUnknownHost(t *testing.T) {
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("nobody is asked")
 	}}
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect("https://nowhere.invalid", nil, nil)
 	err := h.failure(reason.Network)
 	wantText(t, err.Error(), "nowhere.invalid")
@@ -296,7 +296,7 @@ func TestUnknownHost(t *testing.T) {
 // TestConnectionsAreReused counts connections by the ports that requests come
 // from.
 func TestConnectionsAreReused(t *testing.T) {
-	h, _ := overTLS(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
+	h, _ := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
 	ports := make(chan string, 1000)
 	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		ports <- r.RemoteAddr
@@ -319,7 +319,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	// Errors have bodies as well.
 	h.onPages(func(w http.ResponseWriter, r *http.Request) {
 		ports <- r.RemoteAddr
-		cmsim.WriteError(w, http.StatusForbidden, "no")
+		simulator.WriteError(w, http.StatusForbidden, "no")
 	})
 	for range 40 {
 		h.wantReason(reason.Forbidden)
@@ -332,7 +332,7 @@ func TestConnectionsAreReused(t *testing.T) {
 // TestConnectionsOfConcurrentPages holds that pages in flight at once keep to a
 // few connections: those of the slots.
 func TestConnectionsOfConcurrentPages(t *testing.T) {
-	h, _ := overTLS(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
+	h, _ := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
 	h.mustGet()
 	h.appliance.SetLatency(within(20*time.Millisecond, isList))
 	ports := make(chan string, 1000)

@@ -8,14 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestObserver holds that every request and every login is seen once, with
 // names that make good labels.
 func TestObserver(t *testing.T) {
-	h := inMemory(t, cmsim.Options{}, nil)
+	h := inMemory(t, simulator.Options{}, nil)
 	want := func(when string, events ...string) {
 		t.Helper()
 		if diff := cmp.Diff(events, h.observed.take()); diff != "" {
@@ -57,7 +57,7 @@ func TestObserverNames(t *testing.T) {
 
 // TestNobodyLooks holds that the observer and the logger may be left out.
 func TestNobodyLooks(t *testing.T) {
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect(unroutable, func(cfg *ciphertrust.Config) { cfg.Observer, cfg.Logger, cfg.UserAgent = nil, nil, "" }, memory{h.appliance})
 	h.mustGet()
 	h.appliance.RevokeAllTokens()

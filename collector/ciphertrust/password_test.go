@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestPasswordFile holds what of a file is the password, and that a file
@@ -41,8 +41,8 @@ func TestPasswordFile(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := write(t, "password", []byte(test.content))
-			h := inMemory(t, cmsim.Options{Password: test.want}, withPasswordFile(path))
-			credentials := ciphertrust.Credentials{Username: cmsim.DefaultUsername, PasswordFile: path}
+			h := inMemory(t, simulator.Options{Password: test.want}, withPasswordFile(path))
+			credentials := ciphertrust.Credentials{Username: simulator.DefaultUsername, PasswordFile: path}
 			if test.want != "" {
 				h.mustGet()
 				if err := credentials.Check(); err != nil {
@@ -61,7 +61,7 @@ func TestInlinePassword(t *testing.T) {
 	for content, problem := range map[string]string{
 		"a-SECRET\r\n": "", "\uFEFFa-SECRET": "", "\n": "is empty", "a-SECRET-\xe4": "is not encoded in UTF-8", "a\x00b": "NUL",
 	} {
-		h := inMemory(t, cmsim.Options{Password: "a-SECRET"}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = ciphertrust.Secret(content) })
+		h := inMemory(t, simulator.Options{Password: "a-SECRET"}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = ciphertrust.Secret(content) })
 		if problem == "" {
 			h.mustGet()
 		} else {
@@ -84,7 +84,7 @@ func TestPasswordFileThatCannotBeRead(t *testing.T) {
 	directory := t.TempDir()
 	for name, path := range map[string]string{"missing": filepath.Join(directory, "missing"), "a directory": directory} {
 		t.Run(name, func(t *testing.T) {
-			h := inMemory(t, cmsim.Options{}, withPasswordFile(path))
+			h := inMemory(t, simulator.Options{}, withPasswordFile(path))
 			wantNoPassword(t, h, "reading the password", path)
 			// It is not a rejection: the file is looked at again at once.
 			if name == "missing" {
@@ -122,7 +122,7 @@ func TestCheckCredentials(t *testing.T) {
 // token that lives does not need it.
 func TestChangedPasswordFile(t *testing.T) {
 	path := write(t, "password", []byte(password))
-	h := inMemory(t, cmsim.Options{}, withPasswordFile(path))
+	h := inMemory(t, simulator.Options{}, withPasswordFile(path))
 	h.mustGet()
 	h.appliance.SetPassword("another-SECRET")
 	overwrite(t, path, "another-SECRET\n")

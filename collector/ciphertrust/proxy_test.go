@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // throughProxy names the file with the CA for the process that this test
@@ -24,7 +24,7 @@ const throughProxy = "CCKM_TEST_THROUGH_PROXY"
 
 func TestProxyFromEnvironment(t *testing.T) {
 	if ca := os.Getenv(throughProxy); ca != "" {
-		h := newHarness(t, cmsim.Options{})
+		h := newHarness(t, simulator.Options{})
 		h.connect("https://cm.example.invalid", func(cfg *ciphertrust.Config) { cfg.TLS.CAFile = ca }, nil)
 		h.mustGet()
 		h.connect("https://other.example.invalid", func(cfg *ciphertrust.Config) { cfg.TLS.CAFile = ca }, nil)
@@ -35,8 +35,8 @@ func TestProxyFromEnvironment(t *testing.T) {
 		wantText(t, reason.RemedyOf(err), "HTTPS_PROXY", "NO_PROXY")
 		return
 	}
-	appliance := cmsim.New(cmsim.Options{Password: password})
-	server, err := appliance.StartTLSWith(cmsim.Certificate{Names: []string{"cm.example.invalid"}})
+	appliance := simulator.New(simulator.Options{Password: password})
+	server, err := appliance.StartTLSWith(simulator.Certificate{Names: []string{"cm.example.invalid"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 	if n := asked.Load(); n != 3 {
 		t.Errorf("the proxy was asked for %d connections, want one for each address", n)
 	}
-	if n := appliance.LoginCount(cmsim.GrantPassword, cmsim.LoginAccepted); n != 1 {
+	if n := appliance.LoginCount(simulator.GrantPassword, simulator.LoginAccepted); n != 1 {
 		t.Errorf("%d logins", n)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // retrying lets a client ask again.
@@ -35,7 +35,7 @@ func status(code int, retryAfter string) http.HandlerFunc {
 		if retryAfter != "" {
 			w.Header().Set("Retry-After", retryAfter)
 		}
-		cmsim.WriteError(w, code, "not now")
+		simulator.WriteError(w, code, "not now")
 	}
 }
 
@@ -69,7 +69,7 @@ func TestRetries(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, retrying)
+				h := inMemory(t, simulator.Options{}, retrying)
 				get := func() error {
 					return h.client.Get(t.Context(), listPath, nil, decode)
 				}
@@ -110,7 +110,7 @@ func TestPauses(t *testing.T) {
 			all := make(map[time.Duration]bool)
 			for range 20 {
 				synctest.Test(t, func(t *testing.T) {
-					h := inMemory(t, cmsim.Options{}, retrying)
+					h := inMemory(t, simulator.Options{}, retrying)
 					h.mustGet()
 					var at []time.Time
 					h.onPages(func(w http.ResponseWriter, r *http.Request) {
@@ -139,7 +139,7 @@ func TestPauses(t *testing.T) {
 // TestRetryAfterTime holds that Retry-After may be a time.
 func TestRetryAfterTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, retrying)
+		h := inMemory(t, simulator.Options{}, retrying)
 		h.mustGet()
 		begun := time.Now()
 		h.broken(1, status(http.StatusServiceUnavailable, begun.Add(3*time.Second).UTC().Format(http.TimeFormat)))
@@ -165,7 +165,7 @@ func TestRetriesKeepToTheDeadline(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, retrying)
+				h := inMemory(t, simulator.Options{}, retrying)
 				h.mustGet()
 				h.onPages(status(http.StatusTooManyRequests, test.retryAfter))
 				before := h.lists()
@@ -191,7 +191,7 @@ func TestRetriesKeepToTheDeadline(t *testing.T) {
 // hide why the one before it failed.
 func TestDeadlineWithinATry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, retrying)
+		h := inMemory(t, simulator.Options{}, retrying)
 		h.mustGet()
 		h.onPages(status(http.StatusServiceUnavailable, ""))
 		h.appliance.SetLatency(within(300*time.Millisecond, isList))
@@ -208,7 +208,7 @@ func TestDeadlineWithinATry(t *testing.T) {
 // tries does not keep another one waiting.
 func TestPauseLeavesTheSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.Retries, cfg.Concurrency = 4, 1 })
+		h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Retries, cfg.Concurrency = 4, 1 })
 		h.mustGet()
 		h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if strings.Contains(r.URL.Path, "/azure/") {
@@ -246,7 +246,7 @@ func TestAttemptTimeout(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+				h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 					cfg.Retries, cfg.AttemptTimeout = 1, 5*time.Second
 				})
 				latency := 50 * time.Millisecond
@@ -277,7 +277,7 @@ func TestAttemptTimeout(t *testing.T) {
 // influence on how long the next ones wait for a slow page.
 func TestHastyScraperTeachesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+		h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 			cfg.Retries, cfg.AttemptTimeout = ciphertrust.DefaultRetries, 15*time.Second
 		})
 		h.mustGet()
@@ -295,7 +295,7 @@ func TestHastyScraperTeachesNothing(t *testing.T) {
 func TestEveryAttemptTimesOut(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
-			h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+			h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 				cfg.Retries, cfg.AttemptTimeout = ciphertrust.DefaultRetries, 4*time.Second
 			})
 			h.mustGet()
@@ -328,7 +328,7 @@ func TestRetryAfterAcrossScrapes(t *testing.T) {
 			t.Run(what+", "+test.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					guard := ciphertrust.NewLoginGuard()
-					h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+					h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 						cfg.Retries, cfg.Guard = ciphertrust.DefaultRetries, guard
 					})
 					var sent []time.Duration
@@ -352,7 +352,7 @@ func TestRetryAfterAcrossScrapes(t *testing.T) {
 						t.Errorf("requests after %s, want only one", sent)
 					}
 					// The other list, and another user of the same appliance.
-					other := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) {
+					other := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 						cfg.Guard, cfg.Credentials.Username = guard, "another"
 					})
 					err := other.client.Login(t.Context())
@@ -378,7 +378,7 @@ func isGoogle(r *http.Request) bool { return strings.Contains(r.URL.Path, "/goog
 // TestCutBodyIsReadAgain holds that read gets the whole of a new body after one
 // that was cut short.
 func TestCutBodyIsReadAgain(t *testing.T) {
-	h, _ := overTLS(t, cmsim.Options{}, retrying)
+	h, _ := overTLS(t, simulator.Options{}, retrying)
 	h.broken(2, raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"skip\":0,", false))
 	var bodies []string
 	err := h.client.Get(t.Context(), listPath, nil, func(r io.Reader) error {

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestSecretIsNeverPrinted prints secrets in every way that Go has, alone and
@@ -52,7 +52,7 @@ func wantHidden(t *testing.T, what, text string) {
 // TestClientIsNeverPrinted prints a client that is logged in, with all that it
 // knows by then.
 func TestClientIsNeverPrinted(t *testing.T) {
-	h, _ := overTLS(t, cmsim.Options{}, nil)
+	h, _ := overTLS(t, simulator.Options{}, nil)
 	h.mustGet()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		_, _ = fmt.Fprintf(h, verb, h.client)

@@ -9,15 +9,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestOneLoginPerLifetime reads with fifty readers for twenty minutes with
 // tokens that live for five: each is renewed half a minute before its end.
 func TestOneLoginPerLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, nil)
+		h := inMemory(t, simulator.Options{}, nil)
 		h.appliance.SetLatency(within(50*time.Millisecond, isLogin))
 		var wait sync.WaitGroup
 		for range 50 {
@@ -61,7 +61,7 @@ func TestRenewal(t *testing.T) {
 	} {
 		t.Run(test.lifetime.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{TokenLifetime: test.lifetime}, nil)
+				h := inMemory(t, simulator.Options{TokenLifetime: test.lifetime}, nil)
 				begun := time.Now()
 				if err := h.client.Login(t.Context()); err != nil {
 					t.Fatal(err)
@@ -92,7 +92,7 @@ func TestRefreshTokens(t *testing.T) {
 	for name, rotate := range map[string]bool{"kept": false, "rotated": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{RotateRefreshTokens: rotate}, nil)
+				h := inMemory(t, simulator.Options{RotateRefreshTokens: rotate}, nil)
 				for range 10 {
 					h.mustGet()
 					advance(10 * time.Minute)
@@ -111,7 +111,7 @@ func TestRefreshTokens(t *testing.T) {
 				h.mustGet()
 				h.wantLogins(3, 9)
 				h.wantRefreshTokens(1)
-				if n := h.appliance.LoginCount(cmsim.GrantRefreshToken, cmsim.LoginRejected); n != 2 {
+				if n := h.appliance.LoginCount(simulator.GrantRefreshToken, simulator.LoginRejected); n != 2 {
 					t.Errorf("%d refresh tokens were refused, want 2", n)
 				}
 			})
@@ -139,11 +139,11 @@ func TestRefusedRefresh(t *testing.T) {
 	} {
 		t.Run(http.StatusText(test.status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, nil)
+				h := inMemory(t, simulator.Options{}, nil)
 				h.mustGet()
 				h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 					if isLogin(r) && strings.Contains(bodyOf(r), `"refresh_token":`) {
-						cmsim.WriteError(w, test.status, "no")
+						simulator.WriteError(w, test.status, "no")
 						return
 					}
 					next.ServeHTTP(w, r)
@@ -179,7 +179,7 @@ func TestRefusedToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, nil)
+				h := inMemory(t, simulator.Options{}, nil)
 				if err := h.client.Login(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -223,10 +223,10 @@ func staggered(step time.Duration) func(*http.Request) time.Duration {
 // TestTokenThatIsRefusedForEver holds that a page costs two requests and a
 // login at most, however little the appliance likes its own tokens.
 func TestTokenThatIsRefusedForEver(t *testing.T) {
-	h := inMemory(t, cmsim.Options{}, nil)
+	h := inMemory(t, simulator.Options{}, nil)
 	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if isList(r) {
-			cmsim.WriteError(w, http.StatusUnauthorized, "the token is not valid")
+			simulator.WriteError(w, http.StatusUnauthorized, "the token is not valid")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -247,7 +247,7 @@ func TestTokenThatIsRefusedForEver(t *testing.T) {
 // renewal is under way: the page waits for that one.
 func TestTokenThatIsRefusedDuringARenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{RotateRefreshTokens: true}, nil)
+		h := inMemory(t, simulator.Options{RotateRefreshTokens: true}, nil)
 		if err := h.client.Login(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -279,11 +279,11 @@ func TestTokenThatIsRefusedDuringARenewal(t *testing.T) {
 // renewed, and that the renewal is tried again meanwhile.
 func TestRenewalThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, nil)
+		h := inMemory(t, simulator.Options{}, nil)
 		h.mustGet()
 		h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if isLogin(r) {
-				cmsim.WriteError(w, http.StatusServiceUnavailable, "busy")
+				simulator.WriteError(w, http.StatusServiceUnavailable, "busy")
 				return
 			}
 			next.ServeHTTP(w, r)

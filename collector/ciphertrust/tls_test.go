@@ -21,56 +21,56 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestVerification holds which certificates are taken, and what is advised
 // about the others.
 func TestVerification(t *testing.T) {
 	now := time.Now()
-	foreign, err := cmsim.New(cmsim.Options{}).StartTLS()
+	foreign, err := simulator.New(simulator.Options{}).StartTLS()
 	if err != nil {
 		t.Fatal(err)
 	}
 	foreign.Close()
 	for _, test := range []struct {
 		name        string
-		certificate cmsim.Certificate
+		certificate simulator.Certificate
 		change      func(*ciphertrust.TLSConfig)
 		// remedy is a part of it; where it is empty, the certificate is taken.
 		remedy string
 	}{
-		{"as it should be", cmsim.Certificate{}, nil, ""},
-		{"system's CAs", cmsim.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = "" }, "--ciphertrust.ca-file"},
-		{"another CA", cmsim.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = string(foreign.CAPEM) }, "--ciphertrust.ca-file"},
+		{"as it should be", simulator.Certificate{}, nil, ""},
+		{"system's CAs", simulator.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = "" }, "--ciphertrust.ca-file"},
+		{"another CA", simulator.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = string(foreign.CAPEM) }, "--ciphertrust.ca-file"},
 		{
 			"another CA, not verified",
-			cmsim.Certificate{},
+			simulator.Certificate{},
 			func(c *ciphertrust.TLSConfig) { c.CA, c.InsecureSkipVerify = string(foreign.CAPEM), true }, "",
 		},
-		{"wrong name", cmsim.Certificate{Names: []string{"cm.example.com"}}, nil, "--ciphertrust.server-name"},
+		{"wrong name", simulator.Certificate{Names: []string{"cm.example.com"}}, nil, "--ciphertrust.server-name"},
 		{
 			"server name",
-			cmsim.Certificate{Names: []string{"cm.example.com"}},
+			simulator.Certificate{Names: []string{"cm.example.com"}},
 			func(c *ciphertrust.TLSConfig) { c.ServerName = "cm.example.com" }, "",
 		},
 		{
 			"wrong server name",
-			cmsim.Certificate{},
+			simulator.Certificate{},
 			func(c *ciphertrust.TLSConfig) { c.ServerName = "cm.example.com" }, "--ciphertrust.server-name",
 		},
-		{"expired", cmsim.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}, nil, "renew the appliance's certificate"},
+		{"expired", simulator.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}, nil, "renew the appliance's certificate"},
 		{
 			"expired, not verified",
-			cmsim.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)},
+			simulator.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)},
 			func(c *ciphertrust.TLSConfig) { c.InsecureSkipVerify = true }, "",
 		},
-		{"not valid yet", cmsim.Certificate{NotBefore: now.Add(time.Hour)}, nil, "clock of this machine"},
-		{"TLS 1.3 asked for", cmsim.Certificate{}, func(c *ciphertrust.TLSConfig) { c.MinVersion = tls.VersionTLS13 }, ""},
+		{"not valid yet", simulator.Certificate{NotBefore: now.Add(time.Hour)}, nil, "clock of this machine"},
+		{"TLS 1.3 asked for", simulator.Certificate{}, func(c *ciphertrust.TLSConfig) { c.MinVersion = tls.VersionTLS13 }, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHarness(t, cmsim.Options{})
+			h := newHarness(t, simulator.Options{})
 			server, err := h.appliance.StartTLSWith(test.certificate)
 			if err != nil {
 				t.Fatal(err)
@@ -118,7 +118,7 @@ func caOf(server *httptest.Server) string {
 
 func TestOldTLS(t *testing.T) {
 	server := quiet(t, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
 	wantText(t, reason.RemedyOf(h.failure(reason.TLS)), "TLS version")
 }
@@ -127,7 +127,7 @@ func TestOldTLS(t *testing.T) {
 // which the client certificate is no cause.
 func TestNoCommonCipherSuite(t *testing.T) {
 	server := quiet(t, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}})
-	h := newHarness(t, cmsim.Options{})
+	h := newHarness(t, simulator.Options{})
 	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
 	remedy := reason.RemedyOf(h.failure(reason.TLS))
 	wantText(t, remedy, "cipher suites")
@@ -154,7 +154,7 @@ func TestCommonNameAlone(t *testing.T) {
 	}
 	server := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 	for _, url := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1)} {
-		h := newHarness(t, cmsim.Options{})
+		h := newHarness(t, simulator.Options{})
 		h.connect(url, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
 		remedy := reason.RemedyOf(h.failure(reason.TLS))
 		wantText(t, remedy, "subject alternative name")
@@ -179,7 +179,7 @@ func TestPlainHTTP(t *testing.T) {
 		{"plain HTTP to HTTPS", strings.Replace(secure.URL, "https:", "http:", 1), "https"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHarness(t, cmsim.Options{})
+			h := newHarness(t, simulator.Options{})
 			h.connect(test.url, nil, nil)
 			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
 			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
@@ -190,7 +190,7 @@ func TestPlainHTTP(t *testing.T) {
 // TestClientCertificateRequired has a server that takes nobody without a
 // certificate. It reads on after its alert, because a reset could overtake it.
 func TestClientCertificateRequired(t *testing.T) {
-	issuer, err := cmsim.New(cmsim.Options{}).StartTLS()
+	issuer, err := simulator.New(simulator.Options{}).StartTLS()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestClientCertificateRequired(t *testing.T) {
 					}
 					_, _ = io.Copy(io.Discard, conn)
 				})
-				h := newHarness(t, cmsim.Options{})
+				h := newHarness(t, simulator.Options{})
 				h.connect("https://"+address, func(cfg *ciphertrust.Config) {
 					cfg.TLS.CA = caOf(identity)
 					change(&cfg.TLS)
@@ -231,13 +231,13 @@ func TestClientCertificateRequired(t *testing.T) {
 // client runs: what it says counts from the next connection on, and its loss is
 // told by its name.
 func TestCAFileAtRunTime(t *testing.T) {
-	foreign, err := cmsim.New(cmsim.Options{}).StartTLS()
+	foreign, err := simulator.New(simulator.Options{}).StartTLS()
 	if err != nil {
 		t.Fatal(err)
 	}
 	foreign.Close()
 	path := write(t, "ca.pem", foreign.CAPEM)
-	h, server := overTLS(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.TLS.CA, cfg.TLS.CAFile = "", path })
+	h, server := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.TLS.CA, cfg.TLS.CAFile = "", path })
 	h.wantReason(reason.TLS)
 
 	overwrite(t, path, string(server.CAPEM))
@@ -266,7 +266,7 @@ func TestCAFileAtRunTime(t *testing.T) {
 // TestClientCertificateAtRunTime has the certificate and key replaced while the
 // client runs, as an issuer of short-lived certificates does.
 func TestClientCertificateAtRunTime(t *testing.T) {
-	h, server := overTLS(t, cmsim.Options{ClientID: "client-1"}, nil)
+	h, server := overTLS(t, simulator.Options{ClientID: "client-1"}, nil)
 	cert, key := write(t, "cert.pem", nil), write(t, "key.pem", nil)
 	renew := func(name string) {
 		certPEM, keyPEM, err := server.ClientCertificate(name)
@@ -297,7 +297,7 @@ func TestClientCertificateAtRunTime(t *testing.T) {
 // TestTLSFilesAtTheStart holds that mistakes in the files are found before
 // anything is connected to.
 func TestTLSFilesAtTheStart(t *testing.T) {
-	server, err := cmsim.New(cmsim.Options{}).StartTLS()
+	server, err := simulator.New(simulator.Options{}).StartTLS()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // wantTook fails unless something took as long as it should by the clock of
@@ -36,7 +36,7 @@ func (h *harness) getWithin(patience time.Duration) error {
 // deadline, and that the login then serves the next scrape.
 func TestLoginOutlivesItsScrape(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, nil)
+		h := inMemory(t, simulator.Options{}, nil)
 		h.appliance.SetLatency(within(8*time.Second, isLogin))
 		begun := time.Now()
 		err := h.getWithin(time.Second)
@@ -56,7 +56,7 @@ func TestLoginOutlivesItsScrape(t *testing.T) {
 // succeed.
 func TestLoginThatNeverEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, cmsim.Options{}, nil)
+		h := inMemory(t, simulator.Options{}, nil)
 		h.appliance.SetLatency(within(time.Hour, isLogin))
 		begun := time.Now()
 		wantReason(t, h.getWithin(time.Hour), reason.Timeout)
@@ -88,7 +88,7 @@ func TestEndedContexts(t *testing.T) {
 		for stage, slow := range map[string]func(*http.Request) bool{"login": isLogin, "page": isList} {
 			t.Run(name+" during a "+stage, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 1 })
+					h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 1 })
 					h.appliance.SetLatency(within(10*time.Second, slow))
 					ctx, cancel := end(t.Context())
 					defer cancel()
@@ -114,7 +114,7 @@ func TestSlots(t *testing.T) {
 	for _, test := range []struct{ concurrency, allowed int }{{0, 4}, {1, 1}, {3, 3}} {
 		t.Run(strconv.Itoa(test.concurrency), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = test.concurrency })
+				h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = test.concurrency })
 				h.mustGet()
 				h.appliance.SetLatency(within(time.Second, isList))
 				begun := time.Now()
@@ -147,7 +147,7 @@ func TestSlots(t *testing.T) {
 // TestSlotIsFreeAfterAFailure holds that a page that failed, in whatever way,
 // leaves its slot.
 func TestSlotIsFreeAfterAFailure(t *testing.T) {
-	h := inMemory(t, cmsim.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 1 })
+	h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 1 })
 	ours := errors.New("no such record")
 	for range 3 {
 		err := h.client.Get(t.Context(), listPath, nil, func(io.Reader) error { return ours })
@@ -155,7 +155,7 @@ func TestSlotIsFreeAfterAFailure(t *testing.T) {
 			t.Errorf("the reader's own error became %v", err)
 		}
 	}
-	h.appliance.Unregister(cmsim.GoogleKeys)
+	h.appliance.Unregister(simulator.GoogleKeys)
 	for range 3 {
 		h.wantReason(reason.NotFound)
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -28,7 +28,7 @@ func defaults() config.Defaults {
 // fill writes into a directory the files that a configuration may name.
 func fill(tb testing.TB, dir string) {
 	tb.Helper()
-	server, err := cmsim.New(cmsim.Options{}).StartTLS()
+	server, err := simulator.New(simulator.Options{}).StartTLS()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -19,8 +19,8 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -37,21 +37,21 @@ func TestGolden(t *testing.T) {
 	tests := []struct {
 		name string
 		// arrange prepares the appliance.
-		arrange func(*cmsim.Appliance)
+		arrange func(*simulator.Appliance)
 	}{
 		{
 			// The example responses of the API's own documents.
 			name: "documents",
-			arrange: func(a *cmsim.Appliance) {
-				a.SetFixture(google, cmsim.GoogleKeysExample())
-				a.SetFixture(azure, cmsim.AzureCertificatesExample())
+			arrange: func(a *simulator.Appliance) {
+				a.SetFixture(google, simulator.GoogleKeysExample())
+				a.SetFixture(azure, simulator.AzureCertificatesExample())
 			},
 		},
 		{
 			// Vaults that fail alone, jobs that were aborted, hang, or have a
 			// status that nobody knows, and times that cannot be read.
 			name: "troubles",
-			arrange: func(a *cmsim.Appliance) {
+			arrange: func(a *simulator.Appliance) {
 				a.SetFixture(google, readFile(t, "troubles_google.json"))
 				a.SetFixture(azure, readFile(t, "troubles_azure.json"))
 			},
@@ -59,16 +59,16 @@ func TestGolden(t *testing.T) {
 		{
 			// One list that the appliance does not have leaves the other whole.
 			name: "list_missing",
-			arrange: func(a *cmsim.Appliance) {
-				a.Unregister(cmsim.AzureCertificates)
-				a.SetFixture(google, cmsim.GoogleKeysExample())
+			arrange: func(a *simulator.Appliance) {
+				a.Unregister(simulator.AzureCertificates)
+				a.SetFixture(google, simulator.GoogleKeysExample())
 			},
 		},
-		{name: "empty", arrange: func(*cmsim.Appliance) {}},
+		{name: "empty", arrange: func(*simulator.Appliance) {}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			appliance := cmsim.New(cmsim.Options{})
+			appliance := simulator.New(simulator.Options{})
 			test.arrange(appliance)
 			snapshot := readAppliance(t, appliance, defaultLists()...)
 			wantGolden(t, test.name, snapshot)
@@ -81,11 +81,11 @@ func TestGolden(t *testing.T) {
 func TestGoldenLists(t *testing.T) {
 	for _, list := range syncjob.Lists() {
 		t.Run(list.Name, func(t *testing.T) {
-			appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds()})
-			kind, _ := cmsim.KindNamed(list.Name)
-			example, ok := cmsim.Example(list.Name)
+			appliance := simulator.New(simulator.Options{Kinds: simulator.AllKinds()})
+			kind, _ := simulator.KindNamed(list.Name)
+			example, ok := simulator.Example(list.Name)
 			if !ok {
-				t.Fatal("the list has no example in collector/cmsim/fixtures")
+				t.Fatal("the list has no example in collector/simulator/fixtures")
 			}
 			appliance.SetFixture(kind.Path, example)
 			snapshot := readAppliance(t, appliance, list)
@@ -129,8 +129,8 @@ func wantEveryField(t *testing.T, list syncjob.List, records []json.RawMessage, 
 // TestListsAgree holds the two tables of lists against each other: the
 // exporter's, and the simulation's, which is written down apart from it.
 func TestListsAgree(t *testing.T) {
-	kinds := make(map[string]cmsim.Kind)
-	for _, kind := range cmsim.AllKinds() {
+	kinds := make(map[string]simulator.Kind)
+	for _, kind := range simulator.AllKinds() {
 		kinds[kind.Name] = kind
 	}
 	for _, list := range syncjob.Lists() {
@@ -150,7 +150,7 @@ func TestListsAgree(t *testing.T) {
 		if diff := cmp.Diff(fields, list.ScopeFields); diff != "" {
 			t.Errorf("%s: the scope fields (-simulation +exporter):\n%s", list.Name, diff)
 		}
-		if prefixed := kind.Detail == cmsim.DetailRegionScope; prefixed != list.RegionPrefixed {
+		if prefixed := kind.Detail == simulator.DetailRegionScope; prefixed != list.RegionPrefixed {
 			t.Errorf("%s: region prefixed %t, in the simulation %t", list.Name, list.RegionPrefixed, prefixed)
 		}
 	}
@@ -221,7 +221,7 @@ func defaultLists() []syncjob.List {
 }
 
 // connect starts a simulated appliance, and returns a client of it over real TLS.
-func connect(t *testing.T, appliance *cmsim.Appliance) *ciphertrust.Client {
+func connect(t *testing.T, appliance *simulator.Appliance) *ciphertrust.Client {
 	t.Helper()
 	server, err := appliance.StartTLS()
 	if err != nil {
@@ -230,7 +230,7 @@ func connect(t *testing.T, appliance *cmsim.Appliance) *ciphertrust.Client {
 	t.Cleanup(server.Close)
 	client, err := ciphertrust.New(ciphertrust.Config{
 		URL:         server.URL,
-		Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword},
+		Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: simulator.DefaultPassword},
 		TLS:         ciphertrust.TLSConfig{CA: string(server.CAPEM)},
 	})
 	if err != nil {
@@ -245,7 +245,7 @@ func connect(t *testing.T, appliance *cmsim.Appliance) *ciphertrust.Client {
 }
 
 // readAppliance reads lists of a simulated appliance over real TLS.
-func readAppliance(t *testing.T, appliance *cmsim.Appliance, lists ...syncjob.List) *scrape.Snapshot {
+func readAppliance(t *testing.T, appliance *simulator.Appliance, lists ...syncjob.List) *scrape.Snapshot {
 	t.Helper()
 	client := connect(t, appliance)
 	sources := make([]scrape.Source, 0, len(lists))

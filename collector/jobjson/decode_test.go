@@ -336,7 +336,7 @@ func TestDecodeJob(t *testing.T) {
 // fixturePages returns the pages of the simulated appliance's fixtures.
 func fixturePages(f *testing.F) [][]byte {
 	f.Helper()
-	fixtures, err := filepath.Glob(filepath.Join("..", "cmsim", "fixtures", "*.json"))
+	fixtures, err := filepath.Glob(filepath.Join("..", "simulator", "fixtures", "*.json"))
 	if err != nil || len(fixtures) == 0 {
 		f.Fatalf("no fixtures: %v", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"net/http"
 
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 )
 
 // group is a target group of Prometheus' HTTP service discovery.
@@ -40,7 +40,7 @@ func discovery(targets Targets) http.HandlerFunc {
 
 // discovered returns the labels of a target, and what Prometheus has to know to
 // scrape it.
-func discovered(t *target.Target, r *http.Request) map[string]string {
+func discovered(t *targets.Target, r *http.Request) map[string]string {
 	labels := maps.Clone(t.Config.Labels)
 	if labels == nil {
 		labels = map[string]string{}

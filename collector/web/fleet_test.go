@@ -21,10 +21,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/cmsim"
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -32,15 +32,15 @@ import (
 type fleet struct {
 	http.Handler
 
-	set       *target.Set
-	appliance *cmsim.Appliance
+	set       *targets.Set
+	appliance *simulator.Appliance
 }
 
 // newFleet returns a handler over targets of those names. The first has labels.
 func newFleet(t *testing.T, change func(*web.Config), names ...string) *fleet {
 	t.Helper()
-	appliance := cmsim.New(cmsim.Options{})
-	if _, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{}); err != nil {
+	appliance := simulator.New(simulator.Options{})
+	if _, err := simulator.NewFleet(appliance, simulator.FleetOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	server, err := appliance.StartTLS()
@@ -52,7 +52,7 @@ func newFleet(t *testing.T, change func(*web.Config), names ...string) *fleet {
 	for i, name := range names {
 		cfg := config.Target{
 			Name: name, URL: server.URL, Lists: syncjob.Lists()[:1], TLS: ciphertrust.TLSConfig{CA: string(server.CAPEM)},
-			Credentials: ciphertrust.Credentials{Username: cmsim.DefaultUsername, Password: cmsim.DefaultPassword},
+			Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: simulator.DefaultPassword},
 			Reading:     config.Reading{PageSize: 1000, Concurrency: 1, Timeout: 5 * time.Minute, TimeoutOffset: time.Second},
 		}
 		if i == 0 {
@@ -60,7 +60,7 @@ func newFleet(t *testing.T, change func(*web.Config), names ...string) *fleet {
 		}
 		configs = append(configs, cfg)
 	}
-	set := target.NewSet(target.Options{Logger: log.NewNopLogger()})
+	set := targets.NewSet(targets.Options{Logger: log.NewNopLogger()})
 	if _, err := set.Load(configs); err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestHungTarget(t *testing.T) {
 // On 2 cores /metrics takes about 26 ms of CPU and 10 MB, much of it in the 200
 // registries, /sd 0.3 ms, and to find the last target 1.4 µs.
 func BenchmarkFleet(b *testing.B) {
-	set := target.NewSet(target.Options{Logger: log.NewNopLogger()})
+	set := targets.NewSet(targets.Options{Logger: log.NewNopLogger()})
 	configs := make([]config.Target, 0, 200)
 	for i := range cap(configs) {
 		configs = append(configs, config.Target{

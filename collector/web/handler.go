@@ -15,7 +15,7 @@ import (
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/scrape"
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 )
 
 // The paths of several targets.
@@ -32,12 +32,12 @@ type Reader interface {
 	Read(ctx context.Context) *scrape.Snapshot
 }
 
-// Targets are the appliances and domains that are configured. target.Set is one.
+// Targets are the appliances and domains that are configured. targets.Set is one.
 type Targets interface {
 	// All returns them in the order of the configuration.
-	All() []*target.Target
+	All() []*targets.Target
 	// Use returns one by its name, which lasts until done is called.
-	Use(name string) (t *target.Target, done func(), ok bool)
+	Use(name string) (t *targets.Target, done func(), ok bool)
 }
 
 // Config configures a handler.

@@ -20,7 +20,7 @@ import (
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
-	"cckm_sync_exporter/collector/target"
+	"cckm_sync_exporter/collector/targets"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -43,7 +43,7 @@ func handler(t *testing.T, change func(*web.Config)) http.Handler {
 	t.Helper()
 	telemetry := prometheus.NewRegistry()
 	cfg := web.Config{
-		Targets:       target.NewSet(target.Options{Logger: log.NewNopLogger()}),
+		Targets:       targets.NewSet(targets.Options{Logger: log.NewNopLogger()}),
 		Reader:        readerFunc(func(context.Context) *scrape.Snapshot { return snapshot() }),
 		Exposition:    &collector.Exposition{},
 		Telemetry:     telemetry,

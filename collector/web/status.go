@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/common/version"
 
-	"cckm_sync_exporter/collector/statuspage"
+	"cckm_sync_exporter/collector/web/statuspage"
 )
 
 // statusSource shows the configured targets on the status page.

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // bench is a copy of what a reader of the documents has in front of them, beside a
@@ -56,10 +56,10 @@ func newBench(t *testing.T) *bench {
 }
 
 // startAppliance starts an appliance with some life in every list.
-func startAppliance(t *testing.T) *cmsim.Server {
+func startAppliance(t *testing.T) *simulator.Server {
 	t.Helper()
-	appliance := cmsim.New(cmsim.Options{Kinds: cmsim.AllKinds()})
-	if _, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Lives: cmsim.AllLives()}); err != nil {
+	appliance := simulator.New(simulator.Options{Kinds: simulator.AllKinds()})
+	if _, err := simulator.NewFleet(appliance, simulator.FleetOptions{Lives: simulator.AllLives()}); err != nil {
 		t.Fatal(err)
 	}
 	server, err := appliance.StartTLS()
@@ -72,9 +72,9 @@ func startAppliance(t *testing.T) *cmsim.Server {
 
 // lead puts what is on this machine in place of what the documents write, and lays
 // out the file of targets that README has.
-func (b *bench) lead(t *testing.T, server *cmsim.Server) {
+func (b *bench) lead(t *testing.T, server *simulator.Server) {
 	t.Helper()
-	password := b.write(t, "password", cmsim.DefaultPassword+"\n")
+	password := b.write(t, "password", simulator.DefaultPassword+"\n")
 	ca := b.write(t, "ca.pem", string(server.CAPEM))
 	targets := filepath.Join(b.dir, "targets.yml")
 	b.here = strings.NewReplacer(
@@ -94,7 +94,7 @@ func (b *bench) lead(t *testing.T, server *cmsim.Server) {
 	}
 	b.write(t, "targets.yml", b.here.Replace(example))
 	b.env = []string{
-		"CM_ADDRESS=" + server.URL, "CM_USERNAME=" + cmsim.DefaultUsername, "CM_PASSWORD_FILE=" + password,
+		"CM_ADDRESS=" + server.URL, "CM_USERNAME=" + simulator.DefaultUsername, "CM_PASSWORD_FILE=" + password,
 		// Where a document gives no CA, the reader's appliance has a public one.
 		"SSL_CERT_FILE=" + ca,
 	}

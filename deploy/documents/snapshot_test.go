@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestSnapshot runs deploy/release/release.sh --snapshot on the newest commit, as

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestLiveFleet runs every query against a Prometheus that scrapes one exporter

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/collector/cmsim"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 	"cckm_sync_exporter/deploy/grafana"
-	"cckm_sync_exporter/deploy/livetest"
 )
 
 // busyScope is synchronized every ten seconds by the troubled appliance: three
@@ -31,7 +31,7 @@ func TestLive(t *testing.T) {
 	livetest.Program(t, "prometheus")
 	executable := livetest.BuildExporter(t)
 	_, demo := livetest.StartExporter(t, executable, nil, "demo")
-	_, troubled := livetest.StartExporter(t, executable, startTroubledAppliance(t, cmsim.DefaultPassword), "serve")
+	_, troubled := livetest.StartExporter(t, executable, startTroubledAppliance(t, simulator.DefaultPassword), "serve")
 	refusedProcess, refused := livetest.StartExporter(t, executable, startTroubledAppliance(t, "wrong"), "serve")
 	p := &prometheusServer{livetest.StartPrometheus(t, fmt.Sprintf(`
 global: {scrape_interval: 1s, scrape_timeout: 1s}
@@ -332,9 +332,9 @@ func (p *prometheusServer) labelValues(t *testing.T, definition string) []string
 // that fails, and returns the environment that leads an exporter to it.
 func startTroubledAppliance(t *testing.T, password string) []string {
 	t.Helper()
-	appliance := cmsim.New(cmsim.Options{})
-	fleet, err := cmsim.NewFleet(appliance, cmsim.FleetOptions{Backlog: 8, Lives: []cmsim.Life{{
-		Name: "busy", List: cmsim.GoogleKeys, Scopes: []string{busyScope}, Fate: cmsim.RecoversNowAndThen,
+	appliance := simulator.New(simulator.Options{})
+	fleet, err := simulator.NewFleet(appliance, simulator.FleetOptions{Backlog: 8, Lives: []simulator.Life{{
+		Name: "busy", List: simulator.GoogleKeys, Scopes: []string{busyScope}, Fate: simulator.RecoversNowAndThen,
 		Period: 10 * time.Second, Longest: 4 * time.Second,
 	}}})
 	if err != nil {
@@ -359,7 +359,7 @@ func startTroubledAppliance(t *testing.T, password string) []string {
 	})
 	return []string{
 		"CM_ADDRESS=" + server.URL,
-		"CM_USERNAME=" + cmsim.DefaultUsername,
+		"CM_USERNAME=" + simulator.DefaultUsername,
 		"CM_PASSWORD=" + password,
 		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + livetest.WriteFile(t, "ca.pem", server.CAPEM),
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestLint holds that Helm's strict linter has no warning with any of the files

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // pod is what a rendered pod would find, on this machine.

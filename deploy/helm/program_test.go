@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // targetsOfTheirs is a file of targets in a Secret of a user's.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestReadmeExamples holds that the chart takes what its README.md tells users to

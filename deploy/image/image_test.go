@@ -17,8 +17,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"cckm_sync_exporter/collector/cmsim"
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // maxImageBytes is what the image may take: it is pulled by every node.
@@ -270,9 +270,9 @@ func checkFiles(t *testing.T, root string) {
 // once reads a simulated appliance from within the image.
 func (b *buildah) once(t *testing.T, container string) {
 	t.Helper()
-	appliance := cmsim.New(cmsim.Options{})
-	appliance.SetFixture("cckm/google/synchronization-jobs", cmsim.GoogleKeysExample())
-	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", cmsim.AzureCertificatesExample())
+	appliance := simulator.New(simulator.Options{})
+	appliance.SetFixture("cckm/google/synchronization-jobs", simulator.GoogleKeysExample())
+	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", simulator.AzureCertificatesExample())
 	server, err := appliance.StartTLS()
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func (b *buildah) once(t *testing.T, container string) {
 		t.Fatal(err)
 	}
 	metrics := "\n" + b.run("run", "--volume", ca+":/ca.pem:ro", "--env", "CM_ADDRESS="+server.URL,
-		"--env", "CM_USERNAME="+cmsim.DefaultUsername, "--env", "CM_PASSWORD="+cmsim.DefaultPassword,
+		"--env", "CM_USERNAME="+simulator.DefaultUsername, "--env", "CM_PASSWORD="+simulator.DefaultPassword,
 		container, "--", program, "once", "--ciphertrust.ca-file=/ca.pem") + "\n"
 	for _, want := range []string{`cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 1`} {
 		if !strings.Contains(metrics, "\n"+want+"\n") {

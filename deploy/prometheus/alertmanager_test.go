@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestInhibitions has a real Alertmanager say which of the alerts that fire

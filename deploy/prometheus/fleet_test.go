@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 const fleetFile = "prometheus-fleet.yml"

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // checkShares holds that of two servers with the file's relabeling each target is

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // bashTab completes the words that it is given as bash would at a <TAB>.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cckm_sync_exporter/deploy/livetest"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 const digest = "sha256:6056db745a6b2fede183b234f5512cde5d5ed26f705b55a98b838c2b89813139"

@@ -28,7 +28,7 @@ func azure() oracle.List {
 // example reads the records of an example response of the documentation.
 func example(t *testing.T, name string) []json.RawMessage {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "cmsim", "fixtures", name))
+	content, err := os.ReadFile(filepath.Join("..", "..", "simulator", "fixtures", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,149 @@
+package simulator
+
+import "fmt"
+
+// Names of the two lists that an [Appliance] has by default.
+const (
+	GoogleKeys        = "google-keys"
+	AzureCertificates = "azure-certificates"
+)
+
+// DetailStyle says how the keys of a job's detailed_status are made from its scopes.
+type DetailStyle int
+
+const (
+	// DetailScope uses the scope itself, as Google does.
+	DetailScope DetailStyle = iota
+	// DetailRegionScope puts the region before the scope, "<region>/<vault>::<subscription>", as Azure does.
+	DetailRegionScope
+	// DetailAccountRegion replaces the scope, "<account>/<region>", as AWS does.
+	DetailAccountRegion
+)
+
+// Kind describes one list of synchronization jobs: where it is, and what its jobs look like.
+type Kind struct {
+	// Name is the list's short name, such as "google-keys".
+	Name string
+	// Path is the list's path below /api/v1/, without a slash at either end.
+	Path string
+	// ScopeField is the field, and the filter, that holds a job's scopes, such as "key_rings".
+	ScopeField string
+	// StartField is the field for scopes in the body that starts a job, where it differs from ScopeField.
+	StartField string
+	// Cloud is the value of a job's field "cloud".
+	Cloud string
+	// SyncItem is the value of a job's field "sync_item", which is absent when it is empty.
+	SyncItem string
+	// Noun is what the texts of detailed_status call a scope, such as "key ring".
+	Noun string
+	// Detail says how the keys of detailed_status are made.
+	Detail DetailStyle
+	// Sorts says whether the list knows the parameter "sort". It is documented for Google only.
+	Sorts bool
+	// InProgress is the overall_status of a job that runs; the default is StatusInProgress. A list
+	// with another one has no detailed_status until a job ends, as every public example of it.
+	InProgress string
+	// CancelCompletes says whether a cancelled job becomes "completed". It is known of Google only;
+	// elsewhere a cancelled job stays in progress with abort set until a test updates it.
+	CancelCompletes bool
+}
+
+// AllKinds returns the lists that the appliance's documentation and its clients know of.
+// The scope fields of Salesforce certificates and of Luna are inferred from their neighbours,
+// and the field "cloud" is public for Google, Azure and AWS only.
+func AllKinds() []Kind {
+	return []Kind{
+		{Name: GoogleKeys, Path: "cckm/google/synchronization-jobs", ScopeField: "key_rings", Cloud: "gcp", Noun: "key ring", Sorts: true, CancelCompletes: true},
+		{Name: AzureCertificates, Path: "cckm/azure/certificates/synchronization-jobs", ScopeField: "key_vaults", Cloud: "AzureCloud", SyncItem: "azure-certificate", Noun: "vault", Detail: DetailRegionScope},
+		{Name: "azure-keys", Path: "cckm/azure/synchronization-jobs", ScopeField: "key_vaults", Cloud: "AzureCloud", Noun: "vault", Detail: DetailRegionScope},
+		{Name: "azure-secrets", Path: "cckm/azure/secrets/synchronization-jobs", ScopeField: "key_vaults", Cloud: "AzureCloud", Noun: "vault", Detail: DetailRegionScope},
+		{Name: "aws-keys", Path: "cckm/aws/synchronization-jobs", ScopeField: "kms", Cloud: "aws", Noun: "region", Detail: DetailAccountRegion},
+		{Name: "aws-custom-key-stores", Path: "cckm/aws/custom-key-stores/synchronization-jobs", ScopeField: "kms", Cloud: "aws", Noun: "region", Detail: DetailAccountRegion},
+		{Name: "oci-keys", Path: "cckm/oci/synchronization-jobs", ScopeField: "vaults", Cloud: "oci", Noun: "vault"},
+		{Name: "sap-keys", Path: "cckm/sap/synchronization-jobs", ScopeField: "groups", Cloud: "sap", Noun: "group"},
+		{Name: "sfdc-keys", Path: "cckm/sfdc/keys/synchronization-jobs", ScopeField: "organizations", StartField: "organization_ids", Cloud: "sfdc", Noun: "organization"},
+		{Name: "sfdc-certificates", Path: "cckm/sfdc/certificates/synchronization-jobs", ScopeField: "organizations", StartField: "organization_ids", Cloud: "sfdc", Noun: "organization"},
+		{Name: "dsm-keys", Path: "cckm/dsm/refresh", ScopeField: "domains", Cloud: "dsm", Noun: "domain"},
+		{Name: "external-cm-keys", Path: "cckm/external-cm/refresh", ScopeField: "domains", Cloud: "external-cm", Noun: "domain", InProgress: "in progress"},
+		{Name: "luna-keys", Path: "cckm/hsm/luna/refresh", ScopeField: "partitions", Cloud: "luna", Noun: "partition"},
+		{Name: "luna-synchronizations", Path: "cckm/hsm/luna/synchronize", ScopeField: "partitions", Cloud: "luna", Noun: "partition"},
+	}
+}
+
+// KindNamed returns the kind of that name out of [AllKinds], and whether there is one.
+func KindNamed(name string) (Kind, bool) {
+	for _, kind := range AllKinds() {
+		if kind.Name == name {
+			return kind, true
+		}
+	}
+	return Kind{}, false
+}
+
+// mustKind returns a kind whose name is a constant of this package.
+func mustKind(name string) Kind {
+	kind, ok := KindNamed(name)
+	if !ok {
+		panic(fmt.Sprintf("simulator: no kind of the name %q", name))
+	}
+	return kind
+}
+
+// DetailKey returns the key under which detailed_status speaks of a scope.
+func (k Kind) DetailKey(scope string) string {
+	switch k.Detail {
+	case DetailRegionScope:
+		return RegionOf(scope) + "/" + scope
+	case DetailAccountRegion:
+		return fmt.Sprintf("%012d/%s", hashText(1, scope)%1_000_000_000_000, awsRegionOf(scope))
+	default:
+		return scope
+	}
+}
+
+// RegionOf returns the Azure region in which the simulation places a vault. It depends on nothing
+// but the vault's name, so a job of any origin agrees with every other.
+func RegionOf(vault string) string {
+	regions := [...]string{"northcentralus", "westeurope", "germanywestcentral", "eastus2", "uksouth", "australiaeast"}
+	return regions[below(hashText(2, vault), len(regions))]
+}
+
+// awsRegionOf is RegionOf for AWS.
+func awsRegionOf(scope string) string {
+	regions := [...]string{"eu-central-1", "us-east-1", "us-west-2", "ap-southeast-2"}
+	return regions[below(hashText(3, scope), len(regions))]
+}
+
+// successText is what detailed_status says of a scope that was synchronized.
+func (k Kind) successText() string { return k.Noun + " synchronized successfully" }
+
+// failureText is what the simulation says of a scope that failed. No failed example is public. In
+// other places, CipherTrust Manager puts words of its own before the cloud's error.
+func (k Kind) failureText() string {
+	const prefix = "[NCERRBadRequest: Bad HTTP request]: Error "
+	switch k.Cloud {
+	case "AzureCloud":
+		return prefix + "Listing Azure " + k.Noun + " : AADSTS7000222: The provided client secret keys for app " +
+			"'9d1c3f0a-6b52-4e8e-8a43-2f0d6c2b9e11' are expired."
+	case "aws":
+		return prefix + "Listing AWS Keys : TooManyRequests"
+	case "gcp":
+		return prefix + "Listing Google Keys : Permission 'cloudkms.cryptoKeys.list' denied on resource"
+	default:
+		return prefix + "Synchronizing " + k.Noun + " : context deadline exceeded"
+	}
+}
+
+// oddText is a text that says neither that a scope was synchronized nor that it failed.
+func (k Kind) oddText() string { return k.Noun + " skipped: pending deletion" }
+
+// inProgress is the overall_status of a job that runs.
+func (k Kind) inProgress() string {
+	if k.InProgress != "" {
+		return k.InProgress
+	}
+	return StatusInProgress
+}
+
+// runs reports whether a job has not ended.
+func (k Kind) runs(j *Job) bool { return j.OverallStatus == k.inProgress() }

@@ -1,0 +1,269 @@
+package targets_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"go.uber.org/goleak"
+
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/collector/targets"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// domain is the child domain that each simulated appliance has.
+const domain = "child"
+
+// appliance is a simulated one whose lists are long enough for a history.
+type appliance struct {
+	*simulator.Appliance
+
+	server *simulator.Server
+	// password and ca are the files that lead to it.
+	password, ca string
+}
+
+func startAppliance(t *testing.T) *appliance {
+	t.Helper()
+	return startApplianceWith(t, simulator.Options{})
+}
+
+func startApplianceWith(t *testing.T, options simulator.Options) *appliance {
+	t.Helper()
+	options.Domains = []string{domain}
+	a := &appliance{Appliance: simulator.New(options)}
+	for _, in := range []string{simulator.RootDomain, domain} {
+		if err := a.ListIn(in, simulator.GoogleKeys).SetHistory(300, simulator.HistoryShape{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server, err := a.StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	a.server = server
+	dir := t.TempDir()
+	a.password, a.ca = filepath.Join(dir, "password"), filepath.Join(dir, "ca.pem")
+	write(t, a.password, []byte(simulator.DefaultPassword+"\n"))
+	write(t, a.ca, server.CAPEM)
+	return a
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// target returns what a configuration file says of the appliance.
+func (a *appliance) target(name string) config.Target {
+	return config.Target{
+		Name: name, URL: a.server.URL, Lists: syncjob.Lists()[:1], Source: "targets.yml:2",
+		Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, PasswordFile: a.password},
+		TLS:         ciphertrust.TLSConfig{CAFile: a.ca},
+		Labels:      map[string]string{"region": "eu"},
+		Reading:     config.Reading{PageSize: 100, Concurrency: 2, Timeout: 10 * time.Minute, FullReadInterval: time.Hour},
+	}
+}
+
+// logins counts the logins that the appliance has seen, by whatever grant.
+func (a *appliance) logins() int { return a.count(http.MethodPost) }
+
+// revocations counts the refresh tokens that were revoked.
+func (a *appliance) revocations() int { return a.count(http.MethodDelete) }
+
+func (a *appliance) count(method string) (n int) {
+	for _, request := range a.Requests() {
+		if request.Method == method {
+			n++
+		}
+	}
+	return n
+}
+
+// tokens returns how many refresh tokens are on the appliance.
+func (a *appliance) tokens() int { return len(a.RefreshTokens()) }
+
+// hold holds up the reads of lists until the result is called, which may be done
+// more than once. asked gets a value for each that has come.
+func (a *appliance) hold() (asked chan struct{}, release func()) {
+	released, release := context.WithCancel(context.Background())
+	asked = make(chan struct{}, 1000)
+	a.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodGet {
+			asked <- struct{}{}
+			select {
+			case <-r.Context().Done():
+				return
+			case <-released.Done():
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+	return asked, release
+}
+
+// logBuffer is a log that several goroutines write to.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// set is one under test.
+type set struct {
+	*targets.Set
+
+	log *logBuffer
+}
+
+func newSet(t *testing.T, configs ...config.Target) *set {
+	t.Helper()
+	s := &set{log: &logBuffer{}}
+	s.Set = targets.NewSet(targets.Options{Logger: log.NewLogfmtLogger(s.log)})
+	t.Cleanup(func() { s.close(t) })
+	s.load(t, configs...)
+	return s
+}
+
+func (s *set) close(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	s.Close(ctx)
+}
+
+// load loads a configuration that is right, and returns the names of the targets
+// that are new.
+func (s *set) load(t *testing.T, configs ...config.Target) string {
+	t.Helper()
+	added, err := s.Load(configs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, 0, len(added))
+	for _, one := range added {
+		names = append(names, one.Config.Name)
+	}
+	return strings.Join(names, ",")
+}
+
+// read reads a target as a probe does.
+func (s *set) read(t *testing.T, name string) *scrape.Snapshot {
+	t.Helper()
+	one, done, ok := s.Use(name)
+	if !ok {
+		t.Errorf("there is no target %s", name)
+		return &scrape.Snapshot{}
+	}
+	defer done()
+	return one.Read(t.Context())
+}
+
+// mustRead reads a target, whose lists must be there.
+func (s *set) mustRead(t *testing.T, name string) {
+	t.Helper()
+	for _, list := range s.read(t, name).Lists {
+		if list.Err != nil {
+			t.Errorf("target %s: %v", name, list.Err)
+		}
+	}
+}
+
+// reads returns how often a target's list was read whole, and how often only what
+// is new of it, as the metrics have it.
+func (s *set) reads(t *testing.T, name string) (full, incremental int) {
+	t.Helper()
+	families, err := s.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "cckm_sync_exporter_list_reads_total" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()] = label.GetValue()
+			}
+			switch n := int(metric.GetCounter().GetValue()); {
+			case labels[targets.Label] != name:
+			case labels["kind"] == "full":
+				full += n
+			default:
+				incremental += n
+			}
+		}
+	}
+	return full, incremental
+}
+
+// gauges returns a gauge of each target that has it.
+func (s *set) gauges(t *testing.T, name string) map[string]float64 {
+	t.Helper()
+	families, err := s.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			values[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
+// wantReads wants what reads returns.
+func (s *set) wantReads(t *testing.T, name string, full, incremental int) {
+	t.Helper()
+	if f, i := s.reads(t, name); f != full || i != incremental {
+		t.Errorf("target %s was read %d times whole and %d times in part, want %d and %d", name, f, i, full, incremental)
+	}
+}
+
+// eventually waits until a condition holds that other goroutines bring about.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("it is still not so: %s", what)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+// Package targets keeps running what is configured: for each appliance or domain
+// a client, the readers of its lists and the collector over them. It swaps them
+// when the configuration is loaded anew.
+package targets
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/scrape"
+)
+
+// Label is the label of the exporter's own metrics that names the target which
+// they are about, where there can be several.
+const Label = "target"
+
+// Options are what all targets have in common.
+type Options struct {
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Guard is shared by all targets; NewSet sets it.
+	Guard *ciphertrust.LoginGuard
+	// Logger gets what no scraper is told; lines about a target with a name carry it.
+	Logger log.Logger
+	// Unhurried means that a read takes as long as it needs: for a command that reads once.
+	Unhurried bool
+}
+
+// Target is one appliance, or one domain of it, as the configuration has it now.
+type Target struct {
+	Config config.Target
+
+	*running
+}
+
+// running is what outlives a change of a target's labels.
+type running struct {
+	client     *ciphertrust.Client
+	lists      []*scrape.List
+	scraper    *scrape.Scraper
+	exposition *collector.Exposition
+	// telemetry holds the exporter's own metrics about the target.
+	telemetry *prometheus.Registry
+	logger    log.Logger
+	// source is where the target stands in its file now.
+	source atomic.Pointer[string]
+	// users are those who hold the target, for whose sake it is not closed yet.
+	users sync.WaitGroup
+	// stopGivingUp lets go of what gives up the target's reads with all others.
+	stopGivingUp func() bool
+}
+
+// New returns a running target. It connects to nothing.
+func New(cfg config.Target, options Options) (*Target, error) {
+	logger := options.Logger
+	registry := prometheus.NewRegistry()
+	registerer := prometheus.Registerer(registry)
+	if cfg.Name != "" {
+		logger = log.With(logger, "target", cfg.Name)
+		registerer = prometheus.WrapRegistererWith(prometheus.Labels{Label: cfg.Name}, registry)
+	}
+	t := &Target{Config: cfg, running: &running{
+		exposition: &collector.Exposition{ForgetScopesAfter: cfg.ForgetScopesAfter, Logger: logger},
+		telemetry:  registry,
+		logger:     logger,
+	}}
+	t.source.Store(&cfg.Source)
+	telemetry := collector.NewTelemetry()
+	client, err := ciphertrust.New(ciphertrust.Config{
+		URL:         cfg.URL,
+		Credentials: cfg.Credentials,
+		TLS:         cfg.TLS,
+		Concurrency: cfg.Concurrency,
+		Retries:     ciphertrust.DefaultRetries,
+		// A scrape has time for a second attempt at a page that hangs.
+		AttemptTimeout: cfg.Timeout / 2,
+		Guard:          options.Guard,
+		UserAgent:      options.UserAgent,
+		Observer:       telemetry,
+		Logger:         logger,
+		Hint:           t.Hint,
+	})
+	if err != nil {
+		return nil, setupError(cfg, err)
+	}
+	t.client = client
+	// A list whose pages hang leaves one slot to the others.
+	concurrency := cfg.Concurrency
+	if len(cfg.Lists) > 1 {
+		concurrency = max(1, concurrency-1)
+	}
+	// Each full read that is due uses a quarter of the concurrency, and all together half of it.
+	dueReads := make(chan struct{}, min(2, max(1, cfg.Concurrency/2)))
+	sources := make([]scrape.Source, 0, len(cfg.Lists))
+	for _, each := range cfg.Lists {
+		telemetry.Announce(each)
+		list := scrape.NewList(each, client, scrape.ListOptions{
+			PageSize:         cfg.PageSize,
+			Concurrency:      concurrency,
+			FullReadInterval: cfg.FullReadInterval,
+			FullReadTimeout:  cfg.FullReadTimeout,
+			PageTimeout:      cfg.Timeout,
+			Observer:         telemetry,
+			DueReads:         dueReads,
+			Hint:             t.Hint,
+			Logger:           logger,
+		})
+		t.lists = append(t.lists, list)
+		sources = append(sources, scrape.Source{List: each, Reader: list})
+	}
+	scrapeTimeout := cfg.Timeout
+	if options.Unhurried {
+		scrapeTimeout = 0
+	}
+	t.scraper = scrape.New(sources, scrape.Options{
+		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Hide, Hint: t.Hint, Logger: logger,
+	})
+	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewLoginRetry(client.LoginRetry), collector.NewFullReadProgress(t.scraper.Latest))
+	certificates := collector.NewCertificateExpiries(client.ApplianceCertificateExpiry, client.ClientCertificateExpiry)
+	registerer.MustRegister(certificates[:]...)
+	return t, nil
+}
+
+func setupError(cfg config.Target, err error) error {
+	hint := cfg.Hint("check --ciphertrust.ca-file, --ciphertrust.cert-file and --ciphertrust.key-file")
+	err = fmt.Errorf("the connection to the appliance cannot be set up: %w; %s", err, hint)
+	if cfg.Name != "" {
+		err = fmt.Errorf("target %s: %w", cfg.Name, err)
+	}
+	return err
+}
+
+// Hint rewrites advice for what has configured the target: flags, or keys of a file.
+func (r *running) Hint(hint string) string {
+	return (&config.Target{Source: *r.source.Load()}).Hint(hint)
+}
+
+// Read reads every list of the target.
+func (t *Target) Read(ctx context.Context) *scrape.Snapshot { return t.scraper.Read(ctx) }
+
+// Latest returns how the last read of each list ended. It reads nothing.
+func (t *Target) Latest() []scrape.Latest { return t.scraper.Latest() }
+
+// Exposition says how what was read is written.
+func (t *Target) Exposition() *collector.Exposition { return t.exposition }
+
+// Client returns the client of the target's appliance.
+func (t *Target) Client() *ciphertrust.Client { return t.client }
+
+// Lists returns the target's lists, in the order of its configuration.
+func (t *Target) Lists() []*scrape.List { return t.lists }
+
+// WarnOfExposure tells the log where others can get at the target's secrets.
+func (t *Target) WarnOfExposure() {
+	switch {
+	case !t.Config.TLS.InsecureSkipVerify:
+	case strings.HasPrefix(t.client.URL(), "http:"):
+		level.Warn(t.logger).Log("during", "start", "hint", t.Hint("give --ciphertrust.url with https"),
+			"msg", "the password is sent in clear text, anyone on the network can read it")
+	default:
+		level.Warn(t.logger).Log("during", "start", "hint", t.Hint("give the appliance's CA in --ciphertrust.ca-file"),
+			"msg", "the appliance's certificate is not verified, anyone on the network can read the password")
+	}
+	if t.client.ShortPassword() {
+		level.Warn(t.logger).Log("during", "start", "hint", ciphertrust.ShortPasswordRemedy, "msg", ciphertrust.ShortPasswordText)
+	}
+	for _, file := range t.client.Exposed() {
+		level.Warn(t.logger).Log("during", "start", "hint", file.Remedy(), "msg", file.String())
+	}
+}
+
+// close ends reads and revokes the refresh token.
+func (r *running) close(ctx context.Context, during string) {
+	r.stopGivingUp()
+	r.scraper.Close()
+	if err := r.client.Close(ctx); err != nil {
+		level.Warn(r.logger).Log("during", during, "err", err,
+			"hint", "none needed: the appliance drops an unused refresh token by itself",
+			"msg", "the refresh token could not be revoked")
+	}
+}

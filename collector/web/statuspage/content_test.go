@@ -1,0 +1,455 @@
+package statuspage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/collector/web/statuspage"
+	"cckm_sync_exporter/collector/web/statuspage/fleettest"
+)
+
+// countingReader counts how often a list is read.
+type countingReader struct {
+	reads atomic.Int32
+	err   error
+}
+
+func (r *countingReader) Read(context.Context) (*syncjob.Summary, int, error) {
+	r.reads.Add(1)
+	if r.err != nil {
+		return nil, 1, r.err
+	}
+	return &syncjob.Summary{Scopes: []syncjob.Scope{{Name: "ring-that-was-read"}}}, 1, nil
+}
+
+func (*countingReader) FullRead() *scrape.FullReadProgress { return nil }
+func (*countingReader) Close()                             {}
+
+// collectorSource shows what a real collector knows.
+type collectorSource struct{ *scrape.Scraper }
+
+func (s collectorSource) Targets() []statuspage.Target {
+	return []statuspage.Target{{URL: "https://cm.example.com", Lists: s.Latest()}}
+}
+
+// TestOpeningReadsNothing opens the page before a scrape and after it.
+func TestOpeningReadsNothing(t *testing.T) {
+	reader := &countingReader{}
+	c := scrape.New([]scrape.Source{{List: syncjob.Lists()[0], Reader: reader}}, scrape.Options{Timeout: time.Minute})
+	t.Cleanup(c.Close)
+	page, err := statuspage.New(statuspage.Config{Source: collectorSource{c}, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		body := get(t, page, "")
+		if !strings.Contains(body, "no scrape has asked for it yet") || strings.Contains(body, "ring-that-was-read") {
+			t.Error("before a scrape the page does not say that there was none")
+		}
+	}
+	if n := reader.reads.Load(); n != 0 {
+		t.Errorf("opening the page has read the list %d times", n)
+	}
+	c.Read(t.Context())
+	for range 3 {
+		if body := get(t, page, ""); !strings.Contains(body, "ring-that-was-read") {
+			t.Error("after a scrape the page does not show what it read")
+		}
+	}
+	if n := reader.reads.Load(); n != 1 {
+		t.Errorf("the list was read %d times, want once, by the scrape", n)
+	}
+}
+
+// TestWorstFirst holds the order that the page promises.
+func TestWorstFirst(t *testing.T) {
+	var got []string
+	for _, row := range rows(t, get(t, newPage(t, fleettest.Fleet(fleettest.Now())), "")) {
+		if got = append(got, row); len(got) == 11 {
+			break
+		}
+	}
+	want := []string{
+		"✕ Failed prod-eu google-keys payments", "was ✕ Failed", "✕ Failed prod-eu azure-certificates kv-web-prod",
+		"▲ Running long prod-eu google-keys ledger", "∅ Never succeeded prod-eu google-keys trial",
+		"■ Aborted prod-eu google-keys archive", "? Unknown prod-eu google-keys partner-7",
+		"► Running prod-eu azure-certificates kv-edge", "► Running prod-eu google-keys signing",
+		"✓ OK prod-us google-keys tenant-239", "✓ OK prod-us google-keys tenant-238",
+	}
+	for i := range want {
+		if i >= len(got) || !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("row %d: %q\nwant %q", i+1, got[i:min(i+1, len(got))], want[i])
+		}
+	}
+}
+
+// TestOldRowsAreMarked has a list fail after a whole read, and one that no scrape
+// asks for any more: neither may look as it is now.
+func TestOldRowsAreMarked(t *testing.T) {
+	now := fleettest.Now()
+	list := syncjob.Lists()[0]
+	whole := &scrape.ListRead{List: list, Summary: &syncjob.Summary{Scopes: []syncjob.Scope{
+		{
+			Name: "ring", Newest: syncjob.Newest{ID: "1", Status: syncjob.InProgress, CreatedAt: now.Add(-3 * time.Hour)},
+			Jobs:             [...]int{syncjob.InProgress: 1, syncjob.Unknown: 0},
+			OldestInProgress: now.Add(-3 * time.Hour), OldestInProgressID: "1",
+		},
+	}}}
+	failed := &scrape.ListRead{List: list, Err: reason.New(reason.Network, errors.New("connection refused"), "check the firewall")}
+	for name, test := range map[string]struct {
+		latest scrape.Latest
+		old    bool
+		says   []string
+	}{
+		"read just now": {
+			scrape.Latest{Read: whole, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-time.Minute)},
+			false,
+			[]string{"for 3 h", "▲ running long"},
+		},
+		"then failed": {
+			scrape.Latest{Read: failed, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-2 * time.Hour)},
+			true,
+			[]string{"was ► Running", "as of 2 h ago", "not read since", "was running for 1 h"},
+		},
+		"not asked for any more": {
+			scrape.Latest{Read: whole, ReadAt: now.Add(-11 * time.Minute), Complete: whole, CompleteAt: now.Add(-11 * time.Minute)},
+			true,
+			[]string{"was ▲ Running long", "as of 11 min ago", "not read since", "was running for 2 h 49 min"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.latest.List = list
+			body := get(t, newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []scrape.Latest{test.latest}}}), "")
+			found := rows(t, body)
+			if len(found) != 1 {
+				t.Fatalf("rows: %q", found)
+			}
+			for _, words := range test.says {
+				if !strings.Contains(found[0], words) {
+					t.Errorf("the row does not say %q: %s", words, found[0])
+				}
+			}
+			if marked := strings.Contains(found[0], "not read since") && strings.Count(body, `<tr role="row" class="old">`) == 2; marked != test.old {
+				t.Errorf("the row is marked as old: %t, want %t: %s", marked, test.old, found[0])
+			}
+			if title := textOf(t, body, "title"); test.old != strings.HasPrefix(title, "1 list ") {
+				t.Errorf("title: %s", title)
+			}
+		})
+	}
+}
+
+// TestUnreadableList holds that the page says why, and what to do, and that one
+// appliance that is down is one trouble.
+func TestUnreadableList(t *testing.T) {
+	lists := make([]scrape.Latest, 0, len(syncjob.Lists()))
+	for _, list := range syncjob.Lists() {
+		lists = append(lists, scrape.Latest{List: list, ReadAt: fleettest.Now(), Read: &scrape.ListRead{
+			List: list, Took: 5 * time.Second, Pages: 3,
+			Err: reason.New(reason.Auth, errors.New("list "+list.Name+": login: 401"), "check the password file"),
+		}})
+	}
+	body := get(t, newPage(t, fleettest.Source{{Lists: lists}}), "")
+	if n := strings.Count(body, `<div class="trouble failed">`); n != 1 {
+		t.Errorf("%d troubles, want 1", n)
+	}
+	main := textOf(t, body, "main")
+	for _, words := range []string{
+		"list google-keys: login: 401", "What to do: check the password file.", "auth", "never read whole", "5 s, 3 pages",
+	} {
+		if !strings.Contains(main, words) {
+			t.Errorf("the page does not say %q", words)
+		}
+	}
+	if title, want := textOf(t, body, "title"), "14 lists not read · CCKM sync"; title != want {
+		t.Errorf("title %q, want %q", title, want)
+	}
+	if !strings.Contains(body, "CCKMSyncCredentialsRejected.md") {
+		t.Error("the runbook of rejected credentials is not linked")
+	}
+}
+
+// TestUnknownTexts checks that the page shows a few of the texts that this version does not know.
+func TestUnknownTexts(t *testing.T) {
+	list := syncjob.Lists()[0]
+	for texts, want := range map[int]string{
+		0: "",
+		1: "report them: <q class=\"words\"><bdi>text 0 &lt;b&gt;</bdi></q>.</p>",
+		5: "<bdi>text 4 &lt;b&gt;</bdi></q>.</p>",
+		6: "<bdi>text 4 &lt;b&gt;</bdi></q> and more: see the log.</p>",
+	} {
+		summary := &syncjob.Summary{}
+		for i := range texts {
+			summary.UnknownTexts = append(summary.UnknownTexts, fmt.Sprintf("text %d <b>", i))
+		}
+		read := scrape.ListRead{List: list, Summary: summary}
+		source := fleettest.Source{{Lists: []scrape.Latest{{List: list, Read: &read, ReadAt: fleettest.Now(), Complete: &read, CompleteAt: fleettest.Now()}}}}
+		body := get(t, newPage(t, source), "")
+		if !strings.Contains(body, want) || strings.Contains(body, "Unknown texts") != (texts > 0) {
+			t.Errorf("%d unknown texts: the page does not have %q", texts, want)
+		}
+	}
+}
+
+// TestManyTroubles bounds what stands above the table.
+func TestManyTroubles(t *testing.T) {
+	targets := make(fleettest.Source, 0, 40)
+	for i := range 40 {
+		lists := fleettest.Fleet(fleettest.Now())[1].Lists[:2]
+		targets = append(targets, statuspage.Target{Name: fmt.Sprintf("target-%d", i), URL: "https://cm.example.com", Lists: lists})
+	}
+	body := get(t, newPage(t, targets), "")
+	if n := strings.Count(body, `<div class="trouble failed">`); n != 5 {
+		t.Errorf("%d troubles, want 5", n)
+	}
+	if !strings.Contains(body, "35 more: see") {
+		t.Error("the page does not say how many more there are")
+	}
+}
+
+// TestFilters holds how many rows each part of the query string leaves, and that
+// the verdict is of all.
+func TestFilters(t *testing.T) {
+	page := newPage(t, fleettest.Fleet(fleettest.Now()))
+	title := textOf(t, get(t, page, ""), "title")
+	for query, want := range map[string]string{
+		"":                                 "Rows 1 to 100 of 254.",
+		"?per=20&page=3":                   "Rows 41 to 60 of 254.",
+		"?state=failed":                    "Rows 1 to 3 of 3.",
+		"?state=ok&target=prod-eu":         "Rows 1 to 5 of 5.",
+		"?state=long":                      "Rows 1 to 1 of 1.",
+		"?list=aws-keys":                   "Rows 1 to 2 of 2.",
+		"?target=prod-us":                  "Rows 1 to 100 of 240.",
+		"?q=PAYMENTS":                      "Rows 1 to 1 of 1.",
+		"?q=aadsts7000222":                 "Rows 1 to 1 of 1.",
+		"?q=6e170627-8d58-428d-86e1":       "Rows 1 to 1 of 1.",
+		"?q=4806b37f":                      "Rows 1 to 1 of 1.",
+		"?q=azure-cert":                    "Rows 1 to 3 of 3.",
+		"?q=%20%20prod-us%20":              "Rows 1 to 100 of 240.",
+		"?q=there+is+no+such+thing":        "No key ring or vault matches.",
+		"?q=kv&list=azure-keys&state=ok":   "Rows 1 to 1 of 1.",
+		"?q=kv&list=google-keys&state=ok":  "No key ring or vault matches.",
+		"?q=tenant&target=prod-us&per=500": "Rows 1 to 240 of 240.",
+	} {
+		body := get(t, page, query)
+		if caption := textOf(t, body, "caption"); !strings.HasPrefix(caption, want) {
+			t.Errorf("%s: %s\nwant %s", query, caption, want)
+		}
+		if got := textOf(t, body, "title"); got != title {
+			t.Errorf("%s: the verdict %q is not that of all, %q", query, got, title)
+		}
+	}
+}
+
+// TestPagesHoldEachRowOnce walks through all pages by their links.
+func TestPagesHoldEachRowOnce(t *testing.T) {
+	page := newPage(t, fleettest.Fleet(fleettest.Now()))
+	want := rows(t, get(t, page, "?per=500"))
+	var got []string
+	query, pages := "?per=17", 0
+	for query != "" {
+		body := get(t, page, query)
+		got = append(got, rows(t, body)...)
+		query = ""
+		for _, a := range elements(t, body, "a") {
+			if attribute(a, "rel") == "next" {
+				query = strings.TrimSuffix(strings.TrimPrefix(attribute(a, "href"), "./"), "#scopes")
+			}
+		}
+		pages++
+		if pages > 100 {
+			t.Fatal("the pages never end")
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the pages have other rows than the one page of all (-want +got):\n%s", diff)
+	}
+	if pages != 15 {
+		t.Errorf("%d pages, want 15", pages)
+	}
+}
+
+// TestBadQueries holds that nonsense falls back, and is noticed.
+func TestBadQueries(t *testing.T) {
+	page := newPage(t, fleettest.Fleet(fleettest.Now()))
+	for query, want := range map[string]string{
+		"?page=x":                         "“x” is no page; it is 1 instead.",
+		"?page=0":                         "“0” is no page; it is 1 instead.",
+		"?page=-3":                        "“-3” is no page; it is 1 instead.",
+		"?page=99999999999999999999":      "“99999999999999999999” is no page; it is 1 instead.",
+		"?page=4":                         "There is no page 4; this is the last one, 3.",
+		"?per=501":                        "The number of rows per page is at most 500.",
+		"?per=1.5":                        "“1.5” is no number of rows per page; it is 100 instead.",
+		"?state=broken":                   "There is no state “broken”; every state is shown.",
+		"?list=google":                    "There is no list “google”; every list is shown.",
+		"?target=prod":                    "There is no target “prod”; every target is shown.",
+		"?q=%zz":                          "A part of the address could not be read and was left out.",
+		"?state=a%00b":                    `There is no state “a\u{0}b”; every state is shown.`,
+		"?q=" + strings.Repeat("x", 1000): "The text to look for was cut to 200 characters.",
+	} {
+		if notices := textOf(t, get(t, page, query), "li"); !strings.Contains(notices, want) {
+			t.Errorf("%s: no notice %q in:\n%s", query, want, notices)
+		}
+	}
+	if body := get(t, page, "?q=x&state=failed&list=google-keys&target=prod-eu&page=1&per=50"); strings.Contains(body, `class="notices"`) {
+		t.Error("a query that is in order is noticed")
+	}
+}
+
+// TestEveryTextIsFound looks for each text of a row that the page may show.
+func TestEveryTextIsFound(t *testing.T) {
+	page := newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []scrape.Latest{wholeList(syncjob.Scope{
+		Name: "the-Scope", Newest: syncjob.Newest{ID: "newest-id", Text: "newest text"},
+		Last:               &syncjob.Last{ID: "last-id", Text: "last text"},
+		OldestInProgressID: "oldest-id", OldestInProgressText: "oldest text",
+	})}}})
+	for _, text := range []string{
+		"the-scope", "newest-id", "newest text", "last-id", "last text", "oldest-id", "oldest text", "google-keys",
+	} {
+		if n := len(rows(t, get(t, page, "?q="+url.QueryEscape(text)))); n != 1 {
+			t.Errorf("%q is found in %d rows, want 1", text, n)
+		}
+	}
+	if n := len(rows(t, get(t, page, "?q=\xff"))); n != 0 {
+		t.Error("what is no text is found")
+	}
+}
+
+// wholeList returns a list that has just been read.
+func wholeList(scopes ...syncjob.Scope) scrape.Latest {
+	list := syncjob.Lists()[0]
+	read := &scrape.ListRead{List: list, Summary: &syncjob.Summary{Scopes: scopes}}
+	return scrape.Latest{List: list, Read: read, ReadAt: fleettest.Now(), Complete: read, CompleteAt: fleettest.Now()}
+}
+
+// TestLongWordsAreCut bounds what one scope can fill the page with.
+func TestLongWordsAreCut(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Source{{Lists: []scrape.Latest{wholeList(syncjob.Scope{
+		Name: strings.Repeat("n", 100_000),
+		Last: &syncjob.Last{ID: "1", Result: syncjob.Failed, Text: strings.Repeat("t", 100_000)},
+	})}}}), "")
+	if len(body) > 30_000 {
+		t.Errorf("the page has %d bytes", len(body))
+	}
+}
+
+// TestLastPage falls back to the last page where there is none.
+func TestLastPage(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Fleet(fleettest.Now())), "?page=4")
+	if caption := textOf(t, body, "caption"); !strings.HasPrefix(caption, "Rows 201 to 254 of 254.") {
+		t.Error(caption)
+	}
+}
+
+// TestTroublesByReason keeps two reasons of one target apart.
+func TestTroublesByReason(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Fleet(fleettest.Now())[:1]), "")
+	if n := strings.Count(body, `<div class="trouble failed">`); n != 2 {
+		t.Errorf("%d troubles, want 2: a timeout, and a list that is not there", n)
+	}
+}
+
+// TestLinks holds where the page leads to, and that each runbook is there.
+func TestLinks(t *testing.T) {
+	links := func(source statuspage.Source) []string {
+		anchors := elements(t, get(t, newPage(t, source), ""), "a")
+		found := make([]string, 0, len(anchors))
+		for _, a := range anchors {
+			found = append(found, attribute(a, "href"))
+		}
+		return found
+	}
+	fleet := links(fleettest.Fleet(fleettest.Now()))
+	for _, want := range []string{"./metrics", "./sd", "./probe?target=prod-eu", "./probe?target=prod-us"} {
+		if !slices.Contains(fleet, want) {
+			t.Errorf("no link to %s", want)
+		}
+	}
+	one := fleettest.Fleet(fleettest.Now())[:1]
+	one[0].Name = ""
+	for _, link := range links(one) {
+		if strings.HasPrefix(link, "./probe") || strings.HasPrefix(link, "./sd") {
+			t.Errorf("a link to %s where there is one target by flags", link)
+		}
+	}
+	const repository = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"
+	found := 0
+	for _, link := range fleet {
+		if path, ok := strings.CutPrefix(link, repository); ok {
+			found++
+			if _, err := os.Stat(filepath.Join("..", "..", "..", filepath.FromSlash(path))); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("%d links to documents, want 8 at least", found)
+	}
+}
+
+// TestStrangeTarget holds that a name is a parameter, and that no password is shown.
+func TestStrangeTarget(t *testing.T) {
+	lists := fleettest.Fleet(fleettest.Now())[0].Lists
+	body := get(t, newPage(t, fleettest.Source{
+		{Name: "a&b=c#d", URL: "https://admin:hunter2@cm.example.com/api/", Lists: lists},
+		{Name: "second", URL: "://hunter2", Lists: lists},
+	}), "")
+	if strings.Contains(body, "hunter2") {
+		t.Error("a password stands in the page")
+	}
+	if want := "GET https://cm.example.com/api/v1/cckm/google/synchronization-jobs/6e170627-8d58-428d-86e1-8d8d586e1706"; !strings.Contains(textOf(t, body, "code"), want) {
+		t.Errorf("no %s", want)
+	}
+	for _, a := range elements(t, body, "a") {
+		if u, err := url.Parse(attribute(a, "href")); err == nil && u.Path == "./probe" && u.Query().Get("target") == "a&b=c#d" {
+			return
+		}
+	}
+	t.Error("no probe of the target with its whole name")
+}
+
+// TestForgottenScopes holds the metrics' rule: what they leave out, the page does. It names
+// the setting as the target has it.
+func TestForgottenScopes(t *testing.T) {
+	fleet := fleettest.Fleet(fleettest.Now())[:1]
+	fleet[0].ForgetScopesAfter = 4 * time.Hour
+	body := get(t, newPage(t, fleet), "")
+	if !strings.Contains(textOf(t, body, "p"), "1 left out, as in the metrics, because the newest job is older than --collector.forget-scopes-after .") {
+		t.Error("the page does not say that one is left out")
+	}
+	target := config.Target{Source: "targets.yml:2"}
+	fleet[0].Hint = target.Hint
+	if hinted := get(t, newPage(t, fleet), ""); !strings.Contains(textOf(t, hinted, "p"), "older than forget_scopes_after (targets.yml:2) .") {
+		t.Error("the page names a flag to the user of a file")
+	}
+	if strings.Contains(strings.Join(rows(t, body), "\n"), "archive") {
+		t.Error("a scope is shown whose newest job is too old")
+	}
+}
+
+// TestTelemetryPath links to the metrics where they are.
+func TestTelemetryPath(t *testing.T) {
+	page, err := statuspage.New(statuspage.Config{Source: fleettest.Source{}, TelemetryPath: "/own/metrics"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := request(t, page, http.MethodGet, "/").Body.String(); !strings.Contains(body, `href="./own/metrics"`) {
+		t.Error("no link to the metrics")
+	}
+}

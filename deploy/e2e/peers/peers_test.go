@@ -1,0 +1,165 @@
+//go:build linux
+
+// Package peers_test runs the exporter beside what one would otherwise write, a
+// shell script and a Python exporter, on the same jobs of a simulated appliance.
+package peers_test
+
+import (
+	"flag"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/deploy/e2e/livetest"
+)
+
+// sizes are how many jobs the appliance has, in both lists together. So few already
+// take three pages each.
+var sizes = flag.String("peers.jobs", "5000", "numbers of jobs, with commas") //nolint:gochecknoglobals // A test's flag has no other place.
+
+// scrapes is how often each server is scraped.
+const scrapes = 3
+
+// TestPeers holds that all of them say the same of the same jobs, and prints what
+// each of them takes for it:
+//
+//	go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000
+//
+// On 2 cores that had other work, go1.26.8, of what the exporter takes:
+//
+//	jobs     textfile.sh: wall, CPU, memory   exporter.py: wall, CPU, memory
+//	  1000   27x, 19x, 0.7x                   3.5x, 3.9x, 1.3x
+//	 10000   22x, 23x, 0.6x                   3.5x, 4.9x, 1.4x
+//	100000   12x, 27x, 0.5x                   3.1x, 5.1x, 1.3x
+func TestPeers(t *testing.T) {
+	python := programs(t)
+	ours := livetest.BuildExporter(t)
+
+	var table strings.Builder
+	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(columns, "jobs\tprogram\twall\tCPU\tpeak memory\twall\tCPU\tpeak memory\t")
+	row := func(jobs int, program string, got, than usage) {
+		_, _ = fmt.Fprintf(columns, "%d\t%s\t%s\t%s\t%d MB\t%.1fx\t%.1fx\t%.1fx\t\n", jobs, program,
+			got.wall.Round(time.Millisecond), got.cpu.Round(time.Millisecond), got.peak>>20,
+			float64(got.wall)/float64(than.wall), float64(got.cpu)/float64(than.cpu), float64(got.peak)/float64(than.peak))
+	}
+	for size := range strings.SplitSeq(*sizes, ",") {
+		jobs, err := strconv.Atoi(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, env := startAppliance(t, jobs)
+		once, onceText := runOnce(t, env, ours, "once")
+		file := filepath.Join(t.TempDir(), "cckm_sync.prom")
+		script, _ := runOnce(t, env, "./textfile.sh", file)
+		serve, serveText := runServer(t, env, func(address string) (string, []string) {
+			return ours, []string{"--web.listen-address=" + address}
+		})
+		server, serverText := runServer(t, env, pythonServer(python))
+
+		want := parse(t, "once", onceText)
+		compare(t, "serve", want, parse(t, "serve", serveText))
+		compare(t, "textfile.sh", want, parse(t, "textfile.sh", readFile(t, file)))
+		compare(t, "exporter.py", want, parse(t, "exporter.py", serverText))
+		if sum := want.sum("cckm_sync_jobs"); int(sum) != jobs {
+			t.Errorf("%v jobs, want %d", sum, jobs)
+		}
+
+		row(jobs, "cckm_sync_exporter once", once, once)
+		row(jobs, "textfile.sh (curl, jq)", script, once)
+		row(jobs, fmt.Sprintf("cckm_sync_exporter, %d scrapes", scrapes), serve, serve)
+		row(jobs, fmt.Sprintf("exporter.py, %d scrapes", scrapes), server, serve)
+	}
+	if err := columns.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("wall time is of all scrapes, CPU and peak memory of the whole process and its children:\n%s", table.String())
+}
+
+// TestPeersWithoutList holds that they, too, tell a list that cannot be read from
+// an empty one: what they are measured for has to be of use.
+func TestPeersWithoutList(t *testing.T) {
+	python := programs(t)
+	appliance, env := startAppliance(t, 100)
+	appliance.Unregister(simulator.AzureCertificates)
+	file := filepath.Join(t.TempDir(), "cckm_sync.prom")
+	runOnce(t, env, "./textfile.sh", file)
+	_, text := runServer(t, env, pythonServer(python))
+	for program, said := range map[string]exposition{
+		"textfile.sh": parse(t, "textfile.sh", readFile(t, file)), "exporter.py": parse(t, "exporter.py", text),
+	} {
+		google, azure := `cloud="google",item="key",`, `cloud="azure",item="certificate",`
+		if up := said["cckm_sync_up"]; len(up) != 2 || up[google] != 1 || up[azure] != 0 {
+			t.Errorf("%s: cckm_sync_up is %v", program, up)
+		}
+		if jobs := said["cckm_sync_jobs"]; len(jobs) != 5 || said.sum("cckm_sync_jobs") != 50 {
+			t.Errorf("%s: cckm_sync_jobs is %v, want 50 of one list", program, jobs)
+		}
+	}
+}
+
+// programs skips the test where a program is missing that the peers need, and
+// returns Debian's Python: another may come first in PATH, without its packages.
+func programs(t *testing.T) (python string) {
+	t.Helper()
+	for _, program := range []string{"curl", "jq", "/usr/bin/time"} {
+		livetest.Program(t, program)
+	}
+	python = livetest.Program(t, "/usr/bin/python3")
+	if err := exec.CommandContext(t.Context(), python, "-c", "import prometheus_client").Run(); err != nil {
+		if livetest.Required() {
+			t.Fatal("Debian's python3-prometheus-client is needed and not installed")
+		}
+		t.Skip("Debian's python3-prometheus-client is not installed")
+	}
+	return python
+}
+
+// pythonServer is how exporter.py is started.
+func pythonServer(python string) func(address string) (string, []string) {
+	return func(address string) (string, []string) {
+		return python, []string{"exporter.py", address[strings.LastIndex(address, ":")+1:]}
+	}
+}
+
+// startAppliance starts an appliance that has so many jobs, and returns it with
+// the environment in which its clients find it.
+func startAppliance(t *testing.T, jobs int) (*simulator.Appliance, []string) {
+	t.Helper()
+	appliance := simulator.New(simulator.Options{})
+	// One job of each list still runs, and one has ended without a result.
+	left := jobs
+	for i, name := range []string{simulator.GoogleKeys, simulator.AzureCertificates} {
+		list := appliance.List(name)
+		share := left / (2 - i)
+		left -= share
+		if err := list.SetHistory(share-2, simulator.HistoryShape{}); err != nil {
+			t.Fatal(err)
+		}
+		scopes := list.HistoryJob(0).Scopes
+		for _, job := range []*simulator.Job{
+			{CreatedAt: time.Now().Add(-30 * time.Second), Scopes: scopes},
+			{OverallStatus: "paused", CreatedAt: time.Now().Add(-50 * time.Second), CompletedAt: time.Now().Add(-40 * time.Second), Scopes: scopes},
+		} {
+			if _, err := list.Insert(*job); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	server, err := appliance.StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	ca := livetest.WriteFile(t, "ca.pem", server.CAPEM)
+	return appliance, []string{
+		"CM_ADDRESS=" + server.URL, "CM_USERNAME=" + simulator.DefaultUsername, "CM_PASSWORD=" + simulator.DefaultPassword,
+		"CM_CA_FILE=" + ca, "CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + ca,
+	}
+}

@@ -1,0 +1,190 @@
+package scenarios_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+const (
+	// scale is by how much time runs faster in a life.
+	scale = 60
+	// minute is a life's minute.
+	minute = time.Minute / scale
+	hour   = 60 * minute
+
+	shipped        = "../../prometheus/"
+	thresholdsFile = "cckm_sync_thresholds.yml"
+)
+
+// duration matches a duration of Prometheus, such as 20m.
+const duration = `\d+(?:ms|[smhdwy])(?:\d+(?:ms|[smhdwy]))*`
+
+// faster divides every duration by the scale that a pattern's second group
+// holds.
+func faster(t *testing.T, text, pattern string) string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	return re.ReplaceAllStringFunc(text, func(match string) string {
+		parts := re.FindStringSubmatch(match)
+		d, err := model.ParseDuration(parts[2])
+		if err != nil {
+			t.Fatalf("%s: %v", match, err)
+		}
+		return fmt.Sprintf("%s%dms%s", parts[1], (time.Duration(d) / scale).Milliseconds(), parts[3])
+	})
+}
+
+// fasterRules divides the durations in the rules: windows, offsets, intervals,
+// for, and the thresholds that are seconds.
+func fasterRules(t *testing.T, text string) string {
+	t.Helper()
+	// Comments hold durations too, and examples.
+	text = regexp.MustCompile(`(?m)^\s*#.*\n`).ReplaceAllString(text, "")
+	text = faster(t, text, `(\[)(`+duration+`)(\]|:)`)
+	text = faster(t, text, `(\boffset )(`+duration+`)(\b)`)
+	text = faster(t, text, `(?m)^(\s*(?:- )?(?:for|interval|keep_firing_for): )(`+duration+`)(\s*)$`)
+	text = regexp.MustCompile(`(record: \w+:\w+:seconds\n(?:\s+labels: .*\n)?\s+expr: vector)\((.+)\)`).
+		ReplaceAllString(text, fmt.Sprintf("$1(($2) / %d)", scale))
+	// Whatever looks like a duration and was not divided would be a hole in the test.
+	if left := regexp.MustCompile(`\b\d+[smhdwy]\b`).FindAllString(text, -1); left != nil {
+		t.Fatalf("the durations %q are not understood", left)
+	}
+	return text
+}
+
+// ruleFiles writes the rules, made faster, and returns their paths.
+func ruleFiles(t *testing.T, dir string, names ...string) []string {
+	t.Helper()
+	files := make([]string, 0, len(names))
+	for _, name := range names {
+		files = append(files, write(t, dir, name, fasterRules(t, read(t, shipped+name))))
+	}
+	run(t, "promtool", append([]string{"check", "rules"}, files...)...)
+	return files
+}
+
+// scraped is an exporter as Prometheus knows it, or a target of one, which it asks
+// for by name.
+type scraped struct{ job, instance, address, name string }
+
+// labels are those that Prometheus is given, in YAML.
+func (s scraped) labels() string {
+	if s.name == "" {
+		return fmt.Sprintf("{instance: %q}", s.instance)
+	}
+	return fmt.Sprintf("{instance: %q, __metrics_path__: /probe, __param_target: %q}", s.instance, s.name)
+}
+
+// prometheusConfig is the shipped configuration, made faster, with rules and
+// targets of the test's own.
+func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets []scraped) string {
+	t.Helper()
+	text, _, found := strings.Cut(read(t, shipped+"prometheus.yml"), "scrape_configs:")
+	if !found {
+		t.Fatal("prometheus.yml has no scrape_configs")
+	}
+	text = faster(t, text, `(?m)^(\s+(?:scrape|evaluation)_interval: )(`+duration+`)(\s*)$`)
+	// Half a second would be scaled truly, and too short for a busy machine.
+	text = regexp.MustCompile(`(scrape_timeout: ).*`).ReplaceAllString(text, "${1}1s")
+	var b strings.Builder
+	b.WriteString(text + "scrape_configs:\n")
+	jobs := make(map[string][]scraped)
+	var order []string
+	for _, target := range targets {
+		if jobs[target.job] == nil {
+			order = append(order, target.job)
+		}
+		jobs[target.job] = append(jobs[target.job], target)
+	}
+	for _, job := range order {
+		fmt.Fprintf(&b, "  - job_name: %q\n    static_configs:\n", job)
+		for _, target := range jobs[job] {
+			fmt.Fprintf(&b, "      - {targets: [%q], labels: %s}\n", target.address, target.labels())
+		}
+	}
+	b.WriteString("rule_files:\n")
+	for _, file := range rules {
+		fmt.Fprintf(&b, "  - %q\n", file)
+	}
+	fmt.Fprintf(&b, "alerting:\n  alertmanagers:\n    - static_configs: [{targets: [%q]}]\n", alertmanager)
+	return b.String()
+}
+
+// alertmanagerConfig is the shipped configuration, made faster, with a webhook
+// for each receiver.
+func alertmanagerConfig(t *testing.T, dir, webhook string) string {
+	t.Helper()
+	text := faster(t, read(t, shipped+"alertmanager.yml"), `(?m)^(\s*(?:group_wait|group_interval|repeat_interval): )(`+duration+`)(\s*)$`)
+	text = regexp.MustCompile(`(?m)^( +- name: \S+).*$`).
+		ReplaceAllString(text, fmt.Sprintf("$1\n    webhook_configs: [{url: %q, send_resolved: true}]", webhook))
+	path := write(t, dir, "alertmanager.yml", text)
+	run(t, "amtool", "check-config", path)
+	return path
+}
+
+func TestFasterRules(t *testing.T) {
+	t.Parallel()
+	got := fasterRules(t, `
+groups:
+  - name: a
+    interval: 1m
+    rules:
+      # [20m] is how long
+      - record: x:stuck_after:seconds
+        labels: {cloud: any}
+        expr: vector(2 * 3600)
+      - record: x:changes:count
+        expr: vector(6)
+      - alert: A
+        expr: max_over_time(a[20m]) unless b offset 1d > time10m
+        for: 1h
+        annotations: {description: "{{ query \"c[1h30m]\" }}"}
+`)
+	want := `
+groups:
+  - name: a
+    interval: 1000ms
+    rules:
+      - record: x:stuck_after:seconds
+        labels: {cloud: any}
+        expr: vector((2 * 3600) / 60)
+      - record: x:changes:count
+        expr: vector(6)
+      - alert: A
+        expr: max_over_time(a[20000ms]) unless b offset 1440000ms > time10m
+        for: 60000ms
+        annotations: {description: "{{ query \"c[90000ms]\" }}"}
+`
+	if got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// write writes a file, or a new one in place of it, and returns its path.
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,368 @@
+package scenarios_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"cckm_sync_exporter/deploy/e2e/livetest"
+)
+
+// lasts is how many minutes are lived.
+const lasts = 100
+
+// TestScenarios lives all lives at once and holds what arrived against what had
+// to: no false alarm and no miss.
+func TestScenarios(t *testing.T) {
+	if !livetest.Required() {
+		t.Skip("it takes two minutes: set CCKM_REQUIRE_PROGRAMS=1, as .ci/run does")
+	}
+	for _, name := range []string{"prometheus", "promtool", "amtool"} {
+		livetest.Program(t, name)
+	}
+	hook := startWebhook(t)
+	alertmanager := startAlertmanager(t, hook.url)
+	lives := allLives()
+	plants := make([]*plant, 0, len(lives))
+	for _, l := range lives {
+		plants = append(plants, newPlant(t, l))
+	}
+	servers := startPrometheuses(t, alertmanager.address, plants)
+	for _, s := range servers {
+		if !eventually(t.Context(), time.Minute, func() bool { return s.reachesAll(t.Context()) }) {
+			t.Fatalf("a Prometheus does not reach all of its %d targets:\n%s", len(s.targets), s.log.String())
+		}
+	}
+	for _, s := range servers {
+		s.loadRules(t)
+	}
+	for _, s := range servers {
+		if !eventually(t.Context(), time.Minute, func() bool { return s.knowsAlertmanager(t.Context()) }) {
+			t.Fatalf("a Prometheus does not find Alertmanager:\n%s", s.log.String())
+		}
+	}
+
+	start := time.Now()
+	live(t, start, plants)
+	// A notification under way may take the lock only after this.
+	hook.mu.Lock()
+	defer hook.mu.Unlock()
+	for _, err := range hook.errs {
+		t.Error(err)
+	}
+	falseAlarms, misses, table := judgeAll(lives, hook.changes, start)
+	t.Logf("\n%s%d lives, %d false alarms, %d misses", table, len(lives), falseAlarms, misses)
+	if falseAlarms > 0 || misses > 0 {
+		t.Fail()
+	}
+}
+
+// startPrometheuses starts the servers that the lives need.
+func startPrometheuses(t *testing.T, alertmanager string, plants []*plant) map[watcher]*prometheusServer {
+	t.Helper()
+	servers := make(map[watcher]*prometheusServer)
+	for _, p := range plants {
+		who := p.life.watched
+		if servers[who] == nil {
+			servers[who] = startPrometheus(t, alertmanager, targetsOf(who, plants))
+		}
+		p.prometheus = servers[who]
+	}
+	return servers
+}
+
+// targetsOf returns what a Prometheus watches. The first one also watches what
+// the second one does.
+func targetsOf(who watcher, plants []*plant) []scraped {
+	var targets []scraped
+	for _, p := range plants {
+		if p.life.watched == who || who == byOne && p.life.watched == byTwo {
+			for _, e := range p.exporters {
+				targets = append(targets, e.scraped)
+				for _, name := range p.life.targets() {
+					targets = append(targets, scraped{e.job, name, e.address, name})
+				}
+			}
+		}
+	}
+	return targets
+}
+
+// live takes every life's steps when their time has come, and returns when all
+// has been lived.
+func live(t *testing.T, start time.Time, plants []*plant) {
+	t.Helper()
+	type due struct {
+		at int
+		do func()
+	}
+	steps := []due{{at: lasts, do: func() {}}}
+	for _, p := range plants {
+		for _, s := range p.life.steps {
+			steps = append(steps, due{s.at, func() { s.do(p) }})
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b due) int { return a.at - b.at })
+	for _, s := range steps {
+		timer := time.NewTimer(time.Until(start.Add(time.Duration(s.at) * minute)))
+		select {
+		case <-timer.C:
+			s.do()
+		case <-t.Context().Done():
+			timer.Stop()
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
+// The minutes by which an alert may come or clear before and after its nominal
+// time: scrapes, evaluations and Alertmanager's groups take their time, and so
+// does a busy machine.
+const (
+	early = 2
+	late  = 12
+)
+
+// judgeAll judges each life and returns the two numbers and a table.
+func judgeAll(lives []*life, told map[alert][]change, start time.Time) (falseAlarms, misses int, table string) {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) { _, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) }
+	row("LIFE", "WANTED (minute-minute)", "ARRIVED", "VERDICT")
+	left := maps.Clone(told)
+	for _, l := range lives {
+		own := make(map[alert][]change)
+		for a, changes := range told {
+			if l.owns(a) {
+				own[a] = changes
+				delete(left, a)
+			}
+		}
+		wanted := make([]string, 0, len(l.wants))
+		for _, want := range l.wants {
+			wanted = append(wanted, want.text())
+		}
+		v := l.judge(own, start)
+		falseAlarms += len(v.falseAlarms)
+		misses += len(v.misses)
+		row(l.name, orSilence(wanted), orSilence(arrivals(own, start)), v.text())
+	}
+	for a, changes := range left {
+		falseAlarms++
+		row("nobody's", "", arrival(a, changes, start), "FALSE ALARM")
+	}
+	_ = w.Flush()
+	return falseAlarms, misses, text.String()
+}
+
+func orSilence(texts []string) string {
+	if len(texts) == 0 {
+		return "-"
+	}
+	return strings.Join(texts, ", ")
+}
+
+// verdict tells what was wrong with what arrived.
+type verdict struct{ falseAlarms, misses []string }
+
+func (v verdict) text() string {
+	if len(v.falseAlarms)+len(v.misses) == 0 {
+		return "ok"
+	}
+	var texts []string
+	for _, text := range v.falseAlarms {
+		texts = append(texts, "FALSE ALARM: "+text)
+	}
+	for _, text := range v.misses {
+		texts = append(texts, "MISS: "+text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// owns says whether an alert is about a life.
+func (l *life) owns(a alert) bool {
+	if a.instance == "" {
+		// An exporter that is not there has no labels to tell.
+		return l.watched == byItself && a.name == "ExporterAbsent"
+	}
+	return a.instance == l.name || l.pair && strings.HasPrefix(a.instance, l.name+", ") || slices.Contains(l.targets(), a.instance)
+}
+
+// judge holds what arrived of a life against what it wants. To claim what is
+// not so, or not yet, or no longer, is a false alarm. Not to claim what is so,
+// or to take it back while it is, is a miss.
+func (l *life) judge(told map[alert][]change, start time.Time) verdict {
+	var v verdict
+	wanted := make(map[alert]bool)
+	for _, want := range l.wants {
+		a := want.alert(l)
+		wanted[a] = true
+		want.judge(&v, told[a], start)
+	}
+	for a := range told {
+		if !wanted[a] {
+			v.falseAlarms = append(v.falseAlarms, fmt.Sprintf("%s, %s to %s", shortName(a.name, a.about()), a.severity, a.receiver))
+		}
+	}
+	if messages := messagesOf("ExporterDown", told); messages > maxMessages {
+		v.falseAlarms = append(v.falseAlarms, fmt.Sprintf("ExporterDown came in %d messages", messages))
+	}
+	return v
+}
+
+// maxMessages is in how many messages it may be told that an exporter is down with
+// all of its targets. It is one, but a busy machine may stop a program for longer
+// than Alertmanager waits for the rest.
+const maxMessages = 2
+
+// messagesOf counts the messages that first told of the alerts of a name.
+func messagesOf(name string, told map[alert][]change) int {
+	messages := make(map[int]bool)
+	for a, changes := range told {
+		if a.name == name {
+			messages[changes[0].message] = true
+		}
+	}
+	return len(messages)
+}
+
+func (want want) judge(v *verdict, changes []change, start time.Time) {
+	name := shortName(want.name, want.about)
+	falseAlarm := func(text string) { v.falseAlarms = append(v.falseAlarms, name+" "+text) }
+	miss := func(text string) { v.misses = append(v.misses, name+" "+text) }
+	var fires, clears []float64
+	for _, c := range changes {
+		if c.firing {
+			fires = append(fires, minutes(c.at, start))
+		} else {
+			clears = append(clears, minutes(c.at, start))
+		}
+	}
+	late := max(late, want.late)
+	switch {
+	case len(fires) == 0:
+		miss("did not arrive")
+		return
+	case fires[0] < float64(want.at-early):
+		falseAlarm("came too early")
+	case fires[0] > float64(want.at+late):
+		miss("came too late")
+	}
+	for range fires[1:] {
+		falseAlarm("came again")
+	}
+	switch {
+	case want.clears == 0 && len(clears) > 0:
+		miss("was taken back")
+	case want.clears == 0:
+	case len(clears) == 0:
+		falseAlarm("did not clear")
+	case clears[0] < float64(want.clears-early):
+		miss("was taken back too early")
+	case clears[0] > float64(want.clears+late):
+		falseAlarm("cleared too late")
+	}
+}
+
+// minutes is how many minutes of the lives had passed.
+func minutes(at, start time.Time) float64 { return at.Sub(start).Seconds() / minute.Seconds() }
+
+// arrivals tells what arrived, in the order of its arrival.
+func arrivals(told map[alert][]change, start time.Time) []string {
+	order := make([]alert, 0, len(told))
+	for a := range told {
+		order = append(order, a)
+	}
+	slices.SortFunc(order, func(a, b alert) int { return told[a][0].at.Compare(told[b][0].at) })
+	texts := make([]string, 0, len(told))
+	for _, a := range order {
+		texts = append(texts, arrival(a, told[a], start))
+	}
+	return texts
+}
+
+// arrival tells an alert and the minutes from and to which it fired.
+func arrival(a alert, changes []change, start time.Time) string {
+	var text strings.Builder
+	text.WriteString(shortName(a.name, a.about()))
+	for _, c := range changes {
+		if c.firing {
+			fmt.Fprintf(&text, " %.0f-", minutes(c.at, start))
+		} else {
+			fmt.Fprintf(&text, "%.0f", minutes(c.at, start))
+		}
+	}
+	return text.String()
+}
+
+// about is what an alert is about: a key ring or vault, a list, or nothing.
+func (a alert) about() string {
+	if a.scope != "" {
+		return a.scope
+	}
+	return strings.TrimSpace(a.cloud + " " + a.item)
+}
+
+// shortName shortens a scope to what tells it from the others of its life.
+func shortName(name, about string) string {
+	about, _, _ = strings.Cut(about[strings.LastIndex(about, "/")+1:], "::")
+	if about == "" {
+		return name
+	}
+	return name + " " + about
+}
+
+// TestJudge holds the judge against what could arrive.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	l := &life{name: "a", wants: []want{
+		{name: "Failed", severity: "warning", about: "ring", at: 10, clears: 40},
+		{name: "Overdue", severity: "critical", about: "ring", at: 50},
+	}}
+	start := time.Now()
+	failed, overdue := l.wants[0].alert(l), l.wants[1].alert(l)
+	other := failed
+	other.scope = "other"
+	down := func(instance string) alert { return alert{name: "ExporterDown", instance: instance} }
+	at := func(minutes ...int) (changes []change) {
+		for i, m := range minutes {
+			changes = append(changes, change{firing: i%2 == 0, at: start.Add(time.Duration(m) * minute)})
+		}
+		return changes
+	}
+	tests := []struct {
+		name                string
+		told                map[alert][]change
+		falseAlarms, misses int
+	}{
+		{"as wanted", map[alert][]change{failed: at(11, 42), overdue: at(52)}, 0, 0},
+		{"nothing", nil, 0, 2},
+		{"too early", map[alert][]change{failed: at(5, 42), overdue: at(52)}, 1, 0},
+		{"too late", map[alert][]change{failed: at(11, 42), overdue: at(70)}, 0, 1},
+		{"twice", map[alert][]change{failed: at(11, 42, 50, 55), overdue: at(52)}, 1, 0},
+		{"taken back", map[alert][]change{failed: at(11, 20), overdue: at(52, 60)}, 0, 2},
+		{"flapping", map[alert][]change{failed: at(11, 20, 22, 41), overdue: at(52)}, 1, 1},
+		{"not cleared", map[alert][]change{failed: at(11), overdue: at(52)}, 1, 0},
+		{"cleared too late", map[alert][]change{failed: at(11, 60), overdue: at(52)}, 1, 0},
+		{"one message each", map[alert][]change{
+			failed: at(11, 42), overdue: at(52),
+			down("a"): {{at: start.Add(50 * minute), message: 1, firing: true}},
+			down("b"): {{at: start.Add(50 * minute), message: 2, firing: true}},
+			down("c"): {{at: start.Add(50 * minute), message: 3, firing: true}},
+		}, 4, 0},
+		{"one too many", map[alert][]change{failed: at(11, 42), overdue: at(52), other: at(3)}, 1, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			v := l.judge(test.told, start)
+			if len(v.falseAlarms) != test.falseAlarms || len(v.misses) != test.misses {
+				t.Errorf("%s; want %d false alarms and %d misses", v.text(), test.falseAlarms, test.misses)
+			}
+		})
+	}
+}
