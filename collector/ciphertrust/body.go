@@ -60,7 +60,7 @@ func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reade
 		return read(body)
 	case "gzip", "x-gzip": // RFC 9110, section 8.4.1.3.
 	default:
-		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", c.secrets.hide(encoding)), remedyDecode)
+		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", c.secrets.redact(encoding)), remedyDecode)
 	}
 	inflater, ok := c.inflaters.Get().(*gzip.Reader)
 	if !ok {

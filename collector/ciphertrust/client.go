@@ -199,7 +199,7 @@ func (c *Client) request(ctx context.Context, token, path string, query url.Valu
 		attempt, cancel = context.WithTimeoutCause(ctx, c.attemptTimeout, cause)
 	}
 	defer cancel()
-	err := c.secrets.hideIn(c.transfer(attempt, token, path, query, read))
+	err := c.secrets.redactError(c.transfer(attempt, token, path, query, read))
 	if err != nil && ctx.Err() == nil && attempt.Err() != nil {
 		return classify(context.Cause(attempt))
 	}
@@ -232,9 +232,9 @@ func (c *Client) transfer(ctx context.Context, token, path string, query url.Val
 // apiError returns the error of a response. The body may be compressed. If it is invalid or cut short,
 // the error has the status only, because a 401 must lead to a new token anyway.
 func (c *Client) apiError(resp *http.Response) *APIError {
-	failure := readAPIError(resp, http.NoBody, c.secrets.hide)
+	failure := readAPIError(resp, http.NoBody, c.secrets.redact)
 	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
-		failure = readAPIError(resp, body, c.secrets.hide)
+		failure = readAPIError(resp, body, c.secrets.redact)
 		return nil
 	})
 	return failure

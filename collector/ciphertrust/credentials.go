@@ -36,19 +36,19 @@ type Credentials struct {
 // Secret is a string that fmt and the encoders do not print.
 type Secret string
 
-const hidden = "<secret>"
+const redacted = "<secret>"
 
 // String implements fmt.Stringer.
-func (Secret) String() string { return hidden }
+func (Secret) String() string { return redacted }
 
 // GoString implements fmt.GoStringer.
-func (Secret) GoString() string { return hidden }
+func (Secret) GoString() string { return redacted }
 
 // Format implements fmt.Formatter, so that no verb prints the secret.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // maxSecretBytes bounds a password file. If a file is larger, the path is wrong.
 const maxSecretBytes = 64 << 10

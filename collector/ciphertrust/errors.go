@@ -132,9 +132,9 @@ const (
 	maxErrorText = 300
 )
 
-// readAPIError reads the error in a response's body, if there is one. hide redacts secrets, because
+// readAPIError reads the error in a response's body, if there is one. redact removes secrets, because
 // the appliance may repeat what it was sent.
-func readAPIError(resp *http.Response, body io.Reader, hide func(string) string) *APIError {
+func readAPIError(resp *http.Response, body io.Reader, redact func(string) string) *APIError {
 	failure := &APIError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
 	var fields struct {
 		Code      json.Number `json:"code"`
@@ -149,19 +149,19 @@ func readAPIError(resp *http.Response, body io.Reader, hide func(string) string)
 	if code, err := fields.Code.Int64(); err == nil {
 		failure.Code = int(code)
 	}
-	failure.CodeDesc = shorten(hide(fields.CodeDesc))
-	failure.Message = shorten(hide(fields.Message))
-	failure.RequestID = shorten(hide(fields.RequestID))
+	failure.CodeDesc = shorten(redact(fields.CodeDesc))
+	failure.Message = shorten(redact(fields.Message))
+	failure.RequestID = shorten(redact(fields.RequestID))
 	// A location with another scheme is of no use, and may be anything.
 	location, err := resp.Location()
 	if err == nil && resp.StatusCode/100 == 3 && (location.Scheme == "https" || location.Scheme == "http") {
-		failure.Location = shorten(hide(location.Scheme + "://" + location.Host))
+		failure.Location = shorten(redact(location.Scheme + "://" + location.Host))
 	}
 	return failure
 }
 
-func newAPIError(resp *http.Response, body io.Reader, hide func(string) string) error {
-	failure := readAPIError(resp, body, hide)
+func newAPIError(resp *http.Response, body io.Reader, redact func(string) string) error {
+	failure := readAPIError(resp, body, redact)
 	return reason.New(failure.reason(), failure, failure.remedy())
 }
 

@@ -103,7 +103,7 @@ func (c *Client) login(ctx context.Context, body loginBody) (*loginAnswer, error
 	c.secrets.rememberLogin(&body)
 	answer, err := c.sendLogin(ctx, body)
 	if err != nil {
-		return nil, c.secrets.hideIn(err)
+		return nil, c.secrets.redactError(err)
 	}
 	c.secrets.rememberTokens(answer.JWT, answer.RefreshToken)
 	return answer, nil

@@ -23,24 +23,24 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	}
 	for name, value := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%#q", "%d", "%t", "%T", "%10.3s", "%U", "%c", "%z"} {
-			wantHidden(t, name+" by "+verb, fmt.Sprintf(verb, value))
+			wantRedacted(t, name+" by "+verb, fmt.Sprintf(verb, value))
 		}
 	}
-	wantHidden(t, "Sprint", fmt.Sprint(s, credentials))
-	wantHidden(t, "String", s.String())
-	wantHidden(t, "GoString", s.GoString())
-	wantHidden(t, "error", errors.Join(fmt.Errorf("%w for %s", errors.New("no"), s)).Error())
+	wantRedacted(t, "Sprint", fmt.Sprint(s, credentials))
+	wantRedacted(t, "String", s.String())
+	wantRedacted(t, "GoString", s.GoString())
+	wantRedacted(t, "error", errors.Join(fmt.Errorf("%w for %s", errors.New("no"), s)).Error())
 	for _, value := range []any{s, &credentials} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantHidden(t, "JSON", string(text))
+		wantRedacted(t, "JSON", string(text))
 	}
 }
 
-// wantHidden fails where a text shows a secret, be it as hexadecimal digits.
-func wantHidden(t *testing.T, what, text string) {
+// wantRedacted fails where a text shows a secret, be it as hexadecimal digits.
+func wantRedacted(t *testing.T, what, text string) {
 	t.Helper()
 	for _, shown := range []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("% x", secret)} {
 		if strings.Contains(text, shown) {

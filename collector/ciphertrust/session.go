@@ -343,12 +343,12 @@ func (s *session) revoke(ctx context.Context, token, id string) error {
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := s.client.do(req, endpointTokens)
 	if err != nil {
-		return s.client.secrets.hideIn(err)
+		return s.client.secrets.redactError(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	// 404 means that the refresh token does not exist any more.
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
-		return newAPIError(resp, resp.Body, s.client.secrets.hide)
+		return newAPIError(resp, resp.Body, s.client.secrets.redact)
 	}
 	return nil
 }

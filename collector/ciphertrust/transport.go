@@ -22,7 +22,7 @@ type TLSConfig config.TLSConfig
 func (c TLSConfig) Format(f fmt.State, verb rune) {
 	shown := config.TLSConfig(c)
 	if shown.Key != "" {
-		shown.Key = hidden
+		shown.Key = redacted
 	}
 	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }

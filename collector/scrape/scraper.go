@@ -47,7 +47,7 @@ type Options struct {
 	// for the first time. It may be nil.
 	Logger log.Logger
 	// Redact removes secrets from a text of the appliance, which may repeat what it was sent. It may
-	// be nil. See ciphertrust.Client.Hide.
+	// be nil. See ciphertrust.Client.Redact.
 	Redact func(text string) string
 	// Hint rewrites the hint about a failed read for the target's configuration. It may be nil.
 	Hint func(hint string) string

@@ -123,7 +123,7 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		scrapeTimeout = 0
 	}
 	t.scraper = scrape.New(sources, scrape.Options{
-		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Hide, Hint: t.Hint, Logger: logger,
+		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Redact, Hint: t.Hint, Logger: logger,
 	})
 	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewLoginRetry(client.LoginRetry), collector.NewFullReadProgress(t.scraper.Latest))
 	certificates := collector.NewCertificateExpiries(client.ApplianceCertificateExpiry, client.ClientCertificateExpiry)

@@ -32,14 +32,14 @@ type secrets struct {
 	forms, words []string
 }
 
-// Hide redacts the secrets of this client in a text of the appliance: the password, and the last 32
+// Redact redacts the secrets of this client in a text of the appliance: the password, and the last 32
 // tokens and refresh tokens that were sent or received. It finds them as they are and as encoded in
 // JSON, URLs, HTML, base64 and hexadecimal digits.
 //
 // A secret of less than eight characters is redacted only as a separate word, and one of less than
 // four bytes is not redacted. If the text ends with an ellipsis, it was cut: then the beginning of a
 // secret before the ellipsis is redacted as well.
-func (c *Client) Hide(text string) string { return c.secrets.hide(text) }
+func (c *Client) Redact(text string) string { return c.secrets.redact(text) }
 
 // rememberLogin remembers the secrets of a login. Its password replaces the one before.
 func (s *secrets) rememberLogin(body *loginBody) {
@@ -65,18 +65,18 @@ func (s *secrets) rememberTokens(tokens ...string) {
 	s.forms = nil
 }
 
-// hide is Client.Hide. It must be called before a text is cut, which could cut a secret in two, unless
+// redact is Client.Redact. It must be called before a text is cut, which could cut a secret in two, unless
 // the text ends with an ellipsis then.
-func (s *secrets) hide(text string) string {
+func (s *secrets) redact(text string) string {
 	forms, words := s.known()
 	for _, form := range forms {
-		text = strings.ReplaceAll(text, form, hidden)
+		text = strings.ReplaceAll(text, form, redacted)
 	}
 	for _, word := range words {
-		text = hideWord(text, word)
+		text = redactWord(text, word)
 	}
 	if rest, wasCut := strings.CutSuffix(text, ellipsis); wasCut {
-		text = hidePrefix(rest, forms) + ellipsis
+		text = redactPrefix(rest, forms) + ellipsis
 	}
 	return text
 }
@@ -92,7 +92,7 @@ func (s *secrets) known() (forms, words []string) {
 	for _, secret := range append(slices.Clone(s.tokens), s.password) {
 		if isShort(secret) {
 			// Redacting a part of "<secret>" itself would disclose it.
-			if len(secret) >= minPrefix && !strings.Contains(hidden, secret) {
+			if len(secret) >= minPrefix && !strings.Contains(redacted, secret) {
 				s.words = append(s.words, secret)
 			}
 			continue
@@ -120,8 +120,8 @@ const (
 
 func isShort(secret string) bool { return utf8.RuneCountInString(secret) < minReliable }
 
-// hideWord redacts a short secret if it is a separate word.
-func hideWord(text, word string) string {
+// redactWord redacts a short secret if it is a separate word.
+func redactWord(text, word string) string {
 	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 	var b strings.Builder
 	for {
@@ -135,14 +135,14 @@ func hideWord(text, word string) string {
 		if inWord(last) || inWord(next) {
 			b.WriteString(word)
 		} else {
-			b.WriteString(hidden)
+			b.WriteString(redacted)
 		}
 		text = after
 	}
 }
 
-// hidePrefix redacts the beginning of a secret at the end of a text.
-func hidePrefix(text string, forms []string) string {
+// redactPrefix redacts the beginning of a secret at the end of a text.
+func redactPrefix(text string, forms []string) string {
 	from := len(text)
 	for _, form := range forms {
 		if len(form) <= minPrefix {
@@ -161,7 +161,7 @@ func hidePrefix(text string, forms []string) string {
 	if from == len(text) {
 		return text
 	}
-	return text[:from] + hidden
+	return text[:from] + redacted
 }
 
 // formsOf returns a secret as it is, and as encoded by Go, JSON, JSON pointers, URLs, HTML, base64 and
@@ -185,15 +185,15 @@ func formsOf(secret string) []string {
 	return forms
 }
 
-// hideIn returns an error whose text has no secret. If err has one, the result does not wrap err,
+// redactError returns an error whose text has no secret. If err has one, the result does not wrap err,
 // which would still show it, but has the same reason. An APIError stays as it is: its fields are
 // redacted, and a password may be a word of the sentence around them.
-func (s *secrets) hideIn(err error) error {
+func (s *secrets) redactError(err error) error {
 	if _, ok := errors.AsType[*APIError](err); ok || err == nil {
 		return err
 	}
 	text := err.Error()
-	if clean := s.hide(text); clean != text {
+	if clean := s.redact(text); clean != text {
 		return reason.New(reason.Of(err), errors.New(clean), reason.RemedyOf(err))
 	}
 	return err

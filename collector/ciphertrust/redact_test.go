@@ -90,18 +90,18 @@ func TestConfigIsNeverPrinted(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		for _, value := range []any{cfg, &cfg} {
 			text := fmt.Sprintf(verb, value)
-			wantHidden(t, "configuration by "+verb, text)
+			wantRedacted(t, "configuration by "+verb, text)
 			wantText(t, text, "https://cm.example.com")
 		}
 	}
 }
 
-// TestHide holds that a text of the appliance shows neither the password nor a token, also where it was cut
+// TestRedact holds that a text of the appliance shows neither the password nor a token, also where it was cut
 // somewhere within them, and stays as it is otherwise.
-func TestHide(t *testing.T) {
+func TestRedact(t *testing.T) {
 	const odd = `pa"ss/w~rd<é>-SECRET`
 	h, _ := overTLS(t, simulator.Options{Password: odd}, func(cfg *ciphertrust.Config) { cfg.Credentials.Password = odd })
-	if got := h.client.Hide("nothing is known yet…"); got != "nothing is known yet…" {
+	if got := h.client.Redact("nothing is known yet…"); got != "nothing is known yet…" {
 		t.Errorf("before the login: %q", got)
 	}
 	h.mustGet()
@@ -118,12 +118,12 @@ func TestHide(t *testing.T) {
 			secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret), hex.EncodeToString([]byte(secret)),
 			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
 		} {
-			if got, want := h.client.Hide("denied for "+form+", twice: "+form), "denied for <secret>, twice: <secret>"; got != want {
+			if got, want := h.client.Redact("denied for "+form+", twice: "+form), "denied for <secret>, twice: <secret>"; got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
 			for end := range len(form) {
 				// Base64's padding tells nothing.
-				got, want := strings.ReplaceAll(h.client.Hide("denied for "+form[:end]+"…"), "=…", "…"), "denied for <secret>…"
+				got, want := strings.ReplaceAll(h.client.Redact("denied for "+form[:end]+"…"), "=…", "…"), "denied for <secret>…"
 				if end < 4 {
 					want = "denied for " + form[:end] + "…" // That is no more than any word may begin with.
 				}
@@ -136,13 +136,13 @@ func TestHide(t *testing.T) {
 	h.appliance.RevokeAllTokens()
 	h.mustGet()
 	for _, secret := range h.appliance.Issued() {
-		if got := h.client.Hide(secret); got != "<secret>" {
+		if got := h.client.Redact(secret); got != "<secret>" {
 			t.Errorf("after another login %q is shown", got)
 		}
 	}
 	// A secret's beginning that no ellipsis follows may be an ordinary word.
 	for _, text := range []string{"", "…", "vault synchronized successfully", "failed: 403 Forbidden…", `begins pa"ss`, "<secret>"} {
-		if got := h.client.Hide(text); got != text {
+		if got := h.client.Redact(text); got != text {
 			t.Errorf("%q has become %q", text, got)
 		}
 	}
@@ -167,7 +167,7 @@ func TestShortSecrets(t *testing.T) {
 			cfg.Credentials.Password = ciphertrust.Secret(test.password)
 		})
 		h.mustGet()
-		if got := h.client.Hide(test.text); got != test.want {
+		if got := h.client.Redact(test.text); got != test.want {
 			t.Errorf("with the password %q: got %q, want %q", test.password, got, test.want)
 		}
 		if got, want := h.client.ShortPassword(), test.password != "eight-80"; got != want {
