@@ -29,7 +29,7 @@ import (
 //	go test ./collector/joblist -run '^$' -bench PeakMemory -benchtime 1x
 //
 // "of-bar" is the peak's share of the bar, which is 1.5 times the idle process and 44 bytes a job.
-// README's section Performance has what was measured.
+// deploy/docs/performance.md has what was measured.
 func BenchmarkPeakMemory(b *testing.B) {
 	for _, list := range []struct{ jobs, pageSize int }{
 		{1_000, 10},

@@ -34,7 +34,7 @@ import (
 //
 //	go test ./collector/joblist -run '^$' -bench FullRead -benchtime 10x
 //
-// README's section Performance has what was measured.
+// deploy/docs/performance.md has what was measured.
 func BenchmarkFullRead(b *testing.B) {
 	for _, jobs := range []int{1_000, 10_000, 100_000} {
 		for _, latency := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond} {

@@ -71,7 +71,7 @@ func startAppliance(t *testing.T) *simulator.Server {
 }
 
 // lead puts what is on this machine in place of what the documents write, and lays
-// out the file of targets that README has.
+// out the file of targets that configuration.md has.
 func (b *bench) lead(t *testing.T, server *simulator.Server) {
 	t.Helper()
 	password := b.write(t, "password", simulator.DefaultPassword+"\n")
@@ -87,7 +87,7 @@ func (b *bench) lead(t *testing.T, server *simulator.Server) {
 		"--targets=N", "--targets=3",
 	)
 	example := ""
-	for _, f := range parse("README.md", read(t, "README.md")).fences {
+	for _, f := range parse("configuration.md", read(t, "deploy/docs/configuration.md")).fences {
 		if strings.HasPrefix(f.text, "targets:\n") {
 			example = f.text
 		}

@@ -81,12 +81,12 @@ func hasForm(known map[string]bool, form string) bool {
 }
 
 // TestNames holds that every metric, record, alert and environment variable that a
-// document names is there. README's tables of metrics and flags are held against the
+// document names is there. The tables of metrics and flags are held against the
 // program by the tests of cmd.
 func TestNames(t *testing.T) {
-	readme := read(t, "README.md")
+	flags := read(t, "deploy/docs/configuration.md")
 	rules := sourcesOf(t, "deploy/prometheus/*.yml")
-	metrics := names(readme, "(?m)^\\| `(cckm_sync_\\w+)` \\|")
+	metrics := names(read(t, "deploy/docs/metrics.md"), "(?m)^\\| `(cckm_sync_\\w+)` \\|")
 	for _, form := range []string{"_bucket", "_count", "_sum"} {
 		metrics["cckm_sync_exporter_api_request_duration_seconds"+form] = true
 	}
@@ -104,7 +104,7 @@ func TestNames(t *testing.T) {
 		{"metric", `\b(cckm_sync_\w*)(?:[^\w:]|$)`, metrics, 100},
 		{"record", `\b(cckm_sync\w*:[\w:]+)`, names(rules, `(?m)record: (\S+)$`), 10},
 		{"alert", `\b(CCKMSync\w+)`, names(rules, `(?m)alert: (\w+)$`), 50},
-		{"environment variable", `\b((?:CM|CCKM_SYNC_EXPORTER)_[A-Z_]+)`, names(readme, "\\| `((?:CM|CCKM_SYNC_EXPORTER)_[A-Z_]+)` \\|"), 40},
+		{"environment variable", `\b((?:CM|CCKM_SYNC_EXPORTER)_[A-Z_]+)`, names(flags, "\\| `((?:CM|CCKM_SYNC_EXPORTER)_[A-Z_]+)` \\|"), 40},
 	}
 	kinds[3].known["CM_PASSWORD"] = true // There is no flag to it.
 	for _, kind := range kinds {

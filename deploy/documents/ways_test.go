@@ -75,7 +75,7 @@ func ways() map[string]way {
 		"go test ./...": {by: ".ci/run test", mentions: "go test ./..."},
 		".ci/run":       {by: ".ci/run layout", mentions: "#!/usr/bin/env bash"},
 		"go test ./collector/e2e -run TestGolden -update":                      {by: "collector/e2e TestGolden", mentions: `flag.Bool("update"`},
-		"go test ./cmd/... -run TestReadmeTables -update":                      {by: "cmd/cckm_sync_exporter TestReadmeTables", mentions: `flag.Bool("update"`},
+		"go test ./cmd/... -run TestTables -update":                            {by: "cmd/cckm_sync_exporter TestTables", mentions: `flag.Bool("update"`},
 		"go test ./deploy/grafana -run TestGenerated -update":                  {by: "deploy/grafana TestGenerated", mentions: `flag.Bool("update"`},
 		"go test ./deploy/grafana":                                             {by: ".ci/run live", mentions: "./deploy/..."},
 		"go test ./deploy/e2e/screenshots":                                     {by: "deploy/e2e/screenshots TestStatusPageInBrowser", mentions: `flag.Bool("update"`},
@@ -221,7 +221,7 @@ func showsLongList(t *testing.T, b *bench, address string) {
 	has(t, "/", b.get(t, "http://"+address+"/"), " of about 1,002 pages")
 }
 
-// showsTargets follows README's Many appliances, a reload included.
+// showsTargets follows Many appliances of configuration.md, a reload included.
 func showsTargets(t *testing.T, b *bench, address string) {
 	t.Helper()
 	has(t, "/sd", b.get(t, "http://"+address+"/sd"), `"prod-eu"`, `"prod-us"`, `"region"`)

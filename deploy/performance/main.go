@@ -5,7 +5,7 @@
 //	go run ./deploy/performance
 //
 // With -record it keeps what `go test -bench` printed in run.txt, and writes
-// README.md's table and the chart from it; with -from it makes both from a run that
+// the table of deploy/docs/performance.md and the chart from it; with -from it makes both from a run that
 // was kept, and measures nothing.
 package main
 
@@ -22,6 +22,7 @@ import (
 const (
 	recordedRun   = "deploy/performance/run.txt"
 	recordedChart = "deploy/performance/cost.svg"
+	recordedTable = "deploy/docs/performance.md"
 )
 
 func main() {
@@ -40,7 +41,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	rounds := flags.Int("rounds", 3, "how often to measure; the medians are printed")
 	quick := flags.Bool("quick", false, "leave out a million jobs, and 100,000 jobs with 50 ms a page")
-	record := flags.Bool("record", false, "keep the run in "+recordedRun+", and write README.md and the chart from it")
+	record := flags.Bool("record", false, "keep the run in "+recordedRun+", and write "+recordedTable+" and the chart from it")
 	from := flags.String("from", "", "`file` with a run that was kept; nothing is measured")
 	readme := flags.String("readme", "", "`file` to write the table into")
 	chart := flags.String("chart", "", "`file` to draw the chart into")
@@ -56,7 +57,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("-record measures everything and knows its files: give it without -quick, -from, -readme and -chart")
 	}
 	if *record {
-		*readme, *chart = "README.md", recordedChart
+		*readme, *chart = recordedTable, recordedChart
 	}
 
 	var text []byte

@@ -8,10 +8,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPublished holds that README.md's table and the chart are those of the run
+// TestPublished holds that the table of performance.md and the chart are those of the run
 // that is kept beside them, and that this run measured everything.
 func TestPublished(t *testing.T) {
-	readme, chart := filepath.Join("..", "..", "README.md"), "cost.svg"
+	readme, chart := filepath.Join("..", "docs", "performance.md"), "cost.svg"
 	args := []string{"-from", "run.txt"}
 	if *update {
 		args = append(args, "-readme", readme, "-chart", chart)
@@ -21,7 +21,7 @@ func TestPublished(t *testing.T) {
 		t.Errorf("the run is not a whole one:\n%s", table)
 	}
 	if _, published, _ := strings.Cut(readFile(t, readme), tableBegin); !strings.HasPrefix(published, table+tableEnd) {
-		t.Error("README.md's table is not that of run.txt: go test ./deploy/performance -update")
+		t.Error("the table of performance.md is not that of run.txt: go test ./deploy/performance -update")
 	}
 	drawn := filepath.Join(t.TempDir(), "cost.svg")
 	printed(t, "-from", "run.txt", "-chart", drawn)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The table stands between these lines of README.md.
+// The table stands between these lines of deploy/docs/performance.md.
 const (
 	tableBegin = "<!-- performance -->\n"
 	tableEnd   = "<!-- end -->"

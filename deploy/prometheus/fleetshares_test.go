@@ -16,8 +16,8 @@ import (
 func checkShares(t *testing.T, config, exporter string) {
 	t.Helper()
 	config, example := withShares(t, config)
-	if !strings.Contains(read(t, "../../README.md"), example) {
-		t.Errorf("README.md has another example of hashmod than %s:\n%s", fleetFile, example)
+	if !strings.Contains(read(t, "../docs/configuration.md"), example) {
+		t.Errorf("configuration.md has another example of hashmod than %s:\n%s", fleetFile, example)
 	}
 	scraped := map[string]int{}
 	for share := range 2 {

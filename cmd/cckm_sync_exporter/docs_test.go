@@ -28,56 +28,54 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// update rewrites README.md's tables: go test ./cmd/... -run TestReadme -update.
-var update = flag.Bool("update", false, "rewrite the tables of README.md")
+// docs are the documents with generated tables.
+const docs = "../../deploy/docs"
 
-// TestReadmeTables holds README.md's tables against the program: the metrics
-// against what a scrape gathers, the flags against the parser, the lists
-// against the table in code.
-func TestReadmeTables(t *testing.T) {
-	path := filepath.Join("..", "..", "README.md")
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	readme := string(content)
+// update rewrites the tables: go test ./cmd/... -run TestTables -update.
+var update = flag.Bool("update", false, "rewrite the generated tables of deploy/docs")
+
+// TestTables compares the tables of deploy/docs with the program: the metrics
+// with what a scrape gathers, the flags with the parser, the lists
+// with the table in code.
+func TestTables(t *testing.T) {
 	for name, want := range map[string]string{
-		"metrics": metricsTable(t), "flags": flagsTable(), "lists": listsTable(),
+		"metrics.md": metricsTable(t), "configuration.md": flagsTable(), "lists.md": listsTable(),
 	} {
-		begin, end := "<!-- table: "+name+" -->\n", "<!-- end -->"
-		before, rest, found := strings.Cut(readme, begin)
+		path := filepath.Join(docs, name)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const begin, end = "<!-- generated -->\n", "<!-- end -->"
+		before, rest, found := strings.Cut(string(content), begin)
 		got, after, ended := strings.Cut(rest, end)
 		if !found || !ended {
-			t.Errorf("README.md has no table of %s", name)
+			t.Errorf("%s has no generated table", name)
 			continue
 		}
 		if *update {
-			readme = before + begin + want + end + after
+			if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil { //nolint:gosec // The documents are for everybody.
+				t.Fatal(err)
+			}
 		} else if diff := gocmp.Diff(want, got); diff != "" {
-			t.Errorf("README.md's table of %s is not what the program has (-want +got); run this test with -update:\n%s", name, diff)
-		}
-	}
-	if *update {
-		if err := os.WriteFile(path, []byte(readme), 0o644); err != nil { //nolint:gosec // README.md is for everybody.
-			t.Fatal(err)
+			t.Errorf("the table of %s is not what the program has (-want +got); run this test with -update:\n%s", name, diff)
 		}
 	}
 }
 
-// TestReadmeReasons holds that each reason has a row with what to do.
-func TestReadmeReasons(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+// TestReasons checks that each reason has a row with what to do.
+func TestReasons(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join(docs, "troubleshooting.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "## Troubleshooting")
-	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(section, -1)
+	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(string(document), -1)
 	got := make([]reason.Reason, 0, len(rows))
 	for _, row := range rows {
 		got = append(got, reason.Reason(row[1]))
 	}
 	if diff := gocmp.Diff(reason.All(), got); diff != "" {
-		t.Errorf("the reasons in README.md (-want +got):\n%s", diff)
+		t.Errorf("the reasons in troubleshooting.md (-want +got):\n%s", diff)
 	}
 }
 
