@@ -2,38 +2,34 @@ package faults_test
 
 import (
 	"net"
-	"strings"
 	"time"
-
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
 
 	"cckm_sync_exporter/collector/reason"
 )
 
-// networkFaults are those of the network, by toxiproxy and by a resolver.
+// networkFaults are those of the network, by a proxy and by a resolver.
 func networkFaults() []fault {
 	return []fault{
 		// The address must not be taken by another row while nobody listens there.
 		alone(network("connection refused", fails(reason.Network), down)),
 		alone(network("connection refused at first", whole, downFor(150*time.Millisecond))),
-		network("connection reset", fails(reason.Network), toxic(`{"type":"reset_peer","attributes":{"timeout":0}}`)),
-		network("connection reset after a moment", fails(reason.Network), toxic(`{"type":"reset_peer","attributes":{"timeout":20}}`)),
-		network("reset towards the appliance", fails(reason.Network), toxic(`{"type":"reset_peer","stream":"upstream","attributes":{"timeout":0}}`)),
-		network("cut within the handshake", fails(reason.Network), toxic(`{"type":"limit_data","attributes":{"bytes":100}}`)),
-		network("cut within a body", fails(reason.Network), toxic(`{"type":"limit_data","attributes":{"bytes":1300}}`)),
-		network("cut within a request", fails(reason.Network), toxic(`{"type":"limit_data","stream":"upstream","attributes":{"bytes":600}}`)),
-		network("black hole", fails(reason.Timeout), toxic(`{"type":"timeout","attributes":{"timeout":0}}`)),
-		network("black hole for requests", fails(reason.Timeout), toxic(`{"type":"timeout","stream":"upstream","attributes":{"timeout":0}}`)),
-		network("black hole that closes", fails(reason.Network), toxic(`{"type":"timeout","attributes":{"timeout":50}}`)),
-		network("slow drip", fails(reason.Timeout), toxic(`{"type":"slicer","attributes":{"average_size":1,"delay":5000}}`)),
-		network("small pieces", whole, toxic(`{"type":"slicer","attributes":{"average_size":60,"size_variation":50,"delay":0}}`)),
+		network("connection reset", fails(reason.Network), disturbed(reset(0))),
+		network("connection reset after a moment", fails(reason.Network), disturbed(reset(20*time.Millisecond))),
+		network("reset towards the appliance", fails(reason.Network), disturbedRequests(reset(0))),
+		network("cut within the handshake", fails(reason.Network), disturbed(cut(100))),
+		network("cut within a body", fails(reason.Network), disturbed(cut(1300))),
+		network("cut within a request", fails(reason.Network), disturbedRequests(cut(600))),
+		network("black hole", fails(reason.Timeout), disturbed(swallow)),
+		network("black hole for requests", fails(reason.Timeout), disturbedRequests(swallow)),
+		network("black hole that closes", fails(reason.Network), disturbed(hangUp(50*time.Millisecond))),
+		network("slow drip", fails(reason.Timeout), disturbed(slice(1, 5*time.Millisecond))),
+		network("small pieces", whole, disturbed(slice(60, 0))),
 		// A page alone takes more than a second then.
-		waiting(2*time.Second, network("hardly any bandwidth", fails(reason.Timeout), toxic(`{"type":"bandwidth","attributes":{"rate":1}}`))),
-		network("little bandwidth", whole, toxic(`{"type":"bandwidth","attributes":{"rate":200}}`)),
-		network("latency above the deadline", fails(reason.Timeout), toxic(`{"type":"latency","attributes":{"latency":3000}}`)),
-		network("latency below the deadline", whole, toxic(`{"type":"latency","attributes":{"latency":40,"jitter":20}}`)),
-		network("slow to close", whole, toxic(`{"type":"slow_close","attributes":{"delay":2000}}`)),
+		waiting(2*time.Second, network("hardly any bandwidth", fails(reason.Timeout), disturbed(slice(10, 10*time.Millisecond)))),
+		network("little bandwidth", whole, disturbed(slice(2000, 10*time.Millisecond))),
+		network("latency above the deadline", fails(reason.Timeout), disturbed(delay(3*time.Second))),
+		network("latency below the deadline", whole, disturbed(delay(40*time.Millisecond))),
+		network("slow to close", whole, disturbed(closeLate(2*time.Second))),
 		resolving("no such name", fails(reason.Network), func(d *resolver) func() {
 			d.refuse.Store(true)
 			return func() { d.refuse.Store(false) }
@@ -72,41 +68,41 @@ func resolving(name string, want outcome, bring func(*resolver) func()) fault {
 	return f
 }
 
-// toxic puts one of toxiproxy's toxics in between.
-func toxic(spec string) func(*rig) func() {
+// disturbed disturbs the responses of the appliance.
+func disturbed(forward func(*link, []byte) error) func(*rig) func() {
+	return disturb(&disturbance{forward: forward})
+}
+
+// disturbedRequests disturbs the requests to the appliance.
+func disturbedRequests(forward func(*link, []byte) error) func(*rig) func() {
+	return disturb(&disturbance{requests: true, forward: forward})
+}
+
+func disturb(d *disturbance) func(*rig) func() {
 	return func(r *rig) func() {
-		if _, err := r.proxy.Toxics.AddToxicJson(strings.NewReader(spec)); err != nil {
-			r.t.Fatal(err)
-		}
+		r.proxy.disturbance.Store(d)
 		return func() {
-			// A toxic that waits for a connection cannot be taken away from it.
-			r.proxy.Stop()
-			r.proxy = newProxy(r.proxy.Listen, r.proxy.Upstream)
-			up(r)
+			r.proxy.disturbance.Store(nil)
+			r.reconnect()
 		}
 	}
 }
 
-// newProxy returns a proxy that logs nothing.
-func newProxy(listen, upstream string) *toxiproxy.Proxy {
-	return toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "appliance", listen, upstream)
-}
-
 // down closes the appliance's address.
 func down(r *rig) func() {
-	r.proxy.Stop()
+	r.proxy.stop()
 	return func() { up(r) }
 }
 
 func up(r *rig) {
-	if err := r.proxy.Start(); err != nil {
+	if err := r.proxy.start(); err != nil {
 		r.t.Error(err)
 	}
 }
 
 func downFor(d time.Duration) func(*rig) func() {
 	return func(r *rig) func() {
-		r.proxy.Stop()
+		r.proxy.stop()
 		done := make(chan struct{})
 		time.AfterFunc(d, func() {
 			defer close(done)
@@ -118,15 +114,15 @@ func downFor(d time.Duration) func(*rig) func() {
 
 // reconnect drops every connection.
 func (r *rig) reconnect() {
-	r.proxy.Stop()
+	r.proxy.stop()
 	up(r)
 }
 
 // impostor serves the appliance's address in its place.
 func impostor(r *rig, serve func(net.Conn)) (mend func()) {
 	r.t.Helper()
-	r.proxy.Stop()
-	listener, err := new(net.ListenConfig).Listen(r.t.Context(), "tcp", r.proxy.Listen)
+	r.proxy.stop()
+	listener, err := new(net.ListenConfig).Listen(r.t.Context(), "tcp", r.proxy.address)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cckm_sync_exporter/collector/ciphertrust"
@@ -46,7 +45,7 @@ const (
 
 // place says how the exporter of a row reaches its appliance, and as whom.
 type place struct {
-	// proxied puts toxiproxy in between.
+	// proxied puts a proxy in between.
 	proxied bool
 	// name is the appliance's name, which only the row's own resolver knows;
 	// empty means its address.
@@ -67,7 +66,7 @@ type rig struct {
 	place      place
 	appliance  *simulator.Appliance
 	server     *simulator.Server
-	proxy      *toxiproxy.Proxy
+	proxy      *proxy
 	resolver   *resolver
 	settings   ciphertrust.Config
 	exporter   *exporter
@@ -100,10 +99,10 @@ func newRig(t *testing.T, p place) *rig {
 	t.Cleanup(func() { r.server.Close() })
 	address := r.server.Addr().String()
 	if p.proxied {
-		r.proxy = newProxy("127.0.0.1:0", address)
+		r.proxy = &proxy{address: "127.0.0.1:0", upstream: address}
 		up(r)
-		t.Cleanup(func() { r.proxy.Stop() })
-		address = r.proxy.Listen
+		t.Cleanup(func() { r.proxy.stop() })
+		address = r.proxy.address
 	}
 	if p.name != "" {
 		_, port, _ := strings.Cut(address, ":")

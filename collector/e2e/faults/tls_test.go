@@ -80,8 +80,8 @@ func certificate(c simulator.Certificate, trusted bool) func(*rig) func() {
 // redirectTo has the proxy connect to another address from now on.
 func (r *rig) redirectTo(address string) {
 	r.t.Helper()
-	r.proxy.Stop()
-	r.proxy.Upstream = address
+	r.proxy.stop()
+	r.proxy.upstream = address
 	up(r)
 }
 
