@@ -83,7 +83,7 @@ func ways() map[string]way {
 		"go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000": {by: "deploy/e2e/peers TestPeers", mentions: `flag.String("peers.jobs"`},
 		"go run ./deploy/performance":                                          {by: "deploy/performance TestGolden", mentions: "start(t.Context()"},
 		"npm ci":                                                               {by: ".ci/run install", mentions: "cd deploy/e2e/screenshots && npm ci"},
-		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":            {by: ".ci/run install", mentions: "nfpm_version=v2.45.2\n"},
+		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":            {by: ".ci/run install", mentions: "nfpm v2.45.2 github.com/goreleaser/nfpm/v2/cmd/nfpm"},
 		"deploy/release/release.sh":                                            {by: "deploy/release TestRelease", mentions: `"release.sh"`},
 		"deploy/release/release.sh --snapshot":                                 {by: "deploy/documents TestSnapshot", mentions: "release.sh --snapshot"},
 		"deploy/image/build.sh cckm_sync_exporter":                             {by: "deploy/image TestImage", mentions: "build.sh"},
