@@ -15,7 +15,7 @@ import (
 // TestSnapshot runs deploy/release/release.sh --snapshot on the newest commit, as
 // somebody does who wants packages of it.
 func TestSnapshot(t *testing.T) {
-	for _, program := range []string{"bash", "git", "nfpm", "tar", "zip"} {
+	for _, program := range []string{"bash", "git", "nfpm", "cyclonedx-gomod", "jq", "tar", "zip"} {
 		livetest.Program(t, program)
 	}
 	dir := filepath.Join(t.TempDir(), "clone")

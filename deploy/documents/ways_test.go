@@ -84,9 +84,12 @@ func ways() map[string]way {
 		"go run ./deploy/performance":                                          {by: "deploy/performance TestGolden", mentions: "start(t.Context()"},
 		"npm ci":                                                               {by: ".ci/run install", mentions: "cd deploy/e2e/screenshots && npm ci"},
 		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":            {by: ".ci/run install", mentions: "nfpm v2.45.2 github.com/goreleaser/nfpm/v2/cmd/nfpm"},
-		"deploy/release/release.sh":                                            {by: "deploy/release TestRelease", mentions: `"release.sh"`},
-		"deploy/release/release.sh --snapshot":                                 {by: "deploy/documents TestSnapshot", mentions: "release.sh --snapshot"},
-		"deploy/image/build.sh cckm_sync_exporter":                             {by: "deploy/image TestImage", mentions: "build.sh"},
+
+		"go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0": {by: ".ci/run install", mentions: "cyclonedx-gomod v1.10.0 github.com/CycloneDX/cyclonedx-gomod"},
+
+		"deploy/release/release.sh":                {by: "deploy/release TestRelease", mentions: `"release.sh"`},
+		"deploy/release/release.sh --snapshot":     {by: "deploy/documents TestSnapshot", mentions: "release.sh --snapshot"},
+		"deploy/image/build.sh cckm_sync_exporter": {by: "deploy/image TestImage", mentions: "build.sh"},
 
 		// Rules.
 		"promtool check rules cckm_sync_*.yml && promtool test rules tests/*.test.yml": {by: "deploy/prometheus TestPromtoolTestRules", mentions: `"tests/*.test.yml"`},

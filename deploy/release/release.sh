@@ -7,7 +7,7 @@
 #
 # PLATFORMS="linux/amd64" makes fewer of them. Twice the same commit with the same
 # tools gives the same bytes: all times are the commit's. It signs nothing and
-# uploads nothing. Needs Linux, GNU tar, zip and nfpm.
+# uploads nothing. Needs Linux, GNU tar, zip, jq, nfpm and cyclonedx-gomod.
 set -euo pipefail
 umask 022
 export LC_ALL=C TZ=UTC GOFLAGS='' GOWORK=off
@@ -108,9 +108,21 @@ make_packages() {
   done
 }
 
+# bill_of_materials GOOS-GOARCH PROGRAM writes the SBOM of a program from the modules
+# that Go recorded in it, with their hashes and licenses.
+bill_of_materials() {
+  cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$VERSION" -output "$work/sbom.json" "$2" \
+    2>"$work/sbom.log" || die "cyclonedx-gomod: $(<"$work/sbom.log")"
+  # A module that cannot be downloaded lacks its license; the program's own module and std are not downloaded.
+  jq --arg time "$(date -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)" '
+    .metadata.timestamp = $time | .metadata.component.licenses = [{license: {id: "Apache-2.0"}}]
+    | if all(.components[]; .name == "std" or .evidence.licenses) then . else error("a license is missing") end
+  ' "$work/sbom.json" >"dist/$name-$VERSION.$1.cdx.json" || die "$(<"$work/sbom.log")"
+}
+
 find_version "$@"
 [[ $(uname -s) == Linux ]] || die "needs Linux: the flags of the man page differ elsewhere"
-for tool in go tar gzip zip nfpm; do
+for tool in go tar gzip zip jq nfpm cyclonedx-gomod; do
   command -v "$tool" >/dev/null || die "$tool is not installed"
 done
 REVISION=$(git rev-parse HEAD)
@@ -136,7 +148,6 @@ env -i "$here" --completion-script-zsh >"$work/completions/_$name"
 # zsh takes the file's text for the function at the first <TAB>, which then completes nothing.
 # shellcheck disable=SC2016 # zsh expands it.
 printf '[[ ${funcstack[1]-} != _%s ]] || _%s "$@"\n' "$name" "$name" >>"$work/completions/_$name"
-GOOS='' GOARCH='' go build -o "$work/sbom" ./deploy/release/sbom
 
 declare -A module_dirs=([go]=$(go env GOROOT))
 while read -r module dir; do
@@ -151,7 +162,7 @@ for platform in "${platforms[@]}"; do
   notices "$program" >"${program%/*}/THIRD_PARTY_NOTICES.txt"
   make_archive "$os" "$arch" "$program"
   [[ $os != linux ]] || make_packages "$arch" "$program"
-  "$work/sbom" -version "$VERSION" -time "$SOURCE_DATE_EPOCH" "$program" >"dist/$name-$VERSION.$os-$arch.cdx.json"
+  bill_of_materials "$os-$arch" "$program"
 done
 
 cd dist

@@ -25,7 +25,7 @@ const (
 // TestRelease makes releases and looks at them from all sides. They are made
 // once: that takes most of the time.
 func TestRelease(t *testing.T) {
-	for _, tool := range []string{"git", "nfpm", "tar", "gzip", "zip"} {
+	for _, tool := range []string{"git", "nfpm", "cyclonedx-gomod", "jq", "tar", "gzip", "zip"} {
 		livetest.Program(t, tool)
 	}
 	c := newClone(t)
