@@ -37,7 +37,7 @@ const (
 	needsApt     = "installs into the machine; deploy/release's tests install, upgrade and purge the same file below a directory"
 	needsYum     = "needs Fedora; deploy/release's tests unpack the same file"
 	needsCluster = "needs a cluster; deploy/helm's tests hold each object against the schemas of Kubernetes and the Operator"
-	needsStore   = "needs a release and Sigstore; deploy/workflows holds that the workflow makes the file"
+	needsStore   = "needs a release and Sigstore; TestPublishRelease checks that publish.sh makes the file"
 	needsImage   = "needs Docker's daemon; deploy/image builds the same Dockerfile by buildah and runs it"
 	needsTheirs  = "needs an appliance of one's own, or its client certificate; openssl is the user's"
 	needsChain   = "needs Docker's daemon and other people's images; deploy's TestCompose holds the file"

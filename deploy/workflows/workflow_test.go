@@ -1,9 +1,8 @@
-// Package workflows_test holds GitHub's workflows to the repository's own scripts:
-// what a workflow runs by itself is nothing that a developer could run as well.
+// Package workflows_test checks in GitHub's workflows what actionlint cannot know:
+// pinned actions, permissions, and that they run the repository's own scripts.
 package workflows_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,19 +14,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// top is the repository.
 const top = "../.."
-
-// workflow is what is looked at of a workflow.
-type workflow struct {
-	Permissions map[string]string `yaml:"permissions"`
-	Concurrency map[string]any    `yaml:"concurrency"`
-	Jobs        map[string]job    `yaml:"jobs"`
-}
 
 type job struct {
 	Uses        string            `yaml:"uses"`
-	RunsOn      string            `yaml:"runs-on"`
 	Timeout     int               `yaml:"timeout-minutes"`
 	Permissions map[string]string `yaml:"permissions"`
 	Strategy    struct {
@@ -35,167 +25,94 @@ type job struct {
 			Steps []string `yaml:"steps"`
 		} `yaml:"matrix"`
 	} `yaml:"strategy"`
-	Steps []step `yaml:"steps"`
+	Steps []struct {
+		Uses string         `yaml:"uses"`
+		Run  string         `yaml:"run"`
+		With map[string]any `yaml:"with"`
+	} `yaml:"steps"`
 }
 
-type step struct {
-	Uses string         `yaml:"uses"`
-	Run  string         `yaml:"run"`
-	With map[string]any `yaml:"with"`
-}
-
-func read(t *testing.T, name ...string) string {
+func read(t *testing.T, name string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(append([]string{top}, name...)...))
+	content, err := os.ReadFile(filepath.Join(top, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(content)
 }
 
-// workflows returns all of them by the names of their files.
-func workflows(t *testing.T) map[string]workflow {
+// find returns the first group of each match of a pattern in a file, which must have one.
+func find(t *testing.T, file, pattern string) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(top, ".github", "workflows", "*"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("there are no workflows: %v", err)
+	var found []string
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, file), -1) {
+		found = append(found, match[1])
 	}
-	all := map[string]workflow{}
-	for _, path := range paths {
-		var w workflow
-		name := filepath.Base(path)
-		if err := yaml.Unmarshal([]byte(read(t, ".github", "workflows", name)), &w); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		all[name] = w
+	if len(found) == 0 {
+		t.Fatalf("%s has no %s", file, pattern)
 	}
-	return all
+	return found
 }
 
-// TestRunsScripts holds that each command of a workflow is one script of the
-// repository, and that it is there.
-func TestRunsScripts(t *testing.T) {
-	script := regexp.MustCompile(`^bash (\S+)((?: [a-z]+)*)( \$\{\{ matrix\.steps \}\})?$`)
-	ciSteps := regexp.MustCompile(`(?m)^step_(\w+)\(\)`)
-	known := map[string]bool{}
-	for _, found := range ciSteps.FindAllStringSubmatch(read(t, ".ci", "run"), -1) {
-		known[found[1]] = true
+func TestWorkflows(t *testing.T) {
+	permissions := map[string]map[string]string{
+		"ci.yml/checks":        {"contents": "read"},
+		"release.yml/checks":   {"contents": "read"},
+		"release.yml/packages": {"contents": "read"},
+		"release.yml/image":    {"contents": "read", "attestations": "write", "id-token": "write"},
+		"release.yml/publish":  {"contents": "write", "attestations": "write", "id-token": "write"},
 	}
-	for name, w := range workflows(t) {
-		for id, j := range w.Jobs {
-			for _, s := range j.Steps {
-				if s.Run == "" {
-					continue
+	script := regexp.MustCompile(`^bash (\.ci/run( [a-z]+)* ?(\$\{\{ matrix\.steps \}\})?|deploy/\S+\.sh)$`)
+	goVersion := find(t, "Dockerfile", `(?m)^ARG GO_VERSION=(.*)$`)[0]
+	ran := []string{}
+	files, err := filepath.Glob(top + "/.github/workflows/*")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("workflows: %q, %v", files, err)
+	}
+	for _, path := range files {
+		file := filepath.Base(path)
+		var workflow struct {
+			Permissions map[string]string `yaml:"permissions"`
+			Jobs        map[string]job    `yaml:"jobs"`
+		}
+		if err := yaml.Unmarshal([]byte(read(t, ".github/workflows/"+file)), &workflow); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if workflow.Permissions == nil || len(workflow.Permissions) > 0 {
+			t.Errorf("%s: the default permissions are %v, want {}", file, workflow.Permissions)
+		}
+		for id, job := range workflow.Jobs {
+			name := file + "/" + id
+			if diff := cmp.Diff(permissions[name], job.Permissions); diff != "" {
+				t.Errorf("%s: permissions (-want +got):\n%s", name, diff)
+			}
+			if job.Uses == "" && job.Timeout == 0 {
+				t.Errorf("%s has no timeout", name)
+			}
+			ran = append(ran, strings.Fields(strings.Join(job.Strategy.Matrix.Steps, " "))...)
+			for _, step := range job.Steps {
+				if step.Run != "" && !script.MatchString(step.Run) {
+					t.Errorf("%s: %q is not a script of the repository", name, step.Run)
 				}
-				found := script.FindStringSubmatch(s.Run)
-				if found == nil {
-					t.Errorf("%s, job %s: %q is not one script of the repository", name, id, s.Run)
-					continue
+				if strings.HasPrefix(step.Uses, "actions/checkout@") && step.With["persist-credentials"] != false {
+					t.Errorf("%s: the token stays in the clone", name)
 				}
-				if _, err := os.Stat(filepath.Join(top, found[1])); err != nil {
-					t.Errorf("%s, job %s: %v", name, id, err)
-				}
-				if strings.TrimSpace(found[2]) != "" && found[1] != ".ci/run" {
-					t.Errorf("%s, job %s: %q has arguments", name, id, s.Run)
-				}
-				for word := range strings.FieldsSeq(found[2]) {
-					if !known[word] {
-						t.Errorf("%s, job %s: .ci/run has no step %s", name, id, word)
-					}
+				if strings.HasPrefix(step.Uses, "actions/setup-go@") && step.With["go-version"] != goVersion {
+					t.Errorf("%s: Go %v, and the Dockerfile has %s", name, step.With["go-version"], goVersion)
 				}
 			}
 		}
+		pinned := regexp.MustCompile(`^(\./|[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$)`)
+		for _, used := range find(t, ".github/workflows/"+file, `(?m)^.*\buses: (.*)$`) {
+			if !pinned.MatchString(used) {
+				t.Errorf("%s: %s is not pinned as OWNER/NAME@COMMIT # vX.Y.Z", file, used)
+			}
+		}
 	}
-}
-
-// TestRunsEveryStep holds that CI leaves out no step of .ci/run, and runs each once.
-func TestRunsEveryStep(t *testing.T) {
-	found := regexp.MustCompile(`(?m)^steps=\(install (.*)\)$`).FindStringSubmatch(read(t, ".ci", "run"))
-	if found == nil {
-		t.Fatal(".ci/run names no steps")
-	}
-	want := strings.Fields(found[1])
-	got := strings.Fields(strings.Join(workflows(t)["ci.yml"].Jobs["checks"].Strategy.Matrix.Steps, " "))
-	slices.Sort(want)
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
+	steps := strings.Fields(find(t, ".ci/run", `(?m)^steps=\(install (.*)\)$`)[0])
+	slices.Sort(steps)
+	slices.Sort(ran)
+	if diff := cmp.Diff(steps, ran); diff != "" {
 		t.Errorf("the steps of .ci/run, and those of ci.yml's matrix (-want +got):\n%s", diff)
-	}
-}
-
-// TestLeastRights holds what keeps a workflow that goes wrong from doing more than
-// it has to.
-func TestLeastRights(t *testing.T) {
-	may := map[string][]string{
-		"ci.yml/checks":        {"contents: read"},
-		"release.yml/checks":   {"contents: read"},
-		"release.yml/packages": {"contents: read"},
-		"release.yml/image":    {"attestations: write", "contents: read", "id-token: write"},
-		"release.yml/publish":  {"attestations: write", "contents: write", "id-token: write"},
-	}
-	for name, w := range workflows(t) {
-		if w.Permissions == nil || len(w.Permissions) > 0 {
-			t.Errorf("%s: all jobs have the permissions %v, want {}", name, w.Permissions)
-		}
-		if w.Concurrency["group"] == nil {
-			t.Errorf("%s runs beside itself", name)
-		}
-		for id, j := range w.Jobs {
-			got := make([]string, 0, len(j.Permissions))
-			for scope, access := range j.Permissions {
-				got = append(got, scope+": "+access)
-			}
-			slices.Sort(got)
-			if diff := cmp.Diff(may[name+"/"+id], got); diff != "" {
-				t.Errorf("%s, job %s: permissions (-want +got):\n%s", name, id, diff)
-			}
-			if j.Uses == "" && (j.Timeout == 0 || !regexp.MustCompile(`-\d+\.\d+$`).MatchString(j.RunsOn)) {
-				t.Errorf("%s, job %s: no time-out, or a runner that changes by itself: %d, %s", name, id, j.Timeout, j.RunsOn)
-			}
-			for _, s := range j.Steps {
-				if strings.HasPrefix(s.Uses, "actions/checkout@") && fmt.Sprint(s.With["persist-credentials"]) != "false" {
-					t.Errorf("%s, job %s: the token is left in the clone", name, id)
-				}
-			}
-		}
-	}
-}
-
-// TestPinned holds that an action is the commit that somebody looked at, the same
-// one everywhere, with its version beside it for the reader and for Dependabot.
-func TestPinned(t *testing.T) {
-	use := regexp.MustCompile(`(?m)^.*\buses:\s*(\S+)(.*)$`)
-	pinned := regexp.MustCompile(`^([\w-]+/[\w/-]+)@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
-	first := map[string]string{}
-	for name := range workflows(t) {
-		for _, found := range use.FindAllStringSubmatch(read(t, ".github", "workflows", name), -1) {
-			if strings.HasPrefix(found[1], "./") {
-				continue
-			}
-			text := found[1] + found[2]
-			parts := pinned.FindStringSubmatch(text)
-			if parts == nil {
-				t.Errorf("%s: %s is not pinned as OWNER/NAME@COMMIT # vX.Y.Z", name, text)
-				continue
-			}
-			if before, ok := first[parts[1]]; ok && before != text {
-				t.Errorf("%s and %s are of the same action", before, text)
-			}
-			first[parts[1]] = text
-		}
-	}
-}
-
-// TestGoVersion holds that workflows and image build with one version of Go.
-func TestGoVersion(t *testing.T) {
-	want := regexp.MustCompile(`(?m)^ARG GO_VERSION=(.*)$`).FindStringSubmatch(read(t, "Dockerfile"))[1]
-	for name, w := range workflows(t) {
-		for id, j := range w.Jobs {
-			for _, s := range j.Steps {
-				if strings.HasPrefix(s.Uses, "actions/setup-go@") && s.With["go-version"] != want {
-					t.Errorf("%s, job %s: Go %v, and the Dockerfile has %s", name, id, s.With["go-version"], want)
-				}
-			}
-		}
 	}
 }

@@ -1,0 +1,112 @@
+package release_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/deploy/e2e/livetest"
+)
+
+// publish runs a publishing script in a directory with a small release. Programs
+// that would contact a registry or GitHub are replaced by ones that record their
+// arguments, which it returns.
+func publish(t *testing.T, script string, replaced map[string]string, env ...string) (output, calls string, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(script, string(read(t, filepath.Join("../..", script))))
+	write("CHANGELOG.md", "## 1.2.3 / 2026-11-22\n\n* [FEATURE] New.\n\n## 1.2.2 / 2026-11-01\n\n* [BUGFIX] Old.\n")
+	write("dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz", "program")
+	write("dist/cckm_sync_exporter-1.3.0-rc.0.linux-amd64.tar.gz", "candidate")
+	write("dist/sha256sums.txt", run(t, filepath.Join(dir, "dist"), "sh", "-c", "sha256sum -- *.gz"))
+	const record = "#!/bin/sh\necho \"${0##*/} $*\" >>\"$CALLS\"\n"
+	write("programs/cosign", record+`[ "$1" = sign ] || printf bundle >"$4"`)
+	write("programs/gh", record+`while [ $# -gt 0 ]; do [ "$1" != --notes-file ] || cat "$2" >>"$CALLS"; shift; done`)
+	write("programs/buildah", record+`[ "$1" != login ] || cat >>"$CALLS"
+[ "$1 $2" != "manifest push" ] || printf '%s' "$DIGEST" >"$5"`)
+	write("deploy/image/build.sh", "#!/bin/sh\necho \"build.sh $VERSION $*\" >>\"$CALLS\"\n")
+	for name, content := range replaced {
+		write(name, content)
+	}
+	callsFile := filepath.Join(dir, "calls")
+	cmd := exec.CommandContext(t.Context(), livetest.Program(t, "bash"), script)
+	cmd.Dir = dir
+	cmd.Env = slices.Concat([]string{"PATH=" + filepath.Join(dir, "programs") + ":" + os.Getenv("PATH"), "HOME=" + dir, "CALLS=" + callsFile}, env)
+	written, err := cmd.CombinedOutput()
+	recorded, _ := os.ReadFile(callsFile)
+	return string(written), regexp.MustCompile(`/tmp/tmp\.\w+`).ReplaceAllString(string(recorded), "TEMPORARY"), err
+}
+
+// TestPublishRelease checks what is signed and published, and in which order.
+func TestPublishRelease(t *testing.T) {
+	for tag, kind := range map[string]string{"v1.2.3": "", "v1.3.0-rc.0": "--prerelease "} {
+		output, calls, err := publish(t, "deploy/release/publish.sh", nil, "TAG="+tag)
+		want := "cosign sign-blob --yes --bundle dist/sha256sums.txt.sigstore.json dist/sha256sums.txt\n" +
+			"gh release create " + tag + " --verify-tag --title " + tag + " --notes-file TEMPORARY " + kind +
+			"dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz dist/cckm_sync_exporter-1.3.0-rc.0.linux-amd64.tar.gz " +
+			"dist/sha256sums.txt dist/sha256sums.txt.sigstore.json\n\n* [FEATURE] New.\n\n"
+		if diff := cmp.Diff(want, calls); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s(-want +got):\n%s", tag, err, output, diff)
+		}
+	}
+}
+
+// TestPublishNothing checks that nothing is signed that is not the tag's release.
+func TestPublishNothing(t *testing.T) {
+	for _, test := range []struct{ tag, why, replaced, content string }{
+		{tag: "", why: "TAG: is not set"},
+		{tag: "v1.2", why: "not of the form"},
+		{tag: "v1.2.4", why: "not of v1.2.4"},
+		{"v1.2.3", "not what release.sh made", "dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz", "another program"},
+		{"v1.2.3", "says nothing of", "CHANGELOG.md", "## 1.2.3 / 2026-11-22\n\n## 1.2.2 / 2026-11-01\n\n* Old.\n"},
+	} {
+		replaced := map[string]string{}
+		if test.replaced != "" {
+			replaced[test.replaced] = test.content
+		}
+		output, calls, err := publish(t, "deploy/release/publish.sh", replaced, "TAG="+test.tag)
+		if err == nil || calls != "" || !strings.Contains(output, test.why) {
+			t.Errorf("%s: %v, programs run: %q\n%s", test.why, err, calls, output)
+		}
+	}
+}
+
+// TestPublishImage checks that the pushed digest is what is signed, and that the
+// password is on no command line.
+func TestPublishImage(t *testing.T) {
+	const script, digest = "deploy/image/publish.sh", "sha256:6056db745a6b2fede183b234f5512cde5d5ed26f705b55a98b838c2b89813139"
+	env := []string{"IMAGE=registry.example.com/owner/name", "TAG=v1.2.3", "REGISTRY_USER=robot", "REGISTRY_PASSWORD=token"}
+	output, calls, err := publish(t, script, nil, append(env, "DIGEST="+digest)...)
+	want := `buildah login --username robot --password-stdin registry.example.com
+token
+buildah manifest create localhost/cckm_sync_exporter:1.2.3
+build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-amd64 --platform linux/amd64
+buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-amd64
+build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-arm64 --platform linux/arm64
+buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-arm64
+buildah manifest push --all --digestfile TEMPORARY localhost/cckm_sync_exporter:1.2.3 docker://registry.example.com/owner/name:1.2.3
+cosign sign --yes registry.example.com/owner/name@` + digest + "\n"
+	if diff := cmp.Diff(want, calls); diff != "" || err != nil || output != "digest="+digest+"\n" {
+		t.Errorf("%v\n%s(-want +got):\n%s", err, output, diff)
+	}
+	output, calls, err = publish(t, script, nil, append(env, "DIGEST=")...)
+	if err == nil || strings.Contains(calls, "cosign") {
+		t.Errorf("no digest: %v\n%s\n%s", err, output, calls)
+	}
+}
