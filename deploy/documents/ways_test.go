@@ -81,7 +81,7 @@ func ways() map[string]way {
 		"go test ./deploy/e2e/screenshots":                                     {by: "deploy/e2e/screenshots TestStatusPageInBrowser", mentions: `flag.Bool("update"`},
 		"go test ./deploy/e2e/peers -count 1 -v":                               {by: ".ci/run live", mentions: "./deploy/..."},
 		"go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000": {by: "deploy/e2e/peers TestPeers", mentions: `flag.String("peers.jobs"`},
-		"go run ./deploy/performance":                                          {by: "deploy/performance TestGolden", mentions: "start(t.Context()"},
+		"go run ./deploy/performance":                                          {by: "deploy/performance TestRecorded", mentions: "go run ./deploy/performance"},
 		"npm ci":                                                               {by: ".ci/run install", mentions: "cd deploy/e2e/screenshots && npm ci"},
 		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":            {by: ".ci/run install", mentions: "nfpm v2.45.2 github.com/goreleaser/nfpm/v2/cmd/nfpm"},
 

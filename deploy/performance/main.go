@@ -1,33 +1,43 @@
-// Command performance runs the benchmarks of this repository, each figure beside
-// its yardstick of the same run, and prints them as Markdown against the bars that
-// the project sets itself. From the top of the repository:
+// Command performance runs the benchmarks of this repository, each next to its
+// yardstick, and prints how they compare with the project's bars as a Markdown
+// table. From the top of the repository:
 //
 //	go run ./deploy/performance
 //
-// With -record it keeps what `go test -bench` printed in run.txt, and writes
-// the table of deploy/docs/performance.md and the chart from it; with -from it makes both from a run that
-// was kept, and measures nothing.
+// With -record, it also writes what `go test -bench` printed to run.txt and the
+// table to performance.md. With -from, it reads a recorded run instead.
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
+	"strings"
+	"time"
 )
 
 const (
-	recordedRun   = "deploy/performance/run.txt"
-	recordedChart = "deploy/performance/cost.svg"
-	recordedTable = "deploy/docs/performance.md"
+	recordedRun = "deploy/performance/run.txt"
+	document    = "deploy/docs/performance.md"
+	// The table is between these lines of the document.
+	tableBegin = "<!-- performance -->\n"
+	tableEnd   = "<!-- end -->"
 )
 
 func main() {
+	quick := flag.Bool("quick", false, "one round, without a million jobs and without 100,000 jobs at 50 ms a page")
+	record := flag.Bool("record", false, "write "+recordedRun+" and the table in "+document)
+	from := flag.String("from", "", "`file` with a recorded run; nothing is measured")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := start(ctx, *quick, *record, *from)
 	stop()
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)
@@ -35,92 +45,112 @@ func main() {
 	}
 }
 
-// start does what the arguments ask for.
-func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("performance", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	rounds := flags.Int("rounds", 3, "how often to measure; the medians are printed")
-	quick := flags.Bool("quick", false, "leave out a million jobs, and 100,000 jobs with 50 ms a page")
-	record := flags.Bool("record", false, "keep the run in "+recordedRun+", and write "+recordedTable+" and the chart from it")
-	from := flags.String("from", "", "`file` with a run that was kept; nothing is measured")
-	readme := flags.String("readme", "", "`file` to write the table into")
-	chart := flags.String("chart", "", "`file` to draw the chart into")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	switch {
-	case flags.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case *rounds < 1:
-		return errors.New("-rounds must be 1 or more")
-	case *record && (*quick || *from != "" || *readme != "" || *chart != ""):
-		return errors.New("-record measures everything and knows its files: give it without -quick, -from, -readme and -chart")
-	}
-	if *record {
-		*readme, *chart = recordedTable, recordedChart
-	}
-
+func start(ctx context.Context, quick, record bool, from string) error {
 	var text []byte
 	var err error
-	if *from != "" {
-		text, err = os.ReadFile(*from)
+	if from != "" {
+		text, err = os.ReadFile(from)
 	} else {
-		text, err = measure(ctx, *rounds, *quick, stderr)
+		text, err = measure(ctx, quick, os.Stderr)
 	}
 	if err != nil {
 		return err
 	}
-	r, err := parse(text)
+	table, err := makeTable(text)
 	if err != nil {
 		return err
 	}
-	if *record {
-		if err := keep(r, text); err != nil {
-			return err
-		}
+	fmt.Print(table) //nolint:forbidigo // The table is the output.
+	if !record {
+		return nil
 	}
-	return r.publish(*readme, *chart, stdout)
-}
-
-// keep keeps a run that has measured all that there is a bar for.
-func keep(r run, text []byte) error {
-	for _, b := range r.bars() {
-		if !b.known {
-			return fmt.Errorf("the run is not kept, it lacks a figure: %s", b.what)
-		}
+	if strings.Contains(table, notMeasured) {
+		return errors.New("the run is not recorded because it is incomplete")
 	}
-	return write(recordedRun, text)
-}
-
-// publish prints the run's table, and writes it and the chart where that is asked for.
-func (r run) publish(readme, chart string, stdout io.Writer) error {
-	if _, err := io.WriteString(stdout, r.table()); err != nil {
+	content, err := os.ReadFile(document)
+	if err != nil {
 		return err
 	}
-	if readme != "" {
-		content, err := os.ReadFile(readme)
-		if err != nil {
-			return err
-		}
-		replaced, err := replaceTable(string(content), r.table())
-		if err != nil {
-			return fmt.Errorf("%s: %w", readme, err)
-		}
-		if err := write(readme, []byte(replaced)); err != nil {
-			return err
-		}
+	before, rest, begins := strings.Cut(string(content), tableBegin)
+	_, after, ends := strings.Cut(rest, tableEnd)
+	if !begins || !ends {
+		return fmt.Errorf("%s has no lines %s and %s", document, strings.TrimSpace(tableBegin), tableEnd)
 	}
-	if chart != "" {
-		drawn, err := r.chart()
-		if err != nil {
-			return err
-		}
-		return write(chart, drawn)
+	if err := write(document, before+tableBegin+table+tableEnd+after); err != nil {
+		return err
 	}
-	return nil
+	return write(recordedRun, string(text))
 }
 
-// write writes a file that everybody may read.
-func write(path string, content []byte) error {
-	return os.WriteFile(path, content, 0o644) //nolint:gosec // They are published.
+func write(path, content string) error {
+	return os.WriteFile(path, []byte(content), 0o644) //nolint:gosec // The files are part of the repository.
+}
+
+// benchmark is one call of `go test -bench`.
+type benchmark struct {
+	dir, pattern, benchtime string
+	// once marks what takes long and varies little.
+	once bool
+	// long is left out of a quick run.
+	long bool
+}
+
+// measure runs the benchmarks and returns what they printed. A round runs each of
+// them once, so that a figure and its yardstick are measured within seconds.
+func measure(ctx context.Context, quick bool, progress io.Writer) ([]byte, error) {
+	const joblist, collector = "./collector/joblist", "./collector"
+	benchmarks := []benchmark{
+		{dir: joblist, pattern: "^BenchmarkFullRead$/./^latency=0s$", benchtime: "5x"},
+		{dir: joblist, pattern: "^BenchmarkFullRead$/./^latency=5ms$", benchtime: "1x"},
+		{dir: joblist, pattern: "^BenchmarkFullRead$/^jobs=10{3,4}$/^latency=50ms$", benchtime: "1x"},
+		// It reads a thousand pages of 50 ms one after another, twice: 100 seconds.
+		{dir: joblist, pattern: "^BenchmarkFullRead$/^jobs=100000$/^latency=50ms$", benchtime: "1x", once: true, long: true},
+		{dir: joblist, pattern: "^BenchmarkIncrementalRead$/^jobs=.{4,6}$", benchtime: "20x"},
+		{dir: joblist, pattern: "^BenchmarkIncrementalRead$/^jobs=1000000$", benchtime: "5x", long: true},
+		{dir: joblist, pattern: "^BenchmarkSlowAppliance$", benchtime: "5x"},
+		{dir: joblist, pattern: "^BenchmarkBesideFullRead$", benchtime: "200x"},
+		{dir: joblist, pattern: "^BenchmarkPeakMemory$/^jobs=.{4,6}$", benchtime: "1x", once: true},
+		{dir: joblist, pattern: "^BenchmarkPeakMemory$/^jobs=1000000$", benchtime: "1x", once: true, long: true},
+		{dir: collector, pattern: "^BenchmarkExposition$/././^by=(exposition|constmetrics)$", benchtime: "200ms"},
+	}
+	commit, err := output(ctx, "git", "describe", "--always", "--dirty", "--exclude=*")
+	if err != nil {
+		return nil, err
+	}
+	var run bytes.Buffer
+	begin := time.Now()
+	fmt.Fprintf(&run, "date: %s\ncommit: %s\ngo: %s\ncores: %d\n",
+		begin.UTC().Format(time.DateOnly), bytes.TrimSpace(commit), runtime.Version(), runtime.NumCPU())
+	rounds := 3
+	if quick {
+		rounds = 1
+	}
+	for round := range rounds {
+		for _, b := range benchmarks {
+			if quick && b.long || b.once && round > 0 {
+				continue
+			}
+			args := []string{"test", b.dir, "-run", "^$", "-bench", b.pattern, "-benchtime", b.benchtime, "-count", "1", "-timeout", "0"}
+			_, _ = fmt.Fprintf(progress, "round %d of %d, after %s: go %s\n",
+				round+1, rounds, time.Since(begin).Round(time.Second), strings.Join(args, " "))
+			printed, err := output(ctx, "go", args...)
+			if err != nil {
+				return nil, err
+			}
+			run.Write(printed)
+		}
+	}
+	return run.Bytes(), nil
+}
+
+// output runs a program and returns its stdout.
+func output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, name, args...) //nolint:gosec // The programs and arguments are constants.
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	printed, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w\n%s%s", name, strings.Join(args, " "), err, printed, stderr.Bytes())
+	}
+	return printed, nil
 }

@@ -1,141 +1,159 @@
 package main
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
+
+	"golang.org/x/perf/benchfmt"
+	"golang.org/x/perf/benchunit"
 )
 
-// The table stands between these lines of deploy/docs/performance.md.
-const (
-	tableBegin = "<!-- performance -->\n"
-	tableEnd   = "<!-- end -->"
-)
+const notMeasured = "not measured"
 
-// replaceTable returns a text with the table in it.
-func replaceTable(text, table string) (string, error) {
-	before, rest, found := strings.Cut(text, tableBegin)
-	_, after, ended := strings.Cut(rest, tableEnd)
-	if !found || !ended {
-		return "", errors.New("there is no place for the table: a line " + strings.TrimSpace(tableBegin) + " and then " + tableEnd)
-	}
-	return before + tableBegin + table + tableEnd + after, nil
+// bar is a limit that the project sets itself.
+type bar struct {
+	what, against string
+	// name matches the measured benchmarks, without their prefix Benchmark. The worst of them counts.
+	name string
+	// yardstick is the benchmark of the same unit, in seconds, that the measured one is
+	// divided by, as the replacement of name. If it is empty, the figure itself is limited.
+	yardstick, unit string
+	limit           float64
+	// less makes the limit a minimum of yardstick divided by measured.
+	less bool
 }
 
-// table returns the bars of a run, and below them all of its figures, as Markdown.
-func (r run) table() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "Measured on %s at `%s` with %s on %s cores (%s). %s\n"+
-		"Times and allocations of reads include those of the server, which is in the same process.\n\n",
-		r.about["date"], r.about["commit"], r.about["go"], r.about["cores"], r.about["cpu"], r.averaged())
-	bars := r.bars()
-	rows := make([][]string, 0, len(bars))
-	for _, b := range bars {
-		row := []string{b.what, b.against, b.measured, "", limit(b), b.reached()}
-		if b.known {
-			row[3] = digits(b.value) + b.unit
-		}
-		rows = append(rows, row)
-	}
-	writeTable(&text, []string{"what", "against", "figures", "measured", "bar", "reached"}, rows)
-	text.WriteString("\n<details>\n<summary>All figures of the run</summary>\n\nOurs : the other's = ratio.\n\n")
-	r.writeFullReads(&text)
-	r.writeIncrements(&text)
-	r.writePeaks(&text)
-	r.writeExpositions(&text)
-	text.WriteString("</details>\n")
-	return text.String()
-}
-
-// averaged says how the figures of the rounds became one: what takes long is
-// measured once.
-func (r run) averaged() string {
-	if rounds := r.rounds(); rounds > 1 {
-		return fmt.Sprintf("Medians of up to %d rounds, of the figures and of each round's own ratios.", rounds)
-	}
-	return "A single round."
-}
-
-func limit(b bar) string {
-	sign := "≤ "
-	if b.least {
-		sign = "≥ "
-	}
-	return sign + digits(b.limit) + b.unit
-}
-
-func (r run) writeFullReads(text *strings.Builder) {
-	rows := make([][]string, 0, len(r.names))
-	for _, of := range r.under("BenchmarkFullRead/") {
-		for _, reader := range []string{"discard", "straightforward"} {
-			rows = append(rows, append([]string{thousands(part(of, "jobs")), part(of, "latency"), reader},
-				r.comparisons(of+"/reader=exporter", of+"/reader="+reader, wall, cpu, "allocs/op", "B/op", "requests/op")...))
+// bars returns all bars in the order of the table.
+func bars() []bar {
+	const (
+		wall, cpu   = "sec/op", "cpu-sec/op"
+		discard     = "reading, inflating and discarding the same pages"
+		simple      = "net/http and encoding/json, one page of 100 after another"
+		full        = "^FullRead/jobs=100000/latency=0s/reader="
+		incremental = "IncrementalRead/jobs=100000/kind="
+	)
+	exposition := func(scopes string) bar {
+		return bar{
+			"exposition of " + scopes + " scopes, CPU, any format", "const metrics through a registry",
+			"^(Exposition/scopes=" + scopes + "/format=.*)/by=exposition$", "$1/by=constmetrics", cpu, 4, true,
 		}
 	}
-	writeTable(text, []string{"full read: jobs", "a page takes", "beside", "wall time", "CPU", "allocations", "allocated", "requests"}, rows)
-}
-
-func (r run) writeIncrements(text *strings.Builder) {
-	rows := make([][]string, 0, len(r.names))
-	for _, of := range r.under("BenchmarkIncrementalRead/") {
-		name := of + "/kind=incremental"
-		row := append([]string{thousands(part(of, "jobs"))},
-			r.comparisons(name, of+"/kind=full", wall, cpu, "allocs/op", "B/op", "requests/op")...)
-		rows = append(rows, append(row, r.figure(name, "kept-B/job")))
+	return []bar{
+		{"full read of 100,000 jobs, wall time", discard, full + "exporter", full[1:] + "discard", wall, 2.0, false},
+		{"full read of 100,000 jobs, CPU", discard, full + "exporter", full[1:] + "discard", cpu, 2.2, false},
+		{"full read of 100,000 jobs, wall time", simple, full + "exporter", full[1:] + "straightforward", wall, 8, true},
+		{"full read of 100,000 jobs, CPU", simple, full + "exporter", full[1:] + "straightforward", cpu, 4.5, true},
+		{"full read of 100,000 jobs at 50 ms a page, wall time", simple, "^(FullRead/jobs=100000/latency=50ms/reader=)exporter", "${1}straightforward", wall, 25, true},
+		{"scrape of 100,000 jobs when few changed, CPU", "its full read", "^" + incremental + "incremental", incremental + "full", cpu, 100, true},
+		{"scrape when few jobs changed, any size: requests", "", "^IncrementalRead/.*/kind=incremental", "", "requests/op", 8, false},
+		{"scrape of 100,000 jobs at 300 ms a request: sequential round trips", "", "^SlowAppliance/changing", "", "round-trips/op", 2.5, false},
+		{"scrape of 100,000 jobs during background full reads, 95th percentile", "without full reads", "^BesideFullRead/background=true", "BesideFullRead/background=false", "p95-sec", 1.5, false},
+		{"scrape of 1,000,000 jobs when few changed, CPU", "the same of 1,001 jobs", "^IncrementalRead/jobs=1000000/kind=incremental", "IncrementalRead/jobs=1001/kind=incremental", cpu, 2, false},
+		{"cache of 100,000 jobs: bytes a job", "", "^" + incremental + "incremental", "", "kept-B/job", 64, false},
+		{"peak memory of full reads, any size", "1.5 times the idle process and 44 bytes a job", "^PeakMemory/", "", "of-bar", 1, false},
+		exposition("10"), exposition("1000"), exposition("5000"),
 	}
-	text.WriteByte('\n')
-	writeTable(text, []string{"scrape of which few jobs changed: jobs", "wall time beside a full read", "CPU", "allocations", "allocated", "requests", "bytes kept a job"}, rows)
 }
 
-func (r run) writePeaks(text *strings.Builder) {
-	rows := make([][]string, 0, len(r.names))
-	for _, name := range r.names {
-		if strings.HasPrefix(name, "BenchmarkPeakMemory/") {
-			rows = append(rows, []string{
-				thousands(part(name, "jobs")), thousands(part(name, "page")),
-				r.figure(name, "idle-MiB"), r.figure(name, "peak-MiB"), r.figure(name, "B/job"), r.figure(name, "of-bar"),
-			})
+// run is the output of `go test -bench`, repeated for each round.
+type run struct {
+	// config has the lines "key: value".
+	config map[string]string
+	// figures has the value of each round by benchmark and unit, such as "FullRead/jobs=1000 sec/op".
+	figures map[string][]float64
+	names   []string
+}
+
+func parse(text []byte) (run, error) {
+	r := run{config: map[string]string{}, figures: map[string][]float64{}}
+	reader := benchfmt.NewReader(bytes.NewReader(text), "the run")
+	for reader.Scan() {
+		switch record := reader.Result().(type) {
+		case *benchfmt.SyntaxError:
+			return run{}, record
+		case *benchfmt.Result:
+			base, parts := record.Name.Parts()
+			// The last part is GOMAXPROCS.
+			name := string(base) + string(bytes.Join(parts[:max(0, len(parts)-1)], nil))
+			if !slices.Contains(r.names, name) {
+				r.names = append(r.names, name)
+			}
+			for _, value := range record.Values {
+				key := name + " " + value.Unit
+				r.figures[key] = append(r.figures[key], value.Value)
+			}
+			for _, c := range record.Config {
+				r.config[c.Key] = string(c.Value)
+			}
 		}
 	}
-	text.WriteByte('\n')
-	writeTable(text, []string{"peak memory: jobs", "a page", "idle, MiB", "peak, MiB", "above idle, bytes a job", "share of the bar"}, rows)
+	return r, reader.Err()
 }
 
-func (r run) writeExpositions(text *strings.Builder) {
-	rows := make([][]string, 0, len(r.names))
-	for _, of := range r.under("BenchmarkExposition/") {
-		rows = append(rows, append([]string{thousands(part(of, "scopes")), part(of, "format")},
-			r.comparisons(of+"/by=exposition", of+"/by=constmetrics", wall, cpu, "allocs/op", "B/op")...))
+// makeTable returns the bars of a run as Markdown.
+func makeTable(text []byte) (string, error) {
+	r, err := parse(text)
+	if err != nil {
+		return "", err
 	}
-	text.WriteByte('\n')
-	writeTable(text, []string{"exposition: scopes", "format", "wall time beside const metrics", "CPU", "allocations", "allocated"}, rows)
+	var table strings.Builder
+	fmt.Fprintf(&table, "Measured on %s at `%s` with %s on %s cores (%s): medians of all rounds' figures and ratios.\n"+
+		"Times of reads include the server, which runs in the same process.\n\n"+
+		"| what | against | figures | ratio | bar | reached |\n|---|---|---|---|---|---|\n",
+		r.config["date"], r.config["commit"], r.config["go"], r.config["cores"], r.config["cpu"])
+	for _, b := range bars() {
+		fmt.Fprintf(&table, "| %s | %s | %s |\n", b.what, b.against, b.row(r))
+	}
+	return table.String(), nil
 }
 
-// comparisons returns a cell for each unit with both figures and their ratio.
-func (r run) comparisons(name, than string, units ...string) []string {
-	cells := make([]string, 0, len(units))
-	for _, unit := range units {
-		cell := r.pair(name, than, unit)
-		if ratio, known := r.ratio(name, than, unit); known {
-			cell += " = " + times(ratio)
+// row returns the last four cells of a bar.
+func (b bar) row(r run) string {
+	name := regexp.MustCompile(b.name)
+	worst, figures, known := 0.0, "", false
+	for _, measured := range r.names {
+		ours := r.figures[measured+" "+b.unit]
+		if !name.MatchString(measured) || len(ours) == 0 {
+			continue
 		}
-		cells = append(cells, cell)
+		value, shown := median(ours), ""
+		if b.yardstick != "" {
+			theirs := r.figures[name.ReplaceAllString(measured, b.yardstick)+" "+b.unit]
+			if len(theirs) != len(ours) {
+				continue
+			}
+			shown = seconds(value) + " : " + seconds(median(theirs))
+			// What slowed the machine in a round slowed both.
+			ratios := make([]float64, len(ours))
+			for i := range ours {
+				ratios[i] = ours[i] / theirs[i]
+				if b.less {
+					ratios[i] = theirs[i] / ours[i]
+				}
+			}
+			value = median(ratios)
+		}
+		if !known || (value > worst) != b.less {
+			worst, figures, known = value, shown, true
+		}
 	}
-	return cells
-}
-
-// figure returns a cell with one figure, which is empty where it was not measured.
-func (r run) figure(name, unit string) string {
-	value, known := r.value(name, unit)
+	sign, reached := "≤", worst <= b.limit
+	if b.less {
+		sign, reached = "≥", worst >= b.limit
+	}
+	limit := fmt.Sprintf("%s %g", sign, b.limit)
 	if !known {
-		return ""
+		return " |  | " + limit + " | " + notMeasured
 	}
-	return digits(value)
+	return fmt.Sprintf("%s | %.3g | %s | %s", figures, worst, limit, map[bool]string{true: "yes", false: "**no**"}[reached])
 }
 
-func writeTable(text *strings.Builder, heads []string, rows [][]string) {
-	fmt.Fprintf(text, "| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
-	for _, row := range rows {
-		fmt.Fprintf(text, "| %s |\n", strings.Join(row, " | "))
-	}
+func median(values []float64) float64 {
+	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
+
+// seconds returns a time with four digits and its unit.
+func seconds(value float64) string { return benchunit.Scale(value, benchunit.Decimal) + "s" }
