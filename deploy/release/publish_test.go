@@ -30,7 +30,7 @@ func publish(t *testing.T, script string, replaced map[string]string, env ...str
 			t.Fatal(err)
 		}
 	}
-	write(script, string(read(t, filepath.Join("../..", script))))
+	write(script, string(read(t, "../../"+script)))
 	write("CHANGELOG.md", "## 1.2.3 / 2026-11-22\n\n* [FEATURE] New.\n\n## 1.2.2 / 2026-11-01\n\n* [BUGFIX] Old.\n")
 	write("dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz", "program")
 	write("dist/cckm_sync_exporter-1.3.0-rc.0.linux-amd64.tar.gz", "candidate")

@@ -26,9 +26,12 @@ type job struct {
 		} `yaml:"matrix"`
 	} `yaml:"strategy"`
 	Steps []struct {
-		Uses string         `yaml:"uses"`
-		Run  string         `yaml:"run"`
-		With map[string]any `yaml:"with"`
+		Uses string `yaml:"uses"`
+		Run  string `yaml:"run"`
+		With struct {
+			Credentials string `yaml:"persist-credentials"`
+			GoVersion   string `yaml:"go-version"`
+		} `yaml:"with"`
 	} `yaml:"steps"`
 }
 
@@ -44,8 +47,9 @@ func read(t *testing.T, name string) string {
 // find returns the first group of each match of a pattern in a file, which must have one.
 func find(t *testing.T, file, pattern string) []string {
 	t.Helper()
-	var found []string
-	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, file), -1) {
+	matches := regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, file), -1)
+	found := make([]string, 0, len(matches))
+	for _, match := range matches {
 		found = append(found, match[1])
 	}
 	if len(found) == 0 {
@@ -64,7 +68,7 @@ func TestWorkflows(t *testing.T) {
 	}
 	script := regexp.MustCompile(`^bash (\.ci/run( [a-z]+)* ?(\$\{\{ matrix\.steps \}\})?|deploy/\S+\.sh)$`)
 	goVersion := find(t, "Dockerfile", `(?m)^ARG GO_VERSION=(.*)$`)[0]
-	ran := []string{}
+	var ran []string //nolint:prealloc // Only one workflow has a matrix.
 	files, err := filepath.Glob(top + "/.github/workflows/*")
 	if err != nil || len(files) < 2 {
 		t.Fatalf("workflows: %q, %v", files, err)
@@ -94,11 +98,11 @@ func TestWorkflows(t *testing.T) {
 				if step.Run != "" && !script.MatchString(step.Run) {
 					t.Errorf("%s: %q is not a script of the repository", name, step.Run)
 				}
-				if strings.HasPrefix(step.Uses, "actions/checkout@") && step.With["persist-credentials"] != false {
+				if strings.HasPrefix(step.Uses, "actions/checkout@") && step.With.Credentials != "false" {
 					t.Errorf("%s: the token stays in the clone", name)
 				}
-				if strings.HasPrefix(step.Uses, "actions/setup-go@") && step.With["go-version"] != goVersion {
-					t.Errorf("%s: Go %v, and the Dockerfile has %s", name, step.With["go-version"], goVersion)
+				if strings.HasPrefix(step.Uses, "actions/setup-go@") && step.With.GoVersion != goVersion {
+					t.Errorf("%s: Go %s, and the Dockerfile has %s", name, step.With.GoVersion, goVersion)
 				}
 			}
 		}
