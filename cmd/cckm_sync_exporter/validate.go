@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -29,7 +29,7 @@ func envarOf(flag *kingpin.FlagModel) string { return cmp.Or(flag.Envar, envar(f
 // validate finds the first setting that is wrong or missing. Its errors are one
 // sentence that names the flag and what to do.
 func (s *settings) validate() error {
-	checks := []func() error{s.validateAppliance, s.validateCredentials, s.validateReading, s.validateWeb}
+	checks := []func() error{s.validateAppliance, s.validateReading, s.validateWeb}
 	if s.several() {
 		checks = []func() error{s.validateReading, s.validateSeveral, s.validateWeb}
 	}
@@ -79,59 +79,11 @@ func (s *settings) validateDemo() error {
 }
 
 func (s *settings) validateAppliance() error {
-	if s.url == "" {
-		return errors.New("--ciphertrust.url is missing: give the appliance's address, " +
-			"for example --ciphertrust.url=https://cm.example.com, or set CM_ADDRESS")
-	}
-	target := config.Target{URL: s.url, TLS: s.tls, Reading: s.reading}
+	target := config.Target{URL: s.url, Credentials: s.credentials, TLS: s.tls, Reading: s.reading}
 	if problems := target.Problems(); len(problems) > 0 {
-		return problemError(problems[0])
-	}
-	if (s.tls.CertFile == "") != (s.tls.KeyFile == "") {
-		return errors.New("--ciphertrust.cert-file and --ciphertrust.key-file go together: give both or none")
-	}
-	for _, file := range []struct{ flag, path string }{
-		{"--ciphertrust.ca-file", s.tls.CAFile},
-		{"--ciphertrust.cert-file", s.tls.CertFile},
-		{"--ciphertrust.key-file", s.tls.KeyFile},
-	} {
-		if file.path == "" {
-			continue
-		}
-		if _, err := os.ReadFile(file.path); err != nil {
-			return fmt.Errorf("%s cannot be read: %w; give a file that exists and that this user may read", file.flag, withoutPath(err))
-		}
+		return s.problemError(problems[0])
 	}
 	return nil
-}
-
-func (s *settings) validateCredentials() error {
-	switch {
-	case s.credentials.ClientID != "" && s.tls.CertFile == "" && s.tls.Cert == "":
-		return errors.New("--ciphertrust.client-id needs a certificate: give --ciphertrust.cert-file and --ciphertrust.key-file")
-	case s.credentials.ClientID != "":
-		return nil
-	case s.credentials.Username == "":
-		return errors.New("--ciphertrust.username is missing: give the name of the user that reads, or set CM_USERNAME, " +
-			"or log in by certificate with --ciphertrust.client-id")
-	case s.credentials.PasswordFile == "" && s.credentials.Password == "":
-		return errors.New("--ciphertrust.password-file is missing: give a file with the user's password, or set CM_PASSWORD")
-	}
-	if err := s.credentials.Check(); err != nil && s.credentials.PasswordFile == "" {
-		return fmt.Errorf("CM_PASSWORD cannot be used: %w; set it to the password, or give --ciphertrust.password-file", err)
-	} else if err != nil {
-		return fmt.Errorf("--ciphertrust.password-file cannot be used: %w; give a file that holds the password and that this user may read", withoutPath(err))
-	}
-	return nil
-}
-
-// withoutPath leaves the path out of the error of a file that cannot be opened: it
-// may be the secret that belongs into the file.
-func withoutPath(err error) error {
-	if failure, ok := errors.AsType[*os.PathError](err); ok {
-		return failure.Err
-	}
-	return err
 }
 
 func (s *settings) validateReading() error {
@@ -139,24 +91,43 @@ func (s *settings) validateReading() error {
 		return fmt.Errorf("no list is enabled: turn one on, for example with --collector.%s", syncjob.Lists()[0].Name)
 	}
 	if problems := s.reading.Problems(); len(problems) > 0 {
-		return problemError(problems[0])
+		return s.problemError(problems[0])
 	}
 	return nil
 }
 
-// problemError returns the error for a problem, with the flag that belongs to its key.
-func problemError(p config.Problem) error {
-	return fmt.Errorf("%s %s", config.FlagOfKey(p.Key), p.Text)
+// problemError returns the error for a problem. It names the flag or the environment variable of
+// the problem's key.
+func (s *settings) problemError(p config.Problem) error {
+	flag := config.FlagOfKey(p.Key)
+	switch {
+	case p.Key == "password":
+		return fmt.Errorf("%s %s", envPassword, p.Text)
+	case p.Key == "password_file" && p.Missing:
+		return fmt.Errorf("%s %s, or set %s", flag, p.Text, envPassword)
+	case p.Missing:
+		i := slices.IndexFunc(s.applianceFlagsGiven, func(f *givenFlag) bool { return "--"+f.name == flag })
+		return fmt.Errorf("%s %s, or set %s", flag, p.Text, s.applianceFlagsGiven[i].envar)
+	default:
+		return fmt.Errorf("%s %s", flag, p.Text)
+	}
 }
 
 func (s *settings) validateWeb() error {
 	switch {
-	case !strings.HasPrefix(s.telemetryPath, "/") || strings.HasPrefix(s.telemetryPath, "/-/") ||
-		strings.ContainsAny(s.telemetryPath, "{} ") || slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath):
-		return fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics", s.telemetryPath)
+	case !isPath(s.telemetryPath) || strings.HasPrefix(s.telemetryPath, "/-/") ||
+		slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath):
+		return fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics, in which no other page of the exporter is", s.telemetryPath)
 	case s.maxRequests < 0:
 		return fmt.Errorf("--web.max-requests is %d: give 0 (no limit) or more", s.maxRequests)
 	default:
 		return nil
 	}
+}
+
+// isPath reports whether an HTTP request for the text as a path is served under the same text: it
+// is absolute and clean, and has nothing that a URL or a pattern of net/http gives a meaning.
+func isPath(text string) bool {
+	special := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`{}?#%\`, r) }
+	return strings.HasPrefix(text, "/") && path.Clean(text) == text && !strings.ContainsFunc(text, special)
 }

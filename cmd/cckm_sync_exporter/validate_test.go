@@ -4,14 +4,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestValidate holds that a wrong or missing setting is told in one sentence
-// that names the flag and what to do.
+// TestValidate: the error about a wrong or missing setting is one sentence that names the flag and
+// what to do.
 func TestValidate(t *testing.T) {
 	dir := t.TempDir()
 	password := write(t, dir, "password", []byte("secret-1\n"))
 	empty, latin1 := write(t, dir, "empty", []byte("\n")), write(t, dir, "latin1", []byte("secret-\xe4"))
+	cert, key := clientCertificate(t, dir)
 	tests := []struct {
 		name string
 		// args replace or extend those of a complete command line.
@@ -46,7 +49,7 @@ func TestValidate(t *testing.T) {
 		{name: "password from the environment", args: []string{"--ciphertrust.password-file="}, env: map[string]string{"CM_PASSWORD": "secret-1"}},
 		{
 			name: "password file that is not there", args: []string{"--ciphertrust.password-file=secret-1"},
-			want: []string{"--ciphertrust.password-file cannot be used", "no such file"},
+			want: []string{"--ciphertrust.password-file cannot be read", "no such file"},
 		},
 		{
 			name: "password file in Latin-1", args: []string{"--ciphertrust.password-file=" + latin1},
@@ -62,7 +65,11 @@ func TestValidate(t *testing.T) {
 		{name: "client id without certificate", args: []string{"--ciphertrust.client-id=c"}, want: []string{"--ciphertrust.client-id", "--ciphertrust.cert-file"}},
 		{
 			name: "client id with certificate",
-			args: []string{"--ciphertrust.client-id=c", "--ciphertrust.username=", "--ciphertrust.cert-file=" + password, "--ciphertrust.key-file=" + password},
+			args: []string{"--ciphertrust.client-id=c", "--ciphertrust.username=", "--ciphertrust.cert-file=" + cert, "--ciphertrust.key-file=" + key},
+		},
+		{
+			name: "certificate that is not PEM", args: []string{"--ciphertrust.cert-file=" + password, "--ciphertrust.key-file=" + key},
+			want: []string{"--ciphertrust.cert-file cannot be used", "PEM"},
 		},
 		{name: "no list", args: []string{"--collector.disable-defaults"}, want: []string{"no list is enabled", "--collector.google-keys"}},
 		{name: "one list", args: []string{"--collector.disable-defaults", "--collector.luna-keys"}},
@@ -79,6 +86,11 @@ func TestValidate(t *testing.T) {
 		{name: "forget", args: []string{"--collector.forget-scopes-after=-1s"}, want: []string{"--collector.forget-scopes-after is -1s"}},
 		{name: "telemetry path", args: []string{"--web.telemetry-path=metrics"}, want: []string{`--web.telemetry-path is "metrics"`}},
 		{name: "telemetry path of a probe", args: []string{"--web.telemetry-path=/-/ready"}, want: []string{"--web.telemetry-path"}},
+		{name: "telemetry path with a tab", args: []string{"--web.telemetry-path=/a\tb"}, want: []string{`--web.telemetry-path is "/a\tb"`}},
+		{name: "telemetry path above the root", args: []string{"--web.telemetry-path=/.."}, want: []string{`--web.telemetry-path is "/.."`}},
+		{name: "telemetry path with a host", args: []string{"--web.telemetry-path=//x"}, want: []string{`--web.telemetry-path is "//x"`}},
+		{name: "telemetry path with a query", args: []string{"--web.telemetry-path=/?x"}, want: []string{`--web.telemetry-path is "/?x"`}},
+		{name: "telemetry path at the root", args: []string{"--web.telemetry-path=/"}},
 		{name: "max requests", args: []string{"--web.max-requests=-1"}, want: []string{"--web.max-requests is -1"}},
 		{name: "not a duration", args: []string{"--collector.timeout=soon"}, want: []string{"--collector.timeout", "soon", "--help"}},
 		{name: "not a number", args: []string{"--collector.page-size=many"}, want: []string{"--collector.page-size", `"many": invalid syntax`, "--help"}},
@@ -128,4 +140,19 @@ func TestValidate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// clientCertificate writes a certificate and its key, and returns their paths.
+func clientCertificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	server, err := simulator.New(simulator.Options{}).StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	certPEM, keyPEM, err := server.ClientCertificate("client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, dir, "cert.pem", certPEM), write(t, dir, "key.pem", keyPEM)
 }

@@ -105,7 +105,7 @@ func textKey(name, flag string, field func(*Target) *string) key {
 
 func fileKey(name, flag string, field func(*Target) *string) key {
 	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
-		*field(&r.target), _ = r.readableFile(node, at)
+		*field(&r.target), _ = r.filename(node, at)
 	}}
 }
 

@@ -2,10 +2,8 @@ package config
 
 import (
 	"cmp"
-	"crypto/tls"
 	"slices"
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -40,21 +38,19 @@ func (r *targetReader) read(node *yaml.Node) {
 	if !r.readKeys(node, r.at, "", r.targetKeys, r.belongs) {
 		return
 	}
-	if !r.has("name") {
-		r.missing("name", "give the target a name, by which it is probed")
+	if _, ok := r.given["name"]; !ok {
+		r.addf(place{line: r.at.line, key: r.at.key + ".name"}, "is missing: give the target a name, by which it is probed")
 	}
-	if !r.has("url") {
-		r.missing("url", "give the appliance's address, for example https://cm.example.com")
-	}
-	r.checkCredentials()
 	for _, problem := range r.target.Problems() {
+		given, ok := r.given[problem.Key]
+		_, byPassword := r.given["password"]
 		switch {
-		case problem.Key == "url" && r.target.URL == "":
-			// It is missing, or no text.
-		case r.has(problem.Key):
-			r.addf(r.given[problem.Key], "%s", withKeys(problem.Text))
+		case problem.Missing && (ok || problem.Key == "password_file" && byPassword):
+			// A value that cannot be read is reported already.
+		case ok:
+			r.addf(given, "%s", withKeys(problem.Text))
 		default:
-			r.addf(place{line: r.at.line, key: r.at.key + "." + problem.Key}, "%s", problem.Text)
+			r.addf(place{line: r.at.line, key: r.at.key + "." + problem.Key}, "%s", withKeys(problem.Text))
 		}
 	}
 }
@@ -100,71 +96,6 @@ func (r *targetReader) belongsInTLS(key string) (todo, meant string) {
 		return "it belongs to the target itself, beside tls_config", ""
 	default:
 		return "", ""
-	}
-}
-
-func (r *targetReader) has(key string) bool {
-	_, ok := r.given[key]
-	return ok
-}
-
-func (r *targetReader) missing(key, todo string) {
-	r.addf(place{line: r.at.line, key: r.at.key + "." + key}, "is missing: %s", todo)
-}
-
-// The keys of the client certificate.
-const (
-	certFile = "tls_config.cert_file"
-	keyFile  = "tls_config.key_file"
-)
-
-// checkCredentials finds a login that is not whole, or not clear.
-func (r *targetReader) checkCredentials() {
-	switch byPassword := r.has("username") || r.has("password_file") || r.has("password"); {
-	case r.has("client_id") && byPassword:
-		r.addf(r.given["client_id"], "is the login by a client certificate, and username with password_file that by a password: give one of the two")
-	case r.has("client_id"):
-		if !r.has(certFile) && !r.has(keyFile) {
-			r.addf(r.given["client_id"], "needs a certificate: give tls_config with cert_file and key_file")
-		}
-	case !byPassword:
-		r.addf(r.at, "has no login: give username and password_file, or client_id and tls_config with cert_file and key_file")
-	case !r.has("username"):
-		r.missing("username", "give the name of the user that reads")
-	case !r.has("password_file") && !r.has("password"):
-		r.missing("password_file", "give a file with the user's password")
-	default:
-		r.checkPassword()
-	}
-}
-
-// checkCertificate finds half of a client certificate, and files that are no
-// certificates or do not go together.
-func (r *targetReader) checkCertificate(at place) {
-	switch cert, key := r.has(certFile), r.has(keyFile); {
-	case cert && !key:
-		r.addf(r.given[certFile], "goes together with key_file: give both or none")
-	case key && !cert:
-		r.addf(r.given[keyFile], "goes together with cert_file: give both or none")
-	case r.target.TLS.MaxVersion != 0 && r.target.TLS.MaxVersion < cmp.Or(r.target.TLS.MinVersion, tls.VersionTLS12):
-		r.addf(r.given["tls_config.max_version"], "is below min_version, which is TLS12 where it is not given: give the same or a later one%s", orNone)
-	default:
-		_, err := ciphertrust.New(ciphertrust.Config{URL: "https://cm.example.com", TLS: r.target.TLS})
-		if err != nil {
-			r.addf(at, "cannot be used: %s; give files in PEM form, and the key that belongs to the certificate",
-				strings.TrimPrefix(err.Error(), "TLS settings: "))
-		}
-	}
-}
-
-// checkPassword reads the password once, where there is a file to read.
-func (r *targetReader) checkPassword() {
-	credentials := &r.target.Credentials
-	if credentials.Username == "" || credentials.PasswordFile == "" {
-		return
-	}
-	if err := credentials.Check(); err != nil {
-		r.addf(r.given["password_file"], "cannot be used: %v; give a file that holds the password and that this user may read", err)
 	}
 }
 
@@ -253,9 +184,5 @@ func (r *targetReader) readLabels(node *yaml.Node, at place) {
 
 // readTLS reads how the appliance is verified.
 func (r *targetReader) readTLS(node *yaml.Node, at place) {
-	before := len(r.all)
 	r.readKeys(node, at, "tls_config.", r.tlsKeys, r.belongsInTLS)
-	if len(r.all) == before {
-		r.checkCertificate(at)
-	}
 }

@@ -1,9 +1,6 @@
 package config
 
 import (
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,37 +88,4 @@ func (d *document) filename(node *yaml.Node, at place) (string, bool) {
 		name = filepath.Join(d.dir, name)
 	}
 	return name, ok
-}
-
-// readableFile reads the name of a file that has to be there. What is no regular
-// file, a pipe for example, could be waited for without end. The name is not
-// repeated: it may be the secret that belongs into the file.
-func (d *document) readableFile(node *yaml.Node, at place) (string, bool) {
-	name, ok := d.filename(node, at)
-	if !ok {
-		return "", false
-	}
-	if err := readable(name); err != nil {
-		d.addf(at, "cannot be read: %v; give the name of a file that exists and that this user may read", withoutPath(err))
-		return "", false
-	}
-	return name, true
-}
-
-// readable says why a certificate, key or password cannot be read from a file.
-func readable(name string) error {
-	const most = 1 << 20
-	switch info, err := os.Stat(name); {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return errors.New("it is no regular file")
-	case info.Size() > most:
-		return fmt.Errorf("it has more than %d MiB", most>>20)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return file.Close()
 }
