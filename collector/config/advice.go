@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// unknown tells that a key is not known, and what was meant by it. It returns
-// the key that was meant, where that is likely.
+// unknown adds the mistake of an unknown key. It returns the key that was probably meant, or "".
 func (m *mistakes) unknown(at place, key string, allowed []string, belongs func(string) (todo, meant string)) (meant string) {
 	if todo, meant := belongs(key); todo != "" {
 		m.addf(at, "unknown key; %s", todo)
@@ -16,7 +15,7 @@ func (m *mistakes) unknown(at place, key string, allowed []string, belongs func(
 	return closest(key, allowed)
 }
 
-// advise names the one that was meant, or all.
+// advise returns the word that was probably meant, or all allowed words.
 func advise(word string, allowed []string) string {
 	if meant := closest(word, allowed); meant != "" {
 		return "did you mean " + meant + "?"
@@ -27,14 +26,14 @@ func advise(word string, allowed []string) string {
 	return "allowed here are " + enumerate(allowed)
 }
 
-// enumerate lists two words or more.
+// enumerate joins two or more words.
 func enumerate(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// closest returns the one of the allowed words that was most likely meant: it
-// differs by a slip or two, or goes on where the word ends.
+// closest returns the allowed word that was probably meant: at most two bytes differ, or the word is
+// its beginning. It returns "" if there is none.
 func closest(word string, allowed []string) string {
 	const shortest, longest, slips = 3, 64, 2
 	if len(word) < shortest || len(word) > longest {
@@ -57,8 +56,7 @@ func closest(word string, allowed []string) string {
 	return allowed[i]
 }
 
-// distance is Levenshtein's: how many bytes have to be put in, taken out or
-// replaced to make one word of the other.
+// distance is the Levenshtein distance in bytes.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the messages in testdata")
 
-// TestBadFiles holds the exact messages of bad files. In the archive, each file
-// is followed by its messages.
+// TestBadFiles checks the exact messages of bad files. In the archive, each file is followed by its
+// messages.
 func TestBadFiles(t *testing.T) {
 	path := filepath.Join("testdata", "bad.txtar")
 	archive, err := txtar.ParseFile(path)

@@ -1,7 +1,7 @@
-// Package config reads the file that names several appliances or domains, each
-// with credentials, lists and labels of its own. It is strict: what it does not
-// know, or cannot be, is told with the file, the line, the key and what is
-// allowed, and all of it in one go.
+// Package config validates the settings of targets, and reads the file that names several of them:
+// appliances or domains, each with its own credentials, lists and labels. It is strict: an unknown
+// key or a bad value is an error with the file, the line, the key and what is allowed. All mistakes
+// of a file are reported at once.
 package config
 
 import (
@@ -16,19 +16,17 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Bounds of the file. They are far above what a fleet needs. The library takes up
-// to 200 bytes of memory for each byte of a file that means harm.
+// Bounds of the file, far above what a fleet needs. The YAML library can need 200 bytes of memory
+// for a byte of a hostile file.
 const (
 	maxFileBytes = 1 << 20
 	maxTargets   = 10_000
 	maxLabels    = 64
 	maxTextBytes = 1024
-	// maxEntries bounds what aliases and merges may expand to.
-	maxEntries = 2_000_000
 )
 
 // Target is one appliance, or one domain of it, with credentials of its own.
-// Two targets of the same settings and source are equal by reflect.DeepEqual.
+// Two targets with the same settings and source are equal by reflect.DeepEqual.
 type Target struct { //nolint:recvcheck // Format has to hide what a copy holds as well.
 	// Name is unique in a file: 1 to 64 letters, digits, "-", "_" and ".", of
 	// which the first is a letter or a digit.
@@ -38,52 +36,49 @@ type Target struct { //nolint:recvcheck // Format has to hide what a copy holds 
 	// Credentials hold a user with a password file, or a client's id.
 	Credentials ciphertrust.Credentials
 	TLS         ciphertrust.TLSConfig
-	// Lists are never empty, and stand in the order of syncjob.Lists.
+	// Lists are never empty, in the order of syncjob.Lists.
 	Lists []syncjob.List
-	// Labels are those that the target's series carry besides the metrics' own;
-	// nil without any.
+	// Labels are added to the target's series by /sd; nil if there are none.
 	Labels map[string]string
-	// Source is the place of the target in its file, as FILE:LINE; empty for the
-	// target of the flags. It is none of the settings.
+	// Source is the place of the target in its file, as FILE:LINE; empty for the target of the
+	// flags.
 	Source string
 	Reading
 }
 
-// Format implements fmt.Formatter: no verb shows the parts, of which some are
-// better not in a log.
+// Format implements fmt.Formatter, so that no verb prints the credentials.
 func (t Target) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "target %s at %s", t.Name, t.URL) }
 
-// Defaults are what a target has that the file does not say.
+// Defaults are the settings of a target that its file does not set.
 type Defaults struct {
 	Lists []syncjob.List
 	Reading
 }
 
-// Reading says how a target's lists are read. The flags of the same names say
-// more of each.
+// Reading are the settings of how a target's lists are read. The help of the flags with the same
+// names describes them.
 type Reading struct {
-	// PageSize is how many jobs are asked for in a page.
+	// PageSize is the requested number of jobs in a page.
 	PageSize int
-	// Concurrency is how many pages are in flight at once.
+	// Concurrency is the maximum number of concurrent page requests.
 	Concurrency int
-	// Timeout is the longest read of one scrape.
+	// Timeout is the longest duration of one scrape's read.
 	Timeout time.Duration
-	// TimeoutOffset is what is left of Prometheus' scrape timeout.
+	// TimeoutOffset is subtracted from Prometheus' scrape timeout.
 	TimeoutOffset time.Duration
-	// MinInterval is how long a scrape is answered from the last read.
+	// MinInterval is how long after a read scrapes return that read.
 	MinInterval time.Duration
-	// FullReadInterval is how often the whole of a list is read.
+	// FullReadInterval is the time between full reads of a known list; 0 means every scrape.
 	FullReadInterval time.Duration
-	// FullReadTimeout ends a full read for which no page has arrived for so long.
+	// FullReadTimeout ends a full read if no new page arrives for this long.
 	FullReadTimeout time.Duration
-	// ForgetScopesAfter is the age of a scope's newest job from which on the
-	// scope is left out; 0 means never.
+	// ForgetScopesAfter is the age of a scope's newest job above which the scope is omitted; 0
+	// means never.
 	ForgetScopesAfter time.Duration
 }
 
-// Load reads the file. Files that it names by a relative path are relative to
-// its own directory. An error holds every mistake that was found, in the order
-// of the lines, one on a line of its own; no secret is among what it repeats.
+// Load reads the file. Relative paths in it are relative to its directory. The error lists all
+// mistakes, one a line, in the order of the file's lines. It contains no secret.
 func Load(path string, defaults Defaults) ([]Target, error) {
 	content, err := read(path)
 	if err != nil {
@@ -101,7 +96,7 @@ func Load(path string, defaults Defaults) ([]Target, error) {
 	return targets, nil
 }
 
-// read returns what is in the file.
+// read returns the file's content.
 func read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -113,7 +108,7 @@ func read(path string) ([]byte, error) {
 		return nil, unreadable(path, err)
 	}
 	if len(content) > maxFileBytes {
-		return nil, fmt.Errorf("%s: is larger than %d MiB, which no list of targets is; give another file",
+		return nil, fmt.Errorf("%s: is larger than %d MiB: give a file with a list of targets",
 			path, maxFileBytes>>20)
 	}
 	return content, nil
@@ -123,7 +118,8 @@ func unreadable(path string, err error) error {
 	return fmt.Errorf("%s: cannot be read: %w; give a file that exists and that this user may read", path, withoutPath(err))
 }
 
-// withoutPath leaves the path out of an error that is told with the path anyway.
+// withoutPath removes the path from an error, because the message names the file already or must not
+// repeat it.
 func withoutPath(err error) error {
 	if failure, ok := errors.AsType[*os.PathError](err); ok {
 		return failure.Err

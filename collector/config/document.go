@@ -9,22 +9,20 @@ import (
 // keyTargets is the file's only key.
 const keyTargets = "targets"
 
-// document is a file that is being read.
+// document is the state of reading a file.
 type document struct {
 	*mistakes
 	// dir is the file's directory.
 	dir      string
 	defaults Defaults
-	// left is how many values may still be read.
-	left int
 	// targetKeys and tlsKeys are the keys of a target and of its tls_config.
 	targetKeys, tlsKeys []key
 }
 
-// newDocument returns a document none of which has been read.
+// newDocument returns a document of which nothing has been read.
 func newDocument(found *mistakes, dir string, defaults Defaults) *document {
 	return &document{
-		mistakes: found, dir: dir, defaults: defaults, left: maxEntries,
+		mistakes: found, dir: dir, defaults: defaults,
 		targetKeys: targetKeys(), tlsKeys: tlsKeys(),
 	}
 }
@@ -35,10 +33,10 @@ func (d *document) targets(root *yaml.Node) []Target {
 	targets := make([]Target, 0, len(items))
 	named := make(map[string]place, len(items))
 	for i, item := range items {
-		at := place{line: item.Line, key: place{key: keyTargets}.item(i)}
-		if !d.spend(at) {
+		if d.full() {
 			break
 		}
+		at := place{line: item.Line, key: place{key: keyTargets}.item(i)}
 		r := newTargetReader(d, at)
 		r.read(item)
 		if name := r.target.Name; name != "" {
@@ -54,7 +52,7 @@ func (d *document) targets(root *yaml.Node) []Target {
 	return targets
 }
 
-// items returns the list of the targets.
+// items returns the nodes of the targets.
 func (d *document) items(root *yaml.Node) []*yaml.Node {
 	at := place{line: root.Line}
 	entries, ok := d.entries(root, at, "a mapping: "+firstLines)
@@ -77,13 +75,13 @@ func (d *document) items(root *yaml.Node) []*yaml.Node {
 	}
 	items := d.list(list, at, "a list of mappings with name and url")
 	if len(items) > maxTargets {
-		d.addf(at, "has %d items: give %d at most, and the others to another exporter", len(items), maxTargets)
+		d.addf(at, "has %d items: give at most %d, and the others to another exporter", len(items), maxTargets)
 		return nil
 	}
 	return items
 }
 
-// belongs says where a key that the file itself has not would be right.
+// belongs returns where a key belongs that is unknown at the top of the file.
 func (d *document) belongs(key string) (todo, meant string) {
 	if slices.Contains(names(d.targetKeys), key) {
 		return "it belongs to a target, in an item of the list targets", ""

@@ -10,17 +10,15 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// key is a key of a target or of its TLS settings, and what reads its value.
+// key is a key of a target or of its TLS settings.
 type key struct {
 	name string
-	// flag has the same meaning for a single appliance without a file. It may be
-	// empty.
+	// flag is the name of the flag with the same meaning; empty if there is none.
 	flag string
 	read func(r *targetReader, node *yaml.Node, at place)
 }
 
-// targetKeys returns the keys of a target. This table is the only place that
-// knows them.
+// targetKeys returns the table of a target's keys.
 func targetKeys() []key {
 	return []key{
 		{"name", "", (*targetReader).readName},
@@ -45,8 +43,8 @@ func targetKeys() []key {
 	}
 }
 
-// tlsKeys returns the keys of tls_config, which are those of Prometheus' own
-// that need no secret in the file.
+// tlsKeys returns the table of tls_config's keys: those of Prometheus' tls_config that need no secret
+// in the file.
 func tlsKeys() []key {
 	return []key{
 		fileKey("ca_file", "ciphertrust.ca-file", func(t *Target) *string { return &t.TLS.CAFile }),
@@ -61,8 +59,8 @@ func tlsKeys() []key {
 	}
 }
 
-// keyOfFlag returns the key of a target that has the meaning of a flag, with the
-// prefix tls_config if it is below that.
+// keyOfFlag returns the key with the same meaning as a flag, with the prefix tls_config if it is
+// below that.
 func keyOfFlag(flag string) (string, bool) {
 	for _, k := range targetKeys() {
 		if k.flag == flag {
@@ -77,7 +75,7 @@ func keyOfFlag(flag string) (string, bool) {
 	return "", false
 }
 
-// FlagOfKey returns the flag that has the meaning of a key, with its dashes.
+// FlagOfKey returns the flag with the same meaning as a key, with its dashes.
 func FlagOfKey(name string) string {
 	for _, k := range slices.Concat(targetKeys(), tlsKeys()) {
 		if k.name == strings.TrimPrefix(name, "tls_config.") {
@@ -125,7 +123,7 @@ func durationKey(name, flag string, field func(*Target) *time.Duration) key {
 	}}
 }
 
-// versionKey reads a version of TLS under Prometheus' name for it.
+// versionKey reads a TLS version by Prometheus' name for it.
 func versionKey(name string, field func(*Target) *config.TLSVersion) key {
 	return key{name, "", func(r *targetReader, node *yaml.Node, at place) {
 		wanted := "one of " + strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", ")

@@ -23,7 +23,7 @@ func refusal(t *testing.T, label string) string {
 	return err.Error()
 }
 
-// TestLabelsOfMetrics holds that a target can have no label which a series of
+// TestLabelsOfMetrics checks that a target can have no label that a series of
 // the exporter has of its own, or which the rules give or group by.
 func TestLabelsOfMetrics(t *testing.T) {
 	root, err := filepath.Abs(filepath.Join("..", ".."))

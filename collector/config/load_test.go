@@ -120,8 +120,7 @@ targets:
     tls_config: {cert_file: sub/../cert.pem, key_file: key.pem}
 `
 
-// TestEverything sets every key. What is relative is relative to the file's own
-// directory, not to the working one.
+// TestEverything sets every key. Paths are relative to the file's directory.
 func TestEverything(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir)
@@ -157,7 +156,7 @@ func TestEverything(t *testing.T) {
 		t.Error(cmp.Diff(want, got))
 	}
 
-	// Read once more, the targets are the same, so that a reload keeps them.
+	// A second read returns equal targets, so that a reload keeps them.
 	again := load(t, file("config.yml"), everything)
 	if !reflect.DeepEqual(got, again) {
 		t.Error(cmp.Diff(got, again))
@@ -166,15 +165,14 @@ func TestEverything(t *testing.T) {
 	if reflect.DeepEqual(got[0], other[0]) || !reflect.DeepEqual(got[1], other[1]) {
 		t.Error("a change of the first target is not one of the first alone")
 	}
-	// What one caller does to its targets is nothing to another, nor to the
-	// defaults.
+	// Changes to one result do not affect another.
 	got[1].Lists[0].Name = "changed"
 	if reflect.DeepEqual(got[1], again[1]) {
 		t.Error("two readings share their lists")
 	}
 }
 
-// TestDefaults holds that the lists of one target are not those of another.
+// TestDefaults checks that targets do not share lists.
 func TestDefaults(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir)
@@ -197,7 +195,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestLeast holds what is just allowed.
+// TestLeast checks the smallest allowed values.
 func TestLeast(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir)
@@ -217,7 +215,7 @@ func TestLeast(t *testing.T) {
 	}
 }
 
-// TestForms holds forms of YAML that mean the same.
+// TestForms checks that equivalent forms of YAML give the same targets.
 func TestForms(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir)
@@ -260,18 +258,18 @@ targets:
 	}
 }
 
-// TestBytes holds the messages of files that are no text.
+// TestBytes checks the messages of files that are not text.
 func TestBytes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for content, want := range map[string]string{
 		"\xff\xfet\x00":                    "config.yml:1: is in UTF-16; save the file as UTF-8",
 		"\xfe\xff\x00t":                    "config.yml:1: is in UTF-16; save the file as UTF-8",
 		"targets:\n  - name: K\xf6ln\n":    "config.yml:2: the byte 0xF6 is not UTF-8; save the file as UTF-8",
-		"targets:\n\n  - name: a\x00b\n":   "config.yml:3: the character U+0000 is not allowed in YAML; take it out",
-		"targets:\n  - name: \"\x1b[1m\"":  "config.yml:2: the character U+001B is not allowed in YAML; take it out",
-		"targets: \uFFFE\n":                "config.yml:1: the character U+FFFE is not allowed in YAML; take it out",
+		"targets:\n\n  - name: a\x00b\n":   "config.yml:3: the character U+0000 is not allowed in YAML; remove it",
+		"targets:\n  - name: \"\x1b[1m\"":  "config.yml:2: the character U+001B is not allowed in YAML; remove it",
+		"targets: \uFFFE\n":                "config.yml:1: the character U+FFFE is not allowed in YAML; remove it",
 		"# a\n\ufefftargets:\n":            `config.yml:2: "\ufefftargets": unknown key; allowed here is only targets` + "\n" + `config.yml:2: the key targets is missing: a file begins with the key targets, under which there is a list of mappings with name and url`,
-		strings.Repeat("#\n", 1<<19) + "#": "config.yml: is larger than 1 MiB, which no list of targets is; give another file",
+		strings.Repeat("#\n", 1<<19) + "#": "config.yml: is larger than 1 MiB: give a file with a list of targets",
 	} {
 		write(t, "config.yml", []byte(content))
 		_, err := config.Load("config.yml", defaults())
@@ -281,7 +279,7 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// TestNoFile holds what is said where the file itself cannot be read.
+// TestNoFile checks the errors if the file itself cannot be read.
 func TestNoFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := config.Load("none.yml", defaults())
@@ -297,7 +295,7 @@ func TestNoFile(t *testing.T) {
 	}
 }
 
-// TestFormat holds that no verb shows what a target holds.
+// TestFormat checks that no verb of fmt shows the credentials.
 func TestFormat(t *testing.T) {
 	target := config.Target{
 		Name: "prod-eu", URL: "https://cm.example.com",

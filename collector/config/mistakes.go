@@ -9,12 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxMistakes is how many mistakes are told. A file that has more is most
-// likely not what was meant.
+// maxMistakes is the number of mistakes that are reported. A file with more is probably the wrong
+// file.
 const maxMistakes = 100
 
-// place is where in the file something stands. A key that is empty means the
-// file as a whole, a line of 0 means none.
+// place is a place in the file. An empty key means the whole file, line 0 no line.
 type place struct {
 	line int
 	key  string
@@ -51,7 +50,7 @@ func (m *mistake) Error() string {
 	return where + " " + m.text
 }
 
-// mistakes are those that were found in a file.
+// mistakes collects the mistakes of a file.
 type mistakes struct {
 	file string
 	all  []*mistake
@@ -63,10 +62,10 @@ func (m *mistakes) addf(at place, format string, args ...any) {
 	}
 }
 
-// full says that nothing more needs to be looked for.
+// full reports whether the search can stop.
 func (m *mistakes) full() bool { return len(m.all) >= maxMistakes }
 
-// err returns the mistakes in the order of their lines, nil where there are none.
+// err returns the mistakes in the order of their lines, or nil.
 func (m *mistakes) err() error {
 	slices.SortStableFunc(m.all, func(a, b *mistake) int { return cmp.Compare(a.at.line, b.at.line) })
 	all := make([]error, 0, len(m.all)+1)
@@ -76,14 +75,13 @@ func (m *mistakes) err() error {
 	if m.full() {
 		all = append(all, &mistake{
 			file: m.file,
-			text: fmt.Sprintf("has %d mistakes, and more were not looked for", maxMistakes),
+			text: fmt.Sprintf("has %d mistakes or more; only these are shown", maxMistakes),
 		})
 	}
 	return errors.Join(all...)
 }
 
-// shown returns a key or name as it can be repeated in a message: as it is where
-// nobody could mistake it, else quoted, and never at length.
+// shown returns a key or name for a message: unchanged if it is a short word, else quoted and cut.
 func shown(text string) string {
 	const longest = 64
 	if len(text) <= longest && text != "" && only(text, isWord) {
@@ -92,7 +90,7 @@ func shown(text string) string {
 	return quoted(text)
 }
 
-// quoted returns a text in quotes, cut where it is long.
+// quoted returns a text in quotes, cut to 64 bytes.
 func quoted(text string) string {
 	const longest = 64
 	if len(text) <= longest {
@@ -105,7 +103,7 @@ func quoted(text string) string {
 	return strconv.Quote(text[:cut]) + "…"
 }
 
-// only says whether a text has no other bytes than those.
+// only reports whether every byte of a text is allowed.
 func only(text string, allowed func(byte) bool) bool {
 	for i := range len(text) {
 		if !allowed(text[i]) {
@@ -115,7 +113,7 @@ func only(text string, allowed func(byte) bool) bool {
 	return true
 }
 
-// isWord says whether a byte may be in a target's name.
+// isWord reports whether a byte may be in a target's name.
 func isWord(b byte) bool { return isAlphanumeric(b) || b == '-' || b == '_' || b == '.' }
 
 func isAlphanumeric(b byte) bool {

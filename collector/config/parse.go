@@ -9,9 +9,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// parse returns the value of the file's only document, and nil where there is
-// none. The library knows YAML's grammar; its errors lose the line of a
-// character that no YAML has, and one repeats what may be a password.
+// parse returns the root of the file's only document, or nil after a mistake. Characters that YAML
+// does not allow are looked for first, because the library's errors lack their line.
 func parse(content []byte, found *mistakes) *yaml.Node {
 	if !printable(content, found) {
 		return nil
@@ -33,14 +32,14 @@ func parse(content []byte, found *mistakes) *yaml.Node {
 	return documents[0].Content[0]
 }
 
-// firstLines says how a file begins.
+// firstLines describes the beginning of a file.
 const firstLines = "a file begins with the key targets, under which there is a list of mappings with name and url"
 
 func isNull(document *yaml.Node) bool {
 	return len(document.Content) == 1 && document.Content[0].ShortTag() == tagNull
 }
 
-// printable finds characters that YAML does not have.
+// printable reports whether YAML allows all characters, and adds a mistake if not.
 func printable(content []byte, found *mistakes) bool {
 	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
 		if bytes.HasPrefix(content, []byte(mark)) {
@@ -56,7 +55,7 @@ func printable(content []byte, found *mistakes) bool {
 			found.addf(place{line: line}, "the byte 0x%02X is not UTF-8; save the file as UTF-8", rest[0])
 			return false
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == '\uFFFE', r == '\uFFFF':
-			found.addf(place{line: line}, "the character U+%04X is not allowed in YAML; take it out", r)
+			found.addf(place{line: line}, "the character U+%04X is not allowed in YAML; remove it", r)
 			return false
 		case r == '\n':
 			line++
@@ -66,23 +65,21 @@ func printable(content []byte, found *mistakes) bool {
 	return true
 }
 
-// grammar tells an error of the library in the words of this package. Only what
-// the scanner and the parser say is repeated: those of other stages repeat what
-// is in the file.
+// grammar returns the place and text of an error of the library. Only messages of the scanner and the
+// parser are shown: those of other stages repeat values of the file, which may be secrets.
 func grammar(err error) (at place, text string) {
 	failure, ok := errors.AsType[*yaml.LoadError](err)
 	if !ok {
-		return place{}, "is no YAML that can be read"
+		return place{}, "is not valid YAML"
 	}
 	at = place{line: failure.Mark.Line}
 	switch failure.Stage {
 	case yaml.ScannerStage, yaml.ParserStage, yaml.ReaderStage:
-		text = "is no YAML: " + failure.Message
+		text = "is not valid YAML: " + failure.Message
 	case yaml.ComposerStage:
-		return at, "a value that begins with * repeats what an & before it has named, and that name is not known; " +
-			"put a value that is meant literally into quotes"
+		return at, "a value that begins with * is an alias, and no & before it defines its name; put a literal value into quotes"
 	default:
-		return at, "is no YAML that can be read"
+		return at, "is not valid YAML"
 	}
 	if failure.ContextMsg != "" {
 		text += " " + failure.ContextMsg
@@ -93,7 +90,7 @@ func grammar(err error) (at place, text string) {
 	return at, text
 }
 
-// hint says what to do about a line that is no YAML, for what is met most.
+// hint returns advice for the most frequent mistakes in a line that is not YAML.
 func hint(content []byte, line int) string {
 	lines := bytes.Split(content, []byte("\n"))
 	if line < 1 || line > len(lines) {

@@ -16,8 +16,8 @@ type targetReader struct {
 	*document
 	at     place
 	target Target
-	// given are the places of the keys that were given, those of tls_config with
-	// that before them; also where the value could not be read.
+	// given are the places of the keys in the file, also of those whose value could not be read.
+	// The keys of tls_config have that as a prefix.
 	given map[string]place
 }
 
@@ -33,7 +33,7 @@ func newTargetReader(d *document, at place) *targetReader {
 	}
 }
 
-// read reads the target, and finds what is missing or does not go together.
+// read reads the target and validates it.
 func (r *targetReader) read(node *yaml.Node) {
 	if !r.readKeys(node, r.at, "", r.targetKeys, r.belongs) {
 		return
@@ -55,15 +55,14 @@ func (r *targetReader) read(node *yaml.Node) {
 	}
 }
 
-// readKeys reads a mapping by a table of its keys. Its result is false where
-// there is no mapping.
+// readKeys reads a mapping by a table of its keys. It reports whether the node is a mapping.
 func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys []key, belongs func(string) (todo, meant string)) bool {
 	entries, ok := r.entries(node, at, "a mapping with some of the keys "+enumerate(names(keys)))
 	for _, e := range entries {
 		at := at.below(e)
 		i := slices.IndexFunc(keys, func(k key) bool { return k.name == e.key })
 		if i < 0 {
-			// What was meant is not missing as well.
+			// The key that was meant is not reported as missing, too.
 			meant := r.unknown(at, e.key, names(keys), belongs)
 			r.given[within+cmp.Or(meant, e.key)] = at
 			continue
@@ -74,12 +73,11 @@ func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys [
 	return ok
 }
 
-// belongs says what to do about a key that a target has not, where that is
-// known.
+// belongs returns what to do about a key that a target does not have, or "".
 func (r *targetReader) belongs(key string) (todo, meant string) {
 	switch {
 	case closest(key, append([]string{"password"}, names(r.targetKeys)...)) == "password":
-		return "a password has no place in this file: put it into a file of its own, and give that as password_file", "password"
+		return "a password must not be in this file: put it into its own file, and give that as password_file", "password"
 	case slices.Contains(names(r.tlsKeys), key):
 		return "it belongs under tls_config", ""
 	default:
@@ -87,11 +85,11 @@ func (r *targetReader) belongs(key string) (todo, meant string) {
 	}
 }
 
-// belongsInTLS is belongs for the keys below tls_config.
+// belongsInTLS is belongs for the keys of tls_config.
 func (r *targetReader) belongsInTLS(key string) (todo, meant string) {
 	switch {
 	case slices.Contains([]string{"ca", "cert", "key"}, key):
-		return "put it into a file, and give that as " + key + "_file", ""
+		return "put it into a file, and give that file as " + key + "_file", ""
 	case slices.Contains(names(r.targetKeys), key):
 		return "it belongs to the target itself, beside tls_config", ""
 	default:
@@ -123,7 +121,7 @@ func (r *targetReader) readURL(node *yaml.Node, at place) {
 	if !ok {
 		return
 	}
-	// What is wrong with it is for Problems to say.
+	// Problems reports an address that cannot be parsed.
 	r.target.URL = address
 	if url, err := ciphertrust.ParseURL(address); err == nil {
 		r.target.URL = url.String()
@@ -140,30 +138,27 @@ func (r *targetReader) readCollectors(node *yaml.Node, at place) {
 	lines := map[string]int{}
 	for i, item := range r.list(node, at, "a list with some of "+enumerate(known)) {
 		at := place{line: item.Line, key: at.item(i)}
-		if !r.spend(at) {
-			return
-		}
 		name, ok := r.text(item, at, "the name of a list")
 		if !ok {
 			continue
 		}
 		if first, twice := lines[name]; twice {
-			r.addf(at, "%s stands twice, first in line %d; take one out", shown(name), first)
+			r.addf(at, "%s occurs twice, first in line %d; remove one", shown(name), first)
 			continue
 		}
 		lines[name] = item.Line
 		if !slices.Contains(known, name) {
-			r.addf(at, "is %s, which is no list: %s", quoted(name), advise(name, known))
+			r.addf(at, "is %s, which is not a list: %s", quoted(name), advise(name, known))
 		}
 	}
 	r.target.Lists = slices.DeleteFunc(all, func(list syncjob.List) bool { return lines[list.Name] == 0 })
 }
 
-// readLabels reads the labels that the target's series are to carry.
+// readLabels reads the labels that /sd adds to the target's series.
 func (r *targetReader) readLabels(node *yaml.Node, at place) {
 	entries, _ := r.entries(node, at, "a mapping such as {region: eu}")
 	if len(entries) > maxLabels {
-		r.addf(at, "has %d labels: give %d at most", len(entries), maxLabels)
+		r.addf(at, "has %d labels: give at most %d", len(entries), maxLabels)
 		return
 	}
 	labels := map[string]string{}
@@ -173,7 +168,7 @@ func (r *targetReader) readLabels(node *yaml.Node, at place) {
 			r.addf(at, "%s", why)
 			continue
 		}
-		if value, ok := r.text(e.value, at, "a text, or leave the label out"); ok {
+		if value, ok := r.text(e.value, at, "a text, or omit the label"); ok {
 			labels[e.key] = value
 		}
 	}
@@ -182,7 +177,7 @@ func (r *targetReader) readLabels(node *yaml.Node, at place) {
 	}
 }
 
-// readTLS reads how the appliance is verified.
+// readTLS reads how the appliance is verified and the client certificate.
 func (r *targetReader) readTLS(node *yaml.Node, at place) {
 	r.readKeys(node, at, "tls_config.", r.tlsKeys, r.belongsInTLS)
 }

@@ -11,11 +11,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// orNone ends what is wanted of a key that may be left out. To leave it empty in
-// place of that is a mistake: nobody could tell it from one of a template.
-const orNone = ", or leave the key out"
+// orNone is appended to the advice for an optional key. An empty value is a mistake, because it may
+// come from a template whose value is missing.
+const orNone = ", or omit the key"
 
-// text reads a text. A number or a truth value is one as well, as it is written.
+// text reads a text. A number or boolean is accepted as it is written.
 func (d *document) text(node *yaml.Node, at place, wanted string) (string, bool) {
 	node = resolve(node)
 	if !isText(node) {
@@ -35,7 +35,7 @@ func (d *document) text(node *yaml.Node, at place, wanted string) (string, bool)
 	return "", false
 }
 
-// isText says whether a value can be taken as a text.
+// isText reports whether a value can be read as a text.
 func isText(node *yaml.Node) bool {
 	return slices.Contains([]string{"!!str", "!!int", "!!float", "!!bool", "!!timestamp"}, node.ShortTag())
 }
@@ -51,7 +51,7 @@ func (d *document) number(node *yaml.Node, at place) (int, bool) {
 	return value, true
 }
 
-// truth reads a truth value.
+// truth reads a boolean.
 func (d *document) truth(node *yaml.Node, at place) (value, ok bool) {
 	node = resolve(node)
 	if node.ShortTag() != "!!bool" || node.Decode(&value) != nil {
@@ -61,7 +61,7 @@ func (d *document) truth(node *yaml.Node, at place) (value, ok bool) {
 	return value, true
 }
 
-// duration reads a duration in the form of the flags, by what reads those.
+// duration reads a duration with the parser that kingpin uses for flags.
 func (d *document) duration(node *yaml.Node, at place) (time.Duration, bool) {
 	node = resolve(node)
 	value, err := str2duration.ParseDuration(node.Value)
@@ -72,7 +72,7 @@ func (d *document) duration(node *yaml.Node, at place) (time.Duration, bool) {
 	return value, true
 }
 
-// described says what a value that is no secret is.
+// described returns a value, which must not be a secret, for a message.
 func described(node *yaml.Node) string {
 	if isText(node) {
 		return quoted(node.Value)
@@ -80,8 +80,7 @@ func described(node *yaml.Node) string {
 	return kind(node)
 }
 
-// filename reads a file's name, which is relative to the directory of the
-// configuration, as in Prometheus' own.
+// filename reads the path of a file, relative to the configuration's directory as in Prometheus.
 func (d *document) filename(node *yaml.Node, at place) (string, bool) {
 	name, ok := d.text(node, at, "the name of a file"+orNone)
 	if ok && !filepath.IsAbs(name) {
