@@ -75,7 +75,7 @@ func (t *Target) checkLogin(all *problems) {
 		all.missing("username", "give the name of the user that reads, or log in by certificate with --ciphertrust.client-id")
 	case c.PasswordFile == "" && c.Password == "":
 		all.missing("password_file", "give a file with the user's password")
-	case checkFile(all, "password_file", c.PasswordFile):
+	case t.checkFile(all, "password_file", c.PasswordFile):
 		t.checkPassword(all)
 	}
 }
@@ -101,9 +101,9 @@ const (
 
 func (t *Target) checkTLS(all *problems) {
 	before := len(*all)
-	checkFile(all, caFile, t.TLS.CAFile)
-	checkFile(all, certFile, t.TLS.CertFile)
-	checkFile(all, keyFile, t.TLS.KeyFile)
+	t.checkFile(all, caFile, t.TLS.CAFile)
+	t.checkFile(all, certFile, t.TLS.CertFile)
+	t.checkFile(all, keyFile, t.TLS.KeyFile)
 	if len(*all) > before {
 		return
 	}
@@ -130,34 +130,28 @@ func (t *Target) checkTLS(all *problems) {
 
 // checkFile reports whether a file, if it is given, can be read. The path is not repeated: it may
 // be the secret that belongs into the file.
-func checkFile(all *problems, key, path string) bool {
+func (t *Target) checkFile(all *problems, key, path string) bool {
 	if path == "" {
 		return true
 	}
-	err := readable(path)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+	// A reload must not block at the opening of a pipe.
+	case !info.Mode().IsRegular() && t.Source != "":
+		err = errors.New("it is not a regular file")
+	case info.Size() > maxFileBytes:
+		err = fmt.Errorf("it has more than %d MiB", maxFileBytes>>20)
+	case info.Mode().IsRegular():
+		var file *os.File
+		if file, err = os.Open(path); err == nil {
+			err = file.Close()
+		}
+	}
 	if err != nil {
 		all.addf(key, "cannot be read: %v; give a file that exists and that this user may read", withoutPath(err))
 	}
 	return err == nil
-}
-
-// readable returns why a certificate, key or password cannot be read from a file. A file that is
-// not regular is refused: opening a pipe may block forever.
-func readable(path string) error {
-	const most = 1 << 20
-	switch info, err := os.Stat(path); {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return errors.New("it is not a regular file")
-	case info.Size() > most:
-		return fmt.Errorf("it has more than %d MiB", most>>20)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return file.Close()
 }
 
 // Problems returns what is wrong with the settings, in the order of the fields.
