@@ -18,7 +18,9 @@ const TransferTimeout = 30 * time.Second
 type probeHandler struct {
 	targets Targets
 	limits  *limits
-	logger  log.Logger
+	// encoders is shared by all targets, as scrapeHandler's.
+	encoders chan struct{}
+	logger   log.Logger
 }
 
 // ServeHTTP implements http.Handler.
@@ -36,7 +38,7 @@ func (h *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer done()
 	scrape := &scrapeHandler{
-		scraped: scraped{t, t.Exposition(), t.Config.Timeout, t.Config.TimeoutOffset}, logger: h.logger,
+		scraped: scraped{t, t.Exposition(), t.Config.Timeout, t.Config.TimeoutOffset}, encoders: h.encoders, logger: h.logger,
 	}
 	// The server's own times are made for the targets that it began with.
 	control := http.NewResponseController(w)

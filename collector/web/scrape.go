@@ -30,7 +30,9 @@ type scrapeHandler struct {
 
 	// telemetry gathers the metrics about the exporter itself; nil means none.
 	telemetry prometheus.Gatherer
-	logger    log.Logger
+	// encoders bounds the scrapes that are gathered and encoded at once.
+	encoders chan struct{}
+	logger   log.Logger
 }
 
 // ServeHTTP implements http.Handler.
@@ -44,12 +46,20 @@ func (h *scrapeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.telemetry != nil {
 		gatherer = append(gatherer, prometheus.ToTransactionalGatherer(h.telemetry))
 	}
+	select {
+	case h.encoders <- struct{}{}:
+	case <-r.Context().Done():
+		return
+	}
+	encoded := &response{header: w.Header()}
 	promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{
 		ErrorLog: errorLog{h.logger},
 		// Whatever goes wrong with one series must not hide all others.
 		ErrorHandling:     promhttp.ContinueOnError,
 		EnableOpenMetrics: true,
-	}).ServeHTTP(w, r)
+	}).ServeHTTP(encoded, r)
+	<-h.encoders
+	encoded.send(w)
 }
 
 // timeout returns how long a scrape may take: Prometheus tells its own timeout
