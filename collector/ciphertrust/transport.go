@@ -60,6 +60,8 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			// With the default of two idle connections, TLS connections would be closed between pages.
 			// A login needs one more.
 			MaxIdleConnsPerHost: concurrency + 1,
+			// net/http's default of 10 MB takes more than 100 MB in many short header lines.
+			MaxResponseHeaderBytes: 256 << 10,
 			IdleConnTimeout:     90 * time.Second,
 			TLSHandshakeTimeout: 10 * time.Second,
 		}, nil
