@@ -2,40 +2,17 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"regexp"
-	"strconv"
 	"testing"
 
 	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// peakMemory returns the most memory that the process ever had, in bytes.
-func (p *process) peakMemory(t *testing.T) int64 {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`).FindSubmatch(status)
-	if found == nil {
-		t.Fatalf("no peak in:\n%s", status)
-	}
-	kilobytes, err := strconv.ParseInt(string(found[1]), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kilobytes << 10
-}
-
 // TestMemoryLimit holds that GOMEMLIMIT bounds the process, even where nothing else
 // does: without a limit, and without collecting garbage, it takes what the reads
 // of a long list allocate.
 func TestMemoryLimit(t *testing.T) {
-	if !livetest.Required() {
-		t.Skip("it takes too long for each run, and the race detector has a memory of its own: .ci/run live runs it")
-	}
+	livetest.All(t)
 	appliance, _, env := startAppliance(t, t.TempDir())
 	appliance.SetFixture("cckm/google/synchronization-jobs", nil)
 	if err := appliance.List(simulator.GoogleKeys).SetHistory(100_000, simulator.HistoryShape{}); err != nil {
@@ -46,7 +23,7 @@ func TestMemoryLimit(t *testing.T) {
 		for range 10 {
 			wantUp(t, p, "with "+limit)
 		}
-		return p.peakMemory(t)
+		return livetest.PeakMemory(t, p.cmd.Process.Pid)
 	}
 	const limit = 30 << 20
 	free, limited := peak("GOMEMLIMIT=off"), peak(fmt.Sprintf("GOMEMLIMIT=%d", limit))

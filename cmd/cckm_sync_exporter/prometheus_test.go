@@ -29,12 +29,9 @@ func TestPromtoolCheckMetrics(t *testing.T) {
 }
 
 // TestPrometheusScrapesDemo has a real Prometheus scrape the demo and looks at
-// what it stored. Under .ci/run it does so for a minute.
+// what it stored, for a minute.
 func TestPrometheusScrapesDemo(t *testing.T) {
-	scrapes := 5
-	if livetest.Required() {
-		scrapes = 60
-	}
+	const scrapes = 60
 	prometheus := livetest.StartPrometheus(t, fmt.Sprintf(`
 global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:

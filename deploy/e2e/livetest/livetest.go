@@ -11,35 +11,31 @@ import (
 	"time"
 )
 
-// Required says whether a missing program is a failure, as it is under .ci/run,
-// which has installed them all.
-func Required() bool { return os.Getenv("CCKM_REQUIRE_PROGRAMS") != "" }
+// All skips a test that takes long or needs an installed program, unless the
+// environment asks for every test, as .ci/run does in its later steps.
+func All(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CCKM_TEST_ALL") == "" {
+		t.Skip("set CCKM_TEST_ALL=1 to run the tests that take long or need installed programs")
+	}
+}
 
-// leftOut says whether programs are taken for missing although they are there, as
-// in those steps of .ci/run before the one that requires them.
-func leftOut() bool { return os.Getenv("CCKM_WITHOUT_PROGRAMS") != "" }
-
-// Program returns the path of the first program that is there: distributions
-// name the same one differently. Where there is none, the test is skipped, or
-// fails where programs are required.
+// Program returns the path of the first of these programs that is installed:
+// distributions name the same one differently. It skips the test as All does, and
+// fails it if none is installed.
 func Program(t *testing.T, names ...string) string {
 	t.Helper()
-	if leftOut() {
-		t.Skipf("%s is left to another run of the tests, by CCKM_WITHOUT_PROGRAMS", strings.Join(names, " or "))
-	}
+	All(t)
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	if Required() {
-		t.Fatalf("%s is needed and not installed", strings.Join(names, " or "))
-	}
-	t.Skipf("%s is not installed", strings.Join(names, " or "))
+	t.Fatalf("%s is needed and not installed: run .ci/run install", strings.Join(names, " or "))
 	return ""
 }
 
-// Eventually waits until a condition holds, and fails after a while.
+// Eventually waits until a condition holds, and fails the test after patience.
 func Eventually(t *testing.T, patience time.Duration, what string, condition func() bool) {
 	t.Helper()
 	if !WaitFor(patience, condition) {
@@ -47,8 +43,7 @@ func Eventually(t *testing.T, patience time.Duration, what string, condition fun
 	}
 }
 
-// WaitFor waits until a condition holds, and says whether it came to hold in a
-// while.
+// WaitFor waits until a condition holds. It returns false after patience.
 func WaitFor(patience time.Duration, condition func() bool) bool {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -64,7 +59,7 @@ func WaitFor(patience time.Duration, condition func() bool) bool {
 	return true
 }
 
-// WriteFile writes a file that is gone after the test, and returns its path.
+// WriteFile writes a file that is removed after the test, and returns its path.
 func WriteFile(t *testing.T, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

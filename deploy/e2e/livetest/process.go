@@ -2,10 +2,12 @@ package livetest
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -43,18 +45,41 @@ func Start(t *testing.T, env []string, name string, args ...string) *Process {
 // Log returns what the program has written to standard error so far.
 func (p *Process) Log() string { return p.log.String() }
 
-// End tells the program to end and waits until it has.
-func (p *Process) End(t *testing.T) {
+// End sends SIGTERM and waits until the program has ended. It returns the program's
+// exit code and the CPU time that it used.
+func (p *Process) End(t *testing.T) (code int, cpu time.Duration) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	p.wait()
+	state := p.cmd.ProcessState
+	return state.ExitCode(), state.UserTime() + state.SystemTime()
 }
 
-// wait waits for the end. What a program that is told to end returns is not the
-// tests' matter.
 func (p *Process) wait() { p.ended.Do(func() { _ = p.cmd.Wait() }) }
+
+// PeakMemory returns the largest resident memory that the running program has had,
+// in bytes. Only Linux reports it.
+func (p *Process) PeakMemory(t *testing.T) int64 {
+	t.Helper()
+	return PeakMemory(t, p.cmd.Process.Pid)
+}
+
+// PeakMemory returns the largest resident memory that a running process has had, in
+// bytes. Unlike rusage's, it leaves out what the parent had before exec.
+func PeakMemory(t *testing.T, pid int) (bytes int64) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "\nVmHWM:")
+	if _, err := fmt.Sscanf(after, "%d kB", &bytes); err != nil {
+		t.Fatalf("no peak memory in %s: %v", status, err)
+	}
+	return bytes << 10
+}
 
 // Buffer is a buffer that may be read while a program writes to it.
 type Buffer struct {

@@ -29,7 +29,7 @@ const scrapes = 3
 // TestPeers holds that all of them say the same of the same jobs, and prints what
 // each of them takes for it:
 //
-//	go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000
+//	CCKM_TEST_ALL=1 go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000
 //
 // On 2 cores that had other work, go1.26.8, of what the exporter takes:
 //
@@ -104,8 +104,8 @@ func TestPeersWithoutList(t *testing.T) {
 	}
 }
 
-// programs skips the test where a program is missing that the peers need, and
-// returns Debian's Python: another may come first in PATH, without its packages.
+// programs checks that the programs that the peers need are installed, and returns
+// Debian's Python: another one may be first in PATH, without its packages.
 func programs(t *testing.T) (python string) {
 	t.Helper()
 	for _, program := range []string{"curl", "jq", "/usr/bin/time"} {
@@ -113,10 +113,7 @@ func programs(t *testing.T) (python string) {
 	}
 	python = livetest.Program(t, "/usr/bin/python3")
 	if err := exec.CommandContext(t.Context(), python, "-c", "import prometheus_client").Run(); err != nil {
-		if livetest.Required() {
-			t.Fatal("Debian's python3-prometheus-client is needed and not installed")
-		}
-		t.Skip("Debian's python3-prometheus-client is not installed")
+		t.Fatal("Debian's python3-prometheus-client is needed and not installed: run .ci/run install")
 	}
 	return python
 }

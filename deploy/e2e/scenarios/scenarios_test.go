@@ -18,9 +18,6 @@ const lasts = 100
 // TestScenarios lives all lives at once and holds what arrived against what had
 // to: no false alarm and no miss.
 func TestScenarios(t *testing.T) {
-	if !livetest.Required() {
-		t.Skip("it takes two minutes: set CCKM_REQUIRE_PROGRAMS=1, as .ci/run does")
-	}
 	for _, name := range []string{"prometheus", "promtool", "amtool"} {
 		livetest.Program(t, name)
 	}
