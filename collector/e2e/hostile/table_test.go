@@ -1,0 +1,326 @@
+package hostile_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	kilobyte = 1 << 10
+	megabyte = 1 << 20
+	created  = `"createdAt":"2026-11-01T00:00:00.000001Z","updatedAt":"2026-11-01T00:01:00Z"`
+	running  = `"overall_status":"in_progress",` + created
+	finished = `"overall_status":"completed","completed_at":"2026-11-01T00:01:00Z",` + created
+	failed   = `"overall_status":"failed","completed_at":"2026-11-01T00:01:00Z",` + created
+)
+
+// hostiles is the table of hostile appliances.
+func hostiles() []hostile {
+	x := strings.Repeat
+	oneJob := func(fields string) http.HandlerFunc { return list(1, same(fields)) }
+	return []hostile{
+		// Large jobs.
+		{name: "4,000 running jobs with 1,000 texts of 1 kB", reasons: "up timeout", pages: list(4_000, same(running+texts(1_000, func(i int) string {
+			return fmt.Sprintf("%d %s", i, x("t", kilobyte))
+		})))},
+		{name: "2,000 running jobs with a text of 100 kB", reasons: "up", pages: list(2_000, same(running+`,"detailed_status":{"ring":"`+x("syncing ", 12_500)+`"}`))},
+		{name: "50,000 different texts", reasons: "up", pages: list(50, func(i int) any {
+			return running + texts(1_000, func(j int) string { return fmt.Sprintf("state %d of %d", j, i) })
+		})},
+		{name: "1,000 different unknown statuses of 1 kB", reasons: "up", pages: list(1_000, func(i int) any {
+			return fmt.Sprintf(`"key_rings":["ring-%d"],"overall_status":"%d%s",%s`, i, i, x("s", kilobyte), created)
+		})},
+		{name: "1,000 scopes that fail with control characters", reasons: "up", pages: list(1_000, func(i int) any {
+			return fmt.Sprintf(`%s,"detailed_status":{"ring-%d":"failed %d: %s"}`, failed, i, i, x(`\u001b[2J\u202e\u009b`, 300))
+		})},
+		{name: "times of 1 MB", reasons: "up decode", pages: list(100, same(`"overall_status":"completed","createdAt":"2026-11-01T00:00:00.`+x("1", megabyte)+`Z"`))},
+
+		// Many scopes.
+		{name: "3 running jobs with 180,000 scopes", reasons: "decode", pages: scopes(3, 60_000, running)},
+		{name: "3 completed jobs with 180,000 scopes", reasons: "decode", pages: scopes(3, 60_000, finished)},
+		{name: "3 failed jobs with 180,000 scopes", reasons: "decode", pages: scopes(3, 60_000, failed)},
+		{name: "180 running jobs with 180,000 scopes", reasons: "decode", pages: scopes(180, 1_000, running)},
+		{name: "180 jobs of any status with 180,000 scopes", reasons: "decode", pages: scopes(180, 1_000, running, finished, failed)},
+		{name: "20,000 scopes", reasons: "up", memory: 512 << 20, pages: scopes(20, 1_000, running, finished, failed)},
+		{name: "400 names of 1 MB", reasons: "decode", pages: list(400, func(i int) any {
+			return fmt.Sprintf(`%s,"key_rings":["%d%s"]`, running, i, x("n", megabyte))
+		})},
+		{name: "400 names of 1 MB in detailed_status", reasons: "decode", pages: list(400, func(i int) any {
+			return fmt.Sprintf(`%s,"detailed_status":{"%d%s":"failed"}`, running, i, x("n", megabyte))
+		})},
+		{name: "2,000 names of 1,000 bytes", reasons: "up", memory: 512 << 20, pages: list(2_000, func(i int) any {
+			return fmt.Sprintf(`%s,"key_rings":["%04d%s"]`, finished, i, x("n", 996))
+		})},
+
+		// Ids.
+		{name: "400 ids of 1 MB", reasons: "decode", pages: list(400, same(running+`,"id":"`+x("i", megabyte)+`"`))},
+		{name: "ids that differ only at their end", reasons: "decode", pages: body(func(w io.Writer, _, _ int) {
+			_, _ = io.WriteString(w, `{"total":1000,"resources":[{"id":"0"}`)
+			for i := range 999 {
+				_, _ = fmt.Fprintf(w, `,{"id":"%s%d"}`, x("i", 2*kilobyte), i)
+			}
+			_, _ = io.WriteString(w, `]}`)
+		})},
+		{name: "1,000,000 small records in one page", reasons: "inconsistent", pages: body(func(w io.Writer, skip, _ int) {
+			_, _ = io.WriteString(w, `{"total":1000000,"resources":[`)
+			for i := skip; i < 1_000_000; i++ {
+				_, _ = fmt.Fprintf(w, `%s{"id":"%d"}`, comma(i-skip), i)
+			}
+			_, _ = io.WriteString(w, `]}`)
+		})},
+		{name: "an id twice in a record", reasons: "decode", pages: oneJob(running + `,"id":"another"`)},
+
+		// Totals.
+		{name: "a total of skip + 2 forever", reasons: "inconsistent", pages: endless(1, 2)},
+		{name: "a total that grows by a page forever", reasons: "inconsistent timeout", pages: endless(100, 1_000)},
+		{name: "a filtered total of skip + 2 forever", reasons: "up", pages: filtered(endless(1, 2))},
+		{name: "filtered pages without end", reasons: "up", pages: filtered(endless(1_000, 3_000))},
+		{name: "a total of 2^62", reasons: "inconsistent", pages: constant(`{"total":4611686018427387904,"resources":[{"id":"a"}]}`)},
+		{name: "a total of 10^1000000", reasons: "decode", pages: constant(`{"total":1` + x("0", 1_000_000) + `,"resources":[]}`)},
+		{name: "a total of 1e999999999", reasons: "decode", pages: constant(`{"total":1e999999999,"resources":[]}`)},
+		{name: "a negative total", reasons: "decode", pages: constant(`{"total":-1,"resources":[]}`)},
+		{name: "a new job at every page", reasons: "up inconsistent", pages: growing()},
+
+		// Bodies.
+		{name: "a million arrays in each other", reasons: "decode", pages: constant(`{"x":` + x("[", 1_000_000))},
+		{name: "a body without end", reasons: "inconsistent decode timeout", pages: body(func(w io.Writer, _, _ int) {
+			_, err := io.WriteString(w, `{"total":1,"resources":[{"id":"0"}`)
+			for i := 1; err == nil; i++ {
+				_, err = fmt.Fprintf(w, `,{"id":"%d"}`, i)
+			}
+		})},
+		{name: "a gzip bomb", reasons: "decode timeout", pages: bomb(`{"total":0,`)},
+		{name: "a gzip bomb of unread values", reasons: "decode timeout", pages: bomb(`{"total":0,"x":"`)},
+		{name: "a body that drips", reasons: "timeout", pages: drip},
+		{name: "a Content-Length that is too long", reasons: "network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + `{"total":0,"resources":[]}`)},
+		{name: "a Content-Length that is too short", reasons: "decode network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + `{"total":0,"resources":[]}`)},
+		{name: "keys twice", reasons: "decode", pages: constant(`{"total":0,"resources":[],"resources":[]}`)},
+
+		// Headers and statuses.
+		{name: "a header without end", reasons: "network", pages: flood("HTTP/1.1 200 OK\r\n", "X-A: "+x("a", kilobyte)+"\r\n")},
+		{name: "headers of one letter without end", reasons: "network", pages: flood("HTTP/1.1 200 OK\r\n", "a:\r\n")},
+		{name: "interim responses without end", reasons: "network", pages: flood("", "HTTP/1.1 103 Early Hints\r\n\r\n")},
+		{name: "an error message of 10 MB", reasons: "server", pages: status(http.StatusInternalServerError, `{"code":1,"message":"`+x(`\u001b\u202e m`, megabyte)+`"}`)},
+		{name: "an error code of 10 MB", reasons: "forbidden", pages: status(http.StatusForbidden, `{"code":1,"codeDesc":"`+x("License ", megabyte)+`"}`)},
+		{name: "a redirect to itself", reasons: "other", pages: func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Location", req.URL.RequestURI())
+			w.WriteHeader(http.StatusFound)
+		}},
+		{name: "a redirect of 500 kB", reasons: "other network", pages: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://example.com/"+x("l", 500*kilobyte))
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}},
+		{name: "Retry-After of a thousand digits", reasons: "server", pages: func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Retry-After", x("9", 1_000))
+			status(http.StatusTooManyRequests, "{}")(w, req)
+		}},
+
+		// Logins.
+		{name: "a token of 10 MB", reasons: "decode", login: constant(`{"jwt":"` + x("t", 10*megabyte) + `","duration":300}`)},
+		{name: "a gzip bomb for a login", reasons: "decode", login: bomb(`{"jwt":"`)},
+		{name: "a login that drips", reasons: "timeout", login: drip},
+		{name: "a duration of a second", reasons: "up", pages: list(3_000, same(running)), login: constant(`{"jwt":"a","duration":1}`)},
+		{name: "a rejection of 10 MB", reasons: "auth", login: status(http.StatusUnauthorized, `{"message":"`+x("no ", 3*megabyte)+`"}`)},
+	}
+}
+
+// body answers 200 with gzip. write gets the writer, the request's skip and its limit.
+func body(write func(w io.Writer, skip, limit int)) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		skip, _ := strconv.Atoi(req.URL.Query().Get("skip"))
+		limit, _ := strconv.Atoi(req.URL.Query().Get("limit"))
+		w.Header().Set("Content-Encoding", "gzip")
+		zipper, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
+		write(&gzipWriter{zipper, w}, skip, limit)
+		_ = zipper.Close()
+	}
+}
+
+func constant(text string) http.HandlerFunc { return status(http.StatusOK, text) }
+
+func status(code int, text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+// zip returns a gzip member. Members follow one another in a body.
+func zip(text string) []byte {
+	var b bytes.Buffer
+	zipper := gzip.NewWriter(&b)
+	_, _ = io.WriteString(zipper, text)
+	_ = zipper.Close()
+	return b.Bytes()
+}
+
+// list pages through a number of jobs. fields returns the members of a job but its id,
+// as text or as a gzip member.
+func list(total int, fields func(i int) any) http.HandlerFunc {
+	return body(func(w io.Writer, skip, limit int) {
+		zipper, _ := w.(*gzipWriter)
+		_, err := fmt.Fprintf(w, `{"total":%d,"resources":[`, total)
+		for i := skip; err == nil && i < min(skip+limit, total); i++ {
+			_, _ = fmt.Fprintf(w, `%s{"id":"job-%d",`, comma(i-skip), i)
+			switch fields := fields(i).(type) {
+			case string:
+				_, err = io.WriteString(w, fields)
+			case []byte:
+				err = zipper.member(fields)
+			}
+			_, _ = io.WriteString(w, "}")
+		}
+		_, _ = io.WriteString(w, "]}")
+	})
+}
+
+// same has all jobs of a list be alike, except for their ids.
+func same(fields string) func(int) any {
+	zipped := zip(fields)
+	return func(int) any { return zipped }
+}
+
+// gzipWriter writes text to a body, and members that are compressed already.
+type gzipWriter struct {
+	*gzip.Writer
+
+	to io.Writer
+}
+
+func (w *gzipWriter) member(zipped []byte) error {
+	_ = w.Close()
+	_, err := w.to.Write(zipped)
+	w.Reset(w.to)
+	return err //nolint:wrapcheck // It only ends the response.
+}
+
+// texts returns a detailed_status of so many scopes, which every job has.
+func texts(n int, text func(i int) string) string {
+	var b strings.Builder
+	b.WriteString(`,"detailed_status":{`)
+	for i := range n {
+		fmt.Fprintf(&b, `%s"ring-%d":%q`, comma(i), i, text(i))
+	}
+	return b.String() + "}"
+}
+
+// scopes pages through jobs with scopes of their own, whose statuses alternate.
+func scopes(jobs, each int, statuses ...string) http.HandlerFunc {
+	return list(jobs, func(job int) any {
+		var b strings.Builder
+		b.WriteString(statuses[job%len(statuses)] + `,"key_rings":[`)
+		for i := range each {
+			fmt.Fprintf(&b, `%s"projects/p/locations/global/keyRings/ring-%d-%d"`, comma(i), job, i)
+		}
+		return b.String() + "]"
+	})
+}
+
+func comma(i int) string {
+	if i == 0 {
+		return ""
+	}
+	return ","
+}
+
+// endless always has pages of so many jobs, and a total beyond them.
+func endless(size, beyond int) http.HandlerFunc {
+	return body(func(w io.Writer, skip, _ int) {
+		_, _ = fmt.Fprintf(w, `{"total":%d,"resources":[`, skip+beyond)
+		for i := range size {
+			_, _ = fmt.Fprintf(w, `%s{"id":"endless-%d",%s}`, comma(i), skip+i, running)
+		}
+		_, _ = io.WriteString(w, "]}")
+	})
+}
+
+// filtered answers only requests with a filter in a hostile way.
+func filtered(hostile http.HandlerFunc) http.HandlerFunc {
+	plain := list(3_000, same(finished+`,"key_rings":["ring"]`))
+	return func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Query().Has("overall_status") {
+			hostile(w, req)
+			return
+		}
+		plain(w, req)
+	}
+}
+
+// growing is a list that is newest first and gets a job before each page.
+func growing() http.HandlerFunc {
+	jobs := make(chan int, 1)
+	jobs <- 3_000
+	return func(w http.ResponseWriter, req *http.Request) {
+		n := <-jobs + 1
+		jobs <- n
+		body(func(w io.Writer, skip, limit int) {
+			_, _ = fmt.Fprintf(w, `{"total":%d,"resources":[`, n)
+			for i := skip; i < min(n, skip+min(limit, 100)); i++ {
+				_, _ = fmt.Fprintf(w, `%s{"id":"job-%d",%s}`, comma(i-skip), n-i, finished)
+			}
+			_, _ = io.WriteString(w, "]}")
+		})(w, req)
+	}
+}
+
+// bomb inflates to spaces without end, by members of 16 MB.
+func bomb(begin string) http.HandlerFunc {
+	member := zip(strings.Repeat(" ", 16*megabyte))
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, err := w.Write(zip(begin))
+		for err == nil {
+			_, err = w.Write(member)
+		}
+	}
+}
+
+// drip sends a byte from time to time.
+func drip(w http.ResponseWriter, req *http.Request) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	_, err := io.WriteString(w, `{`)
+	for err == nil {
+		select {
+		case <-req.Context().Done():
+			return
+		case <-ticker.C:
+			_, err = io.WriteString(w, " ")
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+}
+
+// raw answers with bytes that need not be HTTP.
+func raw(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, text)
+		_ = conn.Close()
+	}
+}
+
+// flood sends a beginning, and then a line forever.
+func flood(begin, line string) http.HandlerFunc {
+	lines := strings.Repeat(line, max(1, 64*kilobyte/len(line)))
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, err = io.WriteString(conn, begin)
+		for err == nil {
+			_, err = io.WriteString(conn, lines)
+		}
+	}
+}
