@@ -133,7 +133,7 @@ func (s *settings) doctorOf(t *targets.Target, report *doctor.Report) *doctor.Do
 	}
 	for _, list := range syncjob.Lists() {
 		if !slices.Contains(enabled, list.Name) {
-			reader := joblist.NewReader(list, t.Client(), joblist.Options{PageSize: probePageSize})
+			reader := joblist.NewReader(list, t.Client(), joblist.Options{PageSize: probePageSize, Redact: t.Client().Redact})
 			d.Disabled = append(d.Disabled, doctor.List{List: list, First: reader.Total})
 		}
 	}

@@ -232,9 +232,9 @@ func (c *Client) transfer(ctx context.Context, token, path string, query url.Val
 // apiError returns the error of a response. The body may be compressed. If it is invalid or cut short,
 // the error has the status only, because a 401 must lead to a new token anyway.
 func (c *Client) apiError(resp *http.Response) *APIError {
-	failure := readAPIError(resp, http.NoBody, c.secrets.redact)
+	failure := readAPIError(resp, http.NoBody, &c.secrets)
 	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
-		failure = readAPIError(resp, body, c.secrets.redact)
+		failure = readAPIError(resp, body, &c.secrets)
 		return nil
 	})
 	return failure

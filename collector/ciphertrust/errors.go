@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"cckm_sync_exporter/collector/reason"
 )
@@ -128,13 +127,13 @@ func (e *APIError) remedy() string {
 const (
 	// maxErrorBody bounds what is read of an error's body.
 	maxErrorBody = 64 << 10
-	// maxErrorText bounds what of an appliance's text reaches the log.
-	maxErrorText = 300
+	// maxField and maxError bound a field of an error's body, and the text of any other error, in bytes.
+	maxField = 300
+	maxError = 1000
 )
 
-// readAPIError reads the error in a response's body, if there is one. redact removes secrets, because
-// the appliance may repeat what it was sent.
-func readAPIError(resp *http.Response, body io.Reader, redact func(string) string) *APIError {
+// readAPIError reads the error in a response's body, if there is one, and cleans its fields.
+func readAPIError(resp *http.Response, body io.Reader, s *secrets) *APIError {
 	failure := &APIError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
 	var fields struct {
 		Code      json.Number `json:"code"`
@@ -149,34 +148,20 @@ func readAPIError(resp *http.Response, body io.Reader, redact func(string) strin
 	if code, err := fields.Code.Int64(); err == nil {
 		failure.Code = int(code)
 	}
-	failure.CodeDesc = shorten(redact(fields.CodeDesc))
-	failure.Message = shorten(redact(fields.Message))
-	failure.RequestID = shorten(redact(fields.RequestID))
+	failure.CodeDesc = s.clean(fields.CodeDesc, maxField)
+	failure.Message = s.clean(fields.Message, maxField)
+	failure.RequestID = s.clean(fields.RequestID, maxField)
 	// A location with another scheme is of no use, and may be anything.
 	location, err := resp.Location()
 	if err == nil && resp.StatusCode/100 == 3 && (location.Scheme == "https" || location.Scheme == "http") {
-		failure.Location = shorten(redact(location.Scheme + "://" + location.Host))
+		failure.Location = s.clean(location.Scheme+"://"+location.Host, maxField)
 	}
 	return failure
 }
 
-func newAPIError(resp *http.Response, body io.Reader, redact func(string) string) error {
-	failure := readAPIError(resp, body, redact)
+func newAPIError(resp *http.Response, body io.Reader, s *secrets) error {
+	failure := readAPIError(resp, body, s)
 	return reason.New(failure.reason(), failure, failure.remedy())
-}
-
-// shorten returns a text of the appliance as part of one line, cut to maxErrorText bytes.
-func shorten(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	if len(text) <= maxErrorText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxErrorText], "") + ellipsis
 }
 
 func isUnauthorized(err error) bool {

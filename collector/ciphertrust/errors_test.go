@@ -119,8 +119,8 @@ func TestErrorBodies(t *testing.T) {
 		{"HTML", `<html><body><h1>503 Service Unavailable</h1></body></html>`, status},
 		{"cut short", `{"code":1,"codeDesc":"NCERR`, status},
 		{"huge HTML", "<html>" + strings.Repeat("x", 10<<20), status},
-		{"a long message", `{"message":"` + strings.Repeat("x", 1000) + `"}`, status + ": " + strings.Repeat("x", 300) + "…"},
-		{"a message that is cut within a letter", `{"message":"` + strings.Repeat("x", 299) + `éé"}`, status + ": " + strings.Repeat("x", 299) + "…"},
+		{"a long message", `{"message":"` + strings.Repeat("x", 1000) + `"}`, status + ": " + strings.Repeat("x", 297) + "…"},
+		{"invisible characters", `{"message":"a\nb\u202e","codeDesc":"\u009b2J","requestID":"\u200b"}`, status + `, code 0, \u{9B}2J: a b\u{202E} (request \u{200B})`},
 		{"a message that repeats the token", `{"message":"jwt TOKEN","codeDesc":"TOKEN","requestID":"TOKEN"}`, status + ", code 0, <secret>: jwt <secret> (request <secret>)"},
 		{
 			"a long message that repeats the token at its end", `{"message":"` + strings.Repeat("x", 290) + `TOKEN"}`,

@@ -15,30 +15,58 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/reason"
 )
 
-// maxTokens bounds how many tokens and refresh tokens are remembered. It is enough for about an hour.
-const maxTokens = 32
+const (
+	// maxTokens bounds how many tokens and refresh tokens are remembered. It is enough for about an hour.
+	maxTokens = 32
+	// minRedacted is the smallest number of bytes of a secret that is redacted.
+	minRedacted = 4
+	// minReliable is the smallest number of characters of a secret that is redacted anywhere in a
+	// text. A shorter one occurs in texts by chance, and redacting it discloses it:
+	// "htt<secret>s://" reveals the password "p".
+	minReliable = 8
+)
 
 // secrets are the secrets that were sent or received. The appliance, or a proxy, may repeat in any
 // response what it was sent, and errors quote responses.
 type secrets struct {
 	mu       sync.Mutex
-	password string
-	tokens   []string
-	// forms are all forms of the secrets that are long enough; nil if they must be computed again.
-	// words are the shorter secrets.
-	forms, words []string
+	password secret
+	tokens   []secret
+	// replacer redacts those that are long enough; nil if it must be made again.
+	replacer *strings.Replacer
+}
+
+// secret is a secret, and its forms if it is long enough to be redacted anywhere in a text.
+type secret struct {
+	value string
+	forms []string
+}
+
+func newSecret(value string) secret {
+	if isShort(value) {
+		return secret{value: value}
+	}
+	return secret{value: value, forms: formsOf(value)}
+}
+
+func isShort(value string) bool { return utf8.RuneCountInString(value) < minReliable }
+
+// isIn reports whether the secret is in a text.
+func (s secret) isIn(text string) bool {
+	return slices.ContainsFunc(s.forms, func(form string) bool { return strings.Contains(text, form) })
 }
 
 // Redact redacts the secrets of this client in a text of the appliance: the password, and the last 32
-// tokens and refresh tokens that were sent or received. It finds them as they are and as encoded in
-// JSON, URLs, HTML, base64 and hexadecimal digits.
+// tokens and refresh tokens that were sent, received or redacted. It finds them as they are and as
+// encoded in JSON, URLs, HTML, base64 and hexadecimal digits. It must be called before a text is cut,
+// because it does not find a part of a secret.
 //
 // A secret of less than eight characters is redacted only as a separate word, and one of less than
-// four bytes is not redacted. If the text ends with an ellipsis, it was cut: then the beginning of a
-// secret before the ellipsis is redacted as well.
+// four bytes is not redacted.
 func (c *Client) Redact(text string) string { return c.secrets.redact(text) }
 
 // rememberLogin remembers the secrets of a login. Its password replaces the one before.
@@ -46,8 +74,9 @@ func (s *secrets) rememberLogin(body *loginBody) {
 	s.rememberTokens(body.RefreshToken)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.password = cmp.Or(body.Password, s.password)
-	s.forms = nil
+	if body.Password != "" && body.Password != s.password.value {
+		s.password, s.replacer = newSecret(body.Password), nil
+	}
 }
 
 // rememberTokens remembers tokens.
@@ -55,70 +84,65 @@ func (s *secrets) rememberTokens(tokens ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, token := range tokens {
-		if token == "" {
-			continue
+		if token != "" {
+			s.setNewest(newSecret(token))
 		}
-		// A token that is still in use becomes the newest again.
-		s.tokens = append(slices.DeleteFunc(s.tokens, func(t string) bool { return t == token }), token)
 	}
 	s.tokens = slices.Delete(s.tokens, 0, max(0, len(s.tokens)-maxTokens))
-	s.forms = nil
+	s.replacer = nil
 }
 
-// redact is Client.Redact. It must be called before a text is cut, which could cut a secret in two, unless
-// the text ends with an ellipsis then.
+// redact is Client.Redact.
 func (s *secrets) redact(text string) string {
-	forms, words := s.known()
-	for _, form := range forms {
-		text = strings.ReplaceAll(text, form, redacted)
-	}
-	for _, word := range words {
-		text = redactWord(text, word)
-	}
-	if rest, wasCut := strings.CutSuffix(text, ellipsis); wasCut {
-		text = redactPrefix(rest, forms) + ellipsis
-	}
-	return text
-}
-
-// known returns all forms of the long secrets, and the short ones as they are.
-func (s *secrets) known() (forms, words []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.forms != nil {
-		return s.forms, s.words
+	if s.replacer == nil {
+		s.replacer = s.newReplacer()
 	}
-	s.forms, s.words = []string{}, nil
-	for _, secret := range append(slices.Clone(s.tokens), s.password) {
-		if isShort(secret) {
-			// Redacting a part of "<secret>" itself would disclose it.
-			if len(secret) >= minPrefix && !strings.Contains(redacted, secret) {
-				s.words = append(s.words, secret)
-			}
-			continue
-		}
-		for _, form := range formsOf(secret) {
-			if !slices.Contains(s.forms, form) {
-				s.forms = append(s.forms, form)
+	clean := s.replacer.Replace(text)
+	if clean != text {
+		// The appliance keeps texts for longer than an hour: remember the tokens that it repeats.
+		for _, token := range slices.Clone(s.tokens) {
+			if token.isIn(text) {
+				s.setNewest(token)
 			}
 		}
 	}
-	return s.forms, s.words
+	for _, secret := range s.all() {
+		// Redacting a part of "<secret>" itself would disclose it.
+		if secret.forms == nil && len(secret.value) >= minRedacted && !strings.Contains(redacted, secret.value) {
+			clean = redactWord(clean, secret.value)
+		}
+	}
+	return clean
 }
 
-const (
-	// ellipsis is what ends a text that was cut.
-	ellipsis = "…"
-	// minPrefix is the smallest number of bytes of a secret's beginning that is redacted. Fewer are
-	// more likely the beginning of an ordinary word.
-	minPrefix = 4
-	// minReliable is the smallest number of characters of a secret that is redacted anywhere in a
-	// text. A shorter one occurs in texts by chance, and redacting it discloses it:
-	// "htt<secret>s://" reveals the password "p".
-	minReliable = 8
-)
+// clean returns a text of the appliance as people may read it: redacted, printable and cut.
+func (s *secrets) clean(text string, limit int) string {
+	return printable.Shorten(printable.Text(s.redact(text)), limit)
+}
 
-func isShort(secret string) bool { return utf8.RuneCountInString(secret) < minReliable }
+// setNewest makes a token the newest one.
+func (s *secrets) setNewest(token secret) {
+	s.tokens = append(slices.DeleteFunc(s.tokens, func(t secret) bool { return t.value == token.value }), token)
+}
+
+func (s *secrets) all() []secret { return append(slices.Clip(s.tokens), s.password) }
+
+// newReplacer returns the replacer for all long secrets. Of two forms that begin at the same place, the
+// longer one counts.
+func (s *secrets) newReplacer() *strings.Replacer {
+	var forms []string
+	for _, secret := range s.all() {
+		forms = append(forms, secret.forms...)
+	}
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	pairs := make([]string, 0, 2*len(forms))
+	for _, form := range forms {
+		pairs = append(pairs, form, redacted)
+	}
+	return strings.NewReplacer(pairs...)
+}
 
 // redactWord redacts a short secret if it is a separate word.
 func redactWord(text, word string) string {
@@ -141,29 +165,6 @@ func redactWord(text, word string) string {
 	}
 }
 
-// redactPrefix redacts the beginning of a secret at the end of a text.
-func redactPrefix(text string, forms []string) string {
-	from := len(text)
-	for _, form := range forms {
-		if len(form) <= minPrefix {
-			continue
-		}
-		for at := max(0, len(text)-len(form)); at < from; at++ {
-			next := strings.Index(text[at:], form[:minPrefix])
-			if next < 0 {
-				break
-			}
-			if at += next; strings.HasPrefix(form, text[at:]) {
-				from = min(from, at)
-			}
-		}
-	}
-	if from == len(text) {
-		return text
-	}
-	return text[:from] + redacted
-}
-
 // formsOf returns a secret as it is, and as encoded by Go, JSON, JSON pointers, URLs, HTML, base64 and
 // hexadecimal digits.
 func formsOf(secret string) []string {
@@ -182,18 +183,19 @@ func formsOf(secret string) []string {
 	for _, form := range forms {
 		forms = append(forms, inner(fmt.Sprintf("%q", form)))
 	}
-	return forms
+	slices.Sort(forms)
+	return slices.Compact(forms)
 }
 
-// redactError returns an error whose text has no secret. If err has one, the result does not wrap err,
-// which would still show it, but has the same reason. An APIError stays as it is: its fields are
-// redacted, and a password may be a word of the sentence around them.
+// redactError returns an error whose text has no secret and is printable. If that changes it, the
+// result does not wrap err, which would still show it, but has the same reason. An APIError stays as
+// it is: its fields are clean, and a password may be a word of the sentence around them.
 func (s *secrets) redactError(err error) error {
 	if _, ok := errors.AsType[*APIError](err); ok || err == nil {
 		return err
 	}
 	text := err.Error()
-	if clean := s.redact(text); clean != text {
+	if clean := s.clean(text, maxError); clean != text {
 		return reason.New(reason.Of(err), errors.New(clean), reason.RemedyOf(err))
 	}
 	return err

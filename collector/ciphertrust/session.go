@@ -348,7 +348,7 @@ func (s *session) revoke(ctx context.Context, token, id string) error {
 	defer func() { _ = resp.Body.Close() }()
 	// 404 means that the refresh token does not exist any more.
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
-		return newAPIError(resp, resp.Body, s.client.secrets.redact)
+		return newAPIError(resp, resp.Body, &s.client.secrets)
 	}
 	return nil
 }

@@ -44,7 +44,11 @@ type Decoder struct {
 	job     syncjob.Job
 	seen    [numFields]bool
 	strings *interner
-	days    calendar
+	// redact removes secrets from a text.
+	redact func(string) string
+	// clean has the page's texts that are the same after cleaning.
+	clean *interner
+	days  calendar
 	// templates are those of this page and of earlier ones. Its capacity is their largest
 	// number; without capacity, every record is decoded with jsontext.
 	templates []template
@@ -57,9 +61,14 @@ type Decoder struct {
 	unquoted []byte
 }
 
-// NewDecoder returns a decoder for jobs whose scopes are in the given fields.
-func NewDecoder(scopeFields []string) *Decoder {
-	d := &Decoder{scopeFields: scopeFields, strings: newInterner(), input: new(input), templates: make([]template, 0, maxTemplates)}
+// NewDecoder returns a decoder for jobs whose scopes are in the given fields. It calls redact for the
+// texts that people read: those of detailed_status, unknown statuses, and its own errors. Ids and
+// names of scopes identify something, and stay as they are.
+func NewDecoder(scopeFields []string, redact func(text string) string) *Decoder {
+	d := &Decoder{
+		scopeFields: scopeFields, redact: redact, strings: newInterner(), clean: newInterner(),
+		input: new(input), templates: make([]template, 0, maxTemplates),
+	}
 	d.tokens = jsontext.NewDecoder(d.input)
 	d.input.tokens = d.tokens
 	return d
@@ -73,6 +82,8 @@ func NewDecoder(scopeFields []string) *Decoder {
 func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total int, err error) {
 	d.input.reset(body)
 	d.visit, d.visitErr, d.bypassed = visit, nil, 0
+	// Secrets change between pages.
+	d.clean.reset()
 	// The decoder outlives the page: do not keep the body and what visit refers to.
 	defer func() { d.input.r, d.visit = nil, nil }()
 	// jsontext's own check for duplicate names keeps every name of an object in memory.
@@ -222,7 +233,7 @@ func (d *Decoder) readField(name []byte) error {
 	case fieldID:
 		return d.id(&d.job.ID)
 	case fieldOverallStatus:
-		return d.truncatedText(&d.job.OverallStatus)
+		return d.status()
 	case fieldAbort:
 		return d.flag(&d.job.Abort)
 	case fieldCreatedAt:
@@ -274,14 +285,13 @@ func (d *Decoder) details() error {
 		return d.skip()
 	}
 	return d.object(func(name []byte) error {
-		key, text := d.strings.string(name), ""
-		switch d.tokens.PeekKind() {
-		case jsontext.KindString, jsontext.KindNull:
-			if err := d.truncatedText(&text); err != nil {
-				return err
-			}
-		default:
+		key := d.strings.string(name)
+		if kind := d.tokens.PeekKind(); kind != jsontext.KindString && kind != jsontext.KindNull {
 			return d.skip()
+		}
+		text, err := d.stringOrNull()
+		if err != nil {
+			return err
 		}
 		switch {
 		case len(d.job.Details) == maxScopes:
@@ -289,7 +299,7 @@ func (d *Decoder) details() error {
 		case len(key) > maxNameBytes:
 			return d.errorf("names a scope with %d bytes, more than the maximum of %d", len(key), maxNameBytes)
 		}
-		d.job.Details = append(d.job.Details, syncjob.Detail{Key: key, Text: text})
+		d.job.Details = append(d.job.Details, d.detail(key, text))
 		return nil
 	})
 }

@@ -17,13 +17,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
+// newDecoder returns a decoder that redacts "hunter2" and "error".
+func newDecoder(scopeFields ...string) *Decoder {
+	return NewDecoder(scopeFields, strings.NewReplacer("hunter2", "<secret>", "error", "<secret>").Replace)
+}
+
 // decode decodes a page and keeps its jobs.
 func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total int, err error) {
-	total, err = NewDecoder(scopeFields).Decode(body, func(job *syncjob.Job) error {
+	total, err = newDecoder(scopeFields...).Decode(body, func(job *syncjob.Job) error {
 		kept := *job
 		kept.Scopes, kept.Details = slices.Clone(job.Scopes), slices.Clone(job.Details)
 		jobs = append(jobs, kept)
@@ -186,6 +192,8 @@ func TestDecodePageRefuses(t *testing.T) {
 		"depth with an end":               {page: `{"total":1,"resources":[{"id":"a","x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}]}`},
 		"depth of detailed_status":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":` + strings.Repeat(`{"x":`, 20_000)},
 		"depth where there is none":       {page: strings.Repeat("[", 20_000)},
+		"a mistake behind secrets":        {page: `{"total":1,"` + strings.Repeat("hunter2\u202e", 100) + `":tru}`},
+		"a wrong kind behind secrets":     {page: `{"total":1,"resources":[{"id":"a","detailed_status":{"` + strings.Repeat("hunter2\u202e", 200) + `":"failed"}}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,8 +204,8 @@ func TestDecodePageRefuses(t *testing.T) {
 			if got := errors.Is(err, io.ErrUnexpectedEOF); got != test.early {
 				t.Errorf("ends too early: %t, want %t: %v", got, test.early, err)
 			}
-			if len(err.Error()) > 1000 {
-				t.Errorf("an error of %d bytes", len(err.Error()))
+			if len(err.Error()) > 1000 || strings.Contains(err.Error(), "hunt") || printable.Text(err.Error()) != err.Error() {
+				t.Errorf("an error of %d bytes: %q", len(err.Error()), err)
 			}
 		})
 	}
@@ -291,6 +299,21 @@ func TestDecodeJob(t *testing.T) {
 		"texts that are too long": {
 			fmt.Sprintf(`"overall_status":%[1]q,"detailed_status":{"r":%[1]q}`, strings.Repeat("é", 1000)),
 			syncjob.Job{OverallStatus: strings.Repeat("é", 254) + "…", Details: []syncjob.Detail{{Key: "r", Text: strings.Repeat("é", 254) + "…"}}},
+		},
+		"secrets and invisible characters": {
+			`"overall_status":"paused by hunter2\u009b","detailed_status":{"hunter2\u202e":"hunter2\u202e: synchronized"},"key_rings":["hunter2\u202e"]`,
+			syncjob.Job{
+				OverallStatus: `paused by <secret>\u{9B}`, Scopes: []string{"hunter2\u202e"},
+				Details: []syncjob.Detail{{Key: "hunter2\u202e", Text: `<secret>\u{202E}: synchronized`, Meaning: syncjob.MeaningOf("synchronized")}},
+			},
+		},
+		"a secret where a text is cut": {
+			fmt.Sprintf(`"overall_status":"%[1]shunter2","detailed_status":{"r":"%[1]shunter2"}`, long(506)),
+			syncjob.Job{OverallStatus: long(506) + "<se…", Details: []syncjob.Detail{{Key: "r", Text: long(506) + "<se…", Meaning: syncjob.MeaningOf("x")}}},
+		},
+		"a secret that is a known status": {
+			`"overall_status":"error","detailed_status":{"r":"error"}`,
+			syncjob.Job{OverallStatus: "error", Details: []syncjob.Detail{{Key: "r", Text: "<secret>", Meaning: syncjob.MeaningOf("error")}}},
 		},
 		"one scope alone":             {`"key_rings":"r"`, syncjob.Job{Scopes: []string{"r"}}},
 		"two scope fields":            {`"key_rings":["r"],"other_rings":"s"`, syncjob.Job{Scopes: []string{"r", "s"}}},

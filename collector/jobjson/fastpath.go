@@ -57,7 +57,7 @@ func (d *Decoder) visitMatched() error {
 	v := &d.values
 	d.job = syncjob.Job{
 		ID:            string(v.texts[fieldID]),
-		OverallStatus: d.truncate(v.texts[fieldOverallStatus]),
+		OverallStatus: d.cleanStatus(v.texts[fieldOverallStatus]),
 		Abort:         v.abort,
 		CreatedAt:     d.parseTime(v.texts[fieldCreatedAt]),
 		UpdatedAt:     d.parseTime(v.texts[fieldUpdatedAt]),
@@ -69,7 +69,7 @@ func (d *Decoder) visitMatched() error {
 		d.job.Scopes = append(d.job.Scopes, d.strings.string(scope))
 	}
 	for i := 0; i < len(v.details); i += 2 {
-		d.job.Details = append(d.job.Details, syncjob.Detail{Key: d.strings.string(v.details[i]), Text: d.truncate(v.details[i+1])})
+		d.job.Details = append(d.job.Details, d.detail(d.strings.string(v.details[i]), v.details[i+1]))
 	}
 	return d.visitJob()
 }

@@ -41,7 +41,7 @@ func decodeBy(d *Decoder, body io.Reader) outcome {
 
 // byTokens returns a decoder that decodes every record with jsontext.
 func byTokens() *Decoder {
-	d := NewDecoder([]string{"key_rings", "key_vaults"})
+	d := newDecoder("key_rings", "key_vaults")
 	d.templates = nil
 	return d
 }
@@ -51,7 +51,7 @@ func byTokens() *Decoder {
 func agree(t *testing.T, page []byte) (repeated int) {
 	t.Helper()
 	want := decodeBy(byTokens(), bytes.NewReader(page))
-	d := NewDecoder([]string{"key_rings", "key_vaults"})
+	d := newDecoder("key_rings", "key_vaults")
 	for _, body := range []io.Reader{
 		bytes.NewReader(page), bytes.NewReader(page), iotest.HalfReader(bytes.NewReader(page)), iotest.DataErrReader(bytes.NewReader(page)),
 	} {
@@ -116,7 +116,7 @@ func TestRepeatedRecords(t *testing.T) {
 			t.Parallel()
 			page := pageOf(test.records...)
 			agree(t, page)
-			if got := decodeBy(NewDecoder([]string{"key_rings", "key_vaults"}), bytes.NewReader(page)).repeated; got != test.repeated {
+			if got := decodeBy(newDecoder("key_rings", "key_vaults"), bytes.NewReader(page)).repeated; got != test.repeated {
 				t.Errorf("%d records bypassed jsontext, want %d", got, test.repeated)
 			}
 		})
@@ -140,7 +140,7 @@ func TestRepeatedRecordsOfALongPage(t *testing.T) {
 	if repeated := agree(t, page); repeated != jobs-1 {
 		t.Errorf("%d records bypassed jsontext, want %d", repeated, jobs-1)
 	}
-	got := decodeBy(NewDecoder([]string{"key_rings"}), iotest.OneByteReader(bytes.NewReader(page)))
+	got := decodeBy(newDecoder("key_rings"), iotest.OneByteReader(bytes.NewReader(page)))
 	if got.repeated < jobs-2 || len(got.Jobs) != jobs || got.Err != "" {
 		t.Errorf("a byte at a time: %d of %d jobs are repeats (%s)", got.repeated, len(got.Jobs), got.Err)
 	}
@@ -166,7 +166,7 @@ func TestMistakeBehindRepeats(t *testing.T) {
 	} {
 		page := pageOf(record(1), record(2), record(3), mistake)
 		agree(t, page)
-		d := NewDecoder([]string{"key_rings"})
+		d := newDecoder("key_rings")
 		if got := decodeBy(d, bytes.NewReader(page)); !strings.Contains(got.Err, want) || got.repeated != 2 {
 			t.Errorf("%s behind %d repeats: got %q, want it to tell %s", mistake, got.repeated, got.Err, want)
 		}
@@ -181,7 +181,7 @@ func TestTemplatesAreFew(t *testing.T) {
 	for i := range cap(records) {
 		records = append(records, fmt.Sprintf(`{"id":"a","n":%d}`, i))
 	}
-	d := NewDecoder(nil)
+	d := newDecoder()
 	if got := decodeBy(d, bytes.NewReader(pageOf(records...))); len(got.Jobs) != 100 || len(d.templates) > maxTemplates {
 		t.Errorf("%d templates of %d jobs are kept (%s)", len(d.templates), len(got.Jobs), got.Err)
 	}

@@ -19,34 +19,48 @@ type interner struct {
 
 func newInterner() *interner { return &interner{all: map[string]string{}} }
 
-// string returns b as a string.
+// string returns b as a string, and adds it.
 func (in *interner) string(b []byte) string {
+	s, ok := in.find(b)
+	if !ok {
+		s = string(b)
+		in.add(s)
+	}
+	return s
+}
+
+// find returns b as a string if that was added.
+func (in *interner) find(b []byte) (s string, ok bool) {
 	if len(b) == 0 {
-		return ""
+		return "", true
 	}
 	recent := &in.recent[recentIndex(b)]
 	if *recent == string(b) {
-		return *recent
+		return *recent, true
 	}
-	s := in.intern(b)
-	if len(s) <= maxInternedBytes {
+	if s, ok = in.all[string(b)]; ok {
 		*recent = s
 	}
-	return s
+	return s, ok
+}
+
+func (in *interner) add(s string) {
+	if s == "" || len(s) > maxInternedBytes {
+		return
+	}
+	in.recent[recentIndex(s)] = s
+	if len(in.all) < maxInterned {
+		in.all[s] = s
+	}
+}
+
+// reset removes all strings.
+func (in *interner) reset() {
+	in.recent = [recentStrings]string{}
+	clear(in.all)
 }
 
 // recentIndex is a cheap hash. Names of scopes differ in their lengths and at their ends.
-func recentIndex(b []byte) int {
+func recentIndex[T string | []byte](b T) int {
 	return (len(b)*31 + int(b[len(b)-1]) + 7*int(b[len(b)/2])) % recentStrings
-}
-
-func (in *interner) intern(b []byte) string {
-	if s, ok := in.all[string(b)]; ok {
-		return s
-	}
-	s := string(b)
-	if len(in.all) < maxInterned && len(b) <= maxInternedBytes {
-		in.all[s] = s
-	}
-	return s
 }

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"cckm_sync_exporter/collector/printable"
 )
 
 // maxPositionBytes bounds the JSON pointer in an error, because a name in it may be of any
@@ -16,22 +17,24 @@ const maxPositionBytes = 200
 
 // errorf returns an error that begins with the current position in the page, as a JSON pointer.
 func (d *Decoder) errorf(format string, args ...any) error {
-	position := string(d.correctPointer(d.tokens.StackPointer()))
-	if len(position) > maxPositionBytes {
-		position = strings.ToValidUTF8(position[:maxPositionBytes], "") + "…"
-	}
+	position := d.cleanPointer(d.correctPointer(d.tokens.StackPointer()))
 	return fmt.Errorf("%s %s", position, fmt.Sprintf(format, args...))
 }
 
+// cleanPointer returns a position as people may read it. It has names of scopes, of any length.
+func (d *Decoder) cleanPointer(pointer jsontext.Pointer) string {
+	return printable.Shorten(printable.Text(d.redact(string(pointer))), maxPositionBytes)
+}
+
 // correctPosition corrects the position in an error of jsontext, which does not know about the
-// records that the fast path has removed.
+// records that the fast path has removed, and cleans it, because jsontext cuts it.
 func (d *Decoder) correctPosition(err error) error {
 	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
-	if !ok || d.bypassed == 0 {
+	if !ok {
 		return err
 	}
 	syntactic.ByteOffset += d.input.removed
-	syntactic.JSONPointer = d.correctPointer(syntactic.JSONPointer)
+	syntactic.JSONPointer = jsontext.Pointer(d.cleanPointer(d.correctPointer(syntactic.JSONPointer)))
 	return err
 }
 

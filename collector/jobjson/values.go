@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -60,21 +61,46 @@ func (d *Decoder) begin(kind jsontext.Kind, what string) error {
 	return nil
 }
 
-// truncatedText reads a string of any length and truncates it; null is the empty string.
-func (d *Decoder) truncatedText(into *string) error {
+// status reads overall_status.
+func (d *Decoder) status() error {
 	text, err := d.stringOrNull()
 	if err == nil {
-		*into = d.truncate(text)
+		d.job.OverallStatus = d.cleanStatus(text)
 	}
 	return err
 }
 
-// truncate returns a text cut to syncjob.MaxText bytes.
-func (d *Decoder) truncate(text []byte) string {
-	if len(text) > syncjob.MaxText {
-		return syncjob.Shorten(string(text[:syncjob.MaxText+1]))
+// cleanStatus cleans a status, unless it is a known one: a password may be the same word.
+func (d *Decoder) cleanStatus(text []byte) string {
+	raw, cleaned := d.cleanText(text)
+	if job := (syncjob.Job{OverallStatus: raw}); job.Status() != syncjob.Unknown {
+		return raw
 	}
-	return d.strings.string(text)
+	return cleaned
+}
+
+// detail returns an entry of detailed_status. Cleaning the text does not change its meaning.
+func (d *Decoder) detail(key string, text []byte) syncjob.Detail {
+	raw, cleaned := d.cleanText(text)
+	detail := syncjob.Detail{Key: key, Text: cleaned}
+	if raw != cleaned {
+		detail.Meaning = syncjob.MeaningOf(raw)
+	}
+	return detail
+}
+
+// cleanText returns a text as it is and as people may read it: without secrets, and printable. Both
+// have at most syncjob.MaxText bytes. Secrets are redacted first, because a part of one is not found.
+func (d *Decoder) cleanText(text []byte) (raw, cleaned string) {
+	if known, ok := d.clean.find(text); ok {
+		return known, known
+	}
+	raw = d.strings.string(text)
+	cleaned = printable.Shorten(printable.Text(d.redact(raw)), syncjob.MaxText)
+	if cleaned == raw {
+		d.clean.add(raw)
+	}
+	return printable.Shorten(raw, syncjob.MaxText), cleaned
 }
 
 // text reads a string; null is the empty string.
@@ -152,7 +178,7 @@ func (d *Decoder) count() (int, error) {
 	}
 	n, err := token.Int()
 	if err != nil || n < 0 {
-		return 0, d.errorf("is %.20s, which is not a count", token.String())
+		return 0, d.errorf("is not a count")
 	}
 	return int(n), nil
 }

@@ -59,6 +59,9 @@ type Options struct {
 	// PageTimeout is for how long a full read retries a page other than the first; 0 means that it
 	// does not retry.
 	PageTimeout time.Duration
+	// Redact removes secrets from a text of the appliance, which may repeat what it was sent. It may
+	// be nil.
+	Redact func(text string) string
 	// Logger may be nil.
 	Logger log.Logger
 }
@@ -101,6 +104,9 @@ type filterState struct {
 func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	options.PageSize = max(options.PageSize, MinPageSize)
 	options.Concurrency = max(options.Concurrency, 1)
+	if options.Redact == nil {
+		options.Redact = func(text string) string { return text }
+	}
 	if options.Logger == nil {
 		options.Logger = log.NewNopLogger()
 	}
@@ -322,7 +328,7 @@ func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic
 	sent.Add(1)
 	d, ok := r.decoders.Get().(*jobjson.Decoder)
 	if !ok {
-		d = jobjson.NewDecoder(r.list.ScopeFields)
+		d = jobjson.NewDecoder(r.list.ScopeFields, r.options.Redact)
 	}
 	defer r.decoders.Put(d)
 	defer func() {

@@ -26,6 +26,8 @@ type ListOptions struct {
 	FullReadTimeout time.Duration
 	// PageTimeout is for how long a full read retries one page.
 	PageTimeout time.Duration
+	// Redact is that of joblist.Options.
+	Redact func(text string) string
 	// Logger may be nil.
 	Logger log.Logger
 	// Observer may be nil.
@@ -110,7 +112,7 @@ func NewList(list syncjob.List, getter joblist.Getter, options ListOptions) *Lis
 	l.life, l.cancel = context.WithCancel(context.Background())
 	l.reader = joblist.NewReader(list, getter, joblist.Options{
 		PageSize: options.PageSize, Concurrency: options.Concurrency, Cache: options.FullReadInterval > 0,
-		PageTimeout: options.PageTimeout, Logger: options.Logger,
+		PageTimeout: options.PageTimeout, Redact: options.Redact, Logger: options.Logger,
 	})
 	return l
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unicode"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -89,7 +90,7 @@ func (p *sanitizerPass) id(id string) string {
 	if len(id) <= len("2f7c6f46-4b04-4f43-8b5d-000000000000") && strings.Trim(id, "0123456789abcdef-") == "" {
 		return id
 	}
-	sanitized := syncjob.Shorten(p.text(id))
+	sanitized := printable.Shorten(p.text(id), syncjob.MaxText)
 	p.changed = p.changed || sanitized != id
 	return sanitized
 }
@@ -112,7 +113,7 @@ func (p *sanitizerPass) text(text string) string {
 		if redacted != text {
 			p.redacted[text] = redacted
 		}
-		sanitized = printable(redacted)
+		sanitized = printableText(redacted)
 		p.texts[text] = sanitized
 	}
 	p.changed = p.changed || sanitized != text
@@ -129,9 +130,9 @@ func (p *sanitizerPass) redact(text string) string {
 	return p.sanitizer.redact(text)
 }
 
-// printable returns a text as one line of valid UTF-8. Characters that control a terminal or the
+// printableText returns a text as one line of valid UTF-8. Characters that control a terminal or the
 // direction of text become blanks.
-func printable(text string) string {
+func printableText(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 			return ' '

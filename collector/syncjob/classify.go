@@ -5,15 +5,19 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"cckm_sync_exporter/collector/printable"
 )
 
-// meaning is what a text of detailed_status means for its scope's status.
-type meaning uint8
+// Meaning is what a text of detailed_status means for its scope's status. The zero value stands for
+// the meaning of Detail.Text.
+type Meaning uint8
 
 const (
+	_ Meaning = iota
 	// saysNothing means that the scope has the job's own status: there is no text, or
 	// it is a form of in_progress.
-	saysNothing meaning = iota
+	saysNothing
 	saysCompleted
 	saysFailed
 	saysAborted
@@ -89,13 +93,13 @@ var textWords = func() (d dictionary) {
 	return d
 }()
 
-// classify returns the meaning of a text of at most MaxText bytes. It does not allocate.
+// MeaningOf returns the meaning of a text of at most MaxText bytes. It does not allocate.
 //
 // The documented ending of a success is checked first, because a scope's name in the text may
 // contain any word: "failover-vault synchronized successfully".
-func classify(text string) meaning {
+func MeaningOf(text string) Meaning {
 	// A text that was cut is never a success: what was cut off may deny it.
-	cut := len(text) > MaxText-utf8.UTFMax && strings.HasSuffix(text, ellipsis)
+	cut := len(text) > MaxText-utf8.UTFMax && strings.HasSuffix(text, printable.Ellipsis)
 	text = strings.TrimSpace(text)
 	if text == "" || isFormOf(text, OverallInProgress) {
 		return saysNothing

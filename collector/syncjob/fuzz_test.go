@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -34,6 +35,7 @@ func FuzzScopeStatus(f *testing.F) {
 		none[l.RegionPrefixed] = syncjob.NewSummarizer(l)
 	}
 	f.Fuzz(func(t *testing.T, overall string, abort bool, field, key, text string) {
+		text = printable.Shorten(text, syncjob.MaxText)
 		job := syncjob.Job{
 			ID: "1", OverallStatus: overall, Abort: abort, Scopes: []string{field}, Details: []syncjob.Detail{{Key: key, Text: text}},
 		}
@@ -114,8 +116,8 @@ func plainAbort(status syncjob.Status, overall string, abort bool) syncjob.Statu
 // plainScope returns the status of a scope with this text.
 func plainScope(overall string, abort bool, text string) syncjob.Status {
 	own := plainOverall(overall)
-	cut := len(text) > syncjob.MaxText || len(text) > syncjob.MaxText-4 && strings.HasSuffix(text, "…")
-	text = plainLower(strings.TrimSpace(syncjob.Shorten(text)))
+	cut := len(text) > syncjob.MaxText-4 && strings.HasSuffix(text, "…")
+	text = plainLower(strings.TrimSpace(text))
 	holds := func(words ...string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 	}

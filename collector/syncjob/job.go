@@ -26,8 +26,11 @@ type Job struct {
 type Detail struct {
 	// Key names a scope, for Azure with the region as a prefix.
 	Key string
-	// Text is the appliance's text about the scope. It is empty if the API has null.
+	// Text is the appliance's text about the scope, as people may read it. It is empty if the API has
+	// null.
 	Text string
+	// Meaning is the meaning of the text as the appliance gives it, if cleaning has changed it.
+	Meaning Meaning
 }
 
 // Status returns the job's own status. A finished job that was asked to abort
@@ -80,7 +83,7 @@ func (j *Job) FinishedAt() time.Time {
 }
 
 // scopeStatus returns the status of a scope in the job, given the meaning of its text.
-func (j *Job) scopeStatus(says meaning) Status {
+func (j *Job) scopeStatus(says Meaning) Status {
 	own := jobStatus(j.OverallStatus)
 	status := own
 	switch says {

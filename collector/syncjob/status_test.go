@@ -323,7 +323,7 @@ func TestTexts(t *testing.T) {
 			"was not synchronized successfully", "wasn't completed", "isn't  complete", "hasn't been synchronized successfully", "never yet completed",
 			"not\tbe\nsynchronized", "not refreshed", "not completely synchronized", "not synchronized, not completed",
 			// A text that was cut may have ended in anything.
-			"synchronized, then " + strings.Repeat("x", syncjob.MaxText) + " failed",
+			"synchronized, then " + strings.Repeat("x", syncjob.MaxText-len("synchronized, then …")) + "…",
 		}},
 	} {
 		for _, text := range group.texts {

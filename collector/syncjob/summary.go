@@ -16,7 +16,7 @@ type Summary struct {
 	// Scopes has every key ring or vault that a job covers, sorted by name.
 	Scopes []Scope
 	// UnknownStatuses and UnknownTexts are values of overall_status and texts of detailed_status that
-	// this version does not know. They are sorted, at most maxUnknown each, and cut to MaxText bytes.
+	// this version does not know. They are sorted, and at most maxUnknown each.
 	UnknownStatuses, UnknownTexts []string
 	// Future describes the jobs with a time that is too far in the future to count.
 	Future Future
@@ -48,8 +48,7 @@ type Scope struct {
 
 	// OldestInProgress is the createdAt of the oldest job that is in progress for the scope,
 	// OldestInProgressID the job's id, and OldestInProgressText the scope's text in its
-	// detailed_status, cut to MaxText bytes. Only if no job in progress has a createdAt, it is the
-	// one with the lowest id.
+	// detailed_status. Only if no job in progress has a createdAt, it is the one with the lowest id.
 	OldestInProgress     time.Time
 	OldestInProgressID   string
 	OldestInProgressText string
@@ -63,7 +62,7 @@ type Newest struct {
 	ID        string
 	Status    Status
 	CreatedAt time.Time
-	// Text is the scope's text in the job's detailed_status, cut to MaxText bytes. It may be empty.
+	// Text is the scope's text in the job's detailed_status. It may be empty.
 	Text string
 }
 
@@ -73,7 +72,7 @@ type Last struct {
 	Result     Status
 	CreatedAt  time.Time
 	FinishedAt time.Time
-	// Text is the scope's text in the job's detailed_status, cut to MaxText bytes. It may be empty.
+	// Text is the scope's text in the job's detailed_status. It may be empty.
 	Text string
 }
 
@@ -97,10 +96,10 @@ const maxUnknown = 16
 type Summarizer struct {
 	list List
 	// texts caches the meanings of texts: most jobs have one of a few.
-	texts map[string]meaning
+	texts map[string]Meaning
 	// lastText is the last text, and lastSays its meaning.
 	lastText string
-	lastSays meaning
+	lastSays Meaning
 	jobs     [NumStatuses]int
 	// scopes are the scopes by their List.ScopeKey.
 	scopes          map[string]*tally
@@ -131,7 +130,7 @@ type tally struct {
 
 // NewSummarizer returns a Summarizer for the jobs of list.
 func NewSummarizer(list List) *Summarizer {
-	return &Summarizer{list: list, texts: map[string]meaning{}, scopes: map[string]*tally{}}
+	return &Summarizer{list: list, lastSays: saysNothing, texts: map[string]Meaning{}, scopes: map[string]*tally{}}
 }
 
 // Fork returns a Summarizer for the same list without any job. It may be used concurrently with s.
@@ -175,13 +174,12 @@ func (s *Summarizer) touch(j *Job, status Status) []*tally {
 			// Choose a spelling that does not depend on the order of detailed_status.
 			t.name = min(t.name, name)
 		}
-		text := Shorten(d.Text)
-		own := j.scopeStatus(s.meaningOf(text))
+		own := j.scopeStatus(s.meaningOf(d))
 		switch {
 		case !t.hasText || worse(t.status, own) != t.status:
-			t.status, t.hasText, t.text = own, true, text
+			t.status, t.hasText, t.text = own, true, d.Text
 		case t.status == own:
-			t.text = preferred(t.text, text)
+			t.text = preferred(t.text, d.Text)
 		}
 	}
 	return s.touched
@@ -229,28 +227,33 @@ func (s *Summarizer) listed(name string) bool {
 const maxTexts = 1000
 
 // meaningOf returns the meaning of a text.
-func (s *Summarizer) meaningOf(text string) meaning {
-	if text == s.lastText {
+func (s *Summarizer) meaningOf(d Detail) Meaning {
+	switch {
+	case d.Meaning == saysUnknown:
+		s.unknownTexts = addUnknown(s.unknownTexts, d.Text)
+		return saysUnknown
+	case d.Meaning != 0:
+		return d.Meaning
+	case d.Text == s.lastText:
 		return s.lastSays
 	}
-	says, ok := s.texts[text]
+	says, ok := s.texts[d.Text]
 	if !ok {
-		says = classify(text)
+		says = MeaningOf(d.Text)
 		if len(s.texts) < maxTexts {
-			s.texts[text] = says
+			s.texts[d.Text] = says
 		}
 		if says == saysUnknown {
-			s.unknownTexts = addUnknown(s.unknownTexts, text)
+			s.unknownTexts = addUnknown(s.unknownTexts, d.Text)
 		}
 	}
-	s.lastText, s.lastSays = text, says
+	s.lastText, s.lastSays = d.Text, says
 	return says
 }
 
 // addUnknown adds a value to sorted values and keeps the first maxUnknown of them. The result does
 // not depend on the order of the jobs.
 func addUnknown(values []string, value string) []string {
-	value = Shorten(value)
 	if len(values) == maxUnknown && value > values[maxUnknown-1] {
 		return values
 	}

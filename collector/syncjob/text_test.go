@@ -5,10 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -45,33 +43,6 @@ func TestWords(t *testing.T) {
 				t.Errorf("%s: %s, %q and %q, want %s, %q", name, got.Last.Result, got.Last.Text, got.Newest.Text, test.status, test.text)
 			}
 			slices.Reverse(test.details)
-		}
-	}
-}
-
-// TestLongWords holds that no more is kept of a text than MaxText bytes of valid UTF-8, and that nothing
-// is cut that fits.
-func TestLongWords(t *testing.T) {
-	t.Parallel()
-	for _, character := range []string{"x", "é", "ク", "🔑"} {
-		for excess := range 5 {
-			text := strings.Repeat("x", excess) + strings.Repeat(character, syncjob.MaxText/len(character))
-			job := syncjob.Job{ID: "1", OverallStatus: text, CreatedAt: at(1), Scopes: []string{ring}, Details: []syncjob.Detail{{Key: ring, Text: text}}}
-			summary := summarize(t, "google-keys", job)
-			s := scope(t, summary, ring)
-			for _, got := range []string{s.Newest.Text, s.Last.Text, summary.UnknownStatuses[0]} {
-				beginning, wasCut := strings.CutSuffix(got, "…")
-				switch {
-				case wasCut != (len(text) > syncjob.MaxText):
-					t.Errorf("%d bytes have become %q", len(text), got)
-				case len(got) > syncjob.MaxText || !utf8.ValidString(got):
-					t.Errorf("%d bytes are kept, valid: %t", len(got), utf8.ValidString(got))
-				case !strings.HasPrefix(text, beginning):
-					t.Errorf("%q is not the beginning of %q", got, text)
-				case wasCut && len(got) <= syncjob.MaxText-utf8.UTFMax:
-					t.Errorf("only %d bytes are kept", len(got))
-				}
-			}
 		}
 	}
 }

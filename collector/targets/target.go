@@ -112,6 +112,7 @@ func New(cfg config.Target, options Options) (*Target, error) {
 			PageTimeout:      cfg.Timeout,
 			Observer:         telemetry,
 			DueReads:         dueReads,
+			Redact:           client.Redact,
 			Hint:             t.Hint,
 			Logger:           logger,
 		})

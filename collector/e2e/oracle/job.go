@@ -104,7 +104,8 @@ func read(list List, fields map[string]any, now time.Time) job {
 		scope, status := list.key(name), j.textStatus(text)
 		given[scope] = append(given[scope], status)
 		if text != "" {
-			texts[scope+" "+status] = append(texts[scope+" "+status], text)
+			// People read a text in one line.
+			texts[scope+" "+status] = append(texts[scope+" "+status], strings.ReplaceAll(text, "\n", " "))
 		}
 	}
 	detail, _ := fields["detailed_status"].(map[string]any)
