@@ -3,6 +3,9 @@ package grafana
 import (
 	"strconv"
 	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 const (
@@ -12,47 +15,52 @@ const (
 	selfUID  = "cckm-sync-exporter"
 )
 
-// newBoard returns a board with what all have in common. Its rows are placed
-// one below the other. Query is what the link to the status page asks it for.
-func newBoard(uid, title, description, from, query string, variables []Variable, rows ...[]Panel) Dashboard {
+// newBoard returns a board with what all have in common. Its rows are placed one
+// below the other. statusQuery is the search of the link to the status page.
+func newBoard(uid, title, description, from, statusQuery string, variables []dashboard.VariableModel, rows ...[]dashboard.Panel) Dashboard {
+	boards := dataLink("Synchronization boards", "")
+	boards.Type, boards.Tags, boards.Icon = dashboard.DashboardLinkTypeDashboards, []string{tag}, "external link"
+	boards.IncludeVars, boards.KeepTime = true, true
+	page := statusLink("Status page", statusQuery)
+	page.Icon, page.Tooltip = "info", "The exporter's own page: the job's id and the appliance's own words"
 	return Dashboard{
-		UID:           uid,
-		Title:         title,
-		Description:   description,
+		Uid:           &uid,
+		Title:         &title,
+		Description:   &description,
 		Tags:          []string{tag},
 		SchemaVersion: 39,
-		GraphTooltip:  1, // The pointer shows the same time on every panel.
-		Refresh:       "1m",
-		Timezone:      "browser",
-		Time:          TimeRange{From: from, To: "now"},
-		Links: []BoardLink{
-			{
-				Title: "Synchronization boards", Type: "dashboards", Tags: []string{tag},
-				IncludeVars: true, KeepTime: true, Icon: "external link",
-			},
-			{
-				Title: "Status page", Type: "link", Tags: []string{}, URL: statusPage + query, TargetBlank: true, Icon: "info",
-				Tooltip: "The exporter's own page: the job's id and the appliance's own words",
-			},
-		},
-		Templating: Templating{List: append(variables, statusPageVariable())},
-		Panels:     place(rows),
+		Editable:      new(false),
+		GraphTooltip:  new(dashboard.DashboardCursorSyncCrosshair),
+		Refresh:       new("1m"),
+		Timezone:      new("browser"),
+		Time:          &dashboard.DashboardDashboardTime{From: from, To: "now"},
+		Links:         []dashboard.DashboardLink{boards, page},
+		Templating:    dashboard.DashboardDashboardTemplating{List: append(variables, statusPageVariable())},
+		Annotations:   dashboard.AnnotationContainer{List: []dashboard.AnnotationQuery{}},
+		Panels:        place(rows),
 	}
 }
 
-// place numbers the panels and sets them in rows, from the left.
-func place(rows [][]Panel) []Panel {
-	var placed []Panel
-	y := 0
+// place numbers the panels and places them in rows, from the left.
+func place(rows [][]dashboard.Panel) []dashboard.PanelOrRowPanel {
+	var placed []dashboard.PanelOrRowPanel
+	y := uint32(0)
 	for _, row := range rows {
-		x, height := 0, 0
+		x, height := uint32(0), uint32(0)
 		for i := range row {
 			panel := row[i]
-			panel.ID = len(placed) + 1
+			id := uint32(len(placed) + 1) //nolint:gosec // A board has few panels.
+			panel.Id = &id
 			panel.GridPos.X, panel.GridPos.Y = x, y
 			x += panel.GridPos.W
 			height = max(height, panel.GridPos.H)
-			placed = append(placed, panel)
+			if panel.Type == "row" {
+				placed = append(placed, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
+					Type: "row", Title: panel.Title, GridPos: panel.GridPos, Id: id, Panels: []dashboard.Panel{},
+				}})
+				continue
+			}
+			placed = append(placed, dashboard.PanelOrRowPanel{Panel: &panel})
 		}
 		y += height
 	}
@@ -60,21 +68,21 @@ func place(rows [][]Panel) []Panel {
 }
 
 // heading is a row that opens a section.
-func heading(title string) []Panel {
-	open := false
-	return []Panel{{Type: "row", Title: title, GridPos: GridPos{H: 1, W: 24}, Collapsed: &open}}
+func heading(title string) []dashboard.Panel {
+	return []dashboard.Panel{{Type: "row", Title: &title, GridPos: &dashboard.GridPos{H: 1, W: 24}}}
 }
 
-func prometheus() *Datasource { return &Datasource{Type: "prometheus", UID: "${datasource}"} }
+func dataSource() *common.DataSourceRef {
+	return &common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
+}
 
 // commonVariables are those of every board. Reporting is the selector of the
 // series that name the exporters to choose from.
-func commonVariables(reporting string) []Variable {
-	return []Variable{
+func commonVariables(reporting string) []dashboard.VariableModel {
+	return []dashboard.VariableModel{
 		{
-			Name: "datasource", Label: "Data source", Type: "datasource", Query: "prometheus",
-			Description: "The Prometheus that scrapes the exporters.",
-			Current:     map[string]any{}, Options: []Option{},
+			Name: "datasource", Label: new("Data source"), Type: dashboard.VariableTypeDatasource, Query: text("prometheus"),
+			Description: new("The Prometheus that scrapes the exporters."), Multi: new(false), IncludeAll: new(false),
 		},
 		choice("job", "Job", "Scrape jobs of Prometheus.", "label_values("+reporting+", job)"),
 		choice("instance", "Instance", "Exporters; of those that read several appliances, the appliances too.",
@@ -96,62 +104,73 @@ func withLabels(selector, labels string) string {
 
 // choice is a variable whose values Prometheus knows, of which several or all can
 // be chosen.
-func choice(name, label, description, query string) Variable {
-	return Variable{
-		Name: name, Label: label, Description: description, Type: "query", Datasource: prometheus(),
-		Definition: query, Query: VariableQuery{Query: query, RefID: name},
-		Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".+",
-		Current: map[string]any{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
-		Options: []Option{},
+func choice(name, label, description, query string) dashboard.VariableModel {
+	return dashboard.VariableModel{
+		Name: name, Label: &label, Description: &description, Type: dashboard.VariableTypeQuery, Datasource: dataSource(),
+		Definition: &query, Query: &dashboard.StringOrMap{Map: map[string]any{"query": query, "refId": name}},
+		Refresh: new(dashboard.VariableRefreshOnTimeRangeChanged), Sort: new(dashboard.VariableSortAlphabeticalAsc),
+		Multi: new(true), IncludeAll: new(true), AllValue: new(".+"),
+		Current: &dashboard.VariableOption{
+			Selected: new(true), Text: dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}},
+			Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{"$__all"}},
+		},
 	}
 }
 
+func text(value string) *dashboard.StringOrMap { return &dashboard.StringOrMap{String: &value} }
+
+// option is a value that a user can choose.
+func option(value string, selected bool) dashboard.VariableOption {
+	is := dashboard.StringOrArrayOfString{String: &value}
+	return dashboard.VariableOption{Selected: &selected, Text: is, Value: is}
+}
+
 // scopeVariable chooses one key ring or vault.
-func scopeVariable() Variable {
+func scopeVariable() dashboard.VariableModel {
 	v := choice("scope", "Key ring or vault", "The key ring or vault that the board shows.",
 		"label_values(cckm_sync_scope_info{"+ofList+"}, scope)")
-	v.Multi, v.IncludeAll, v.AllValue, v.Current = false, false, "", map[string]any{}
+	v.Multi, v.IncludeAll, v.AllValue, v.Current = new(false), new(false), nil, nil
 	return v
 }
 
 // targetVariable chooses among the targets of exporters that have several. Of
 // one that has none, all is what has no label.
-func targetVariable() Variable {
+func targetVariable() dashboard.VariableModel {
 	v := choice("target", "Target", "Targets of exporters that read several appliances, for what the exporters tell of each. There are none otherwise.",
 		"label_values(cckm_sync_exporter_logins_total{"+ofExporter+"}, target)")
-	v.AllValue = ".*"
+	v.AllValue = new(".*")
 	return v
 }
 
 // statusPageVariable is the exporter's address for people. Prometheus knows only
 // the one that it scrapes, and in place of that the name of a target.
-func statusPageVariable() Variable {
+func statusPageVariable() dashboard.VariableModel {
 	const address = "http://localhost:10458"
-	return Variable{
-		Name: "status_page", Label: "Status page", Type: "textbox", Query: address,
-		Description: "Address of the exporter's status page, to which links lead.",
-		Current:     map[string]any{"selected": true, "text": address, "value": address},
-		Options:     []Option{{Text: address, Value: address, Selected: true}},
+	return dashboard.VariableModel{
+		Name: "status_page", Label: new("Status page"), Type: dashboard.VariableTypeTextbox, Query: text(address),
+		Description: new("Address of the exporter's status page, which links lead to."),
+		Current:     new(option(address, true)), Options: []dashboard.VariableOption{option(address, true)},
 	}
 }
 
 // hours is a limit that the user can change.
-func hours(name, label, description string, chosen int, values ...int) Variable {
-	v := Variable{Name: name, Label: label, Description: description, Type: "custom", Options: []Option{}}
+func hours(name, label, description string, chosen int, values ...int) dashboard.VariableModel {
+	v := dashboard.VariableModel{
+		Name: name, Label: &label, Description: &description, Type: dashboard.VariableTypeCustom,
+		Multi: new(false), IncludeAll: new(false), Current: new(option(strconv.Itoa(chosen), true)),
+	}
 	list := make([]string, 0, len(values))
 	for _, value := range values {
-		text := strconv.Itoa(value)
-		list = append(list, text)
-		v.Options = append(v.Options, Option{Text: text, Value: text, Selected: value == chosen})
+		list = append(list, strconv.Itoa(value))
+		v.Options = append(v.Options, option(strconv.Itoa(value), value == chosen))
 	}
-	v.Query = strings.Join(list, ",")
-	v.Current = map[string]any{"selected": true, "text": strconv.Itoa(chosen), "value": strconv.Itoa(chosen)}
+	v.Query = text(strings.Join(list, ","))
 	return v
 }
 
 // limits are the variables against which ages are held.
-func limits() []Variable {
-	return []Variable{
+func limits() []dashboard.VariableModel {
+	return []dashboard.VariableModel{
 		hours("overdue", "Overdue after (h)", "Hours since the last success after which a key ring or vault is overdue.",
 			48, 1, 2, 6, 12, 24, 36, 48, 72, 168, 336),
 		hours("stuck", "Stuck after (h)", "Hours after which a job that is still in progress is stuck.",

@@ -1,7 +1,6 @@
 package grafana_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -13,6 +12,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 
 	"cckm_sync_exporter/deploy/grafana"
 )
@@ -20,16 +27,16 @@ import (
 // update rewrites the dashboards: go test ./deploy/grafana -run TestGenerated -update.
 var update = flag.Bool("update", false, "rewrite the dashboards")
 
-// TestGenerated holds that the files are what the code makes.
+// TestGenerated checks that the files are what the code generates.
 func TestGenerated(t *testing.T) {
 	boards := grafana.Boards()
 	want := make([]string, 0, len(boards))
 	for i := range boards {
-		text, err := boards[i].JSON()
+		text, err := grafana.JSON(&boards[i])
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("dashboards", boards[i].UID+".json")
+		path := filepath.Join("dashboards", *boards[i].Uid+".json")
 		want = append(want, path)
 		if *update {
 			if err := os.WriteFile(path, text, 0o644); err != nil {
@@ -41,7 +48,7 @@ func TestGenerated(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(text), string(kept)); diff != "" {
-			t.Errorf("%s is not what the code makes; run the test with -update (-code +file):\n%s", path, diff)
+			t.Errorf("%s differs from what the code generates; run the test with -update (-code +file):\n%s", path, diff)
 		}
 	}
 	slices.Sort(want)
@@ -54,16 +61,32 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// board is a dashboard as the file has it.
+// panel is a panel of a board that is no row.
+type panel struct {
+	dashboard.Panel
+
+	title   string
+	queries []*prometheus.Dataquery
+}
+
+// board is a dashboard as its file has it.
 type board struct {
 	grafana.Dashboard
 
-	file string
+	uid    string
+	panels []panel
 }
 
-// readBoards reads the files, in which nothing may be that the model has not.
+// readBoards reads the files with the strict parser of Grafana's SDK, which rejects
+// unknown, missing and mistyped fields.
 func readBoards(t *testing.T) []board {
 	t.Helper()
+	runtime := cog.NewRuntime()
+	runtime.RegisterDataqueryVariant(prometheus.VariantConfig())
+	runtime.RegisterPanelcfgVariant(stat.VariantConfig())
+	runtime.RegisterPanelcfgVariant(statetimeline.VariantConfig())
+	runtime.RegisterPanelcfgVariant(table.VariantConfig())
+	runtime.RegisterPanelcfgVariant(timeseries.VariantConfig())
 	files, err := filepath.Glob("dashboards/*.json")
 	if err != nil || len(files) != 3 {
 		t.Fatalf("there are %d dashboards, want 3: %v", len(files), err)
@@ -74,11 +97,27 @@ func readBoards(t *testing.T) []board {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := board{file: file}
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&b.Dashboard); err != nil {
+		b := board{uid: strings.TrimSuffix(filepath.Base(file), ".json")}
+		// The SDK returns an empty error without a finding, and parses strictly without keeping the queries.
+		if err := new(grafana.Dashboard).UnmarshalJSONStrict(text); err != nil && err.Error() != "" {
+			t.Errorf("%s: %v", file, err)
+		}
+		if err := json.Unmarshal(text, &b.Dashboard); err != nil {
 			t.Fatalf("%s: %v", file, err)
+		}
+		for _, either := range b.Panels {
+			if either.Panel == nil {
+				continue
+			}
+			p := panel{Panel: *either.Panel, title: *either.Panel.Title}
+			for _, target := range p.Targets {
+				q, is := target.(*prometheus.Dataquery)
+				if !is {
+					t.Fatalf("%s: %s has a query of type %T", file, p.title, target)
+				}
+				p.queries = append(p.queries, q)
+			}
+			b.panels = append(b.panels, p)
 		}
 		boards = append(boards, b)
 	}
@@ -86,60 +125,57 @@ func readBoards(t *testing.T) []board {
 }
 
 func TestBoards(t *testing.T) {
-	seen := make(map[string]bool)
 	for _, b := range readBoards(t) {
-		t.Run(b.UID, func(t *testing.T) {
-			if b.ID != nil {
-				t.Errorf("id is %d, want null", *b.ID)
+		t.Run(b.uid, func(t *testing.T) {
+			if b.Id != nil || *b.Uid != b.uid || !strings.HasPrefix(b.uid, "cckm-sync-") || len(b.uid) > 40 {
+				t.Errorf("it has an id, or the uid %s is not the name of the file", *b.Uid)
 			}
-			if seen[b.UID] || !strings.HasPrefix(b.UID, "cckm-sync-") || len(b.UID) > 40 || b.file != "dashboards/"+b.UID+".json" {
-				t.Errorf("uid %q is taken, or not the name of %s", b.UID, b.file)
-			}
-			seen[b.UID] = true
-			if b.Title == "" || b.Description == "" || b.Refresh == "" || b.Time.From == "" || b.Time.To != "now" {
+			if *b.Title == "" || *b.Description == "" || *b.Refresh == "" || b.Time.From == "" || b.Time.To != "now" {
 				t.Error("title, description, refresh or time is missing")
 			}
-			if diff := cmp.Diff([]string{"cckm-sync"}, b.Tags); diff != "" {
-				t.Errorf("tags (-want +got):\n%s", diff)
-			}
-			if b.SchemaVersion < 39 || b.Editable {
-				t.Errorf("schemaVersion is %d, want 39 at least; editable is %t, want false", b.SchemaVersion, b.Editable)
+			if b.SchemaVersion < 39 || *b.Editable || !slices.Equal(b.Tags, []string{"cckm-sync"}) {
+				t.Errorf("schemaVersion is %d, want 39 at least; editable is %t, want false; tags are %q", b.SchemaVersion, *b.Editable, b.Tags)
 			}
 			if len(b.Links) != 2 || b.Links[0].Type != "dashboards" || !slices.Equal(b.Links[0].Tags, b.Tags) ||
 				!b.Links[0].IncludeVars || !b.Links[0].KeepTime {
 				t.Errorf("the links %+v do not lead to the other boards with variables and time", b.Links)
 			}
-			if page := b.Links[1]; page.Type != "link" || !page.TargetBlank || !strings.HasPrefix(page.URL, "${status_page:raw}/") ||
-				strings.HasSuffix(page.URL, "/?q=${scope:percentencode}") != (b.UID == "cckm-sync-scope") {
-				t.Errorf("the link %+v does not lead to the status page, for the scope where there is one", page)
+			if page := b.Links[1]; page.Type != "link" || !page.TargetBlank || !strings.HasPrefix(*page.Url, "${status_page:raw}/") ||
+				strings.HasSuffix(*page.Url, "/?q=${scope:percentencode}") != (b.uid == "cckm-sync-scope") {
+				t.Errorf("the link %+v does not lead to the status page, searching for the scope if there is one", page)
 			}
 			checkLayout(t, b.Panels)
 		})
 	}
 }
 
-// checkLayout holds that panels have ids of their own and do not overlap.
-func checkLayout(t *testing.T, panels []grafana.Panel) {
+// checkLayout checks that panels have unique ids and titles and do not overlap.
+func checkLayout(t *testing.T, panels []dashboard.PanelOrRowPanel) {
 	t.Helper()
-	ids := make(map[int]string)
-	type cell struct{ x, y int }
-	taken := make(map[cell]string)
-	for i := range panels {
-		p := &panels[i]
-		if p.ID < 1 || ids[p.ID] != "" {
-			t.Errorf("%q has the id %d, as has %q", p.Title, p.ID, ids[p.ID])
+	ids, titles := make(map[uint32]bool), make(map[string]bool)
+	taken := make(map[[2]uint32]string)
+	for _, either := range panels {
+		var id uint32
+		var title string
+		var g dashboard.GridPos
+		if p := either.Panel; p != nil {
+			id, title, g = *p.Id, *p.Title, *p.GridPos
+		} else {
+			id, title, g = either.RowPanel.Id, *either.RowPanel.Title, *either.RowPanel.GridPos
 		}
-		ids[p.ID] = p.Title
-		g := p.GridPos
-		if g.X < 0 || g.Y < 0 || g.W < 3 || g.X+g.W > 24 || g.H < 1 || g.H > 16 {
-			t.Errorf("%q does not fit at %+v", p.Title, g)
+		if id < 1 || ids[id] || title == "" || titles[title] || len(title) > 50 {
+			t.Errorf("the id %d or the title %q is missing, too long or taken", id, title)
+		}
+		ids[id], titles[title] = true, true
+		if g.W < 3 || g.X+g.W > 24 || g.H < 1 || g.H > 16 {
+			t.Errorf("%q does not fit at %+v", title, g)
 		}
 		for x := g.X; x < g.X+g.W; x++ {
 			for y := g.Y; y < g.Y+g.H; y++ {
-				if other, is := taken[cell{x, y}]; is {
-					t.Fatalf("%q overlaps %q at %d, %d", p.Title, other, x, y)
+				if other, is := taken[[2]uint32{x, y}]; is {
+					t.Fatalf("%q overlaps %q at %d, %d", title, other, x, y)
 				}
-				taken[cell{x, y}] = p.Title
+				taken[[2]uint32{x, y}] = title
 			}
 		}
 	}
@@ -147,19 +183,10 @@ func checkLayout(t *testing.T, panels []grafana.Panel) {
 
 func TestPanels(t *testing.T) {
 	for _, b := range readBoards(t) {
-		titles := make(map[string]bool)
-		for i := range b.Panels {
-			p := &b.Panels[i]
-			t.Run(b.UID+"/"+p.Title, func(t *testing.T) {
-				if p.Title == "" || titles[p.Title] || len(p.Title) > 50 {
-					t.Errorf("title %q is missing, too long or taken", p.Title)
-				}
-				titles[p.Title] = true
-				if p.Type == "row" {
-					return
-				}
-				if !strings.HasSuffix(p.Description, ".") || len(p.Description) > 600 {
-					t.Errorf("description %q is missing, too long, or no sentence", p.Description)
+		for _, p := range b.panels {
+			t.Run(b.uid+"/"+p.title, func(t *testing.T) {
+				if !strings.HasSuffix(*p.Description, ".") || len(*p.Description) > 600 {
+					t.Errorf("description %q is missing, too long, or no sentence", *p.Description)
 				}
 				checkDatasource(t, p.Datasource)
 				checkLooks(t, p)
@@ -169,18 +196,18 @@ func TestPanels(t *testing.T) {
 	}
 }
 
-func checkDatasource(t *testing.T, d *grafana.Datasource) {
+func checkDatasource(t *testing.T, d *common.DataSourceRef) {
 	t.Helper()
-	if d == nil || d.Type != "prometheus" || d.UID != "${datasource}" {
+	if d == nil || *d.Type != "prometheus" || *d.Uid != "${datasource}" {
 		t.Errorf("datasource is %+v, want the variable", d)
 	}
 }
 
-// checkLooks holds units and thresholds, and that no state is told by a colour alone.
-func checkLooks(t *testing.T, p *grafana.Panel) {
+// checkLooks checks units and thresholds, and that no state is shown by a color alone.
+func checkLooks(t *testing.T, p panel) {
 	t.Helper()
 	defaults := p.FieldConfig.Defaults
-	if defaults.Unit == "" || len(defaults.Thresholds.Steps) == 0 {
+	if *defaults.Unit == "" || len(defaults.Thresholds.Steps) == 0 {
 		t.Error("unit or thresholds are missing")
 	}
 	if p.Type == "state-timeline" && len(defaults.Mappings) == 0 {
@@ -190,127 +217,133 @@ func checkLooks(t *testing.T, p *grafana.Panel) {
 	checkLinks(t, defaults.Links)
 	for _, override := range p.FieldConfig.Overrides {
 		for _, property := range override.Properties {
-			text, err := json.Marshal(property.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch property.ID {
+			switch property.Id {
 			case "mappings":
-				var mappings []grafana.Mapping
-				if err := json.Unmarshal(text, &mappings); err != nil {
-					t.Fatal(err)
-				}
+				var mappings []dashboard.ValueMapping
+				decode(t, property.Value, &mappings)
 				checkMappings(t, mappings)
 			case "links":
-				var links []grafana.DataLink
-				if err := json.Unmarshal(text, &links); err != nil {
-					t.Fatal(err)
-				}
+				var links []dashboard.DashboardLink
+				decode(t, property.Value, &links)
 				checkLinks(t, links)
 			}
 		}
 	}
-	// Whoever cannot tell red from green is not to be asked to.
+	// Not all readers can tell red from green.
 	text, err := json.Marshal(p.FieldConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if found := regexp.MustCompile(`(?i)"[a-z-]*(red|green)"`).Find(text); found != nil {
-		t.Errorf("colour %s is not of the palette", found)
+		t.Errorf("color %s is not of the palette", found)
 	}
 }
 
-// checkMappings holds that what is coloured has a text, and that texts differ.
-func checkMappings(t *testing.T, mappings []grafana.Mapping) {
+// decode converts the value of an override to its type.
+func decode(t *testing.T, value, into any) {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkMappings checks that what is colored has a text, and that texts differ.
+func checkMappings(t *testing.T, mappings []dashboard.ValueMapping) {
 	t.Helper()
 	texts := make(map[string]bool)
 	for _, mapping := range mappings {
-		results := mapping.Options
-		if mapping.Type != "value" {
-			results = map[string]any{"": mapping.Options["result"]}
+		results := map[string]dashboard.ValueMappingResult{}
+		if mapping.ValueMap != nil {
+			results = mapping.ValueMap.Options
+		} else if mapping.SpecialValueMap != nil {
+			results[""] = mapping.SpecialValueMap.Options.Result
 		}
-		for value, result := range results {
-			shown, _ := result.(map[string]any)
-			text, _ := shown["text"].(string)
-			if text == "" || texts[text] || shown["color"] == "" {
-				t.Errorf("the mapping of %s to %v has no text, no colour, or a text that is taken", value, result)
+		for value, shown := range results {
+			if shown.Text == nil || *shown.Text == "" || texts[*shown.Text] || shown.Color == nil || *shown.Color == "" {
+				t.Errorf("the mapping of %s has no text, no color, or a text that is taken", value)
+				continue
 			}
-			texts[text] = true
+			texts[*shown.Text] = true
 		}
 	}
 }
 
-// checkLinks holds that links lead to boards and keep what the user chose, or to
+// checkLinks checks that links lead to boards and keep what the user chose, or to
 // the status page.
-func checkLinks(t *testing.T, links []grafana.DataLink) {
+func checkLinks(t *testing.T, links []dashboard.DashboardLink) {
 	t.Helper()
-	about := func(page string) func(grafana.DataLink) bool {
-		return func(link grafana.DataLink) bool {
-			return strings.HasPrefix(link.URL, page) && strings.Contains(link.URL, "=${") && strings.Contains(link.URL, "scope:percentencode}")
+	about := func(page string) func(dashboard.DashboardLink) bool {
+		return func(link dashboard.DashboardLink) bool {
+			return strings.HasPrefix(*link.Url, page) && strings.Contains(*link.Url, "=${") && strings.Contains(*link.Url, "scope:percentencode}")
 		}
 	}
 	if slices.ContainsFunc(links, about("/d/cckm-sync-scope?")) != slices.ContainsFunc(links, about("${status_page:raw}/?q=")) {
 		t.Errorf("the links %+v do not lead to both the board and the status page of a key ring or vault", links)
 	}
 	for _, link := range links {
-		if strings.HasPrefix(link.URL, "${status_page:raw}/") {
+		if strings.HasPrefix(*link.Url, "${status_page:raw}/") {
 			if link.Title == "" || !link.TargetBlank {
 				t.Errorf("link %+v has no title or leaves Grafana", link)
 			}
 			continue
 		}
-		if link.Title == "" || !strings.HasPrefix(link.URL, "/d/cckm-sync-scope?") {
+		if link.Title == "" || !strings.HasPrefix(*link.Url, "/d/cckm-sync-scope?") {
 			t.Errorf("link %+v has no title or leads elsewhere", link)
 		}
 		for _, want := range []string{
 			"${datasource:queryparam}", "${job:queryparam}", "${instance:queryparam}", "${overdue:queryparam}", "${stuck:queryparam}",
 			"var-cloud=${", "var-item=${", "var-scope=${", "${__url_time_range}",
 		} {
-			if !strings.Contains(link.URL, want) {
-				t.Errorf("link %s lacks %s", link.URL, want)
+			if !strings.Contains(*link.Url, want) {
+				t.Errorf("link %s lacks %s", *link.Url, want)
 			}
 		}
 	}
 }
 
-func checkTargets(t *testing.T, p *grafana.Panel) {
+func checkTargets(t *testing.T, p panel) {
 	t.Helper()
-	if len(p.Targets) == 0 {
-		t.Error("it asks nothing")
+	if len(p.queries) == 0 {
+		t.Error("it has no query")
 	}
 	refs := make(map[string]bool)
-	for _, target := range p.Targets {
-		checkDatasource(t, target.Datasource)
-		if target.RefID == "" || refs[target.RefID] {
-			t.Errorf("refId %q is missing or taken", target.RefID)
+	for _, q := range p.queries {
+		checkDatasource(t, q.Datasource)
+		ref := *q.RefId
+		if ref == "" || refs[ref] {
+			t.Errorf("refId %q is missing or taken", ref)
 		}
-		refs[target.RefID] = true
-		if target.Instant == target.Range {
-			t.Errorf("%s asks for instant %t and range %t", target.RefID, target.Instant, target.Range)
+		refs[ref] = true
+		if *q.Instant == *q.Range {
+			t.Errorf("%s asks for instant %t and range %t", ref, *q.Instant, *q.Range)
 		}
-		if isTable := p.Type == "table"; isTable != (target.Format == "table") || isTable && !target.Instant {
-			t.Errorf("%s of a %s has the format %s", target.RefID, p.Type, target.Format)
+		if isTable := p.Type == "table"; isTable != (*q.Format == "table") || isTable && !*q.Instant {
+			t.Errorf("%s of a %s has the format %s", ref, p.Type, *q.Format)
 		}
-		if p.Type != "table" && p.Type != "stat" && target.LegendFormat == "" {
-			t.Errorf("%s has no legend", target.RefID)
+		if p.Type != "table" && p.Type != "stat" && *q.LegendFormat == "" {
+			t.Errorf("%s has no legend", ref)
 		}
-		for _, fault := range faults(target.Expr) {
-			t.Errorf("%s: %s\n%s", target.RefID, fault, target.Expr)
+		for _, fault := range faults(q.Expr) {
+			t.Errorf("%s: %s\n%s", ref, fault, q.Expr)
 		}
 	}
-	// A column that no query answers would be empty for ever.
+	// A column without a query would always be empty.
 	for _, override := range p.FieldConfig.Overrides {
-		if ref, is := strings.CutPrefix(override.Matcher.Options, "Value #"); is && !refs[ref] {
-			t.Errorf("no query answers the column %q", override.Matcher.Options)
+		if ref, is := strings.CutPrefix(fmt.Sprint(override.Matcher.Options), "Value #"); is && !refs[ref] {
+			t.Errorf("no query fills the column %q", override.Matcher.Options)
 		}
 	}
 }
 
-// faults says what is wrong with a query's form.
+// faults returns what is wrong with a query's form.
 func faults(expr string) []string {
 	var found []string
 	selectors := regexp.MustCompile(`\b((?:cckm_sync|process|go|promhttp|scrape)_\w+|up)\b(\{[^}]*\})?`)
-	// What is in quotes or braces is no metric; each selector's braces are taken with it.
+	// A match includes its braces, so that names in matchers are not taken for metrics.
 	for _, match := range selectors.FindAllStringSubmatch(expr, -1) {
 		for _, want := range []string{`job=~"$job"`, `instance=~"$instance"`} {
 			if !strings.Contains(match[2], want) {
@@ -357,58 +390,48 @@ func TestVariables(t *testing.T) {
 	}
 	for _, b := range readBoards(t) {
 		names := make([]string, 0, len(b.Templating.List))
-		for i := range b.Templating.List {
-			v := &b.Templating.List[i]
+		for _, v := range b.Templating.List {
 			names = append(names, v.Name)
-			t.Run(b.UID+"/"+v.Name, func(t *testing.T) { checkVariable(t, v) })
+			t.Run(b.uid+"/"+v.Name, func(t *testing.T) { checkVariable(t, &v) })
 		}
-		if diff := cmp.Diff(want[b.UID], names); diff != "" {
-			t.Errorf("%s: variables (-want +got):\n%s", b.UID, diff)
+		if diff := cmp.Diff(want[b.uid], names); diff != "" {
+			t.Errorf("%s: variables (-want +got):\n%s", b.uid, diff)
 		}
-		// What a panel uses must be there.
 		text, err := json.Marshal([]any{b.Panels, b.Links})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, used := range regexp.MustCompile(`\$\{?([a-z]\w*)`).FindAllSubmatch(text, -1) {
 			if !slices.Contains(names, string(used[1])) {
-				t.Errorf("%s uses $%s, which is no variable", b.UID, used[1])
+				t.Errorf("%s uses $%s, which is no variable", b.uid, used[1])
 			}
 		}
 	}
 }
 
-func checkVariable(t *testing.T, v *grafana.Variable) {
+func checkVariable(t *testing.T, v *dashboard.VariableModel) {
 	t.Helper()
-	if v.Label == "" || v.Description == "" || v.Hide != 0 {
+	if *v.Label == "" || *v.Description == "" || v.Hide != nil {
 		t.Error("label or description is missing, or it is hidden")
 	}
 	switch v.Type {
-	case "datasource":
-		if v.Query != "prometheus" || len(v.Current) > 0 {
+	case dashboard.VariableTypeDatasource:
+		if *v.Query.String != "prometheus" || v.Current != nil {
 			t.Errorf("it chooses %v among %v", v.Current, v.Query)
 		}
-	case "query":
+	case dashboard.VariableTypeQuery:
 		checkDatasource(t, v.Datasource)
-		if v.Refresh != 2 || v.Definition == "" || v.Sort == 0 {
-			t.Error("it is not asked again when the time changes, not sorted, or has no definition")
+		if *v.Refresh != dashboard.VariableRefreshOnTimeRangeChanged || *v.Definition == "" || *v.Sort == dashboard.VariableSortDisabled {
+			t.Error("it is not queried again when the time changes, not sorted, or has no definition")
 		}
-		every := map[string]string{"scope": "", "target": ".*"}
-		all, is := every[v.Name]
-		if !is {
-			all = ".+"
-		}
-		if v.Multi != v.IncludeAll || v.AllValue != all || v.Multi == (v.Name == "scope") {
+		all := map[bool]string{true: ".*", false: ".+"}[v.Name == "target"]
+		if isScope := v.Name == "scope"; *v.Multi == isScope || *v.IncludeAll == isScope || !isScope && *v.AllValue != all {
 			t.Errorf("it does not choose one scope, or any of the others: %+v", v)
 		}
-	case "textbox":
-		if v.Query == "" || v.Current["value"] != v.Query || len(v.Options) != 1 || v.Options[0].Value != v.Query {
-			t.Errorf("it begins with %v, and is %v of %v", v.Query, v.Current, v.Options)
-		}
-	case "custom":
-		selected := slices.IndexFunc(v.Options, func(o grafana.Option) bool { return o.Selected })
-		if selected < 0 || v.Options[selected].Value != v.Current["value"] {
-			t.Errorf("%v is not the one that is selected of %v", v.Current["value"], v.Options)
+	case dashboard.VariableTypeTextbox, dashboard.VariableTypeCustom:
+		selected := slices.IndexFunc(v.Options, func(o dashboard.VariableOption) bool { return *o.Selected })
+		if selected < 0 || *v.Options[selected].Value.String != *v.Current.Value.String {
+			t.Errorf("%v is not the one that is selected of %v", v.Current, v.Options)
 		}
 	default:
 		t.Errorf("it is a %s", v.Type)

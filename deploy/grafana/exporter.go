@@ -1,5 +1,7 @@
 package grafana
 
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 // exporter is the board about the exporters themselves.
 func exporter() Dashboard {
 	return newBoard(selfUID, "CCKM sync / Exporter",
@@ -7,9 +9,9 @@ func exporter() Dashboard {
 		"now-6h", "", append(commonVariables(`{__name__=~"cckm_sync_up|cckm_sync_exporter_build_info"}`), targetVariable()),
 		heading("Now"),
 		exporterNow(),
-		[]Panel{exporterTable()},
+		[]dashboard.Panel{exporterTable()},
 		heading("Reading"),
-		[]Panel{readTimeline("Reading of each list")},
+		[]dashboard.Panel{readTimeline("Reading of each list")},
 		reading(),
 		kinds(),
 		heading("Requests and logins"),
@@ -37,32 +39,32 @@ func ofTarget(name, further string) string {
 	return ofSelf(name, matcher)
 }
 
-func exporterNow() []Panel {
+func exporterNow() []dashboard.Panel {
 	wrong := field{unit: "short", decimals: 0, mappings: none("✔ 0"), thresholds: anyIsWrong(), noValue: "no data"}
 	all := ofTarget("cckm_sync_exporter_api_requests_total", "")
 	bad := ofTarget("cckm_sync_exporter_api_requests_total", `code!~"2.."`)
-	return []Panel{
-		stat("Exporters down",
+	return []dashboard.Panel{
+		statPanel("Exporters down",
 			"Exporters, or appliances that an exporter is asked for, which do not answer Prometheus now and did within the board's time.",
 			4, wrong, now("count", "", down("cckm_sync_up", "cckm_sync_exporter_build_info"))),
-		stat("Lists unreadable", "Lists that were not read whole at the last scrape.",
+		statPanel("Lists unreadable", "Lists that were not read whole at the last scrape.",
 			4, wrong, now("count", "", unreadable(selection{matchers: ofList, by: eachList}, ""))),
-		stat("Configuration", "Whether the last load of the configuration succeeded, at the worst exporter. Where it was refused, the one before is still in use.",
+		statPanel("Configuration", "Whether the last load of the configuration succeeded, at the worst exporter. Where it was refused, the one before is still in use.",
 			4, field{unit: "short", decimals: -1, noValue: "no data", mappings: loadTexts()}, now("reload", "", "min("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")")),
-		stat("Requests refused", "Share of the requests to the appliances within the board's time that were not answered by 2xx, or not at all.",
+		statPanel("Requests refused", "Share of the requests to the appliances within the board's time that were not answered by 2xx, or not at all.",
 			4, field{
 				unit: "percentunit", decimals: 1, mappings: nothing("no requests"), noValue: "no requests",
 				thresholds: thresholds(blue, from(0.001, orange), from(0.05, vermilion)),
 			}, now("share", "", "(sum(increase("+bad+"[$__range])) or 0 * sum(increase("+all+"[$__range])))\n/\nsum(increase("+all+"[$__range]))")),
-		stat("Logins refused", "Logins within the board's time that the appliances refused or did not answer. Counts between scrapes are estimated, so it need not be whole.",
+		statPanel("Logins refused", "Logins within the board's time that the appliances refused or did not answer. Counts between scrapes are estimated, so it need not be whole.",
 			4, wrong, now("count", "", "sum(increase("+ofTarget("cckm_sync_exporter_logins_total", `result!="success"`)+"[$__range]))")),
-		stat("Next token expiry", "Time until the token that expires first does so. It is refreshed before; a token of the past could not be.",
+		statPanel("Next token expiry", "Time until the token that expires first does so. It is refreshed before; a token of the past could not be.",
 			4, field{unit: "s", decimals: 0, noValue: "no token", thresholds: thresholds(vermilion, from(0, blue))},
 			now("expiry", "", "min("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
 	}
 }
 
-func exporterTable() Panel {
+func exporterTable() dashboard.Panel {
 	when := field{unit: "dateTimeAsIso", decimals: -1, noValue: "unknown"}
 	return table("Exporters", "Version of each exporter, when it started, when its configuration was last loaded with success, and whether the last load was one.",
 		5, "Started",
@@ -80,14 +82,14 @@ func exporterTable() Panel {
 	)
 }
 
-func loadTexts() []Mapping {
-	return values(map[int]Shown{0: {Text: "✖ refused", Color: vermilion}, 1: {Text: "✔ loaded", Color: blue}})
+func loadTexts() []dashboard.ValueMapping {
+	return values(map[int]shown{0: {"✖ refused", vermilion}, 1: {"✔ loaded", blue}})
 }
 
-func reading() []Panel {
+func reading() []dashboard.Panel {
 	lists := selection{matchers: ofList, by: eachList}
 	const legend = "{{instance}} {{cloud}} {{item}}"
-	return []Panel{
+	return []dashboard.Panel{
 		graph("Duration of each list's read", "How long the read of each list took that was read whole. Hold it against the scrape's time-out.",
 			8, field{unit: "s", decimals: -1}, nil, query("duration", legend, lists.of("max", "scrape_duration_seconds"))),
 		graph("Pages of each list's read", "How many pages were asked for to read each list.",
@@ -100,9 +102,9 @@ func reading() []Panel {
 }
 
 // kinds are the panels about the cache of long lists.
-func kinds() []Panel {
+func kinds() []dashboard.Panel {
 	const legend = "{{instance}} {{target}} {{cloud}} {{item}}"
-	return []Panel{
+	return []dashboard.Panel{
 		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, in the background if the list is known; “incremental” what may have changed. Lists of one page are always read in full.",
 			12, field{unit: "suffix:/h", decimals: 0}, nil,
 			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, target, cloud, item, kind) (rate("+ofTarget("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
@@ -112,16 +114,16 @@ func kinds() []Panel {
 	}
 }
 
-func requests() []Panel {
+func requests() []dashboard.Panel {
 	perMinute := func(by string) string {
 		return "60 * sum by (" + by + ") (rate(" + ofTarget("cckm_sync_exporter_api_requests_total", "") + "[$__rate_interval]))"
 	}
 	rate := func(name string) string { return "sum(rate(" + ofTarget(name, "") + "[$__rate_interval]))" }
 	const duration = "cckm_sync_exporter_api_request_duration_seconds"
 	buckets := "sum by (le) (rate(" + ofTarget(duration+"_bucket", "") + "[$__rate_interval]))"
-	return []Panel{
+	return []dashboard.Panel{
 		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request that no answer came to.",
-			8, field{unit: "reqpm", decimals: -1}, []Override{colour("200", blue), colour("error", vermilion)}, query("requests", "{{code}}", perMinute("code"))),
+			8, field{unit: "reqpm", decimals: -1}, []override{colorOf("200", blue), colorOf("error", vermilion)}, query("requests", "{{code}}", perMinute("code"))),
 		graph("Requests by path", "Requests to the appliances' API by the path below /api/v1/.",
 			8, field{unit: "reqpm", decimals: -1}, nil, query("requests", "{{endpoint}}", perMinute("endpoint"))),
 		graph("Time until an answer", "Time until the header of an answer came: mean, median and 95th percentile. Percentiles are estimated from the histogram's buckets.",
@@ -132,8 +134,8 @@ func requests() []Panel {
 	}
 }
 
-func logins() []Panel {
-	return []Panel{
+func logins() []dashboard.Panel {
+	return []dashboard.Panel{
 		graph("Logins per hour", "Logins to the appliances by grant and result. There should be one in each lifetime of a token; more means that tokens are thrown away.",
 			12, field{unit: "suffix:/h", decimals: 1}, nil,
 			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
@@ -143,13 +145,13 @@ func logins() []Panel {
 	}
 }
 
-func process() []Panel {
+func process() []dashboard.Panel {
 	// Other programs may be in the same scrape job.
 	of := func(name string) string {
 		return ofSelf(name, "") + " and on (job, instance) " + ofSelf("cckm_sync_exporter_build_info", "")
 	}
 	const missing = " Absent with --web.disable-exporter-metrics."
-	return []Panel{
+	return []dashboard.Panel{
 		graph("Processor", "Processor time used, as a share of one core."+missing,
 			8, field{unit: "percentunit", decimals: 1}, nil,
 			query("cpu", "{{instance}}", "max by (instance) (rate("+ofSelf("process_cpu_seconds_total", "")+"[$__rate_interval]) and on (job, instance) "+

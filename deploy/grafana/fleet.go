@@ -1,5 +1,7 @@
 package grafana
 
+import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 // fleet is the board that says what is wrong now.
 func fleet() Dashboard {
 	scopes := selection{matchers: ofList, by: eachScope}
@@ -9,10 +11,10 @@ func fleet() Dashboard {
 		"now-24h", "", append(commonVariables("cckm_sync_up"), limits()...),
 		heading("Now"),
 		fleetNow(scopes),
-		[]Panel{listTable(seen)},
+		[]dashboard.Panel{listTable(seen)},
 		heading("Key rings and vaults"),
-		[]Panel{scopeTable(seen)},
-		[]Panel{timeline("Last result of each key ring and vault",
+		[]dashboard.Panel{scopeTable(seen)},
+		[]dashboard.Panel{timeline("Last result of each key ring and vault",
 			"The result of the newest finished job, over time. A gap is a time at which the list could not be read. "+
 				"A click leads to the key ring or vault, or to the exporter's status page.",
 			10, stateTexts(), linksOfSeries(),
@@ -20,19 +22,19 @@ func fleet() Dashboard {
 		heading("Over time"),
 		fleetAges(scopes),
 		fleetJobs(scopes),
-		[]Panel{readTimeline("Reading of each list")},
+		[]dashboard.Panel{readTimeline("Reading of each list")},
 	)
 }
 
 // fleetNow is the row of numbers.
-func fleetNow(scopes selection) []Panel {
-	count := func(title, description, expr string) Panel {
-		return stat(title, description, 3,
+func fleetNow(scopes selection) []dashboard.Panel {
+	count := func(title, description, expr string) dashboard.Panel {
+		return statPanel(title, description, 3,
 			field{unit: "short", decimals: 0, mappings: none("✔ 0"), thresholds: anyIsWrong(), noValue: "no data"}, now("count", "", expr))
 	}
 	const once = " Each is counted once, however many exporters tell of it."
 	lists := selection{matchers: ofList, by: eachList}
-	return []Panel{
+	return []dashboard.Panel{
 		count("Exporters down",
 			"Exporters, or appliances that an exporter is asked for, which do not answer Prometheus now and told of a list within the board's time. "+
 				"Nothing else on this board is known of them.", down("cckm_sync_up")),
@@ -44,11 +46,11 @@ func fleetNow(scopes selection) []Panel {
 		count("Overdue", "Key rings and vaults that last succeeded more than $overdue hours ago. "+
 			"Those that never succeeded are counted beside."+once, sumBy("", scopes.isOverdue())),
 		count("Never succeeded", "Key rings and vaults in whose list there is no job that completed for them."+once, scopes.countNever("")),
-		stat("In progress",
+		statPanel("In progress",
 			"Key rings and vaults with a job in progress now; the table below has the number of jobs."+once,
 			3, field{unit: "short", decimals: 0, thresholds: thresholds(grey), noValue: "no data"},
 			now("count", "", sumBy("", scopes.of("max", "scope_jobs", `status="in_progress"`)+" > bool 0"))),
-		stat("Success rate",
+		statPanel("Success rate",
 			"Of the results that came within the board's time, the share that are completed; the others are failed, aborted or unknown. "+
 				"A job of three vaults has three results. Taken from how the numbers of jobs in the lists grew, so that "+
 				"an appliance that forgot old jobs meanwhile lowers it, and results before Prometheus first saw the list are left out.",
@@ -58,13 +60,13 @@ func fleetNow(scopes selection) []Panel {
 }
 
 // listTable has a row for each list of each appliance.
-func listTable(seen selection) Panel {
+func listTable(seen selection) dashboard.Panel {
 	lists := selection{matchers: ofList, by: eachList}
 	wrong := func(ref, title string) column {
 		return value(ref, title, 0, field{unit: "short", decimals: 0, thresholds: anyIsWrong()})
 	}
-	read := colouredValue("read", "Reading", 160, field{unit: "short", decimals: -1, mappings: readTexts()})
-	read.links = []DataLink{statusLink("When and why (status page)", "")}
+	read := coloredValue("read", "Reading", 160, field{unit: "short", decimals: -1, mappings: readTexts()})
+	read.links = []dashboard.DashboardLink{statusLink("When and why (status page)", "")}
 	return table("What is wrong, by appliance, cloud and item",
 		"Each list of jobs: whether it was read whole at the last scrape, else the reason, and how many of its key rings and vaults are in trouble. "+
 			"Of a list that cannot be read, or whose exporter is down, nothing is known, so its numbers are missing. One key ring or vault may be counted in several columns.",
@@ -92,8 +94,8 @@ func listTable(seen selection) Panel {
 
 // scopeTable has a row for each key ring or vault, the one that has been without a
 // success for longest on top.
-func scopeTable(seen selection) Panel {
-	age := func(ref, title string, mappings []Mapping, steps Thresholds) column {
+func scopeTable(seen selection) dashboard.Panel {
+	age := func(ref, title string, mappings []dashboard.ValueMapping, steps *dashboard.ThresholdsConfig) column {
 		return value(ref, title, 130, field{unit: "s", decimals: 1, mappings: mappings, thresholds: steps})
 	}
 	scope := label("scope", "Key ring or vault", 0)
@@ -106,13 +108,13 @@ func scopeTable(seen selection) Panel {
 			"A click on a name leads to its board, or to the exporter's status page, which has the job and the appliance's own words.",
 		14, "Since last success",
 		[]column{
-			colouredValue("verdict", "Verdict", 170, field{unit: "short", decimals: -1, mappings: verdictTexts()}),
+			coloredValue("verdict", "Verdict", 170, field{unit: "short", decimals: -1, mappings: verdictTexts()}),
 			scope,
 			age("success", "Since last success", infinite("never"), thresholds(blue, from(day, orange), from(2*day, vermilion))),
-			colouredValue("result", "Last result", 120, field{unit: "short", decimals: -1, mappings: stateTexts(), noValue: "none finished"}),
-			colouredValue("status", "Newest job", 120, field{unit: "short", decimals: -1, mappings: stateTexts()}),
-			age("started", "Since newest job began", nil, Thresholds{}),
-			age("progress", "In progress for", values(map[int]Shown{0: {Text: "–", Color: grey}}),
+			coloredValue("result", "Last result", 120, field{unit: "short", decimals: -1, mappings: stateTexts(), noValue: "none finished"}),
+			coloredValue("status", "Newest job", 120, field{unit: "short", decimals: -1, mappings: stateTexts()}),
+			age("started", "Since newest job began", nil, nil),
+			age("progress", "In progress for", values(map[int]shown{0: {"–", grey}}),
 				thresholds(blue, from(2*hour, orange), from(8*hour, vermilion))),
 			value("rate", "Success rate", 110, field{unit: "percentunit", decimals: 1, mappings: nothing("nothing finished"), thresholds: share()}),
 			label("cloud", "Cloud", 80), label("item", "Item", 100), label("instance", "Appliance (instance)", 0),
@@ -127,16 +129,16 @@ func scopeTable(seen selection) Panel {
 	)
 }
 
-func fleetAges(scopes selection) []Panel {
+func fleetAges(scopes selection) []dashboard.Panel {
 	const group = "cloud, item"
 	seconds := field{unit: "s", decimals: 1}
-	return []Panel{
+	return []dashboard.Panel{
 		graph("What was wrong",
 			"How many key rings and vaults were in trouble, and how many lists could not be read, over time, by the limits of $overdue and $stuck hours. "+
 				"While a list cannot be read, its key rings and vaults are in no count.",
-			8, field{unit: "short", decimals: 0}, []Override{
-				colour("failed", vermilion), colour("stuck", sky), colour("overdue", orange),
-				colour("never succeeded", purple), colour("lists unreadable", grey),
+			8, field{unit: "short", decimals: 0}, []override{
+				colorOf("failed", vermilion), colorOf("stuck", sky), colorOf("overdue", orange),
+				colorOf("never succeeded", purple), colorOf("lists unreadable", grey),
 			},
 			query("failed", "failed", sumBy("", scopes.isFailed())),
 			query("stuck", "stuck", sumBy("", scopes.isStuck())),
@@ -145,41 +147,41 @@ func fleetAges(scopes selection) []Panel {
 			query("unreadable", "lists unreadable", unreadable(selection{matchers: ofList, by: eachList}, ""))),
 		graph("Longest time since a success",
 			"Of the key rings and vaults of each list that have ever succeeded, the one whose success is longest ago, against the limit of $overdue hours.",
-			8, seconds, []Override{limitLine()},
+			8, seconds, []override{limitLine()},
 			query("age", "{{cloud}} {{item}}", "max by ("+group+") ("+scopes.sinceSuccess()+")"),
 			query("limit", limitName, "vector($overdue * 3600)")),
 		graph("Longest time in progress",
 			"Age of the oldest job that is still in progress in each list, 0 where none is, against the limit of $stuck hours.",
-			8, seconds, []Override{limitLine()},
+			8, seconds, []override{limitLine()},
 			query("age", "{{cloud}} {{item}}", "max by ("+group+") ("+scopes.inProgressAge()+")"),
 			query("limit", limitName, "vector($stuck * 3600)")),
 	}
 }
 
-func fleetJobs(scopes selection) []Panel {
-	return []Panel{
+func fleetJobs(scopes selection) []dashboard.Panel {
+	return []dashboard.Panel{
 		resultBars(scopes),
 		jobAreas(scopes),
 	}
 }
 
-func jobAreas(s selection) Panel {
+func jobAreas(s selection) dashboard.Panel {
 	return stacked(graph("Jobs in the lists, by status",
 		"All jobs that the appliances keep, by how the key ring or vault fared in them; a job of three vaults counts three times. "+
 			"It grows as jobs are started and falls as the appliance forgets old ones.",
-		12, field{unit: "short", decimals: 0}, stateColours(),
-		query("jobs", "{{status}}", "sum by (status) (max by ("+s.by+", status) ("+s.series("scope_jobs")+"))")))
+		12, field{unit: "short", decimals: 0}, stateColors(),
+		query("jobs", "{{status}}", "sum by (status) (max by ("+s.by+", status) ("+s.series("scope_jobs")+"))")), 60)
 }
 
-func resultBars(s selection) Panel {
+func resultBars(s selection) dashboard.Panel {
 	return bars("Results per interval",
 		"How many results came in each interval, by how they ended; a job of three vaults has three. It is the growth of the numbers of jobs in the lists: "+
 			"where an appliance forgets old jobs, results are missing.",
-		12, "5m", field{unit: "short", decimals: 0}, stateColours(),
+		12, "5m", field{unit: "short", decimals: 0}, stateColors(),
 		query("results", "{{status}}", s.resultsPerInterval()))
 }
 
-func readTimeline(title string) Panel {
+func readTimeline(title string) dashboard.Panel {
 	lists := selection{matchers: ofList, by: eachList}
 	return timeline(title,
 		"Whether each list was read whole, else the reason; the exporter's README says what to do about each. A gap is a time at which the exporter did not answer.",

@@ -36,9 +36,9 @@ scrape_configs:
 	narrow["instance"], narrow["target"] = several(name, exporter), several(name)
 	for _, b := range readBoards(t) {
 		for choice, chosen := range map[string]map[string]string{"all": everything(scope), "one target": narrow} {
-			t.Run(b.UID+"/"+choice, func(t *testing.T) { p.checkBoard(t, &b, chosen) })
+			t.Run(b.uid+"/"+choice, func(t *testing.T) { p.checkBoard(t, &b, chosen) })
 		}
-		if b.UID == "cckm-sync-exporter" {
+		if b.uid == "cckm-sync-exporter" {
 			p.checkTargets(t, &b, everything(scope), exporter)
 		}
 	}
@@ -55,7 +55,7 @@ func (p *prometheusServer) checkTargets(t *testing.T, b *board, chosen map[strin
 		if want == nil {
 			continue
 		}
-		if found := p.labelValues(t, substitute(v.Definition, chosen)); !slices.Equal(found, want) {
+		if found := p.labelValues(t, substitute(*v.Definition, chosen)); !slices.Equal(found, want) {
 			t.Errorf("$%s has the values %q, want %q", v.Name, found, want)
 		}
 	}
@@ -63,15 +63,15 @@ func (p *prometheusServer) checkTargets(t *testing.T, b *board, chosen map[strin
 		"Time until the token expires": len(names), "Reads by kind": 4 * len(names), "Drift of the cache": 2 * len(names),
 		"Duration of each list's read": 2 * len(names), "Duration of the scrape": len(names), "Memory": 1,
 	}
-	for i := range b.Panels {
-		panel := &b.Panels[i]
-		number, is := want[panel.Title]
+	for i := range b.panels {
+		panel := &b.panels[i]
+		number, is := want[panel.title]
 		if !is {
 			continue
 		}
-		delete(want, panel.Title)
-		if series := p.answer(t, panel, &panel.Targets[0], chosen); len(series) != number {
-			t.Errorf("%s has %d lines, want %d:\n%s", panel.Title, len(series), number, lines(series))
+		delete(want, panel.title)
+		if series := p.answer(t, panel, panel.queries[0], chosen); len(series) != number {
+			t.Errorf("%s has %d lines, want %d:\n%s", panel.title, len(series), number, lines(series))
 		}
 	}
 	if len(want) > 0 {

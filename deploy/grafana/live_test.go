@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+
 	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/deploy/e2e/livetest"
-	"cckm_sync_exporter/deploy/grafana"
 )
 
 // busyScope is synchronized every ten seconds by the troubled appliance: three
@@ -56,9 +57,9 @@ scrape_configs:
 	}
 	for _, b := range readBoards(t) {
 		for name, chosen := range map[string]map[string]string{"all": all, "one exporter": narrow} {
-			t.Run(b.UID+"/"+name, func(t *testing.T) { p.checkBoard(t, &b, chosen) })
+			t.Run(b.uid+"/"+name, func(t *testing.T) { p.checkBoard(t, &b, chosen) })
 		}
-		switch b.UID {
+		switch b.uid {
 		case "cckm-sync-fleet":
 			p.checkNumbers(t, &b, all)
 			p.checkReading(t, &b, all)
@@ -92,35 +93,35 @@ func (p *prometheusServer) checkBoard(t *testing.T, b *board, chosen map[string]
 	queries := 0
 	for i := range b.Templating.List {
 		v := &b.Templating.List[i]
-		switch v.Type {
+		switch v.Type { //nolint:exhaustive // TestVariables checks that there are no others to set.
 		case "custom":
-			values[v.Name], _ = v.Current["value"].(string)
+			values[v.Name] = *v.Current.Value.String
 		case "query":
-			found := p.labelValues(t, substitute(v.Definition, values))
+			found := p.labelValues(t, substitute(*v.Definition, values))
 			queries++
 			// An exporter of one appliance has no targets.
 			if len(found) == 0 && v.Name != "target" || v.Name == "scope" && !slices.Contains(found, chosen["scope"]) {
-				t.Errorf("$%s has the values %q: %s", v.Name, found, v.Definition)
+				t.Errorf("$%s has the values %q: %s", v.Name, found, *v.Definition)
 			}
-			if v.IncludeAll {
+			if *v.IncludeAll {
 				values[v.Name] = chosen[v.Name]
 			}
 		}
 	}
-	for i := range b.Panels {
-		panel := &b.Panels[i]
-		for j := range panel.Targets {
+	for i := range b.panels {
+		panel := &b.panels[i]
+		for j := range panel.queries {
 			queries++
-			series := p.answer(t, panel, &panel.Targets[j], values)
+			series := p.answer(t, panel, panel.queries[j], values)
 			if !slices.ContainsFunc(series, sample.isNumber) {
-				t.Errorf("%s: %s answers nothing: %v\n%s", panel.Title, panel.Targets[j].RefID, series, substitute(panel.Targets[j].Expr, values))
+				t.Errorf("%s: %s answers nothing: %v\n%s", panel.title, *panel.queries[j].RefId, series, substitute(panel.queries[j].Expr, values))
 			}
 			if testing.Verbose() {
-				t.Logf("%s: %s\n%s", panel.Title, panel.Targets[j].RefID, lines(series))
+				t.Logf("%s: %s\n%s", panel.title, *panel.queries[j].RefId, lines(series))
 			}
 		}
 	}
-	t.Logf("%d panels and rows, %d queries", len(b.Panels), queries)
+	t.Logf("%d panels and rows, %d queries", len(b.panels), queries)
 }
 
 // lines shows an answer to whoever looks at it with go test -v.
@@ -143,22 +144,22 @@ func (p *prometheusServer) checkNumbers(t *testing.T, b *board, chosen map[strin
 	want := map[string]float64{
 		"Exporters down": 1, "Lists unreadable": 1, "Stuck": 2, "Overdue": 0, "Never succeeded": 7,
 	}
-	for i := range b.Panels {
-		panel := &b.Panels[i]
-		number, is := want[panel.Title]
+	for i := range b.panels {
+		panel := &b.panels[i]
+		number, is := want[panel.title]
 		if !is {
 			continue
 		}
-		delete(want, panel.Title)
-		series := p.answer(t, panel, &panel.Targets[0], withLimits(chosen, "48"))
+		delete(want, panel.title)
+		series := p.answer(t, panel, panel.queries[0], withLimits(chosen, "48"))
 		if len(series) != 1 || series[0].last() != number {
-			t.Errorf("%s is %v, want %v", panel.Title, series, number)
+			t.Errorf("%s is %v, want %v", panel.title, series, number)
 		}
 		// An age of none is over a limit of nothing.
-		if panel.Title == "Overdue" {
-			series = p.answer(t, panel, &panel.Targets[0], withLimits(chosen, "0.0001"))
+		if panel.title == "Overdue" {
+			series = p.answer(t, panel, panel.queries[0], withLimits(chosen, "0.0001"))
 			if len(series) != 1 || series[0].last() < 5 {
-				t.Errorf("with a limit of 0.4 s %s is %v, want most", panel.Title, series)
+				t.Errorf("with a limit of 0.4 s %s is %v, want most", panel.title, series)
 			}
 		}
 	}
@@ -173,13 +174,13 @@ func (p *prometheusServer) checkNumbers(t *testing.T, b *board, chosen map[strin
 func (p *prometheusServer) checkReading(t *testing.T, b *board, chosen map[string]string) {
 	t.Helper()
 	texts := make(map[string]int)
-	for i := range b.Panels {
-		panel := &b.Panels[i]
-		if panel.Title != "What is wrong, by appliance, cloud and item" {
+	for i := range b.panels {
+		panel := &b.panels[i]
+		if panel.title != "What is wrong, by appliance, cloud and item" {
 			continue
 		}
 		shown := mappings(t, panel, "Value #read")
-		for _, s := range p.answer(t, panel, &panel.Targets[0], withLimits(chosen, "48")) {
+		for _, s := range p.answer(t, panel, panel.queries[0], withLimits(chosen, "48")) {
 			text, _ := shown[fmt.Sprint(s.last())].(map[string]any)
 			texts[fmt.Sprint(text["text"])]++
 		}
@@ -191,11 +192,11 @@ func (p *prometheusServer) checkReading(t *testing.T, b *board, chosen map[strin
 }
 
 // mappings returns what a column shows for its values.
-func mappings(t *testing.T, panel *grafana.Panel, column string) map[string]any {
+func mappings(t *testing.T, panel *panel, column string) map[string]any {
 	t.Helper()
 	for _, override := range panel.FieldConfig.Overrides {
 		for _, property := range override.Properties {
-			if override.Matcher.Options == column && property.ID == "mappings" {
+			if override.Matcher.Options == column && property.Id == "mappings" {
 				list, _ := property.Value.([]any)
 				mapping, _ := list[0].(map[string]any)
 				options, _ := mapping["options"].(map[string]any)
@@ -203,7 +204,7 @@ func mappings(t *testing.T, panel *grafana.Panel, column string) map[string]any 
 			}
 		}
 	}
-	t.Fatalf("%s has no texts for %s", panel.Title, column)
+	t.Fatalf("%s has no texts for %s", panel.title, column)
 	return nil
 }
 
@@ -215,11 +216,11 @@ func (p *prometheusServer) checkEveryScope(t *testing.T, b *board, chosen map[st
 	verdicts := make(map[float64]int)
 	scopes := p.labelValues(t, `label_values(cckm_sync_scope_info, scope)`)
 	for _, values["scope"] = range scopes {
-		for i := range b.Panels {
-			panel := &b.Panels[i]
-			for j := range panel.Targets {
-				series := p.answer(t, panel, &panel.Targets[j], values)
-				switch panel.Title {
+		for i := range b.panels {
+			panel := &b.panels[i]
+			for j := range panel.queries {
+				series := p.answer(t, panel, panel.queries[j], values)
+				switch panel.title {
 				case "Verdict":
 					if len(series) != 1 {
 						t.Fatalf("%s: verdict %v", values["scope"], series)
@@ -272,11 +273,11 @@ func (s sample) isNumber() bool {
 }
 
 // answer runs one query of a panel.
-func (p *prometheusServer) answer(t *testing.T, panel *grafana.Panel, target *grafana.Target, values map[string]string) []sample {
+func (p *prometheusServer) answer(t *testing.T, panel *panel, target *prometheus.Dataquery, values map[string]string) []sample {
 	t.Helper()
 	parameters := url.Values{"query": {substitute(target.Expr, values)}}
 	path := "/api/v1/query"
-	if target.Range {
+	if *target.Range {
 		path = "/api/v1/query_range"
 		end := time.Now()
 		parameters.Set("start", strconv.FormatInt(end.Add(-time.Minute).Unix(), 10))
@@ -285,7 +286,7 @@ func (p *prometheusServer) answer(t *testing.T, panel *grafana.Panel, target *gr
 	}
 	var data struct{ Result []sample }
 	if err := p.Get(t.Context(), path, parameters, &data); err != nil {
-		t.Fatalf("%s: %s: %v\n%s", panel.Title, target.RefID, err, parameters.Get("query"))
+		t.Fatalf("%s: %s: %v\n%s", panel.title, *target.RefId, err, parameters.Get("query"))
 	}
 	seen := make(map[string]bool)
 	for i := range data.Result {
@@ -301,7 +302,7 @@ func (p *prometheusServer) answer(t *testing.T, panel *grafana.Panel, target *gr
 			s.values = append(s.values, value)
 		}
 		if key := fmt.Sprint(s.Metric); seen[key] {
-			t.Errorf("%s: %s answers %s twice", panel.Title, target.RefID, key)
+			t.Errorf("%s: %s answers %s twice", panel.title, *target.RefId, key)
 		} else {
 			seen[key] = true
 		}

@@ -3,6 +3,8 @@ package grafana
 import (
 	"strconv"
 
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 	"cckm_sync_exporter/collector/reason"
 )
 
@@ -37,91 +39,112 @@ const (
 	never
 )
 
-// values shows texts for numbers.
-func values(shown map[int]Shown) []Mapping {
-	options := make(map[string]any, len(shown))
-	for value, s := range shown {
-		s.Index = value
-		options[strconv.Itoa(value)] = s
-	}
-	return []Mapping{{Type: "value", Options: options}}
+// shown is the text and color of a value.
+type shown struct{ text, color string }
+
+func (s shown) result() dashboard.ValueMappingResult {
+	return dashboard.ValueMappingResult{Text: &s.text, Color: &s.color}
 }
 
-func stateTexts() []Mapping {
-	return values(map[int]Shown{
-		codeCompleted:  {Text: "✔ completed", Color: blue},
-		codeInProgress: {Text: "▶ in progress", Color: sky},
-		codeAborted:    {Text: "⊘ aborted", Color: orange},
-		codeUnknown:    {Text: "? unknown", Color: purple},
-		codeFailed:     {Text: "✖ failed", Color: vermilion},
+// values shows texts for numbers.
+func values(texts map[int]shown) []dashboard.ValueMapping {
+	options := make(map[string]dashboard.ValueMappingResult, len(texts))
+	for value, s := range texts {
+		result := s.result()
+		result.Index = new(int32(value)) //nolint:gosec // The values are small.
+		options[strconv.Itoa(value)] = result
+	}
+	return valueMap(options)
+}
+
+func valueMap(options map[string]dashboard.ValueMappingResult) []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: options}}}
+}
+
+func stateTexts() []dashboard.ValueMapping {
+	return values(map[int]shown{
+		codeCompleted:  {"✔ completed", blue},
+		codeInProgress: {"▶ in progress", sky},
+		codeAborted:    {"⊘ aborted", orange},
+		codeUnknown:    {"? unknown", purple},
+		codeFailed:     {"✖ failed", vermilion},
 	})
 }
 
-func verdictTexts() []Mapping {
-	return values(map[int]Shown{
-		inStep:           {Text: "✔ in step", Color: blue},
-		abortedOrUnknown: {Text: "⊘ aborted or unknown", Color: orange},
-		failed:           {Text: "✖ failed", Color: vermilion},
-		stuck:            {Text: "▶ stuck", Color: vermilion},
-		overdue:          {Text: "! overdue", Color: vermilion},
-		never:            {Text: "∅ never succeeded", Color: purple},
+func verdictTexts() []dashboard.ValueMapping {
+	return values(map[int]shown{
+		inStep:           {"✔ in step", blue},
+		abortedOrUnknown: {"⊘ aborted or unknown", orange},
+		failed:           {"✖ failed", vermilion},
+		stuck:            {"▶ stuck", vermilion},
+		overdue:          {"! overdue", vermilion},
+		never:            {"∅ never succeeded", purple},
 	})
 }
 
 // readTexts names the reasons by their place in reason.All, from 1.
-func readTexts() []Mapping {
-	shown := map[int]Shown{0: {Text: "✔ readable", Color: blue}}
+func readTexts() []dashboard.ValueMapping {
+	texts := map[int]shown{0: {"✔ readable", blue}}
 	for i, r := range reason.All() {
-		shown[i+1] = Shown{Text: "✖ " + string(r), Color: vermilion}
+		texts[i+1] = shown{"✖ " + string(r), vermilion}
 	}
-	shown[codeSilent()] = Shown{Text: "✖ exporter down", Color: vermilion}
-	return values(shown)
+	texts[codeSilent()] = shown{"✖ exporter down", vermilion}
+	return values(texts)
 }
 
 // codeSilent is the number for an exporter that does not answer.
 func codeSilent() int { return len(reason.All()) + 1 }
 
-// infinite shows a text for what has never been: the queries answer +Inf there.
-func infinite(text string) []Mapping {
-	return []Mapping{{Type: "value", Options: map[string]any{"Infinity": Shown{Text: text, Color: purple}}}}
+// infinite shows a text for what has never happened, for which the queries return +Inf.
+func infinite(text string) []dashboard.ValueMapping {
+	return valueMap(map[string]dashboard.ValueMappingResult{"Infinity": shown{text, purple}.result()})
 }
 
 // none shows a text for 0.
-func none(text string) []Mapping { return values(map[int]Shown{0: {Text: text, Color: blue}}) }
+func none(text string) []dashboard.ValueMapping { return values(map[int]shown{0: {text, blue}}) }
 
 // nothing shows a text for a share of nothing.
-func nothing(text string) []Mapping {
-	return []Mapping{{Type: "special", Options: map[string]any{
-		"match": "null+nan", "result": Shown{Text: text, Color: grey},
+func nothing(text string) []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{SpecialValueMap: &dashboard.SpecialValueMap{
+		Type:    dashboard.MappingTypeSpecialValue,
+		Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchNullAndNan, Result: shown{text, grey}.result()},
 	}}}
 }
 
-// thresholds colours by size: the first colour, and each further one from its
-// value on.
-func thresholds(first string, further ...Step) Thresholds {
-	return Thresholds{Mode: "absolute", Steps: append([]Step{{Color: first}}, further...)}
-}
-
-func from(value float64, color string) Step { return Step{Color: color, Value: &value} }
-
-// anyIsWrong colours counts of what should not be.
-func anyIsWrong() Thresholds { return thresholds(blue, from(1, vermilion)) }
-
-// share colours success rates.
-func share() Thresholds { return thresholds(vermilion, from(0.9, orange), from(0.99, blue)) }
-
-// stateColours are the fixed colours of series that are called like a state.
-func stateColours() []Override {
-	return []Override{
-		colour("completed", blue), colour("in_progress", sky), colour("aborted", orange),
-		colour("unknown", purple), colour("failed", vermilion),
+// thresholds colors by size: the first color, and each further one from its value on.
+func thresholds(first string, further ...dashboard.Threshold) *dashboard.ThresholdsConfig {
+	return &dashboard.ThresholdsConfig{
+		Mode: dashboard.ThresholdsModeAbsolute, Steps: append([]dashboard.Threshold{{Color: first}}, further...),
 	}
 }
 
-func colour(name, value string) Override {
-	return Override{
-		Matcher:    Matcher{ID: "byName", Options: name},
-		Properties: []Property{{ID: "color", Value: map[string]any{"mode": "fixed", "fixedColor": value}}},
+func from(value float64, color string) dashboard.Threshold {
+	return dashboard.Threshold{Color: color, Value: &value}
+}
+
+// anyIsWrong colours counts of what should not be.
+func anyIsWrong() *dashboard.ThresholdsConfig { return thresholds(blue, from(1, vermilion)) }
+
+// share colours success rates.
+func share() *dashboard.ThresholdsConfig {
+	return thresholds(vermilion, from(0.9, orange), from(0.99, blue))
+}
+
+// stateColors are the colors of series that are named after a state.
+func stateColors() []override {
+	return []override{
+		colorOf("completed", blue), colorOf("in_progress", sky), colorOf("aborted", orange),
+		colorOf("unknown", purple), colorOf("failed", vermilion),
+	}
+}
+
+func colorOf(name, color string) override { return byName(name, "color", fixed(color)) }
+
+// byName sets a property of the field with a name.
+func byName(name, property string, value any) override {
+	return override{
+		Matcher:    dashboard.MatcherConfig{Id: "byName", Options: name},
+		Properties: []dashboard.DynamicConfigValue{{Id: property, Value: value}},
 	}
 }
 
@@ -129,47 +152,45 @@ func colour(name, value string) Override {
 const limitName = "limit"
 
 // limitLine draws the limit as a dashed line.
-func limitLine() Override {
-	o := colour(limitName, vermilion)
+func limitLine() override {
+	o := colorOf(limitName, vermilion)
 	o.Properties = append(o.Properties,
-		Property{ID: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{10, 10}}},
-		Property{ID: "custom.fillOpacity", Value: 0})
+		dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{10, 10}}},
+		dashboard.DynamicConfigValue{Id: "custom.fillOpacity", Value: 0})
 	return o
-}
-
-// scopeLink leads to the Scope board, with the identifier from the given
-// template expressions.
-func scopeLink(cloud, item, scope string) []DataLink {
-	const kept = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${overdue:queryparam}&${stuck:queryparam}"
-	return []DataLink{{
-		Title: "Show this key ring or vault",
-		URL: "/d/" + scopeUID + "?" + kept + "&var-cloud=" + cloud + "&var-item=" + item + "&var-scope=" + scope +
-			"&${__url_time_range}",
-	}}
 }
 
 // statusPage is the address of the exporter's status page.
 const statusPage = "${status_page:raw}/"
 
-// statusQuery asks the status page for a key ring or vault, which is unique in
-// its cloud.
+// statusQuery returns the search for a key ring or vault on the status page.
 func statusQuery(scope string) string { return "?q=" + scope }
 
-// statusLink leads to the exporter's status page.
-func statusLink(title, query string) DataLink {
-	return DataLink{Title: title, URL: statusPage + query, TargetBlank: true}
+func dataLink(title, url string) dashboard.DashboardLink {
+	return dashboard.DashboardLink{Title: title, Type: dashboard.DashboardLinkTypeLink, Tags: []string{}, Url: &url}
 }
 
-// linksOf leads from a key ring or vault to its board, and to the status page.
-// The parts of its identifier are template expressions that begin with prefix.
-func linksOf(prefix string) []DataLink {
+// statusLink leads to the exporter's status page.
+func statusLink(title, query string) dashboard.DashboardLink {
+	link := dataLink(title, statusPage+query)
+	link.TargetBlank = true
+	return link
+}
+
+// linksOf leads from a key ring or vault to its board and to the status page. The
+// parts of its identifier are template expressions that begin with prefix.
+func linksOf(prefix string) []dashboard.DashboardLink {
 	part := func(label string) string { return "${" + prefix + "." + label + ":percentencode}" }
-	return append(scopeLink(part("cloud"), part("item"), part("scope")),
-		statusLink("Job and the appliance's own words (status page)", statusQuery(part("scope"))))
+	return []dashboard.DashboardLink{
+		dataLink("Show this key ring or vault", "/d/"+scopeUID+
+			"?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${overdue:queryparam}&${stuck:queryparam}"+
+			"&var-cloud="+part("cloud")+"&var-item="+part("item")+"&var-scope="+part("scope")+"&${__url_time_range}"),
+		statusLink("Job and the appliance's own words (status page)", statusQuery(part("scope"))),
+	}
 }
 
 // linksOfRow and linksOfSeries take the identifier from a table's row and from a
 // series' labels.
-func linksOfRow() []DataLink { return linksOf("__data.fields") }
+func linksOfRow() []dashboard.DashboardLink { return linksOf("__data.fields") }
 
-func linksOfSeries() []DataLink { return linksOf("__field.labels") }
+func linksOfSeries() []dashboard.DashboardLink { return linksOf("__field.labels") }

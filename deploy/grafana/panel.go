@@ -1,132 +1,141 @@
 package grafana
 
-// field is how a panel's values look, where they differ from plain.
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
+	grafanatable "github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+)
+
+// field is how a panel's values look.
 type field struct {
 	unit       string
 	decimals   int // -1 lets Grafana choose.
 	min, max   *float64
-	mappings   []Mapping
-	thresholds Thresholds
+	mappings   []dashboard.ValueMapping
+	thresholds *dashboard.ThresholdsConfig
 	noValue    string
-	links      []DataLink
+	links      []dashboard.DashboardLink
 }
 
-func (f *field) defaults(color string) Defaults {
-	d := Defaults{
-		Unit: f.unit, Min: f.min, Max: f.max, NoValue: f.noValue, Links: f.links,
-		Color: map[string]any{"mode": color}, Mappings: f.mappings, Thresholds: f.thresholds,
+// query asks for values over the board's time range.
+func query(ref, legend, expr string) prometheus.Dataquery {
+	return prometheus.Dataquery{
+		RefId: &ref, Datasource: dataSource(), EditorMode: new(prometheus.QueryEditorModeCode), Expr: expr,
+		Format: new(prometheus.PromQueryFormatTimeSeries), Range: new(true), Instant: new(false), LegendFormat: &legend,
 	}
+}
+
+// now asks for the current values.
+func now(ref, legend, expr string) prometheus.Dataquery {
+	q := query(ref, legend, expr)
+	q.Range, q.Instant = new(false), new(true)
+	return q
+}
+
+// rows asks for the current values as rows of a table.
+func rows(ref, expr string) prometheus.Dataquery {
+	q := now(ref, "", expr)
+	q.Format = new(prometheus.PromQueryFormatTable)
+	return q
+}
+
+// panel returns what all kinds of panels have in common.
+func panel(kind, title, description string, width, height uint32, f *field, color dashboard.FieldColor, queries []prometheus.Dataquery) dashboard.Panel {
+	p := dashboard.Panel{
+		Type: kind, Title: &title, Description: &description, Datasource: dataSource(), GridPos: &dashboard.GridPos{W: width, H: height},
+		FieldConfig: &dashboard.FieldConfigSource{
+			Defaults: dashboard.FieldConfig{
+				Unit: &f.unit, Min: f.min, Max: f.max, Links: f.links, Color: &color, Mappings: f.mappings, Thresholds: f.thresholds,
+			},
+			Overrides: []override{},
+		},
+	}
+	defaults := &p.FieldConfig.Defaults
 	if f.decimals >= 0 {
-		d.Decimals = &f.decimals
+		defaults.Decimals = new(float64(f.decimals))
 	}
-	if d.Mappings == nil {
-		d.Mappings = []Mapping{}
+	if f.noValue != "" {
+		defaults.NoValue = &f.noValue
 	}
-	if len(d.Thresholds.Steps) == 0 {
-		d.Thresholds = thresholds(blue)
+	if defaults.Thresholds == nil {
+		defaults.Thresholds = thresholds(blue)
 	}
-	return d
+	for _, q := range queries {
+		p.Targets = append(p.Targets, variants.Dataquery(q))
+	}
+	return p
 }
 
-// query asks for values over the board's time.
-func query(ref, legend, expr string) Target {
-	return Target{
-		RefID: ref, Datasource: prometheus(), EditorMode: "code", Expr: expr, Format: "time_series",
-		Range: true, LegendFormat: legend,
-	}
-}
-
-// now asks for the present values.
-func now(ref, legend, expr string) Target {
-	t := query(ref, legend, expr)
-	t.Range, t.Instant = false, true
-	return t
-}
-
-// rows asks for the present values as rows of a table.
-func rows(ref, expr string) Target {
-	t := now(ref, "", expr)
-	t.Format = "table"
-	return t
-}
-
-// panel is what all panels have in common.
-func panel(kind, title, description string, width, height int) Panel {
-	return Panel{
-		Type: kind, Title: title, Description: description, Datasource: prometheus(),
-		GridPos: GridPos{W: width, H: height},
-	}
+func fixed(color string) dashboard.FieldColor {
+	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: &color}
 }
 
 // stat shows one number or text, or one for each series.
-func stat(title, description string, width int, f field, targets ...Target) Panel {
-	p := panel("stat", title, description, width, 4)
-	p.Targets = targets
-	p.FieldConfig = &FieldConfig{Defaults: f.defaults("thresholds"), Overrides: []Override{}}
-	p.Options = map[string]any{
-		"colorMode": "background", "graphMode": "none", "justifyMode": "center", "orientation": "auto",
-		"textMode": "auto", "wideLayout": true,
-		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-	}
+func statPanel(title, description string, width uint32, f field, queries ...prometheus.Dataquery) dashboard.Panel {
+	p := panel("stat", title, description, width, 4, &f, dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}, queries)
+	options := stat.NewOptions()
+	options.ColorMode, options.GraphMode = common.BigValueColorModeBackground, common.BigValueGraphModeNone
+	options.JustifyMode, options.Orientation = common.BigValueJustifyModeCenter, common.VizOrientationAuto
+	options.ReduceOptions.Calcs = []string{"lastNotNull"}
+	p.Options = options
 	return p
 }
 
 // graph draws lines.
-func graph(title, description string, width int, f field, overrides []Override, targets ...Target) Panel {
-	p := panel("timeseries", title, description, width, 8)
-	p.Targets = targets
-	d := f.defaults("palette-classic")
-	d.Custom = map[string]any{
-		"drawStyle": "line", "lineInterpolation": "stepAfter", "lineWidth": 2, "fillOpacity": 5,
-		"showPoints": "never", "spanNulls": false, "axisSoftMin": 0, "axisPlacement": "auto",
-		"scaleDistribution": map[string]any{"type": "linear"}, "stacking": map[string]any{"mode": "none", "group": "A"},
-		"thresholdsStyle": map[string]any{"mode": "off"},
+func graph(title, description string, width uint32, f field, overrides []override, queries ...prometheus.Dataquery) dashboard.Panel {
+	p := panel("timeseries", title, description, width, 8, &f, dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}, queries)
+	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, overrides...)
+	p.FieldConfig.Defaults.Custom = &timeseries.FieldConfig{
+		DrawStyle: new(common.GraphDrawStyleLine), LineInterpolation: new(common.LineInterpolationStepAfter), LineWidth: new(2.0),
+		FillOpacity: new(5.0), ShowPoints: new(common.VisibilityModeNever), AxisSoftMin: new(0.0),
 	}
-	if overrides == nil {
-		overrides = []Override{}
-	}
-	p.FieldConfig = &FieldConfig{Defaults: d, Overrides: overrides}
-	p.Options = map[string]any{
-		"legend":  map[string]any{"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": []string{"lastNotNull", "max"}},
-		"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
+	p.Options = &timeseries.Options{
+		Legend:  legend(common.LegendDisplayModeTable, "lastNotNull", "max"),
+		Tooltip: common.VizTooltipOptions{Mode: common.TooltipDisplayModeMulti, Sort: common.SortOrderDescending},
 	}
 	return p
 }
 
-// bars draws what was counted in each interval, one state upon the other. An
-// interval is not shorter than the given one.
-func bars(title, description string, width int, interval string, f field, overrides []Override, targets ...Target) Panel {
-	p := graph(title, description, width, f, overrides, targets...)
-	p.Interval, p.MaxDataPoints = interval, 100
-	custom := p.FieldConfig.Defaults.Custom
-	custom["drawStyle"], custom["fillOpacity"], custom["lineWidth"] = "bars", 80, 1
-	custom["stacking"] = map[string]any{"mode": "normal", "group": "A"}
-	p.Options["legend"] = map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{"sum"}}
+func legend(mode common.LegendDisplayMode, calcs ...string) common.VizLegendOptions {
+	return common.VizLegendOptions{
+		DisplayMode: mode, Placement: common.LegendPlacementBottom, ShowLegend: true, Calcs: append([]string{}, calcs...),
+	}
+}
+
+// bars draws what was counted in each interval, with the states stacked. An
+// interval is at least the given one.
+func bars(title, description string, width uint32, interval string, f field, overrides []override, queries ...prometheus.Dataquery) dashboard.Panel {
+	p := stacked(graph(title, description, width, f, overrides, queries...), 80)
+	p.Interval, p.MaxDataPoints = &interval, new(100.0)
+	custom, _ := p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig)
+	custom.DrawStyle, custom.LineWidth = new(common.GraphDrawStyleBars), new(1.0)
+	options, _ := p.Options.(*timeseries.Options)
+	options.Legend = legend(common.LegendDisplayModeList, "sum")
 	return p
 }
 
-// stacked turns a graph's lines into areas upon each other.
-func stacked(p Panel) Panel {
-	custom := p.FieldConfig.Defaults.Custom
-	custom["fillOpacity"] = 60
-	custom["stacking"] = map[string]any{"mode": "normal", "group": "A"}
+// stacked turns a graph's lines into stacked areas.
+func stacked(p dashboard.Panel, opacity float64) dashboard.Panel {
+	custom, _ := p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig)
+	custom.FillOpacity = &opacity
+	custom.Stacking = &common.StackingConfig{Mode: new(common.StackingModeNormal), Group: new("A")}
 	return p
 }
 
-// timeline shows for each series a band of states over time.
-func timeline(title, description string, height int, texts []Mapping, links []DataLink, targets ...Target) Panel {
-	p := panel("state-timeline", title, description, 24, height)
-	p.Targets = targets
+// timeline shows a band of states over time for each series.
+func timeline(title, description string, height uint32, texts []dashboard.ValueMapping, links []dashboard.DashboardLink, queries ...prometheus.Dataquery) dashboard.Panel {
 	f := field{unit: "short", decimals: -1, mappings: texts, links: links}
-	d := f.defaults("fixed")
-	d.Color["fixedColor"] = grey
-	d.Custom = map[string]any{"fillOpacity": 80, "lineWidth": 0, "spanNulls": false, "insertNulls": false}
-	p.FieldConfig = &FieldConfig{Defaults: d, Overrides: []Override{}}
-	p.Options = map[string]any{
-		"showValue": "auto", "mergeValues": true, "alignValue": "left", "rowHeight": 0.8, "perPage": 20,
-		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
-		"tooltip": map[string]any{"mode": "single", "sort": "none"},
-	}
+	p := panel("state-timeline", title, description, 24, height, &f, fixed(grey), queries)
+	p.FieldConfig.Defaults.Custom = &statetimeline.FieldConfig{FillOpacity: new(uint32(80)), LineWidth: new(uint32(0))}
+	options := statetimeline.NewOptions()
+	options.RowHeight, options.Legend = 0.8, legend(common.LegendDisplayModeList)
+	options.Tooltip = common.VizTooltipOptions{Mode: common.TooltipDisplayModeSingle, Sort: common.SortOrderNone}
+	p.Options = options
 	return p
 }
 
@@ -137,10 +146,9 @@ type column struct {
 	field       *field
 	// hidden leaves the column out.
 	hidden bool
-	// coloured shows the value on its colour.
-	coloured bool
-	// links lead from the cell to another board.
-	links []DataLink
+	// colored shows the value on its color.
+	colored bool
+	links   []dashboard.DashboardLink
 }
 
 func label(name, title string, width int) column {
@@ -151,26 +159,23 @@ func value(ref, title string, width int, f field) column {
 	return column{name: "Value #" + ref, title: title, width: width, field: &f}
 }
 
-func colouredValue(ref, title string, width int, f field) column {
+func coloredValue(ref, title string, width int, f field) column {
 	c := value(ref, title, width, f)
-	c.coloured = true
+	c.colored = true
 	return c
 }
 
-// table joins the answers of several queries by their labels. It is sorted by
-// the column of a title, the greatest on top.
-func table(title, description string, height int, sortBy string, columns []column, targets ...Target) Panel {
-	p := panel("table", title, description, 24, height)
-	p.Targets = targets
-	f := field{unit: "short", decimals: -1, noValue: "–"}
-	d := f.defaults("fixed")
-	d.Color["fixedColor"] = "text"
-	d.Custom = map[string]any{
-		"align": "auto", "filterable": true, "inspect": false, "cellOptions": map[string]any{"type": "auto"},
-	}
-	p.FieldConfig = &FieldConfig{Defaults: d, Overrides: []Override{}}
-	order := make(map[string]any, len(columns))
-	excluded := map[string]any{"Time": true}
+func hidden(ref string) column { return column{name: "Value #" + ref, hidden: true} }
+
+// table joins the results of several queries by their labels. It is sorted by the
+// column with a title, the greatest value first.
+func table(title, description string, height uint32, sortBy string, columns []column, queries ...prometheus.Dataquery) dashboard.Panel {
+	p := panel("table", title, description, 24, height, &field{unit: "short", decimals: -1, noValue: "–"}, fixed("text"), queries)
+	custom := grafanatable.NewFieldConfig()
+	custom.Filterable = new(true)
+	p.FieldConfig.Defaults.Custom = custom
+	order := make(map[string]int, len(columns))
+	excluded := map[string]bool{"Time": true}
 	for i, c := range columns {
 		if c.hidden {
 			excluded[c.name] = true
@@ -179,30 +184,23 @@ func table(title, description string, height int, sortBy string, columns []colum
 		order[c.name] = i
 		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, c.override())
 	}
-	p.Options = map[string]any{
-		"showHeader": true, "cellHeight": "sm",
-		"sortBy": []any{map[string]any{"displayName": sortBy, "desc": true}},
-		"footer": map[string]any{"show": false, "reducer": []string{"sum"}, "fields": ""},
-	}
-	p.Transformations = []Transformation{
-		{ID: "merge", Options: map[string]any{}},
-		{ID: "organize", Options: map[string]any{
-			"excludeByName": excluded, "indexByName": order, "renameByName": map[string]any{},
-		}},
+	options := grafanatable.NewOptions()
+	options.SortBy = []common.TableSortByFieldState{{DisplayName: sortBy, Desc: new(true)}}
+	options.Footer.Reducer = []string{}
+	p.Options = options
+	p.Transformations = []dashboard.DataTransformerConfig{
+		{Id: "merge", Options: map[string]any{}},
+		{Id: "organize", Options: map[string]any{"excludeByName": excluded, "indexByName": order, "renameByName": map[string]any{}}},
 	}
 	return p
 }
 
-func hidden(ref string) column { return column{name: "Value #" + ref, hidden: true} }
-
-// override gives a column its looks. Its name stays as it is, since links use
-// it.
-func (c *column) override() Override {
-	o := Override{
-		Matcher:    Matcher{ID: "byName", Options: c.name},
-		Properties: []Property{{ID: "displayName", Value: c.title}},
+// override sets a column's looks. The column keeps its name, which links use.
+func (c *column) override() override {
+	o := byName(c.name, "displayName", c.title)
+	add := func(id string, value any) {
+		o.Properties = append(o.Properties, dashboard.DynamicConfigValue{Id: id, Value: value})
 	}
-	add := func(id string, value any) { o.Properties = append(o.Properties, Property{ID: id, Value: value}) }
 	if c.width > 0 {
 		add("custom.width", c.width)
 	}
@@ -219,7 +217,7 @@ func (c *column) override() Override {
 	if c.field.mappings != nil {
 		add("mappings", c.field.mappings)
 	}
-	if len(c.field.thresholds.Steps) > 0 {
+	if c.field.thresholds != nil {
 		add("thresholds", c.field.thresholds)
 		add("color", map[string]any{"mode": "thresholds"})
 		add("custom.cellOptions", map[string]any{"type": "color-text"})
@@ -227,7 +225,7 @@ func (c *column) override() Override {
 	if c.field.noValue != "" {
 		add("noValue", c.field.noValue)
 	}
-	if c.coloured {
+	if c.colored {
 		add("custom.cellOptions", map[string]any{"type": "color-background", "mode": "basic"})
 	}
 	return o

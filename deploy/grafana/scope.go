@@ -1,5 +1,10 @@
 package grafana
 
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+)
+
 // scope is the board of one key ring or vault.
 func scope() Dashboard {
 	s := selection{matchers: ofScope, by: "cloud, item"}
@@ -12,9 +17,9 @@ func scope() Dashboard {
 		heading("Now: $scope"),
 		scopeNow(s),
 		scopeNumbers(s),
-		[]Panel{scopeParts(seen)},
+		[]dashboard.Panel{scopeParts(seen)},
 		heading("Over time"),
-		[]Panel{timeline("Newest job and last result",
+		[]dashboard.Panel{timeline("Newest job and last result",
 			"The status of the newest job, and the result of the newest finished one, over time. A gap is a time at which the list could not be read.",
 			6, stateTexts(), nil,
 			query("status", "{{cloud}} {{item}}: newest job", s.newestStatus()),
@@ -25,17 +30,17 @@ func scope() Dashboard {
 }
 
 // scopeNow is the row of texts.
-func scopeNow(s selection) []Panel {
+func scopeNow(s selection) []dashboard.Panel {
 	const legend = "{{cloud}} {{item}}"
-	state := func(title, description string, texts []Mapping, expr string) Panel {
-		return stat(title, description, 6, field{unit: "short", decimals: -1, mappings: texts, noValue: "no data"}, now("state", legend, expr))
+	state := func(title, description string, texts []dashboard.ValueMapping, expr string) dashboard.Panel {
+		return statPanel(title, description, 6, field{unit: "short", decimals: -1, mappings: texts, noValue: "no data"}, now("state", legend, expr))
 	}
 	const day = 24 * 3600
-	return []Panel{
+	return []dashboard.Panel{
 		state("Verdict", "The worst that holds: never succeeded, overdue (more than $overdue hours since the last success), "+
 			"stuck (more than $stuck hours in progress), failed, aborted or unknown (result of the newest finished job), or in step.",
 			verdictTexts(), s.verdict()),
-		stat("Since last success",
+		statPanel("Since last success",
 			"Time since a job finished that completed for it. Coloured from 24 and 48 hours on, whatever limit is chosen above.",
 			6, field{
 				unit: "s", decimals: 1, mappings: infinite("never"), noValue: "no data",
@@ -47,21 +52,21 @@ func scopeNow(s selection) []Panel {
 }
 
 // scopeNumbers is the row of numbers.
-func scopeNumbers(s selection) []Panel {
+func scopeNumbers(s selection) []dashboard.Panel {
 	const legend = "{{cloud}} {{item}}"
 	const hour = 3600
 	plain := thresholds(grey)
-	return []Panel{
-		stat("In progress for", "Age of the oldest job that is still in progress for it. Coloured from 2 and 8 hours on, whatever limit is chosen above.",
+	return []dashboard.Panel{
+		statPanel("In progress for", "Age of the oldest job that is still in progress for it. Coloured from 2 and 8 hours on, whatever limit is chosen above.",
 			6, field{
 				unit: "s", decimals: 1, mappings: none("– none in progress"), noValue: "no data",
 				thresholds: thresholds(blue, from(2*hour, orange), from(8*hour, vermilion)),
 			}, now("age", legend, s.inProgressAge())),
-		stat("Since newest job began", "Time since its newest job was created. Where it grows beyond the schedule, jobs are no longer started.",
+		statPanel("Since newest job began", "Time since its newest job was created. Where it grows beyond the schedule, jobs are no longer started.",
 			6, field{unit: "s", decimals: 1, thresholds: plain, noValue: "no data"}, now("age", legend, s.of("max", "scope_job_age_seconds"))),
-		stat("Last duration", "How long its newest finished job took, however it ended.",
+		statPanel("Last duration", "How long its newest finished job took, however it ended.",
 			6, field{unit: "s", decimals: 1, thresholds: plain, noValue: "none finished"}, now("duration", legend, s.of("max", "scope_last_duration_seconds"))),
-		stat("Success rate", "Of its results that came within the board's time, the share that are completed. "+
+		statPanel("Success rate", "Of its results that came within the board's time, the share that are completed. "+
 			"Taken from how the numbers of its jobs grew; an appliance that forgot old jobs meanwhile lowers it.",
 			6, field{unit: "percentunit", decimals: 1, min: new(0.0), max: new(1.0), mappings: nothing("nothing finished"), thresholds: share()},
 			now("rate", legend, s.successRate(s.by))),
@@ -69,11 +74,11 @@ func scopeNumbers(s selection) []Panel {
 }
 
 // scopeParts has a row for each list that the key ring or vault is in.
-func scopeParts(seen selection) Panel {
+func scopeParts(seen selection) dashboard.Panel {
 	when := func(ref, title string) column {
 		return value(ref, title, 190, field{unit: "dateTimeAsIso", decimals: -1, noValue: "never"})
 	}
-	last := func(ref, event string) Target {
+	last := func(ref, event string) prometheus.Dataquery {
 		return rows(ref, "1000 * "+seen.of("max", "scope_last_"+event+"_timestamp_seconds"))
 	}
 	info := seen
@@ -94,22 +99,24 @@ func scopeParts(seen selection) Panel {
 	)
 }
 
-func scopeAges(s selection) []Panel {
+func scopeAges(s selection) []dashboard.Panel {
 	const legend = "{{cloud}} {{item}}"
 	seconds := field{unit: "s", decimals: 1}
-	limit := func(variable string) Target { return query("limit", limitName, "vector($"+variable+" * 3600)") }
-	return []Panel{
+	limit := func(variable string) prometheus.Dataquery {
+		return query("limit", limitName, "vector($"+variable+" * 3600)")
+	}
+	return []dashboard.Panel{
 		graph("Time since last success", "It falls at each success. The dashed line is the limit of $overdue hours.",
-			8, seconds, []Override{limitLine()}, query("age", legend, s.sinceSuccess()), limit("overdue")),
+			8, seconds, []override{limitLine()}, query("age", legend, s.sinceSuccess()), limit("overdue")),
 		graph("Time in progress", "Age of the oldest job that is still in progress, 0 where none is. The dashed line is the limit of $stuck hours.",
-			8, seconds, []Override{limitLine()}, query("age", legend, s.inProgressAge()), limit("stuck")),
+			8, seconds, []override{limitLine()}, query("age", legend, s.inProgressAge()), limit("stuck")),
 		graph("Duration of the newest finished job", "It changes whenever a job finishes. Of jobs that finish between two scrapes, only the last is seen.",
 			8, seconds, nil, query("duration", legend, s.of("max", "scope_last_duration_seconds"))),
 	}
 }
 
-func scopeJobs(s selection) []Panel {
-	return []Panel{
+func scopeJobs(s selection) []dashboard.Panel {
+	return []dashboard.Panel{
 		resultBars(s),
 		jobAreas(s),
 	}
