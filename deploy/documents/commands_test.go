@@ -1,8 +1,6 @@
 package documents_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,181 +8,146 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// TestCommands runs what the documents have their readers type in, against a
-// simulated appliance, and holds that what it does not run is run by something else.
+// TestCommands runs every command of the documents against a simulated appliance. A
+// block of shell is one script. Every script must succeed; some have further checks.
 func TestCommands(t *testing.T) {
-	known := ways()
-	told := map[string]bool{}
 	b := newBench(t)
-	b.writeChecksums(t)
 	for _, d := range documents(t) {
-		// What stands in one block is typed into one shell.
-		blocks := map[int][]string{}
-		for _, c := range d.commands() {
-			told[c.text] = true
-			w, ok := known[c.text]
-			switch {
-			case !ok:
-				t.Errorf("%s: nothing is known to run %q; give it an entry in ways_test.go", d.name, c.text)
-			case w.wants != "" && c.block > 0:
-				blocks[c.block] = append(blocks[c.block], c.text)
-			case w.wants != "" && !b.ran[c.text]:
-				t.Run(c.text, func(t *testing.T) { b.try(t, known, c.text) })
-			case w.serves != nil && !b.ran[c.text]:
-				t.Run(c.text, func(t *testing.T) { w.serves(t, b, b.serve(t, c.text)) })
-			}
-		}
-		for _, number := range slices.Sorted(maps.Keys(blocks)) {
-			t.Run(d.name, func(t *testing.T) { b.try(t, known, blocks[number]...) })
-		}
-	}
-	for text, w := range known {
-		if !told[text] {
-			t.Errorf("no document has %q any more", text)
-		}
-		if !strings.HasPrefix(w.within, "Test") && (w.wants != "" || w.serves != nil || w.within != "") && !b.ran[text] {
-			t.Errorf("%q did not run", text)
-		}
-	}
-}
-
-// try runs commands in one shell, and looks at what they wrote and left.
-func (b *bench) try(t *testing.T, known map[string]way, commands ...string) {
-	t.Helper()
-	scripts := slices.Clone(commands)
-	for i, command := range commands {
-		b.ran[command] = true
-		// In a sentence the program goes without saying.
-		if regexp.MustCompile(`^(once|check) `).MatchString(command) {
-			scripts[i] = "./cckm_sync_exporter " + command
-		}
-	}
-	if strings.HasPrefix(commands[0], "promtool ") {
-		livetest.Program(t, "promtool")
-	}
-	output := b.shell(t, known[commands[0]].dir, scripts...)
-	for _, command := range commands {
-		w := known[command]
-		if w.wants != quiet || len(commands) == 1 {
-			if !regexp.MustCompile(w.wants).MatchString(output) {
-				t.Errorf("%s wrote, and not %s:\n%s", command, w.wants, output)
-			}
-		}
-		if w.left != nil {
-			w.left(t, b)
-		}
-	}
-}
-
-// TestElsewhere holds that what is said to run a command is there, and has to do
-// with it.
-func TestElsewhere(t *testing.T) {
-	for text, w := range ways() {
-		given := 0
-		for _, is := range []bool{w.wants != "", w.serves != nil, w.within != "", w.by != "", w.cannot != ""} {
-			if is {
-				given++
-			}
-		}
-		if given != 1 {
-			t.Errorf("%q is known to work in %d ways", text, given)
-		}
-		if w.by == "" {
+		if d.name == "CHANGELOG.md" { // Nobody is asked to type what it mentions.
 			continue
 		}
-		where, name, _ := strings.Cut(w.by, " ")
-		want := "\nfunc " + name + "(t *testing.T)"
-		if where == ".ci/run" {
-			want = "\nstep_" + name + "() {"
-		}
-		source := sources(t, where)
-		if !strings.Contains(source, want) || w.mentions == "" || !strings.Contains(source, w.mentions) {
-			t.Errorf("%q: %s is not there, or has nothing of %q", text, w.by, w.mentions)
-		}
-	}
-}
-
-// TestLongerWindows runs the sed command that README of the rules gives for longer
-// scrape intervals, over the two files that its sentence names.
-func TestLongerWindows(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(top, "deploy", "prometheus"))); err != nil {
-		t.Fatal(err)
-	}
-	command := `sed -i 's/\[20m\]/[80m]/; s/\[10m\]/[40m]/'`
-	if readme := read(t, "deploy/prometheus/README.md"); !strings.Contains(readme, "`"+command+"` in the recording and the alert file") {
-		t.Fatal("the README no longer says it so")
-	}
-	b := &bench{dir: dir, here: strings.NewReplacer(), ran: map[string]bool{}}
-	b.shell(t, "", command+" cckm_sync_recording.yml cckm_sync_alerts.yml")
-	for _, name := range []string{"cckm_sync_recording.yml", "cckm_sync_alerts.yml"} {
-		text := read(t, "deploy/prometheus/"+name)
-		changed, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for old, longer := range map[string]string{"[20m]": "[80m]", "[10m]": "[40m]"} {
-			if strings.Contains(string(changed), old) || strings.Count(string(changed), longer) != strings.Count(text, old) {
-				t.Errorf("%s: %d of %s became %d of %s", name, strings.Count(text, old), old, strings.Count(string(changed), longer), longer)
+		for _, script := range d.scripts() {
+			if !b.seen[script] && elsewhere()[script] == "" {
+				t.Run(d.name+" "+script, func(t *testing.T) { b.try(t, script) })
 			}
+			b.seen[script] = true
 		}
 	}
-	livetest.Program(t, "promtool")
-	b.shell(t, "", "promtool check rules cckm_sync_*.yml")
-}
-
-// sources returns the Go files of a directory, or the script .ci/run.
-func sources(t *testing.T, where string) string {
-	t.Helper()
-	if where == ".ci/run" {
-		return read(t, where)
+	for _, script := range slices.Concat(slices.Collect(maps.Keys(elsewhere())), slices.Collect(maps.Keys(servers())), slices.Collect(maps.Keys(outputs()))) {
+		if !b.seen[script] {
+			t.Errorf("no document has %q", script)
+		}
 	}
-	return sourcesOf(t, where+"/*.go")
 }
 
-// writeChecksums writes what a release has of a file that was downloaded, and of one
-// that was not.
-func (b *bench) writeChecksums(t *testing.T) {
+func (b *bench) try(t *testing.T, script string) {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(b.dir, "targets.yml"))
+	if check, ok := servers()[script]; ok {
+		check(t, b, b.serve(t, script))
+		return
+	}
+	dir := ""
+	if regexp.MustCompile(`^(prometheus|promtool|sed) `).MatchString(script) {
+		dir = "deploy/prometheus"
+	}
+	run := script
+	if regexp.MustCompile(`^(once|check) `).MatchString(run) { // Sentences leave the program out.
+		run = "cckm_sync_exporter " + run
+	}
+	output := b.shell(t, dir, run)
+	if want := outputs()[script]; !regexp.MustCompile(want).MatchString(output) {
+		t.Errorf("the output does not match %s:\n%s", want, output)
+	}
+	switch {
+	case strings.Contains(script, "/etc/default/cckm_sync_exporter <<"):
+		b.checkService(t)
+	case strings.Contains(script, "mv cckm_sync.prom.new"):
+		b.checkFile(t, "cckm_sync.prom", `cckm_sync_up{cloud="google",item="key"} 1`)
+	case strings.Contains(script, "https://wiki.example.com/cckm/"):
+		b.checkFile(t, "deploy/prometheus/cckm_sync_alerts.yml", "https://wiki.example.com/cckm/CCKMSyncFailed")
+	case strings.Contains(script, "[80m]"):
+		b.checkFile(t, "deploy/prometheus/cckm_sync_recording.yml", "[80m]", "[40m]")
+	}
+}
+
+const fleet = "./cckm_sync_exporter --config.file=targets.yml"
+
+// servers are the commands that serve, with what to check meanwhile.
+func servers() map[string]func(*testing.T, *bench, string) {
+	return map[string]func(*testing.T, *bench, string){
+		"go run ./cmd/cckm_sync_exporter demo":                          checkDemo,
+		"go run ./cmd/cckm_sync_exporter demo --collector.NAME":         checkMetrics(`cckm_sync_up{cloud="azure",item="key"} 1`),
+		"demo --jobs=1000000 --latency=200ms":                           checkMetrics(`cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`, `full_read_progress_ratio{cloud="google",item="key"} 0.0`),
+		"demo --targets=5":                                              checkFleet,
+		"./cckm_sync_exporter --ciphertrust.ca-file=/etc/ssl/cm-ca.pem": checkMetrics(`cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 1`),
+		fleet: checkTargets,
+	}
+}
+
+// outputs are regular expressions that the outputs of commands match.
+func outputs() map[string]string {
+	const fine = `ok    login: .*\nok    list google-keys: total [1-9]\d*\nok    list azure-certificates: total [1-9]\d*\n`
+	return map[string]string{
+		"go build ./cmd/cckm_sync_exporter\n" +
+			"export CM_ADDRESS=https://cm.example.com CM_USERNAME=prometheus CM_PASSWORD_FILE=/run/secrets/cm\n" +
+			"./cckm_sync_exporter check --ciphertrust.ca-file=/etc/ssl/cm-ca.pem": fine,
+		"./cckm_sync_exporter check --ciphertrust.ca-file=/etc/ssl/cm-ca.pem\n./cckm_sync_exporter --version": fine + `(.*\n)*cckm_sync_exporter, version `,
+		"cckm_sync_exporter check":                                       fine,
+		"./cckm_sync_exporter check --config.file=targets.yml":           `(?m)^ok .*prod-eu.*list azure-keys: total [1-9](.*\n)+.*prod-us.*list google-keys: total [1-9]`,
+		"./cckm_sync_exporter check --offline --config.file=targets.yml": `(?m)^ok .*settings`,
+		"once --config.file=targets.yml":                                 `(?m)^cckm_sync_up\{cloud="azure",item="key",.*target="prod-eu"\} 1$`,
+		"promtool check rules cckm_sync_*.yml":                           `SUCCESS: \d+ rules found`,
+	}
+}
+
+// elsewhere are the commands that something else runs: a test in a directory, or a
+// step of .ci/run.
+func elsewhere() map[string]string {
+	return map[string]string{
+		"curl -X POST http://localhost:10458/-/reload": "deploy/documents checkTargets",
+		"go test ./...":     ".ci/run test",
+		".ci/run":           ".ci/run layout",
+		".ci/run lint test": ".ci/run lint",
+		"go test ./collector/e2e -run TestGolden -update":                                 "collector/e2e TestGolden",
+		"go test ./cmd/... -run TestTables -update":                                       "cmd/cckm_sync_exporter TestTables",
+		"go test ./deploy/grafana -run TestGenerated -update && go test ./deploy/grafana": "deploy/grafana TestGenerated",
+		"go test ./deploy/e2e/screenshots":                                                "deploy/e2e/screenshots TestStatusPageInBrowser",
+		"go test ./deploy/e2e/peers -count 1 -v":                                          "deploy/e2e/peers TestPeers",
+		"go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000":            "deploy/e2e/peers TestPeers",
+		"go run ./deploy/performance":                                                     "deploy/performance TestRecorded",
+		"npm ci":                                                                          ".ci/run install",
+		"go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0":     ".ci/run install",
+		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":                       ".ci/run install",
+		"deploy/release/release.sh":                                                       "deploy/release TestRelease",
+		"deploy/release/release.sh --snapshot":                                            "deploy/documents TestSnapshot",
+		"deploy/image/build.sh cckm_sync_exporter":                                        "deploy/image TestImage",
+	}
+}
+
+// TestElsewhere checks that what is said to run a command exists.
+func TestElsewhere(t *testing.T) {
+	for script, by := range elsewhere() {
+		where, name, _ := strings.Cut(by, " ")
+		if tool, version, ok := strings.Cut(strings.TrimPrefix(script, "go install "), "@"); ok {
+			has(t, ".ci/run", read(t, ".ci/run"), version+" "+tool)
+		}
+		paths, want := []string{filepath.Join(top, where)}, "\nstep_"+name+"() {"
+		if where != ".ci/run" {
+			paths, _ = filepath.Glob(filepath.Join(top, where, "*_test.go"))
+			want = "\nfunc " + name + "(t *testing.T"
+		}
+		if !slices.ContainsFunc(paths, func(path string) bool {
+			content, err := os.ReadFile(path)
+			return err == nil && strings.Contains(string(content), want)
+		}) {
+			t.Errorf("%q: there is no %s", script, by)
+		}
+	}
+}
+
+func (b *bench) checkFile(t *testing.T, name string, wants ...string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(b.dir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(content)
-	b.write(t, "sha256sums.txt", hex.EncodeToString(sum[:])+"  targets.yml\n"+strings.Repeat("0", 64)+"  not-downloaded\n")
+	has(t, name, string(content), wants...)
 }
 
-// textfile looks at what node_exporter would read.
-func textfile(t *testing.T, b *bench) {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(b.dir, "cckm_sync.prom"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	has(t, "cckm_sync.prom", string(content), `cckm_sync_up{cloud="google",item="key"} 1`)
-}
-
-// replaced returns a look at whether a text in a file has taken another's place.
-func replaced(name, before, after string) func(*testing.T, *bench) {
-	return func(t *testing.T, b *bench) {
-		t.Helper()
-		content, err := os.ReadFile(filepath.Join(b.dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(content), before) || !strings.Contains(string(content), after) {
-			t.Errorf("%s still has %s, or no %s", name, before, after)
-		}
-	}
-}
-
-// settingsOfService starts what was installed by hand with the settings that were
-// written for it, as systemd would.
-func settingsOfService(t *testing.T, b *bench) {
+// checkService runs what was installed by hand with the settings of the service.
+func (b *bench) checkService(t *testing.T) {
 	t.Helper()
 	unit, err := os.ReadFile(filepath.Join(b.root, "etc", "systemd", "system", "cckm_sync_exporter.service"))
 	if err != nil {
@@ -196,7 +159,49 @@ func settingsOfService(t *testing.T, b *bench) {
 	bare.env = nil
 	output := bare.shell(t, "", "set -a; . "+b.root+"/etc/default/cckm_sync_exporter; "+
 		"CM_PASSWORD_FILE="+b.root+"/etc/cckm_sync_exporter/password "+b.root+"/usr/bin/cckm_sync_exporter check")
-	if !regexp.MustCompile(allIsWell).MatchString(output) {
-		t.Errorf("check with the settings of the service:\n%s", output)
+	has(t, "check", output, "ok    list google-keys: total ")
+}
+
+func checkDemo(t *testing.T, b *bench, address string) {
+	t.Helper()
+	has(t, "/metrics", b.get(t, address, "/metrics"),
+		`cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_scope_last_result{cloud="azure",item="certificate",result="failed"`)
+	// The parameters that troubleshooting.md names are accepted, and others rejected.
+	if page := b.get(t, address, "/?q=payments&state=ok&list=google-keys&per=10&page=1"); strings.Contains(page, "There is no") {
+		t.Errorf("the status page does not know its parameters:\n%.2000s", page)
+	}
+	has(t, "/?list=no-such-list", b.get(t, address, "/?list=no-such-list"), "There is no list")
+}
+
+func checkMetrics(wants ...string) func(*testing.T, *bench, string) {
+	return func(t *testing.T, b *bench, address string) {
+		t.Helper()
+		has(t, "/metrics", b.get(t, address, "/metrics"), wants...)
+	}
+}
+
+func checkFleet(t *testing.T, b *bench, address string) {
+	t.Helper()
+	if sd := b.get(t, address, "/sd"); strings.Count(sd, `"__param_target"`) != 5 {
+		t.Errorf("/sd does not have 5 targets:\n%s", sd)
+	}
+}
+
+// checkTargets follows configuration.md's section Many appliances, with its reload.
+func checkTargets(t *testing.T, b *bench, address string) {
+	t.Helper()
+	has(t, "/sd", b.get(t, address, "/sd"), `"prod-eu"`, `"prod-us"`, `"region"`)
+	has(t, "/probe", b.get(t, address, "/probe?target=prod-eu"), `cckm_sync_up{cloud="azure",item="key"} 1`)
+	has(t, "/?target=prod-eu", b.get(t, address, "/?target=prod-eu"), "azure-keys")
+	b.shell(t, "", "curl -X POST http://"+address+"/-/reload")
+	has(t, "/metrics", b.get(t, address, "/metrics"), "cckm_sync_exporter_config_last_reload_successful 1")
+}
+
+func has(t *testing.T, what, text string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s has no %s:\n%.2000s", what, want, text)
+		}
 	}
 }

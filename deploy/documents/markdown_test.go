@@ -1,5 +1,5 @@
-// Package documents_test holds the documents to what they tell of: it runs their
-// commands, or names what does, and looks up their links, settings and names.
+// Package documents_test runs the commands of the documents and checks their
+// links, snippets and names.
 package documents_test
 
 import (
@@ -10,6 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
 )
 
 // top is the repository.
@@ -18,22 +24,16 @@ const top = "../.."
 // document is a Markdown file.
 type document struct {
 	// name is its path within the repository.
-	name string
-	// text is all of it, prose what is not in fences.
-	text, prose string
-	fences      []fence
+	name, text string
+	headings   map[string]bool
+	links      []string
+	// spans are the texts between backticks in sentences.
+	spans  []string
+	blocks []block
 }
 
-// fence is a block of code.
-type fence struct{ language, text string }
-
-// command is something that a document tells its reader to type in.
-type command struct {
-	text string
-	// block is the number of the block that it stands in, from 1, or 0 where it
-	// stands in a sentence.
-	block int
-}
+// block is a fenced block of code.
+type block struct{ language, text string }
 
 func read(t *testing.T, name string) string {
 	t.Helper()
@@ -44,7 +44,7 @@ func read(t *testing.T, name string) string {
 	return string(content)
 }
 
-// documents returns every document of the repository, in order of their names.
+// documents returns every document of the repository, sorted by name.
 func documents(t *testing.T) []document {
 	t.Helper()
 	var all []document
@@ -56,7 +56,7 @@ func documents(t *testing.T) []document {
 			return fs.SkipDir
 		}
 		if !entry.IsDir() && strings.HasSuffix(path, ".md") {
-			all = append(all, parse(path, read(t, path)))
+			all = append(all, parse(t, path))
 		}
 		return nil
 	})
@@ -66,86 +66,58 @@ func documents(t *testing.T) []document {
 	return all
 }
 
-// parse takes a document apart. A fence within a list is indented like the list.
-func parse(name, text string) document {
-	d := document{name: name, text: text}
-	var prose []string
-	var block strings.Builder
-	open, language, indent := false, "", ""
-	for line := range strings.SplitSeq(text, "\n") {
-		trimmed := strings.TrimLeft(line, " ")
-		switch {
-		case strings.HasPrefix(trimmed, "```") && !open:
-			open, language, indent = true, strings.TrimPrefix(trimmed, "```"), line[:len(line)-len(trimmed)]
-			prose = append(prose, "")
-		case strings.HasPrefix(trimmed, "```"):
-			open = false
-			d.fences = append(d.fences, fence{language, strings.TrimSuffix(block.String(), "\n")})
-			block.Reset()
-		case open:
-			block.WriteString(strings.TrimPrefix(line, indent) + "\n")
-		default:
-			prose = append(prose, line)
+func parse(t *testing.T, name string) document {
+	t.Helper()
+	d := document{name: name, text: read(t, name), headings: map[string]bool{}}
+	source := []byte(d.text)
+	markdown := goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
+	err := ast.Walk(markdown.Parser().Parse(text.NewReader(source)), func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
 		}
+		switch node := node.(type) {
+		case *ast.Heading:
+			if id, ok := node.AttributeString("id"); ok {
+				d.headings[string(id.([]byte))] = true //nolint:errcheck,forcetypeassert // goldmark's type of an id.
+			}
+		case *ast.Link:
+			d.links = append(d.links, string(node.Destination))
+		case *ast.Image:
+			d.links = append(d.links, string(node.Destination))
+		case *ast.FencedCodeBlock:
+			d.blocks = append(d.blocks, block{string(node.Language(source)), strings.TrimSpace(string(node.Lines().Value(source)))})
+		case *ast.CodeSpan:
+			var span strings.Builder
+			for child := node.FirstChild(); child != nil; child = child.NextSibling() {
+				if part, ok := child.(*ast.Text); ok {
+					span.Write(part.Value(source))
+				}
+			}
+			d.spans = append(d.spans, strings.Join(strings.Fields(span.String()), " "))
+		}
+		return ast.WalkContinue, nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	d.prose = strings.Join(prose, "\n")
 	return d
 }
 
-// spans returns what stands between backticks in sentences.
-func (d document) spans() []string {
-	var all []string
-	for paragraph := range strings.SplitSeq(d.prose, "\n\n") {
-		for _, found := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(paragraph, -1) {
-			all = append(all, strings.Join(strings.Fields(found[1]), " "))
-		}
-	}
-	return all
-}
-
-// commands returns what the document has its reader type in.
-func (d document) commands() []command {
-	// The words that begin a command in a sentence. One word alone names a program.
+// scripts returns what the reader is asked to type: each block of shell, and each
+// command in a sentence. A single word in a sentence only names a program.
+func (d document) scripts() []string {
 	typed := regexp.MustCompile(`^(((\./)?cckm_sync_exporter|go|bash|sh|docker|curl|promtool|prometheus|alertmanager|amtool|apt|dnf|` +
 		`systemctl|systemd-analyze|sed|npm|helm|kubectl|git|sha256sum|cosign|gh|install|kill|buildah|nfpm|sudo|make|python3|echo|cat) \S.*` +
 		`|(once|check|serve|demo) --.*|(deploy/\S+\.sh|\.ci/run)( .*)?)$`)
-	var all []command
-	for _, span := range d.spans() {
-		if typed.MatchString(span) {
-			all = append(all, command{text: span})
-		}
-	}
-	for i, f := range d.fences {
-		if slices.Contains([]string{"sh", "bash", "shell", "console", ""}, f.language) {
-			for _, line := range lines(f.text) {
-				all = append(all, command{text: line, block: i + 1})
-			}
-		}
-	}
-	return all
-}
-
-// lines returns the commands of a script: without comments, and with what belongs
-// together in one.
-func lines(script string) []string {
 	var all []string
-	var ending string
-	for line := range strings.SplitSeq(script, "\n") {
-		last := len(all) - 1
-		switch {
-		case ending != "":
-			all[last] += "\n" + line
-			if line == ending {
-				ending = ""
-			}
-		case last >= 0 && strings.HasSuffix(all[last], "\\"):
-			all[last] = strings.TrimSuffix(all[last], "\\") + strings.TrimLeft(line, " ")
-		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#"):
-		default:
-			all = append(all, strings.TrimRight(regexp.MustCompile(`\s+# .*$`).ReplaceAllString(line, ""), " "))
-			if here := regexp.MustCompile(`<<'?(\w+)'?$`).FindStringSubmatch(line); here != nil {
-				ending = here[1]
-			}
+	for _, b := range d.blocks {
+		if slices.Contains([]string{"sh", "bash", "shell", "console", ""}, b.language) {
+			all = append(all, b.text)
+		}
+	}
+	for _, span := range d.spans {
+		if typed.MatchString(span) {
+			all = append(all, span)
 		}
 	}
 	return all
