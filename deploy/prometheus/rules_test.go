@@ -112,7 +112,7 @@ func TestRunbooks(t *testing.T) {
 	for _, file := range glob(t, "../runbooks/*.md") {
 		text := read(t, file)
 		alert := strings.TrimSuffix(filepath.Base(file), ".md")
-		want := []string{"# " + alert, "## Meaning", "## Confirm", "## Mend"}
+		want := []string{"# " + alert, "## Meaning", "## Confirm", "## Fix"}
 		if got := heading.FindAllString(text, -1); !slices.Equal(got, want) {
 			t.Errorf("%s has the headings %q, want %q", file, got, want)
 		}
