@@ -22,7 +22,7 @@ func newBoard(uid, title, description, from, statusQuery string, variables []das
 	boards.Type, boards.Tags, boards.Icon = dashboard.DashboardLinkTypeDashboards, []string{tag}, "external link"
 	boards.IncludeVars, boards.KeepTime = true, true
 	page := statusLink("Status page", statusQuery)
-	page.Icon, page.Tooltip = "info", "The exporter's own page: the job's id and the appliance's own words"
+	page.Icon, page.Tooltip = "info", "The exporter's own page: the job's id and the appliance's text"
 	return Dashboard{
 		Uid:           &uid,
 		Title:         &title,
@@ -85,7 +85,7 @@ func commonVariables(reporting string) []dashboard.VariableModel {
 			Description: new("The Prometheus that scrapes the exporters."), Multi: new(false), IncludeAll: new(false),
 		},
 		choice("job", "Job", "Scrape jobs of Prometheus.", "label_values("+reporting+", job)"),
-		choice("instance", "Instance", "Exporters; of those that read several appliances, the appliances too.",
+		choice("instance", "Instance", "Exporters, and the targets of those that read several appliances.",
 			"label_values("+withLabels(reporting, `job=~"$job"`)+", instance)"),
 		choice("cloud", "Cloud", "Clouds whose lists are read.",
 			`label_values(cckm_sync_up{job=~"$job", instance=~"$instance"}, cloud)`),
@@ -133,17 +133,17 @@ func scopeVariable() dashboard.VariableModel {
 	return v
 }
 
-// targetVariable chooses among the targets of exporters that have several. Of
-// one that has none, all is what has no label.
+// targetVariable chooses among the targets of exporters that have several. For an
+// exporter without targets, "all" matches the series without that label.
 func targetVariable() dashboard.VariableModel {
-	v := choice("target", "Target", "Targets of exporters that read several appliances, for what the exporters tell of each. There are none otherwise.",
+	v := choice("target", "Target", "Targets of exporters that read several appliances, for the metrics that such an exporter has about each of them.",
 		"label_values(cckm_sync_exporter_logins_total{"+ofExporter+"}, target)")
 	v.AllValue = new(".*")
 	return v
 }
 
 // statusPageVariable is the exporter's address for people. Prometheus knows only
-// the one that it scrapes, and in place of that the name of a target.
+// the address that it scrapes, or the name of a target instead of it.
 func statusPageVariable() dashboard.VariableModel {
 	const address = "http://localhost:10458"
 	return dashboard.VariableModel{
@@ -168,7 +168,7 @@ func hours(name, label, description string, chosen int, values ...int) dashboard
 	return v
 }
 
-// limits are the variables against which ages are held.
+// limits are the variables that ages are compared with.
 func limits() []dashboard.VariableModel {
 	return []dashboard.VariableModel{
 		hours("overdue", "Overdue after (h)", "Hours since the last success after which a key ring or vault is overdue.",

@@ -5,7 +5,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 // exporter is the board about the exporters themselves.
 func exporter() Dashboard {
 	return newBoard(selfUID, "CCKM sync / Exporter",
-		"The exporters themselves: what they read, what they ask the appliances for, their logins, and what they use.",
+		"The exporters themselves: reads, requests to the appliances, logins and resources.",
 		"now-6h", "", append(commonVariables(`{__name__=~"cckm_sync_up|cckm_sync_exporter_build_info"}`), targetVariable()),
 		heading("Now"),
 		exporterNow(),
@@ -45,20 +45,20 @@ func exporterNow() []dashboard.Panel {
 	bad := ofTarget("cckm_sync_exporter_api_requests_total", `code!~"2.."`)
 	return []dashboard.Panel{
 		statPanel("Exporters down",
-			"Exporters, or appliances that an exporter is asked for, which do not answer Prometheus now and did within the board's time.",
+			"Exporters, or targets of an exporter, that Prometheus cannot scrape now and could within the board's time range.",
 			4, wrong, now("count", "", down("cckm_sync_up", "cckm_sync_exporter_build_info"))),
-		statPanel("Lists unreadable", "Lists that were not read whole at the last scrape.",
+		statPanel("Lists unreadable", "Lists that could not be read completely in the last scrape.",
 			4, wrong, now("count", "", unreadable(selection{matchers: ofList, by: eachList}, ""))),
-		statPanel("Configuration", "Whether the last load of the configuration succeeded, at the worst exporter. Where it was refused, the one before is still in use.",
+		statPanel("Configuration", "Whether the last load of the configuration succeeded on all exporters. After a failure the previous configuration is still in use.",
 			4, field{unit: "short", decimals: -1, noValue: "no data", mappings: loadTexts()}, now("reload", "", "min("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")")),
-		statPanel("Requests refused", "Share of the requests to the appliances within the board's time that were not answered by 2xx, or not at all.",
+		statPanel("Requests refused", "Share of the requests to the appliances within the board's time range without a 2xx response.",
 			4, field{
 				unit: "percentunit", decimals: 1, mappings: nothing("no requests"), noValue: "no requests",
 				thresholds: thresholds(blue, from(0.001, orange), from(0.05, vermilion)),
 			}, now("share", "", "(sum(increase("+bad+"[$__range])) or 0 * sum(increase("+all+"[$__range])))\n/\nsum(increase("+all+"[$__range]))")),
-		statPanel("Logins refused", "Logins within the board's time that the appliances refused or did not answer. Counts between scrapes are estimated, so it need not be whole.",
+		statPanel("Logins refused", "Logins within the board's time range that the appliances rejected or did not answer. Prometheus extrapolates the count, so it may be fractional.",
 			4, wrong, now("count", "", "sum(increase("+ofTarget("cckm_sync_exporter_logins_total", `result!="success"`)+"[$__range]))")),
-		statPanel("Next token expiry", "Time until the token that expires first does so. It is refreshed before; a token of the past could not be.",
+		statPanel("Next token expiry", "Time until the first token expires. Tokens are renewed before that; a negative time means that renewal failed.",
 			4, field{unit: "s", decimals: 0, noValue: "no token", thresholds: thresholds(vermilion, from(0, blue))},
 			now("expiry", "", "min("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
 	}
@@ -66,7 +66,7 @@ func exporterNow() []dashboard.Panel {
 
 func exporterTable() dashboard.Panel {
 	when := field{unit: "dateTimeAsIso", decimals: -1, noValue: "unknown"}
-	return table("Exporters", "Version of each exporter, when it started, when its configuration was last loaded with success, and whether the last load was one.",
+	return table("Exporters", "Version of each exporter, when it started, when its configuration was last loaded successfully, and whether the last load succeeded.",
 		5, "Started",
 		[]column{
 			label("instance", "Instance", 0), label("version", "Version", 0), label("revision", "Revision", 0), label("goversion", "Go", 0),
@@ -90,11 +90,11 @@ func reading() []dashboard.Panel {
 	lists := selection{matchers: ofList, by: eachList}
 	const legend = "{{instance}} {{cloud}} {{item}}"
 	return []dashboard.Panel{
-		graph("Duration of each list's read", "How long the read of each list took that was read whole. Hold it against the scrape's time-out.",
+		graph("Duration of each list's read", "Duration of each complete read of a list. Compare it with the scrape timeout.",
 			8, field{unit: "s", decimals: -1}, nil, query("duration", legend, lists.of("max", "scrape_duration_seconds"))),
-		graph("Pages of each list's read", "How many pages were asked for to read each list.",
+		graph("Pages of each list's read", "Number of pages that were requested to read each list.",
 			8, field{unit: "short", decimals: 0}, nil, query("pages", legend, lists.of("max", "scrape_pages"))),
-		graph("Duration of the scrape", "How long Prometheus waited for the whole answer.",
+		graph("Duration of the scrape", "Duration of the scrape in Prometheus.",
 			8, field{unit: "s", decimals: -1}, nil,
 			query("duration", "{{instance}}", "max by (instance) ("+ofSelf("scrape_duration_seconds", "")+
 				" and on (job, instance) "+ofSelf("cckm_sync_up", "")+")")),
@@ -105,10 +105,10 @@ func reading() []dashboard.Panel {
 func kinds() []dashboard.Panel {
 	const legend = "{{instance}} {{target}} {{cloud}} {{item}}"
 	return []dashboard.Panel{
-		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, in the background if the list is known; “incremental” what may have changed. Lists of one page are always read in full.",
+		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, in the background if the list is known; “incremental” reads what may have changed. Lists of one page are always read in full.",
 			12, field{unit: "suffix:/h", decimals: 0}, nil,
 			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, target, cloud, item, kind) (rate("+ofTarget("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
-		graph("Drift of the cache", "How often a full read has differed from the cache since the exporter was started. Each time, numbers were wrong before; the full read has replaced the cache.",
+		graph("Drift of the cache", "How often a full read has differed from the cache since the exporter was started. Metrics before it may have been wrong; the full read has replaced the cache.",
 			12, field{unit: "short", decimals: 0}, nil,
 			query("drift", legend, "max by (job, instance, target, cloud, item) ("+ofTarget("cckm_sync_exporter_history_drift_total", "")+")")),
 	}
@@ -122,11 +122,11 @@ func requests() []dashboard.Panel {
 	const duration = "cckm_sync_exporter_api_request_duration_seconds"
 	buckets := "sum by (le) (rate(" + ofTarget(duration+"_bucket", "") + "[$__rate_interval]))"
 	return []dashboard.Panel{
-		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request that no answer came to.",
+		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request without a response.",
 			8, field{unit: "reqpm", decimals: -1}, []override{colorOf("200", blue), colorOf("error", vermilion)}, query("requests", "{{code}}", perMinute("code"))),
 		graph("Requests by path", "Requests to the appliances' API by the path below /api/v1/.",
 			8, field{unit: "reqpm", decimals: -1}, nil, query("requests", "{{endpoint}}", perMinute("endpoint"))),
-		graph("Time until an answer", "Time until the header of an answer came: mean, median and 95th percentile. Percentiles are estimated from the histogram's buckets.",
+		graph("Time until an answer", "Time until the response header: mean, median and 95th percentile. Percentiles are estimated from the histogram's buckets.",
 			8, field{unit: "s", decimals: -1}, nil,
 			query("mean", "mean", rate(duration+"_sum")+" / "+rate(duration+"_count")),
 			query("p50", "median", "histogram_quantile(0.5, "+buckets+")"),
@@ -136,10 +136,10 @@ func requests() []dashboard.Panel {
 
 func logins() []dashboard.Panel {
 	return []dashboard.Panel{
-		graph("Logins per hour", "Logins to the appliances by grant and result. There should be one in each lifetime of a token; more means that tokens are thrown away.",
+		graph("Logins per hour", "Logins to the appliances by grant and result. There should be one in each lifetime of a token; more means that tokens are discarded.",
 			12, field{unit: "suffix:/h", decimals: 1}, nil,
 			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
-		graph("Time until the token expires", "It leaps up at each login or refresh, and does not reach 0 where tokens are refreshed in time. Absent while there is no token.",
+		graph("Time until the token expires", "It rises at each login or refresh, and does not reach 0 if tokens are renewed in time. Absent if there is no token.",
 			12, field{unit: "s", decimals: 0}, nil,
 			query("expiry", "{{instance}} {{target}}", "min by (instance, target) ("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
 	}
@@ -160,7 +160,7 @@ func process() []dashboard.Panel {
 			8, field{unit: "bytes", decimals: -1}, nil,
 			query("resident", "{{instance}} resident", "max by (instance) ("+of("process_resident_memory_bytes")+")"),
 			query("heap", "{{instance}} heap", "max by (instance) ("+of("go_memstats_heap_inuse_bytes")+")")),
-		graph("Goroutines and open files", "They rise and fall with scrapes; what only rises is a leak."+missing,
+		graph("Goroutines and open files", "They rise and fall with scrapes; a steady rise is a leak."+missing,
 			8, field{unit: "short", decimals: 0}, nil,
 			query("goroutines", "{{instance}} goroutines", "max by (instance) ("+of("go_goroutines")+")"),
 			query("files", "{{instance}} open files", "max by (instance) ("+of("process_open_fds")+")")),

@@ -2,7 +2,7 @@ package grafana
 
 import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
-// fleet is the board that says what is wrong now.
+// fleet is the board of all key rings and vaults.
 func fleet() Dashboard {
 	scopes := selection{matchers: ofList, by: eachScope}
 	seen := selection{matchers: ofList, by: eachScopeSeen}
@@ -15,7 +15,7 @@ func fleet() Dashboard {
 		heading("Key rings and vaults"),
 		[]dashboard.Panel{scopeTable(seen)},
 		[]dashboard.Panel{timeline("Last result of each key ring and vault",
-			"The result of the newest finished job, over time. A gap is a time at which the list could not be read. "+
+			"The result of the newest finished job, over time. A gap means that the list could not be read. "+
 				"A click leads to the key ring or vault, or to the exporter's status page.",
 			10, stateTexts(), linksOfSeries(),
 			query("result", "{{cloud}} {{item}} {{scope}}", scopes.lastResult()))},
@@ -32,28 +32,28 @@ func fleetNow(scopes selection) []dashboard.Panel {
 		return statPanel(title, description, 3,
 			field{unit: "short", decimals: 0, mappings: none("✔ 0"), thresholds: anyIsWrong(), noValue: "no data"}, now("count", "", expr))
 	}
-	const once = " Each is counted once, however many exporters tell of it."
+	const once = " Each is counted once, even if several exporters report it."
 	lists := selection{matchers: ofList, by: eachList}
 	return []dashboard.Panel{
 		count("Exporters down",
-			"Exporters, or appliances that an exporter is asked for, which do not answer Prometheus now and told of a list within the board's time. "+
-				"Nothing else on this board is known of them.", down("cckm_sync_up")),
+			"Exporters, or targets of an exporter, that Prometheus cannot scrape now and that reported a list within the board's time range. "+
+				"No other panel has data about them.", down("cckm_sync_up")),
 		count("Lists unreadable",
-			"Lists that were not read whole at the last scrape. Their key rings and vaults are missing from all other panels, so look here first.",
+			"Lists that could not be read completely in the last scrape. Their key rings and vaults are missing from all other panels, so look here first.",
 			unreadable(lists, "")),
-		count("Failed", "Key rings and vaults whose newest finished job failed for them."+once, sumBy("", scopes.isFailed())),
+		count("Failed", "Key rings and vaults that failed in their newest finished job."+once, sumBy("", scopes.isFailed())),
 		count("Stuck", "Key rings and vaults with a job that has been in progress for more than $stuck hours."+once, sumBy("", scopes.isStuck())),
 		count("Overdue", "Key rings and vaults that last succeeded more than $overdue hours ago. "+
-			"Those that never succeeded are counted beside."+once, sumBy("", scopes.isOverdue())),
-		count("Never succeeded", "Key rings and vaults in whose list there is no job that completed for them."+once, scopes.countNever("")),
+			"Those that never succeeded are counted separately."+once, sumBy("", scopes.isOverdue())),
+		count("Never succeeded", "Key rings and vaults without a completed job in their list."+once, scopes.countNever("")),
 		statPanel("In progress",
 			"Key rings and vaults with a job in progress now; the table below has the number of jobs."+once,
 			3, field{unit: "short", decimals: 0, thresholds: thresholds(grey), noValue: "no data"},
 			now("count", "", sumBy("", scopes.of("max", "scope_jobs", `status="in_progress"`)+" > bool 0"))),
 		statPanel("Success rate",
-			"Of the results that came within the board's time, the share that are completed; the others are failed, aborted or unknown. "+
-				"A job of three vaults has three results. Taken from how the numbers of jobs in the lists grew, so that "+
-				"an appliance that forgot old jobs meanwhile lowers it, and results before Prometheus first saw the list are left out.",
+			"Share of completed results within the board's time range; the others are failed, aborted or unknown. "+
+				"A job of three vaults has three results. It is computed from the growth of the job counts: "+
+				"an appliance that deletes old jobs lowers it, and results before Prometheus first scraped the list are left out.",
 			3, field{unit: "percentunit", decimals: 1, min: new(0.0), max: new(1.0), mappings: nothing("nothing finished"), thresholds: share()},
 			now("rate", "", scopes.successRate(""))),
 	}
@@ -68,8 +68,8 @@ func listTable(seen selection) dashboard.Panel {
 	read := coloredValue("read", "Reading", 160, field{unit: "short", decimals: -1, mappings: readTexts()})
 	read.links = []dashboard.DashboardLink{statusLink("When and why (status page)", "")}
 	return table("What is wrong, by appliance, cloud and item",
-		"Each list of jobs: whether it was read whole at the last scrape, else the reason, and how many of its key rings and vaults are in trouble. "+
-			"Of a list that cannot be read, or whose exporter is down, nothing is known, so its numbers are missing. One key ring or vault may be counted in several columns.",
+		"Each list of jobs: whether it was read completely in the last scrape, or the reason, and how many of its key rings and vaults have a problem. "+
+			"If a list cannot be read or its exporter is down, its numbers are missing. One key ring or vault may be counted in several columns.",
 		6, "Reading",
 		[]column{
 			read,
@@ -102,10 +102,10 @@ func scopeTable(seen selection) dashboard.Panel {
 	scope.links = linksOfRow()
 	const hour, day = 3600, 24 * 3600
 	return table("Worst first, by time since the last success",
-		"Each key ring or vault as each exporter tells of it; what never succeeded is on top. “Verdict” is the worst that holds: never succeeded, "+
+		"Each key ring or vault as each exporter reports it; those that never succeeded are first. “Verdict” is the worst that applies: never succeeded, "+
 			"overdue (more than $overdue hours since the last success), stuck (more than $stuck hours in progress), failed, aborted or unknown "+
-			"(result of the newest finished job). Colours of ages begin at 24 and 48 hours since success, at 2 and 8 hours in progress, whatever is chosen above. "+
-			"A click on a name leads to its board, or to the exporter's status page, which has the job and the appliance's own words.",
+			"(result of the newest finished job). Ages change color at 24 and 48 hours since success and at 2 and 8 hours in progress, independent of the limits above. "+
+			"A click on a name leads to its board, or to the exporter's status page, which shows the job and the appliance's text.",
 		14, "Since last success",
 		[]column{
 			coloredValue("verdict", "Verdict", 170, field{unit: "short", decimals: -1, mappings: verdictTexts()}),
@@ -134,8 +134,8 @@ func fleetAges(scopes selection) []dashboard.Panel {
 	seconds := field{unit: "s", decimals: 1}
 	return []dashboard.Panel{
 		graph("What was wrong",
-			"How many key rings and vaults were in trouble, and how many lists could not be read, over time, by the limits of $overdue and $stuck hours. "+
-				"While a list cannot be read, its key rings and vaults are in no count.",
+			"How many key rings and vaults had a problem, and how many lists could not be read, over time, with the limits of $overdue and $stuck hours. "+
+				"While a list cannot be read, its key rings and vaults are not counted.",
 			8, field{unit: "short", decimals: 0}, []override{
 				colorOf("failed", vermilion), colorOf("stuck", sky), colorOf("overdue", orange),
 				colorOf("never succeeded", purple), colorOf("lists unreadable", grey),
@@ -146,12 +146,12 @@ func fleetAges(scopes selection) []dashboard.Panel {
 			query("never", "never succeeded", scopes.countNever("")),
 			query("unreadable", "lists unreadable", unreadable(selection{matchers: ofList, by: eachList}, ""))),
 		graph("Longest time since a success",
-			"Of the key rings and vaults of each list that have ever succeeded, the one whose success is longest ago, against the limit of $overdue hours.",
+			"The longest time since a success among the key rings and vaults of each list that have ever succeeded, and the limit of $overdue hours.",
 			8, seconds, []override{limitLine()},
 			query("age", "{{cloud}} {{item}}", "max by ("+group+") ("+scopes.sinceSuccess()+")"),
 			query("limit", limitName, "vector($overdue * 3600)")),
 		graph("Longest time in progress",
-			"Age of the oldest job that is still in progress in each list, 0 where none is, against the limit of $stuck hours.",
+			"Age of the oldest job that is still in progress in each list, 0 if there is none, and the limit of $stuck hours.",
 			8, seconds, []override{limitLine()},
 			query("age", "{{cloud}} {{item}}", "max by ("+group+") ("+scopes.inProgressAge()+")"),
 			query("limit", limitName, "vector($stuck * 3600)")),
@@ -167,16 +167,16 @@ func fleetJobs(scopes selection) []dashboard.Panel {
 
 func jobAreas(s selection) dashboard.Panel {
 	return stacked(graph("Jobs in the lists, by status",
-		"All jobs that the appliances keep, by how the key ring or vault fared in them; a job of three vaults counts three times. "+
-			"It grows as jobs are started and falls as the appliance forgets old ones.",
+		"All jobs that the appliances have, by the status of the key ring or vault in them; a job of three vaults counts three times. "+
+			"The count grows when jobs are started and falls when the appliance deletes old ones.",
 		12, field{unit: "short", decimals: 0}, stateColors(),
 		query("jobs", "{{status}}", "sum by (status) (max by ("+s.by+", status) ("+s.series("scope_jobs")+"))")), 60)
 }
 
 func resultBars(s selection) dashboard.Panel {
 	return bars("Results per interval",
-		"How many results came in each interval, by how they ended; a job of three vaults has three. It is the growth of the numbers of jobs in the lists: "+
-			"where an appliance forgets old jobs, results are missing.",
+		"Results in each interval, by status; a job of three vaults has three. It is computed from the growth of the job counts: "+
+			"results are missing if an appliance deletes old jobs.",
 		12, "5m", field{unit: "short", decimals: 0}, stateColors(),
 		query("results", "{{status}}", s.resultsPerInterval()))
 }
@@ -184,6 +184,6 @@ func resultBars(s selection) dashboard.Panel {
 func readTimeline(title string) dashboard.Panel {
 	lists := selection{matchers: ofList, by: eachList}
 	return timeline(title,
-		"Whether each list was read whole, else the reason; the exporter's README says what to do about each. A gap is a time at which the exporter did not answer.",
+		"Whether each list was read completely, or the reason; deploy/docs/troubleshooting.md has a remedy for each. A gap means that the exporter did not answer.",
 		6, readTexts(), nil, query("read", "{{instance}} {{cloud}} {{item}}", lists.readState()))
 }

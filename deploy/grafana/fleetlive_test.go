@@ -10,7 +10,7 @@ import (
 )
 
 // TestLiveFleet runs every query against a Prometheus that scrapes one exporter
-// of several appliances, each by its name.
+// of several targets.
 func TestLiveFleet(t *testing.T) {
 	livetest.Program(t, "prometheus")
 	_, exporter := livetest.StartExporter(t, livetest.BuildExporter(t), nil, "demo", "--targets=3")
@@ -22,7 +22,7 @@ scrape_configs:
     static_configs: [{targets: [%[1]q]}]
 `, exporter))}
 	const name = "prod-eu"
-	// One of which every panel has something to show.
+	// A scope that has data for every panel.
 	lively := `delta(cckm_sync_scope_jobs{instance="` + name + `", status="completed"}[1m]) > 0
 		and on (instance, scope) cckm_sync_scope_last_failure_timestamp_seconds`
 	p.Await(t, time.Minute, `count(count_over_time(up{job="cckm_sync"}[1m]) >= 8) == 4`)
@@ -44,8 +44,8 @@ scrape_configs:
 	}
 }
 
-// checkTargets holds that the Exporter board chooses among the targets, and tells
-// them apart in what the exporter tells of each.
+// checkTargets checks that the Exporter board offers the targets as variables, and
+// that panels about targets have a line for each.
 func (p *prometheusServer) checkTargets(t *testing.T, b *board, chosen map[string]string, exporter string) {
 	t.Helper()
 	names := []string{"prod-ap", "prod-eu", "prod-us"}

@@ -69,7 +69,7 @@ scrape_configs:
 	}
 }
 
-// everything chooses all there is, and a key ring or vault where there must be one.
+// everything chooses all values, except one key ring or vault.
 func everything(scope string) map[string]string {
 	return map[string]string{"job": ".+", "instance": ".+", "cloud": ".+", "item": ".+", "target": ".*", "scope": scope}
 }
@@ -77,7 +77,7 @@ func everything(scope string) map[string]string {
 // prometheusServer is a Prometheus that the boards ask.
 type prometheusServer struct{ *livetest.Prometheus }
 
-// several is what Grafana makes of the values that were chosen of a variable.
+// several returns the text that Grafana substitutes for several values of a variable.
 func several(values ...string) string {
 	quoted := make([]string, 0, len(values))
 	for _, value := range values {
@@ -124,7 +124,7 @@ func (p *prometheusServer) checkBoard(t *testing.T, b *board, chosen map[string]
 	t.Logf("%d panels and rows, %d queries", len(b.panels), queries)
 }
 
-// lines shows an answer to whoever looks at it with go test -v.
+// lines formats an answer for go test -v.
 func lines(series []sample) string {
 	var text strings.Builder
 	for i, s := range series {
@@ -137,8 +137,8 @@ func lines(series []sample) string {
 	return text.String()
 }
 
-// checkNumbers holds the Fleet's numbers against what the demo and the troubled
-// appliance are made to be. What two exporters tell of counts once.
+// checkNumbers compares the numbers of the Fleet board with the configuration of the
+// demo and the troubled appliance. What two exporters report counts once.
 func (p *prometheusServer) checkNumbers(t *testing.T, b *board, chosen map[string]string) {
 	t.Helper()
 	want := map[string]float64{
@@ -155,7 +155,7 @@ func (p *prometheusServer) checkNumbers(t *testing.T, b *board, chosen map[strin
 		if len(series) != 1 || series[0].last() != number {
 			t.Errorf("%s is %v, want %v", panel.title, series, number)
 		}
-		// An age of none is over a limit of nothing.
+		// Every age exceeds a tiny limit.
 		if panel.title == "Overdue" {
 			series = p.answer(t, panel, panel.queries[0], withLimits(chosen, "0.0001"))
 			if len(series) != 1 || series[0].last() < 5 {
@@ -168,9 +168,9 @@ func (p *prometheusServer) checkNumbers(t *testing.T, b *board, chosen map[strin
 	}
 }
 
-// checkReading holds what the Fleet says of the lists: that the demo's are read,
-// twice, that one of the troubled appliance's fails, and that of an exporter that
-// is down the lists are still there and not taken for readable.
+// checkReading checks the states of the lists on the Fleet board: the demo's are
+// readable, twice, one of the troubled appliance's fails, and those of an exporter
+// that is down are still shown, as not readable.
 func (p *prometheusServer) checkReading(t *testing.T, b *board, chosen map[string]string) {
 	t.Helper()
 	texts := make(map[string]int)
@@ -208,8 +208,8 @@ func mappings(t *testing.T, panel *panel, column string) map[string]any {
 	return nil
 }
 
-// checkEveryScope holds that of each key ring or vault, also of one that never
-// succeeded or finished, the Scope board says what is wrong and for how long.
+// checkEveryScope checks that the Scope board has a verdict and an age for each key
+// ring or vault, even if it never succeeded or finished.
 func (p *prometheusServer) checkEveryScope(t *testing.T, b *board, chosen map[string]string) {
 	t.Helper()
 	values := withLimits(chosen, "48")
@@ -234,20 +234,20 @@ func (p *prometheusServer) checkEveryScope(t *testing.T, b *board, chosen map[st
 			}
 		}
 	}
-	// 5 never succeeded, 3 is stuck; the others are in step or failed.
+	// 5 is never succeeded, 3 is stuck; the others succeeded or failed.
 	if len(scopes) != 17 || verdicts[5] != 7 || verdicts[3] != 2 || verdicts[0] < 5 || verdicts[0]+verdicts[2] != 8 {
 		t.Errorf("%d key rings and vaults have the verdicts %v", len(scopes), verdicts)
 	}
 }
 
-// withLimits adds the limits, in hours, to what was chosen.
+// withLimits adds the limits, in hours, to the chosen variables.
 func withLimits(chosen map[string]string, overdue string) map[string]string {
 	values := map[string]string{"overdue": overdue, "stuck": "2"}
 	maps.Copy(values, chosen)
 	return values
 }
 
-// substitute puts values in the place of variables, Grafana's own among them.
+// substitute replaces variables, including Grafana's own, by their values.
 func substitute(query string, values map[string]string) string {
 	own := map[string]string{"__rate_interval": "30s", "__range": "1m", "__interval": "5s"}
 	return regexp.MustCompile(`\$\w+`).ReplaceAllStringFunc(query, func(name string) string {
@@ -310,7 +310,7 @@ func (p *prometheusServer) answer(t *testing.T, panel *panel, target *prometheus
 	return data.Result
 }
 
-// labelValues asks as Grafana does for a variable's values.
+// labelValues queries a variable's values in the way Grafana does.
 func (p *prometheusServer) labelValues(t *testing.T, definition string) []string {
 	t.Helper()
 	parts := regexp.MustCompile(`^label_values\((.+), (\w+)\)$`).FindStringSubmatch(definition)

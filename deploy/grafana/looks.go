@@ -8,14 +8,14 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// The colours are Okabe and Ito's, which people who cannot tell red from green
-// can tell apart. A text or a sign always says the same as the colour.
+// The colors are Okabe and Ito's, which color-blind people can distinguish. A text or
+// sign always accompanies a color.
 const (
-	blue      = "#0072B2" // well
-	sky       = "#56B4E9" // under way
-	orange    = "#E69F00" // to be looked at
+	blue      = "#0072B2" // good
+	sky       = "#56B4E9" // in progress
+	orange    = "#E69F00" // needs a look
 	vermilion = "#D55E00" // wrong
-	purple    = "#CC79A7" // not known
+	purple    = "#CC79A7" // unknown
 	grey      = "#8C8C8C"
 )
 
@@ -122,10 +122,10 @@ func from(value float64, color string) dashboard.Threshold {
 	return dashboard.Threshold{Color: color, Value: &value}
 }
 
-// anyIsWrong colours counts of what should not be.
+// anyIsWrong colors counts that should be 0.
 func anyIsWrong() *dashboard.ThresholdsConfig { return thresholds(blue, from(1, vermilion)) }
 
-// share colours success rates.
+// share colors success rates.
 func share() *dashboard.ThresholdsConfig {
 	return thresholds(vermilion, from(0.9, orange), from(0.99, blue))
 }
@@ -185,7 +185,7 @@ func linksOf(prefix string) []dashboard.DashboardLink {
 		dataLink("Show this key ring or vault", "/d/"+scopeUID+
 			"?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${overdue:queryparam}&${stuck:queryparam}"+
 			"&var-cloud="+part("cloud")+"&var-item="+part("item")+"&var-scope="+part("scope")+"&${__url_time_range}"),
-		statusLink("Job and the appliance's own words (status page)", statusQuery(part("scope"))),
+		statusLink("Job and the appliance's text (status page)", statusQuery(part("scope"))),
 	}
 }
 

@@ -16,8 +16,8 @@ const (
 )
 
 // What is counted once. A key ring or vault is the same one whichever exporter
-// tells of it, since its identifier is unique in its cloud; a list is another
-// one for each exporter, since it is another appliance's.
+// reports it, because its identifier is unique in its cloud. A list is a different
+// one for each exporter, because it belongs to another appliance.
 const (
 	eachScope     = "cloud, item, scope"
 	eachScopeSeen = "instance, cloud, item, scope"
@@ -25,8 +25,8 @@ const (
 )
 
 // selection makes queries for what the user chose, each answer standing for one
-// of by. Where several series tell of one, the worst counts, so that a second
-// Prometheus or exporter neither doubles a number nor hides a failure.
+// of by. If several series describe the same one, the worst counts, so that a second
+// Prometheus or exporter does not double a number or hide a failure.
 type selection struct {
 	matchers, by string
 }
@@ -79,7 +79,7 @@ func (s selection) state(name, label string) string {
 	var terms []string
 	for i, state := range states {
 		if label == "result" && state == "in_progress" {
-			continue // A finished job is in progress no more.
+			continue // A finished job is not in progress.
 		}
 		terms = append(terms, fmt.Sprintf("%d * %s", i+codeCompleted, s.series(name, label+`="`+state+`"`)))
 	}
@@ -110,7 +110,7 @@ func (s selection) readState() string {
 }
 
 // silent is the number for lists of exporters that do not answer Prometheus now
-// and told of the list within the board's time.
+// and reported the list within the board's time range.
 func (s selection) silent() string {
 	return fmt.Sprintf("%d * group by (%s) (present_over_time(%s[$__range]))\n  and on (instance) max by (instance) (up{%s}) == 0",
 		codeSilent(), s.by, s.series("up"), ofExporter)
@@ -123,8 +123,8 @@ func (s selection) successRate(group string) string {
 		sumBy(group, s.newResults(`status!="in_progress"`))
 }
 
-// newResults counts the jobs that finished over the board's time. An appliance
-// that forgets old jobs lowers its counts, which must not count against others.
+// newResults counts the jobs that finished within the board's time range. An appliance
+// that deletes old jobs lowers its counts, which must not reduce those of others.
 func (s selection) newResults(status string) string {
 	return fmt.Sprintf("clamp_min(max by (%s, status) (delta(%s[$__range])), 0)", s.by, s.series("scope_jobs", status))
 }
@@ -155,8 +155,8 @@ func unreadable(s selection, group string) string {
 	return sumBy(group, s.of("min", "up")+" == bool 0")
 }
 
-// down counts what does not answer Prometheus, of the exporters that had one of
-// the metrics within the board's time.
+// down counts the targets that do not answer Prometheus and had one of the metrics
+// within the board's time range.
 func down(metrics ...string) string {
 	seen := make([]string, 0, len(metrics))
 	for _, name := range metrics {

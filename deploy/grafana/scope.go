@@ -12,7 +12,7 @@ func scope() Dashboard {
 	variables := append(commonVariables("cckm_sync_up"), scopeVariable())
 	return newBoard(scopeUID, "CCKM sync / Scope",
 		"One key ring or key vault: its jobs, how long they take, and how they end. A vault that is in several lists, of keys and of certificates, "+
-			"has a value for each. Where its list cannot be read, the board is empty.",
+			"has a value for each. If its list cannot be read, the board is empty.",
 		"now-24h", statusQuery("${scope:percentencode}"), append(variables, limits()...),
 		heading("Now: $scope"),
 		scopeNow(s),
@@ -20,7 +20,7 @@ func scope() Dashboard {
 		[]dashboard.Panel{scopeParts(seen)},
 		heading("Over time"),
 		[]dashboard.Panel{timeline("Newest job and last result",
-			"The status of the newest job, and the result of the newest finished one, over time. A gap is a time at which the list could not be read.",
+			"The status of the newest job, and the result of the newest finished one, over time. A gap means that the list could not be read.",
 			6, stateTexts(), nil,
 			query("status", "{{cloud}} {{item}}: newest job", s.newestStatus()),
 			query("result", "{{cloud}} {{item}}: last result", s.lastResult()))},
@@ -37,16 +37,16 @@ func scopeNow(s selection) []dashboard.Panel {
 	}
 	const day = 24 * 3600
 	return []dashboard.Panel{
-		state("Verdict", "The worst that holds: never succeeded, overdue (more than $overdue hours since the last success), "+
+		state("Verdict", "The worst that applies: never succeeded, overdue (more than $overdue hours since the last success), "+
 			"stuck (more than $stuck hours in progress), failed, aborted or unknown (result of the newest finished job), or in step.",
 			verdictTexts(), s.verdict()),
 		statPanel("Since last success",
-			"Time since a job finished that completed for it. Coloured from 24 and 48 hours on, whatever limit is chosen above.",
+			"Time since it last completed. The color changes at 24 and 48 hours, independent of the limit above.",
 			6, field{
 				unit: "s", decimals: 1, mappings: infinite("never"), noValue: "no data",
 				thresholds: thresholds(blue, from(day, orange), from(2*day, vermilion)),
 			}, now("age", legend, s.sinceSuccessOrEver())),
-		state("Last result", "How it fared in its newest finished job.", stateTexts(), s.lastResult()),
+		state("Last result", "Its result in its newest finished job.", stateTexts(), s.lastResult()),
 		state("Newest job", "Its status in its newest job, finished or not.", stateTexts(), s.newestStatus()),
 	}
 }
@@ -57,17 +57,17 @@ func scopeNumbers(s selection) []dashboard.Panel {
 	const hour = 3600
 	plain := thresholds(grey)
 	return []dashboard.Panel{
-		statPanel("In progress for", "Age of the oldest job that is still in progress for it. Coloured from 2 and 8 hours on, whatever limit is chosen above.",
+		statPanel("In progress for", "Age of the oldest job that is still in progress for it. The color changes at 2 and 8 hours, independent of the limit above.",
 			6, field{
 				unit: "s", decimals: 1, mappings: none("– none in progress"), noValue: "no data",
 				thresholds: thresholds(blue, from(2*hour, orange), from(8*hour, vermilion)),
 			}, now("age", legend, s.inProgressAge())),
-		statPanel("Since newest job began", "Time since its newest job was created. Where it grows beyond the schedule, jobs are no longer started.",
+		statPanel("Since newest job began", "Time since its newest job was created. If it exceeds the period of the schedule, jobs are no longer started.",
 			6, field{unit: "s", decimals: 1, thresholds: plain, noValue: "no data"}, now("age", legend, s.of("max", "scope_job_age_seconds"))),
 		statPanel("Last duration", "How long its newest finished job took, however it ended.",
 			6, field{unit: "s", decimals: 1, thresholds: plain, noValue: "none finished"}, now("duration", legend, s.of("max", "scope_last_duration_seconds"))),
-		statPanel("Success rate", "Of its results that came within the board's time, the share that are completed. "+
-			"Taken from how the numbers of its jobs grew; an appliance that forgot old jobs meanwhile lowers it.",
+		statPanel("Success rate", "Share of completed results within the board's time range. "+
+			"It is computed from the growth of its job counts; an appliance that deletes old jobs lowers it.",
 			6, field{unit: "percentunit", decimals: 1, min: new(0.0), max: new(1.0), mappings: nothing("nothing finished"), thresholds: share()},
 			now("rate", legend, s.successRate(s.by))),
 	}
@@ -106,11 +106,11 @@ func scopeAges(s selection) []dashboard.Panel {
 		return query("limit", limitName, "vector($"+variable+" * 3600)")
 	}
 	return []dashboard.Panel{
-		graph("Time since last success", "It falls at each success. The dashed line is the limit of $overdue hours.",
+		graph("Time since last success", "It drops to 0 at each success. The dashed line is the limit of $overdue hours.",
 			8, seconds, []override{limitLine()}, query("age", legend, s.sinceSuccess()), limit("overdue")),
-		graph("Time in progress", "Age of the oldest job that is still in progress, 0 where none is. The dashed line is the limit of $stuck hours.",
+		graph("Time in progress", "Age of the oldest job that is still in progress, 0 if there is none. The dashed line is the limit of $stuck hours.",
 			8, seconds, []override{limitLine()}, query("age", legend, s.inProgressAge()), limit("stuck")),
-		graph("Duration of the newest finished job", "It changes whenever a job finishes. Of jobs that finish between two scrapes, only the last is seen.",
+		graph("Duration of the newest finished job", "It changes whenever a job finishes. Only the last of several jobs that finish between two scrapes is visible.",
 			8, seconds, nil, query("duration", legend, s.of("max", "scope_last_duration_seconds"))),
 	}
 }

@@ -8,23 +8,23 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// life is what becomes of a fleet, and the alerts that must tell of it.
+// life is a sequence of events on appliances and exporters, and the alerts that it must cause.
 type life struct {
 	name string
-	// job is the name of Prometheus' job, where it is not the usual one.
+	// job is the name of Prometheus' job, if it is not the default.
 	job string
-	// watched says which Prometheus watches the life.
+	// watched is the Prometheus that scrapes the life.
 	watched watcher
-	// pair is true where two exporters read the appliance.
+	// pair adds a second exporter for the appliance.
 	pair bool
-	// fleet names the targets of the life's exporter, where it has several.
+	// fleet names the targets of the life's exporter, if it has several.
 	fleet []string
-	// startsLate leaves it to a step to start the exporter; till then Prometheus
-	// finds an empty page.
+	// startsLate leaves the start of the exporter to a step; until then Prometheus
+	// scrapes an empty page.
 	startsLate bool
-	// forgetScopesAfter is the exporter's flag.
+	// forgetScopesAfter is the value of the exporter's flag.
 	forgetScopesAfter time.Duration
-	// skew is by how much the appliance's clock is fast.
+	// skew is how far the appliance's clock is ahead.
 	skew  time.Duration
 	steps []step
 	wants []want
@@ -45,7 +45,7 @@ type watcher int
 
 const (
 	byOne watcher = iota
-	// byTwo means that a second Prometheus watches as well.
+	// byTwo adds a second Prometheus.
 	byTwo
 	// byItself and byAnother are Prometheus servers with one life each.
 	byItself
@@ -59,22 +59,22 @@ type step struct {
 }
 
 // want is an alert that must arrive at the minute at, and clear at the minute
-// clears, or not at all where that is 0.
+// clears, or never if that is 0.
 type want struct {
-	// name is the alert's behind CCKMSync.
+	// name is the alert's name without the prefix CCKMSync.
 	name, severity string
 	// about is a key ring or vault, or a list's cloud and item.
 	about  string
 	at     int
 	clears int
-	// instance is the exporter's, where it is not named like the life.
+	// instance is the exporter's, if it is not the life's name.
 	instance string
-	// late is by how many minutes it may be late, where that is more than usual:
+	// late is the number of minutes that it may be late, if that is more than the default:
 	// Prometheus takes up to ten real seconds to find a new target.
 	late int
 }
 
-// alert is what the webhook must be told.
+// alert returns the alert that the webhook must receive.
 func (want want) alert(l *life) alert {
 	a := alert{name: want.name, instance: l.name, severity: want.severity}
 	a.receiver = map[string]string{"critical": "on-call", "warning": "team", "info": "nobody"}[want.severity]
@@ -124,19 +124,19 @@ const (
 	critical = "critical"
 )
 
-// good gives both lists a past without trouble.
+// good gives both lists a history without failures.
 func good(p *plant) {
 	p.finished(google, completed, 20*hour, ring, otherRing)
 	p.finished(azure, completed, 21*hour, vault, otherVault)
 }
 
-// oneFailed is good, but for a key ring that has failed.
+// oneFailed is good, except for a key ring that has failed.
 func oneFailed(p *plant) {
 	good(p)
 	p.finished(google, failed, 3*hour, ring)
 }
 
-// failing is what oneFailed wants for as long as nobody mends it.
+// failing is the alert that oneFailed causes until it is fixed.
 func failing() want { return want{name: "Failed", severity: warning, about: ring} }
 
 func allLives() []*life {
@@ -147,7 +147,7 @@ func allLives() []*life {
 	return lives
 }
 
-// healthyLives must be silent.
+// healthyLives must not cause any alert.
 func healthyLives() []*life {
 	periodic := []step{{0, good}}
 	for m := 1; m < lasts-10; m += 10 {
@@ -182,7 +182,7 @@ func healthyLives() []*life {
 func jobLives() []*life {
 	return []*life{
 		{
-			name: "failed, then mended", steps: []step{
+			name: "failed, then fixed", steps: []step{
 				{0, oneFailed},
 				{20, func(p *plant) { p.finished(google, completed, 0, ring) }},
 			},
@@ -205,7 +205,7 @@ func jobLives() []*life {
 			wants: []want{{name: "Failed", severity: warning, about: ring, at: 10, clears: 40}},
 		},
 		{
-			name: "partly failed, then mended", steps: []step{
+			name: "partly failed, then fixed", steps: []step{
 				{0, good},
 				{5, func(p *plant) { p.partlyFailed(azure, 0, vault, otherVault) }},
 				{40, func(p *plant) { p.finished(azure, completed, 0, vault, otherVault) }},
@@ -252,7 +252,7 @@ func jobLives() []*life {
 			{7, func(p *plant) { p.complete("next") }},
 		}},
 		{
-			name: "a status that nobody knows", steps: []step{
+			name: "an unknown status", steps: []step{
 				{0, good},
 				{5, func(p *plant) { p.finished(google, "postponed", 0, ring) }},
 				{40, func(p *plant) { p.finished(google, completed, 0, ring) }},
@@ -262,7 +262,7 @@ func jobLives() []*life {
 	}
 }
 
-// longLives are about time that passes.
+// longLives are about ages.
 func longLives() []*life {
 	return []*life{
 		{
@@ -325,7 +325,7 @@ func longLives() []*life {
 	}
 }
 
-// scopeLives are about key rings and vaults that come and go.
+// scopeLives are about key rings and vaults that appear and disappear.
 func scopeLives() []*life {
 	return []*life{
 		{name: "a new vault", steps: []step{
@@ -334,7 +334,7 @@ func scopeLives() []*life {
 			{25, func(p *plant) { p.complete("next") }},
 		}},
 		{
-			name: "a new vault fails until it is mended", steps: []step{
+			name: "a new vault fails until it is fixed", steps: []step{
 				{0, func(p *plant) { p.finished(azure, completed, 20*hour, vault) }},
 				{5, func(p *plant) { p.partlyFailed(azure, 0, otherVault, vault) }},
 				{82, func(p *plant) { p.finished(azure, completed, 0, otherVault, vault) }},
@@ -367,7 +367,7 @@ func scopeLives() []*life {
 					p.finished(azure, failed, 36*hour-10*minute, otherVault)
 				}},
 			},
-			// What was last known counts for 20 minutes.
+			// The last known values count for 20 minutes.
 			wants: []want{{name: "Failed", severity: warning, about: otherVault, clears: 30}},
 		},
 		{name: "a purge of old jobs", steps: []step{
@@ -413,7 +413,7 @@ func applianceLives() []*life {
 			wants: []want{failing()},
 		},
 		{
-			name: "what gets overdue while nobody can look", steps: []step{
+			name: "overdue during an outage", steps: []step{
 				{0, func(p *plant) {
 					p.finished(google, completed, 48*hour-15*minute, ring)
 					p.finished(azure, completed, hour, vault)
@@ -491,7 +491,7 @@ func passwordLives() []*life {
 	}
 }
 
-// exporterLives are about exporters that are away.
+// exporterLives are about exporters that are down.
 func exporterLives() []*life {
 	return []*life{
 		{
@@ -563,7 +563,7 @@ func fleetLives() []*life {
 			name: whole, fleet: regions, steps: []step{{0, oneFailed}, {10, (*plant).stopExporters}, {42, (*plant).startExporters}},
 			wants: []want{{name: "ExporterDown", severity: critical, at: 25, clears: 42}},
 		},
-		// The exporter tells of the token under its own address.
+		// The token's metric has the exporter's address as instance.
 		{
 			name: one, fleet: []string{"eu"}, steps: []step{
 				{0, good}, {10, func(p *plant) { p.answerError("auth/tokens") }}, {60, (*plant).reachable},
@@ -582,10 +582,10 @@ func fleetLives() []*life {
 	return lives
 }
 
-// awayLives are about what is away for so long that what was last known of a
-// key ring runs out. Nobody must be told that it was mended, nor be told of any
-// consequence when the cause has gone. Alertmanager tells what is new every five
-// minutes; in which of them the return falls must not matter.
+// awayLives are about outages that outlast the last known values of a key ring. Its
+// alert must not be reported as resolved, and no consequence may be reported after
+// the cause is gone. Alertmanager sends changes every five minutes; the minute of
+// the return must not matter.
 func awayLives() []*life {
 	var lives []*life
 	for back := 40; back < 45; back++ {
@@ -605,7 +605,7 @@ func awayLives() []*life {
 	return lives
 }
 
-// prometheusLives are about what Prometheus does not know.
+// prometheusLives are about failures of Prometheus and its configuration.
 func prometheusLives() []*life {
 	return []*life{
 		{

@@ -335,7 +335,7 @@ func (p *plant) loadRules() {
 	p.prometheus.loadRules(p.t)
 }
 
-// loseThresholds has Prometheus load its rules anew, but for the thresholds.
+// loseThresholds makes Prometheus reload its rules without the thresholds.
 func (p *plant) loseThresholds() {
 	p.t.Helper()
 	write(p.t, p.prometheus.dir, thresholdsFile, "groups: []\n")
