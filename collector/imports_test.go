@@ -13,7 +13,7 @@ import (
 func TestImports(t *testing.T) {
 	const module = "cckm_sync_exporter/"
 	order := []string{
-		"collector/reason", "collector/syncjob",
+		"collector/reason", "collector/printable", "collector/syncjob",
 		"collector/ciphertrust", "collector/jobjson", "collector/joblist", "collector/scrape", "collector",
 		"collector/config", "collector/targets", "collector/doctor",
 		"collector/web/statuspage", "collector/web/statuspage/fleettest", "collector/web",

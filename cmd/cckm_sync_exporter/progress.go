@@ -9,13 +9,14 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/scrape"
 )
 
 // progressInterval is how often the progress of a read is written to a terminal.
 const progressInterval = time.Second
 
-// maxStatusLine is the longest status line in runes: a longer one would wrap in a terminal
+// maxStatusLine is the longest status line in bytes: a longer one would wrap in a terminal
 // of the usual width, and could not be rewritten.
 const maxStatusLine = 79
 
@@ -48,10 +49,7 @@ func (l *statusLine) Write(p []byte) (int, error) {
 func (l *statusLine) set(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if runes := []rune(text); len(runes) > maxStatusLine {
-		text = string(runes[:maxStatusLine-1]) + "…"
-	}
-	l.rewrite(text)
+	l.rewrite(printable.Shorten(text, maxStatusLine))
 }
 
 // rewrite replaces what is shown. The caller holds the lock.

@@ -89,7 +89,7 @@ func TestProgressIsRewritten(t *testing.T) {
 		advance(progressInterval)
 		expect("after two intervals", "level=info msg=logged\n"+texts[1])
 		advance(progressInterval)
-		expect("a line too long for a terminal", "level=info msg=logged\n"+strings.Repeat("x", maxStatusLine-1)+"…")
+		expect("a line too long for a terminal", "level=info msg=logged\n"+strings.Repeat("x", maxStatusLine-len("…"))+"…")
 		stop()
 		expect("at the end", "level=info msg=logged\n")
 	})

@@ -119,7 +119,7 @@ func (s *secrets) redact(text string) string {
 
 // clean returns a text of the appliance as people may read it: redacted, printable and cut.
 func (s *secrets) clean(text string, limit int) string {
-	return printable.Shorten(printable.Text(s.redact(text)), limit)
+	return printable.Line(s.redact(text), limit)
 }
 
 // setNewest makes a token the newest one.

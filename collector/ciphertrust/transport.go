@@ -62,8 +62,8 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			MaxIdleConnsPerHost: concurrency + 1,
 			// net/http's default of 10 MB takes more than 100 MB in many short header lines.
 			MaxResponseHeaderBytes: 256 << 10,
-			IdleConnTimeout:     90 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second,
+			IdleConnTimeout:        90 * time.Second,
+			TLSHandshakeTimeout:    10 * time.Second,
 		}, nil
 	}
 	next, err := config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)

@@ -23,7 +23,7 @@ func (d *Decoder) errorf(format string, args ...any) error {
 
 // cleanPointer returns a position as people may read it. It has names of scopes, of any length.
 func (d *Decoder) cleanPointer(pointer jsontext.Pointer) string {
-	return printable.Shorten(printable.Text(d.redact(string(pointer))), maxPositionBytes)
+	return printable.Line(d.redact(string(pointer)), maxPositionBytes)
 }
 
 // correctPosition corrects the position in an error of jsontext, which does not know about the

@@ -96,7 +96,7 @@ func (d *Decoder) cleanText(text []byte) (raw, cleaned string) {
 		return known, known
 	}
 	raw = d.strings.string(text)
-	cleaned = printable.Shorten(printable.Text(d.redact(raw)), syncjob.MaxText)
+	cleaned = printable.Line(d.redact(raw), syncjob.MaxText)
 	if cleaned == raw {
 		d.clean.add(raw)
 	}

@@ -14,6 +14,9 @@ import (
 // Ellipsis ends a text that was cut.
 const Ellipsis = "…"
 
+// Line returns a text as Text does, in at most limit bytes.
+func Line(text string, limit int) string { return Shorten(Text(text), limit) }
+
 // Text returns a text as one line of UTF-8 in which every character is visible. White space becomes a
 // blank, and a byte that is not UTF-8 becomes U+FFFD. Any other invisible character, for example one
 // that controls a terminal or the direction of text, becomes its number: \u{202E}.

@@ -28,6 +28,8 @@ const maxLoggedJobs = 50
 // Aborted jobs and jobs of unknown status neither begin nor end a failure.
 type failureLog struct {
 	logger log.Logger
+	// clean is that of Options.
+	clean func(string) string
 
 	mu    sync.Mutex
 	lists map[string]*failingList
@@ -51,8 +53,8 @@ type failingScope struct {
 	since time.Time
 }
 
-func newFailureLog(logger log.Logger) *failureLog {
-	return &failureLog{logger: logger, lists: map[string]*failingList{}}
+func newFailureLog(logger log.Logger, clean func(string) string) *failureLog {
+	return &failureLog{logger: logger, clean: clean, lists: map[string]*failingList{}}
 }
 
 // record logs the failures and recoveries of a read that were not logged before.
@@ -164,7 +166,7 @@ func (f *failureLog) logFailed(read ListRead, failed jobGroups) {
 			"msg", "more jobs have failed than are logged individually; these are the older ones")
 	}
 	for _, job := range jobs {
-		line := job.line(list, "text", job.Text)
+		line := f.line(job, list, "text", job.Text)
 		if took, ok := job.Duration(); ok {
 			line = append(line, "duration", took)
 		}
@@ -172,7 +174,7 @@ func (f *failureLog) logFailed(read ListRead, failed jobGroups) {
 			line = append(line, "finished", job.FinishedAt.UTC().Format(time.RFC3339))
 		}
 		level.Warn(f.logger).Log(append(line,
-			"hint", fmt.Sprintf("see the job's detailed_status: GET /api/v1/%s/%s", list.Path, job.ID),
+			"hint", fmt.Sprintf("see the job's detailed_status: GET /api/v1/%s/%s", list.Path, f.clean(job.ID)),
 			"msg", "a synchronization job has failed")...)
 	}
 }
@@ -188,17 +190,21 @@ func (f *failureLog) logRecovered(read ListRead, recovered jobGroups) {
 		if at.IsZero() {
 			at = read.Ended()
 		}
-		level.Info(f.logger).Log(append(job.line(read.List, "failing", max(0, at.Sub(job.since)).Round(time.Second)),
+		level.Info(f.logger).Log(append(f.line(job, read.List, "failing", max(0, at.Sub(job.since)).Round(time.Second)),
 			"msg", "synchronization has completed again after a failure")...)
 	}
 }
 
 // line returns the key-value pairs at the beginning of every line about a job.
-func (j *jobGroup) line(list syncjob.List, more ...any) []any {
-	line := []any{"during", "read", "list", list.Name, "scope", j.scope}
-	if j.scopes > 1 {
+func (f *failureLog) line(job *jobGroup, list syncjob.List, more ...any) []any {
+	line := []any{"during", "read", "list", list.Name, "scope", f.clean(job.scope)}
+	if job.scopes > 1 {
+		others := make([]string, 0, len(job.others))
+		for _, name := range job.others {
+			others = append(others, f.clean(name))
+		}
 		// %q makes names with spaces unambiguous.
-		line = append(line, "scopes", j.scopes, "others", fmt.Sprintf("%q", j.others))
+		line = append(line, "scopes", job.scopes, "others", fmt.Sprintf("%q", others))
 	}
-	return append(append(line, "job", j.ID), more...)
+	return append(append(line, "job", f.clean(job.ID)), more...)
 }

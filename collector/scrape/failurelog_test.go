@@ -32,6 +32,22 @@ func aborted(job syncjob.Job) syncjob.Job {
 	return job
 }
 
+// says returns a reader whose reads say one after another what these summaries say, the last of them for ever.
+func says(summaries ...*syncjob.Summary) *fakeReader {
+	return &fakeReader{read: func(_ context.Context, number int64) (*syncjob.Summary, error) {
+		return summaries[min(int(number), len(summaries))-1], nil
+	}}
+}
+
+// summed returns what a list of Google keys says that has these jobs.
+func summed(jobs ...syncjob.Job) *syncjob.Summary {
+	s := syncjob.NewSummarizer(syncjob.Lists()[0])
+	for i := range jobs {
+		s.Add(&jobs[i], morning(0))
+	}
+	return s.Summary(morning(0))
+}
+
 const (
 	done   = "key ring synchronized successfully"
 	denied = "failed: 403 Forbidden"

@@ -18,6 +18,8 @@ const maxRemembered = 1000
 // reason changes, and at level debug while it lasts. Unknown values are logged once.
 type readLog struct {
 	logger log.Logger
+	// clean is that of Options.
+	clean func(string) string
 
 	mu sync.Mutex
 	// failing has the reason of each list whose last read failed, by the list's name.
@@ -34,8 +36,8 @@ type readLog struct {
 // the log line.
 type unknownValue struct{ list, kind, value string }
 
-func newReadLog(logger log.Logger) *readLog {
-	return &readLog{logger: logger, failing: map[string]reason.Reason{}, tooSlow: map[string]bool{}, unknown: map[unknownValue]struct{}{}, future: map[string]bool{}}
+func newReadLog(logger log.Logger, clean func(string) string) *readLog {
+	return &readLog{logger: logger, clean: clean, failing: map[string]reason.Reason{}, tooSlow: map[string]bool{}, unknown: map[unknownValue]struct{}{}, future: map[string]bool{}}
 }
 
 // record logs the outcome of a read. left is true if the read took too long for one of the scrapes
@@ -89,7 +91,7 @@ func (l *readLog) recordUnknown(v unknownValue, msg string) {
 func (l *readLog) recordFuture(list string, future syncjob.Future) {
 	if future.Jobs > 0 && !l.future[list] {
 		level.Warn(l.logger).Log("during", "read", "list", list, "jobs", future.Jobs,
-			"job", future.ID, "time", future.At.UTC().Format(time.RFC3339),
+			"job", l.clean(future.ID), "time", future.At.UTC().Format(time.RFC3339),
 			"hint", "check the clocks of the appliance and of this host",
 			"msg", "a time more than a day in the future counts as missing")
 	}

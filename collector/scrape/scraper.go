@@ -15,6 +15,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -46,11 +47,19 @@ type Options struct {
 	// Logger gets a line when a list begins or ceases to fail, and for each failed job that is seen
 	// for the first time. It may be nil.
 	Logger log.Logger
-	// Redact removes secrets from a text of the appliance, which may repeat what it was sent. It may
+	// Redact removes secrets from a name of the appliance, which may repeat what it was sent. It may
 	// be nil. See ciphertrust.Client.Redact.
 	Redact func(text string) string
 	// Hint rewrites the hint about a failed read for the target's configuration. It may be nil.
 	Hint func(hint string) string
+}
+
+// clean returns a name or an id of the appliance for the log.
+func (o Options) clean(name string) string {
+	if o.Redact != nil {
+		name = o.Redact(name)
+	}
+	return printable.Line(name, syncjob.MaxText)
 }
 
 // Scraper reads the lists of one appliance.
@@ -75,18 +84,17 @@ func New(sources []Source, options Options) *Scraper {
 	}
 	s := &Scraper{
 		sources: sources, hint: options.Hint, logger: options.Logger, latest: newLatest(sources),
-		readLog: newReadLog(options.Logger), failureLog: newFailureLog(options.Logger),
+		readLog: newReadLog(options.Logger, options.clean), failureLog: newFailureLog(options.Logger, options.clean),
 	}
 	s.life, s.cancel = context.WithCancelCause(context.Background())
 	for i, source := range sources {
-		sanitizer := &sanitizer{redact: options.Redact}
 		s.shared = append(s.shared, &sharedReads{
 			life:        s.life,
 			longest:     options.Timeout,
 			minInterval: options.MinInterval,
 			reads:       &s.reads,
 			list:        source.List,
-			read:        func(ctx context.Context) ListRead { return s.readList(ctx, source, sanitizer) },
+			read:        func(ctx context.Context) ListRead { return s.readList(ctx, source) },
 			ended:       func(ctx context.Context, read ListRead, left bool) { s.record(ctx, i, read, left) },
 			late:        func(read ListRead) { s.recordLate(i, read) },
 		})
@@ -108,7 +116,7 @@ func (s *Scraper) Read(ctx context.Context) *Snapshot {
 }
 
 // Latest returns the outcome of the last read of each list, and the progress of full reads that are
-// running. It sends no request. Texts were redacted with Redact when the list was read.
+// running. It sends no request.
 func (s *Scraper) Latest() []Latest {
 	all := s.latest.all()
 	for i := range s.sources {
@@ -133,7 +141,7 @@ func (s *Scraper) Close() {
 }
 
 // readList reads one list. A bug that panics fails this list only.
-func (s *Scraper) readList(ctx context.Context, source Source, sanitizer *sanitizer) (read ListRead) {
+func (s *Scraper) readList(ctx context.Context, source Source) (read ListRead) {
 	read = ListRead{List: source.List, Started: time.Now()}
 	defer func() {
 		if p := recover(); p != nil {
@@ -150,8 +158,6 @@ func (s *Scraper) readList(ctx context.Context, source Source, sanitizer *saniti
 	case read.Err != nil:
 	case read.Summary == nil:
 		read.Err = InternalError(source.List, "a read without a summary")
-	default:
-		read.Summary = sanitizer.summary(read.Summary)
 	}
 	return read
 }

@@ -246,3 +246,10 @@ func leave2000() {
 		advance(22 * 365 * 24 * time.Hour)
 	}
 }
+
+// TestNoSummary holds that a reader's mistake fails its list and nothing else.
+func TestNoSummary(t *testing.T) {
+	c := scrape.New(sourceOf(says(nil)), scrape.Options{Timeout: time.Minute})
+	defer c.Close()
+	wantReason(t, c.Read(t.Context()).Lists[0], reason.Other)
+}

@@ -13,9 +13,9 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// TestWords holds which text is kept of a job that names a vault more than once: that of the status that is
-// shown, in whatever order they come.
-func TestWords(t *testing.T) {
+// TestTextOfScope checks which text counts if a job names a vault more than once: one of the status that
+// counts, in any order.
+func TestTextOfScope(t *testing.T) {
 	t.Parallel()
 	const vault = "a::s"
 	type entries = []syncjob.Detail

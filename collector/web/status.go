@@ -23,6 +23,7 @@ func (s statusSource) Targets() []statuspage.Target {
 			Labels:            t.Config.Labels,
 			Lists:             t.Latest(),
 			ForgetScopesAfter: t.Config.ForgetScopesAfter,
+			Redact:            t.Client().Redact,
 			Hint:              t.Hint,
 		})
 	}

@@ -1,12 +1,8 @@
 package statuspage
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
@@ -100,39 +96,4 @@ func newWhen(now, t time.Time) *when {
 	}
 	t = t.UTC()
 	return &when{Machine: t.Format(time.RFC3339), Absolute: t.Format(timeLayout), Relative: ago(now, t)}
-}
-
-// visible returns a text of somebody else's, cut to a number of runes, in which
-// nothing is hidden: what does not print, such as a control character or one that
-// turns the direction of writing, is shown by its number.
-func visible(text string, most int) string {
-	plain := true
-	n := 0
-	for _, r := range text {
-		n++
-		if r == utf8.RuneError || r != ' ' && !unicode.IsPrint(r) {
-			plain = false
-		}
-	}
-	if plain && n <= most {
-		return text
-	}
-	var b strings.Builder
-	n = 0
-	for _, r := range text {
-		n++
-		if n > most {
-			b.WriteString("…")
-			break
-		}
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			b.WriteByte(' ')
-		case r == ' ' || unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, `\u{%X}`, r)
-		}
-	}
-	return b.String()
 }

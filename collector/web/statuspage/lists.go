@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
@@ -63,7 +64,7 @@ func (s listState) info() (key, word, symbol string) {
 // has more.
 const maxUnknownTexts = 5
 
-// maxError bounds the text of an error on the page, in runes.
+// maxError bounds the text of an error on the page, in bytes.
 const maxError = 1000
 
 // listView is a list as the page shows it.
@@ -127,7 +128,7 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 		if v.MoreTexts = len(v.Texts) == maxUnknownTexts; v.MoreTexts {
 			break
 		}
-		v.Texts = append(v.Texts, visible(text, maxWords))
+		v.Texts = append(v.Texts, printable.Line(text, maxWords))
 	}
 	return v
 }
@@ -150,7 +151,7 @@ func why(err error) (name, text, todo string) {
 	if err == nil {
 		return string(reason.Other), "the read ended without a list and without an error", "report it"
 	}
-	return string(reason.Of(err)), visible(err.Error(), maxError), visible(reason.RemedyOf(err), maxError)
+	return string(reason.Of(err)), printable.Line(err.Error(), maxError), printable.Line(reason.RemedyOf(err), maxError)
 }
 
 // trouble is one reason why lists of a target are not read.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/scrape"
 )
 
@@ -41,8 +42,19 @@ type Target struct {
 	// ForgetScopesAfter leaves a scope out whose newest job is older, as the
 	// metrics do; 0 keeps every scope.
 	ForgetScopesAfter time.Duration
+	// Redact removes secrets from a name of the appliance, which may repeat what it was sent; nil means
+	// that there are none. Texts and errors are redacted already.
+	Redact func(text string) string
 	// Hint rewrites advice that names flags for what has configured the target; nil means flags.
 	Hint func(hint string) string
+}
+
+// clean returns a name or an id of the appliance as people may read it.
+func (t *Target) clean(name string) string {
+	if t.Redact != nil {
+		name = t.Redact(name)
+	}
+	return printable.Text(name)
 }
 
 func (t *Target) hint(hint string) string {

@@ -84,29 +84,6 @@ func TestNumber(t *testing.T) {
 	}
 }
 
-func TestVisible(t *testing.T) {
-	for _, test := range []struct {
-		text string
-		most int
-		want string
-	}{
-		{"", 3, ""},
-		{"ring", 4, "ring"},
-		{"rings", 4, "ring…"},
-		{"žluťoučký", 9, "žluťoučký"},
-		{"žluťoučký", 3, "žlu…"},
-		{"a\nb\tc", 9, "a b c"},
-		{"a\u202eb\u200b", 9, `a\u{202E}b\u{200B}`},
-		{"a\x00\x1b[31m", 20, `a\u{0}\u{1B}[31m`},
-		{"a\xffb", 9, "a\uFFFDb"},
-		{"a\u00a0b", 9, `a\u{A0}b`},
-	} {
-		if got := visible(test.text, test.most); got != test.want {
-			t.Errorf("visible(%q, %d) = %q, want %q", test.text, test.most, got, test.want)
-		}
-	}
-}
-
 func TestJudge(t *testing.T) {
 	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
 	at := func(ago time.Duration) time.Time { return now.Add(-ago) }

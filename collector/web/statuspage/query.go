@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"cckm_sync_exporter/collector/printable"
 )
 
 const (
@@ -45,7 +47,7 @@ func parseQuery(raw string) *query {
 	q.list, q.target = get("list"), get("target")
 	if q.state = get("state"); q.state != "" {
 		if _, ok := stateOf(q.state); !ok {
-			q.notice("There is no state “" + visible(q.state, 40) + "”; every state is shown.")
+			q.notice("There is no state “" + printable.Line(q.state, 40) + "”; every state is shown.")
 			q.state = ""
 		}
 	}
@@ -64,7 +66,7 @@ func (q *query) whole(text, what string, least, most, otherwise int) int {
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil || n < least:
-		q.notice("“" + visible(text, 40) + "” is no " + what + "; it is " + strconv.Itoa(otherwise) + " instead.")
+		q.notice("“" + printable.Line(text, 40) + "” is no " + what + "; it is " + strconv.Itoa(otherwise) + " instead.")
 		return otherwise
 	case n > most:
 		q.notice("The " + what + " is at most " + number(most) + ".")
@@ -76,11 +78,11 @@ func (q *query) whole(text, what string, least, most, otherwise int) int {
 // check drops a list and a target that are not there.
 func (q *query) check(lists, targets []string) {
 	if q.list != "" && !slices.Contains(lists, q.list) {
-		q.notice("There is no list “" + visible(q.list, 80) + "”; every list is shown.")
+		q.notice("There is no list “" + printable.Line(q.list, 80) + "”; every list is shown.")
 		q.list = ""
 	}
 	if q.target != "" && !slices.Contains(targets, q.target) {
-		q.notice("There is no target “" + visible(q.target, 80) + "”; every target is shown.")
+		q.notice("There is no target “" + printable.Line(q.target, 80) + "”; every target is shown.")
 		q.target = ""
 	}
 }

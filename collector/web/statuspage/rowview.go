@@ -5,11 +5,12 @@ import (
 	"net/url"
 	"time"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
 const (
-	// maxName and maxWords bound, in runes, what somebody else named or said.
+	// maxName and maxWords bound names and texts, in bytes.
 	maxName  = 300
 	maxWords = 1000
 )
@@ -55,10 +56,11 @@ type detail struct {
 
 func newRowView(r *row, now time.Time) rowView {
 	s := r.scope
+	name := r.target.clean(s.Name)
 	v := rowView{
 		State:  r.state.info(),
-		Target: visible(r.target.Name, maxName), List: r.latest.List.Name,
-		Name: visible(r.latest.List.Identify(s.Name).Name, maxName), Scope: visible(s.Name, maxName),
+		Target: printable.Line(r.target.Name, maxName), List: r.latest.List.Name,
+		Name: printable.Shorten(r.latest.List.Identify(name).Name, maxName), Scope: printable.Shorten(name, maxName),
 		Newest: words(s.Newest.Status), NewestAt: newWhen(now, s.Newest.CreatedAt),
 		Success: newWhen(now, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
 	}
@@ -117,7 +119,8 @@ func details(r *row, tooLong bool) (found []detail) {
 		if id == "" && text == "" {
 			return
 		}
-		d := detail{What: what, Text: visible(text, maxWords), ID: visible(id, maxName)}
+		id = r.target.clean(id)
+		d := detail{What: what, Text: printable.Line(text, maxWords), ID: printable.Shorten(id, maxName)}
 		if id != "" {
 			d.API = apiBase(r.target.URL) + "/api/v1/" + r.latest.List.Path + "/" + url.PathEscape(id)
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"cckm_sync_exporter/collector/printable"
 )
 
 // The project's documents, as the alerts link to them.
@@ -221,7 +223,7 @@ func options(names []string, chosen string) []option {
 	all := make([]option, 1, 1+len(names))
 	all[0].Word = "all"
 	for _, name := range names {
-		all = append(all, option{name, visible(name, maxName), name == chosen})
+		all = append(all, option{name, printable.Line(name, maxName), name == chosen})
 	}
 	return all
 }
@@ -284,9 +286,9 @@ func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Tim
 }
 
 func newTargetView(cfg *Config, target *Target, q *query) targetView {
-	t := targetView{Name: visible(target.Name, maxName), URL: withoutUser(target.URL), Domain: visible(target.Domain, maxName)}
+	t := targetView{Name: printable.Line(target.Name, maxName), URL: withoutUser(target.URL), Domain: printable.Line(target.Domain, maxName)}
 	for _, name := range slices.Sorted(maps.Keys(target.Labels)) {
-		t.Labels = append(t.Labels, visible(name+"="+target.Labels[name], maxName))
+		t.Labels = append(t.Labels, printable.Line(name+"="+target.Labels[name], maxName))
 	}
 	if target.Name != "" {
 		t.Probe = relative(cfg.ProbePath + "?" + url.Values{"target": {target.Name}}.Encode())

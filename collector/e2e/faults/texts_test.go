@@ -13,9 +13,9 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// TestWordsThatRepeatSecrets has the appliance repeat in its jobs whatever it was sent and has sent, in each
-// form, whole and where a text is cut: as what they say of a scope, as their status and as a part of their id.
-func TestWordsThatRepeatSecrets(t *testing.T) {
+// TestTextsThatRepeatSecrets has the appliance repeat in its jobs whatever it was sent and has sent, in each
+// form, whole and where a text is cut: in texts and as a status.
+func TestTextsThatRepeatSecrets(t *testing.T) {
 	r := newRig(t, place{keeps: true})
 	r.whole()
 	var texts []string
@@ -49,11 +49,8 @@ func TestWordsThatRepeatSecrets(t *testing.T) {
 			ring := fmt.Sprintf("projects/p/locations/l/keyRings/r%d", n%len(texts))
 			job["key_rings"], job["overall_status"], job["completed_at"] = []string{ring}, "failed", job["updatedAt"]
 			job["detailed_status"] = map[string]string{ring: texts[n%len(texts)]}
-			switch n % 10 {
-			case 1:
+			if n%10 == 1 {
 				job["overall_status"] = "paused by " + password
-			case 2:
-				job["id"] = fmt.Sprintf("%s of %d", password, n)
 			}
 		}
 	}))
