@@ -48,6 +48,8 @@ type hostile struct {
 	// memory is the limit if the list has so many scopes or jobs that memoryLimit
 	// cannot hold them; 0 means memoryLimit.
 	memory int64
+	// slow leaves it out of the soak: it takes seconds, or has lasting effects.
+	slow bool
 }
 
 // TestHostileAppliance scrapes each hostile appliance twice. The other target has to
@@ -137,7 +139,7 @@ func (h *hostile) test(t *testing.T, executable string, good *simulator.Server) 
 type target struct{ url, ca string }
 
 // start starts the exporter with targets that read the list google-keys.
-func start(t *testing.T, executable string, targets map[string]target) (p *livetest.Process, address string) {
+func start(t *testing.T, executable string, targets map[string]target, args ...string) (p *livetest.Process, address string) {
 	t.Helper()
 	password := livetest.WriteFile(t, "password", []byte(simulator.DefaultPassword))
 	var config strings.Builder
@@ -146,39 +148,32 @@ func start(t *testing.T, executable string, targets map[string]target) (p *livet
 		fmt.Fprintf(&config, "  - {name: %s, url: %q, username: %s, password_file: %q, collectors: [google-keys], tls_config: {ca_file: %q}}\n",
 			name, to.url, simulator.DefaultUsername, password, livetest.WriteFile(t, "ca.pem", []byte(to.ca)))
 	}
-	return livetest.StartExporter(t, executable, nil, "--config.file="+livetest.WriteFile(t, "targets.yml", []byte(config.String())))
+	args = append(args, "--config.file="+livetest.WriteFile(t, "targets.yml", []byte(config.String())))
+	return livetest.StartExporter(t, executable, nil, args...)
 }
 
 // probe scrapes a target as Prometheus does. It returns "up", the reason for which the
 // list was not read, or what is wrong with the response.
 func probe(t *testing.T, address, name string) (outcome string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/probe?target="+name, http.NoBody)
-	if err != nil {
-		return err.Error()
-	}
-	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", fmt.Sprint(scrapeTimeout.Seconds()))
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err.Error()
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return resp.Status
-	}
 	failure := regexp.MustCompile(`^cckm_sync_scrape_error\{.*reason="(\w+)"\} 1$`)
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		if lines.Text() == `cckm_sync_up{cloud="google",item="key"} 1` {
-			outcome = "up"
+	status, err := get(t.Context(), &http.Transport{DisableKeepAlives: true}, "http://"+address+"/probe?target="+name, func(body io.Reader) error {
+		lines := bufio.NewScanner(body)
+		for lines.Scan() {
+			if lines.Text() == `cckm_sync_up{cloud="google",item="key"} 1` {
+				outcome = "up"
+			}
+			if found := failure.FindStringSubmatch(lines.Text()); found != nil {
+				outcome += found[1]
+			}
 		}
-		if found := failure.FindStringSubmatch(lines.Text()); found != nil {
-			outcome += found[1]
-		}
-	}
-	if err := lines.Err(); err != nil {
+		return lines.Err() //nolint:wrapcheck // The test shows it.
+	})
+	if err != nil {
 		return err.Error()
+	}
+	if status != http.StatusOK {
+		return http.StatusText(status)
 	}
 	return outcome
 }

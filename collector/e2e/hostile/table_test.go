@@ -26,35 +26,35 @@ func hostiles() []hostile {
 	oneJob := func(fields string) http.HandlerFunc { return list(1, same(fields)) }
 	return []hostile{
 		// Large jobs.
-		{name: "4,000 running jobs with 1,000 texts of 1 kB", reasons: "up timeout", pages: list(4_000, same(running+texts(1_000, func(i int) string {
+		{name: "4,000 running jobs with 1,000 texts of 1 kB", slow: true, reasons: "up timeout", pages: list(4_000, same(running+texts(1_000, func(i int) string {
 			return fmt.Sprintf("%d %s", i, x("t", kilobyte))
 		})))},
-		{name: "2,000 running jobs with a text of 100 kB", reasons: "up", pages: list(2_000, same(running+`,"detailed_status":{"ring":"`+x("syncing ", 12_500)+`"}`))},
+		{name: "2,000 running jobs with a text of 100 kB", slow: true, reasons: "up", pages: list(2_000, same(running+`,"detailed_status":{"ring":"`+x("syncing ", 12_500)+`"}`))},
 		{name: "50,000 different texts", reasons: "up", pages: list(50, func(i int) any {
 			return running + texts(1_000, func(j int) string { return fmt.Sprintf("state %d of %d", j, i) })
 		})},
 		{name: "1,000 different unknown statuses of 1 kB", reasons: "up", pages: list(1_000, func(i int) any {
 			return fmt.Sprintf(`"key_rings":["ring-%d"],"overall_status":"%d%s",%s`, i, i, x("s", kilobyte), created)
 		})},
-		{name: "1,000 scopes that fail with control characters", reasons: "up", pages: list(1_000, func(i int) any {
+		{name: "1,000 scopes that fail with control characters", slow: true, reasons: "up", pages: list(1_000, func(i int) any {
 			return fmt.Sprintf(`%s,"detailed_status":{"ring-%d":"failed %d: %s"}`, failed, i, i, x(`\u001b[2J\u202e\u009b`, 300))
 		})},
-		{name: "times of 1 MB", reasons: "up decode", pages: list(100, same(`"overall_status":"completed","createdAt":"2026-11-01T00:00:00.`+x("1", megabyte)+`Z"`))},
+		{name: "times of 1 MB", slow: true, reasons: "up decode", pages: list(100, same(`"overall_status":"completed","createdAt":"2026-11-01T00:00:00.`+x("1", megabyte)+`Z"`))},
 
 		// Many scopes.
 		{name: "3 running jobs with 180,000 scopes", reasons: "decode", pages: scopes(3, 60_000, running)},
-		{name: "3 completed jobs with 180,000 scopes", reasons: "decode", pages: scopes(3, 60_000, finished)},
-		{name: "3 failed jobs with 180,000 scopes", reasons: "decode", pages: scopes(3, 60_000, failed)},
+		{name: "3 completed jobs with 180,000 scopes", slow: true, reasons: "decode", pages: scopes(3, 60_000, finished)},
+		{name: "3 failed jobs with 180,000 scopes", slow: true, reasons: "decode", pages: scopes(3, 60_000, failed)},
 		{name: "180 running jobs with 180,000 scopes", reasons: "decode", pages: scopes(180, 1_000, running)},
-		{name: "180 jobs of any status with 180,000 scopes", reasons: "decode", pages: scopes(180, 1_000, running, finished, failed)},
-		{name: "20,000 scopes", reasons: "up", memory: 512 << 20, pages: scopes(20, 1_000, running, finished, failed)},
+		{name: "180 jobs of any status with 180,000 scopes", slow: true, reasons: "decode", pages: scopes(180, 1_000, running, finished, failed)},
+		{name: "20,000 scopes", slow: true, reasons: "up", memory: 512 << 20, pages: scopes(20, 1_000, running, finished, failed)},
 		{name: "400 names of 1 MB", reasons: "decode", pages: list(400, func(i int) any {
 			return fmt.Sprintf(`%s,"key_rings":["%d%s"]`, running, i, x("n", megabyte))
 		})},
 		{name: "400 names of 1 MB in detailed_status", reasons: "decode", pages: list(400, func(i int) any {
 			return fmt.Sprintf(`%s,"detailed_status":{"%d%s":"failed"}`, running, i, x("n", megabyte))
 		})},
-		{name: "2,000 names of 1,000 bytes", reasons: "up", memory: 512 << 20, pages: list(2_000, func(i int) any {
+		{name: "2,000 names of 1,000 bytes", slow: true, reasons: "up", memory: 512 << 20, pages: list(2_000, func(i int) any {
 			return fmt.Sprintf(`%s,"key_rings":["%04d%s"]`, finished, i, x("n", 996))
 		})},
 
@@ -67,7 +67,7 @@ func hostiles() []hostile {
 			}
 			_, _ = io.WriteString(w, `]}`)
 		})},
-		{name: "1,000,000 small records in one page", reasons: "inconsistent", pages: body(func(w io.Writer, skip, _ int) {
+		{name: "1,000,000 small records in one page", slow: true, reasons: "inconsistent", pages: body(func(w io.Writer, skip, _ int) {
 			_, _ = io.WriteString(w, `{"total":1000000,"resources":[`)
 			for i := skip; i < 1_000_000; i++ {
 				_, _ = fmt.Fprintf(w, `%s{"id":"%d"}`, comma(i-skip), i)
@@ -77,7 +77,7 @@ func hostiles() []hostile {
 		{name: "an id twice in a record", reasons: "decode", pages: oneJob(running + `,"id":"another"`)},
 
 		// Totals.
-		{name: "a total of skip + 2 forever", reasons: "inconsistent", pages: endless(1, 2)},
+		{name: "a total of skip + 2 forever", slow: true, reasons: "inconsistent", pages: endless(1, 2)},
 		{name: "a total that grows by a page forever", reasons: "inconsistent timeout", pages: endless(100, 1_000)},
 		{name: "a filtered total of skip + 2 forever", reasons: "up", pages: filtered(endless(1, 2))},
 		{name: "filtered pages without end", reasons: "up", pages: filtered(endless(1_000, 3_000))},
@@ -97,7 +97,7 @@ func hostiles() []hostile {
 		})},
 		{name: "a gzip bomb", reasons: "decode timeout", pages: bomb(`{"total":0,`)},
 		{name: "a gzip bomb of unread values", reasons: "decode timeout", pages: bomb(`{"total":0,"x":"`)},
-		{name: "a body that drips", reasons: "timeout", pages: drip},
+		{name: "a body that drips", slow: true, reasons: "timeout", pages: drip},
 		{name: "a Content-Length that is too long", reasons: "network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + `{"total":0,"resources":[]}`)},
 		{name: "a Content-Length that is too short", reasons: "decode network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + `{"total":0,"resources":[]}`)},
 		{name: "keys twice", reasons: "decode", pages: constant(`{"total":0,"resources":[],"resources":[]}`)},
@@ -116,7 +116,7 @@ func hostiles() []hostile {
 			w.Header().Set("Location", "https://example.com/"+x("l", 500*kilobyte))
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		}},
-		{name: "Retry-After of a thousand digits", reasons: "server", pages: func(w http.ResponseWriter, req *http.Request) {
+		{name: "Retry-After of a thousand digits", slow: true, reasons: "server", pages: func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("Retry-After", x("9", 1_000))
 			status(http.StatusTooManyRequests, "{}")(w, req)
 		}},
