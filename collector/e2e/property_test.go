@@ -21,6 +21,7 @@ import (
 	"cckm_sync_exporter/collector/e2e/oracle"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // A failure says with which of these it can be had again. Where several pages are in flight, which
@@ -40,10 +41,7 @@ func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.
 	if seed == 0 {
 		seed = rand.Uint64() //nolint:gosec // Cases have to come again with their seed.
 	}
-	if testing.Short() {
-		cases /= 10
-	}
-	cases = cases / rarity * *propertyTimes
+	cases = max(cases/share()**propertyTimes, *propertyCase+1)
 	for shard := range shards {
 		t.Run(strconv.Itoa(shard), func(t *testing.T) {
 			t.Parallel()
@@ -63,6 +61,15 @@ func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.
 			})
 		})
 	}
+}
+
+// share is by how much fewer random cases there are unless every test is asked for: they take
+// minutes.
+func share() int {
+	if livetest.Everything() {
+		return 1
+	}
+	return 4
 }
 
 // leave2000 moves a bubble's clock from the start of 2000, before which times count as missing, to about 2022.

@@ -23,7 +23,7 @@ func TestRatesOfChangingReads(t *testing.T) {
 	_, _ = fmt.Fprintln(w, "order\tpage size\tchanges per 10 pages\tof kind\treads\tfailed\textra pages")
 	for _, order := range []order{newestFirst, oldestFirst, unordered} {
 		for _, size := range []int{10, 100} {
-			reads := max(4, 400/rarity/size)
+			reads := max(4, 400/share()/size)
 			quiet := readChanging(t, order, size, pages, reads, 0, "")
 			for _, changes := range []int{0, 1, 3} {
 				for _, kind := range []string{"inserts", "deletes", "both"} {

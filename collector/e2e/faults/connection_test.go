@@ -133,7 +133,7 @@ func endlessHeader(r *rig, w http.ResponseWriter, _ *http.Request, _ http.Handle
 	}
 	defer func() { _ = conn.Close() }()
 	_, err = io.WriteString(conn, head)
-	for err == nil && r.heap.sample() {
+	for err == nil {
 		_, err = io.WriteString(conn, "X-Padding: "+strings.Repeat("x", 1000)+"\r\n")
 	}
 }

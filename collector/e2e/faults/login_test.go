@@ -65,7 +65,6 @@ func loginFaults() []fault {
 		login("answer with a huge duration", whole, rewrite(func(answer map[string]any) { answer["duration"] = int64(1) << 62 })),
 		login("answer with a duration of a second", whole, rewrite(func(answer map[string]any) { answer["duration"] = 1 })),
 		login("answer without a refresh token", whole, rewrite(func(answer map[string]any) { delete(answer, "refresh_token") })),
-		login("answer without end", fails(reason.Decode), stream(`{"jwt":"`, "x", 2*gigabyte, false)),
 		login("forged token", fails(reason.Auth), body(`{"jwt":"`+forged+`","duration":300}`)),
 	}
 }

@@ -72,7 +72,6 @@ type rig struct {
 	exporter   *exporter
 	http       *httptest.Server
 	transcript *transcript
-	heap       *heapWatch
 	ended      sync.Once
 	// looked is true once the doctor looks at the appliance.
 	looked atomic.Bool
@@ -83,7 +82,7 @@ type rig struct {
 func newRig(t *testing.T, p place) *rig {
 	t.Helper()
 	p.options.Password, p.options.ClientID = password, clientID
-	r := &rig{t: t, place: p, appliance: simulator.New(p.options), transcript: new(transcript), heap: watchHeap(t)}
+	r := &rig{t: t, place: p, appliance: simulator.New(p.options), transcript: new(transcript)}
 	// The testing package keeps what is cleaned up, until the last row has ended.
 	t.Cleanup(func() { *r = rig{} })
 	r.fill()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,9 +35,10 @@ const (
 // start and end and from each hostile one. Nothing may be left of any phase.
 func TestSoak(t *testing.T) {
 	livetest.All(t)
+	t.Parallel()
 	executable := livetest.BuildExporter(t)
 	for n := range soakExporters {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
 			t.Parallel()
 			soak(t, executable)
 		})
@@ -69,7 +71,7 @@ func soak(t *testing.T, executable string) {
 		phase{name: "tokens that are revoked", begin: func() { appliance.RevokeAllTokens(); appliance.RevokeRefreshTokens() }},
 		phase{name: "an appliance that is down", begin: server.Stop, end: func() { resume(t, server) }})
 
-	var table []usage
+	table := make([]usage, 0, len(phases)+1)
 	scraped := 0
 	calmScrapes := soakScrapes/soakExporters/(len(phases)+1) - hostileScrapes
 	for i := range len(phases) + 1 {

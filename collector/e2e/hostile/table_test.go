@@ -21,7 +21,48 @@ const (
 )
 
 // hostiles is the table of hostile appliances.
-func hostiles() []hostile {
+func hostiles() []hostile { return append(finite(), infinite()...) }
+
+// infinite are appliances that send one thing forever.
+func infinite() []hostile {
+	const job = `{"total":1,"resources":[{`
+	forever := func(name, reasons, begin, unit string) hostile {
+		return hostile{name: name + " without end", reasons: reasons, slow: reasons == "timeout", pages: stream(http.StatusOK, begin, unit)}
+	}
+	zipped := func(name, reasons, begin, unit string) hostile {
+		return hostile{name: "a gzip bomb of " + name, reasons: reasons, slow: reasons == "timeout", pages: bomb(begin, unit)}
+	}
+	return []hostile{
+		forever("an id", "decode", job+`"id":"`, "x"),
+		forever("a status", "decode", job+`"overall_status":"`, "x"),
+		forever("a time", "decode", job+`"createdAt":"`, "9"),
+		forever("a scope", "decode", job+`"key_rings":["`, "x"),
+		forever("a text", "decode", job+`"detailed_status":{"a":"`, "x"),
+		forever("the name of a field", "decode", job+`"`, "x"),
+		forever("an unread string", "decode", job+`"x":"`, "x"),
+		forever("a string of escapes", "decode", job+`"id":"`, `\u0041`),
+		forever("a number", "decode", `{"total":`, "9"),
+		forever("white space", "decode", `{"total":0,`, " "),
+		forever("nested arrays", "decode", `{"x":`, "["),
+		forever("nested objects", "decode", `{"x":`, `{"x":`),
+		forever("nested arrays in detailed_status", "decode", job+`"detailed_status":{"a":`, "["),
+		forever("nested arrays of resources", "decode", `{"total":1,"resources":`, "["),
+		forever("unread values", "timeout", `{"x":[0`, ",0"),
+		forever("unread fields", "timeout", job+`"x":0`, `,"x":0`),
+		forever("one record", "inconsistent", `{"total":1,"resources":[{"id":"a"}`, `,{"id":"a"}`),
+		forever("scopes", "decode", job+`"key_rings":["a"`, `,"a"`),
+		forever("texts", "decode", job+`"detailed_status":{"a":"b"`, `,"a":"b"`),
+		zipped("a string", "decode", job+`"id":"`, "x"),
+		zipped("white space", "decode", "", " "),
+		zipped("an unread string", "decode", `{"total":0,"x":"`, " "),
+		zipped("unread values", "timeout", job+`"x":[0`, ",0"),
+		{name: "an error message without end", reasons: "forbidden", pages: stream(http.StatusForbidden, `{"message":"`, "no ")},
+		{name: "a token without end", reasons: "decode", login: stream(http.StatusOK, `{"jwt":"`, "x")},
+	}
+}
+
+// finite are appliances that are hostile in other ways.
+func finite() []hostile {
 	x := strings.Repeat
 	oneJob := func(fields string) http.HandlerFunc { return list(1, same(fields)) }
 	return []hostile{
@@ -29,7 +70,7 @@ func hostiles() []hostile {
 		{name: "4,000 running jobs with 1,000 texts of 1 kB", slow: true, reasons: "up timeout", pages: list(4_000, same(running+texts(1_000, func(i int) string {
 			return fmt.Sprintf("%d %s", i, x("t", kilobyte))
 		})))},
-		{name: "2,000 running jobs with a text of 100 kB", slow: true, reasons: "up", pages: list(2_000, same(running+`,"detailed_status":{"ring":"`+x("syncing ", 12_500)+`"}`))},
+		{name: "2,000 running jobs with a text of 100 kB", slow: true, reasons: "up timeout", pages: list(2_000, same(running+`,"detailed_status":{"ring":"`+x("syncing ", 12_500)+`"}`))},
 		{name: "50,000 different texts", reasons: "up", pages: list(50, func(i int) any {
 			return running + texts(1_000, func(j int) string { return fmt.Sprintf("state %d of %d", j, i) })
 		})},
@@ -88,15 +129,12 @@ func hostiles() []hostile {
 		{name: "a new job at every page", reasons: "up inconsistent", pages: growing()},
 
 		// Bodies.
-		{name: "a million arrays in each other", reasons: "decode", pages: constant(`{"x":` + x("[", 1_000_000))},
 		{name: "a body without end", reasons: "inconsistent decode timeout", pages: body(func(w io.Writer, _, _ int) {
 			_, err := io.WriteString(w, `{"total":1,"resources":[{"id":"0"}`)
 			for i := 1; err == nil; i++ {
 				_, err = fmt.Fprintf(w, `,{"id":"%d"}`, i)
 			}
 		})},
-		{name: "a gzip bomb", reasons: "decode timeout", pages: bomb(`{"total":0,`)},
-		{name: "a gzip bomb of unread values", reasons: "decode timeout", pages: bomb(`{"total":0,"x":"`)},
 		{name: "a body that drips", slow: true, reasons: "timeout", pages: drip},
 		{name: "a Content-Length that is too long", reasons: "network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + `{"total":0,"resources":[]}`)},
 		{name: "a Content-Length that is too short", reasons: "decode network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + `{"total":0,"resources":[]}`)},
@@ -123,7 +161,7 @@ func hostiles() []hostile {
 
 		// Logins.
 		{name: "a token of 10 MB", reasons: "decode", login: constant(`{"jwt":"` + x("t", 10*megabyte) + `","duration":300}`)},
-		{name: "a gzip bomb for a login", reasons: "decode", login: bomb(`{"jwt":"`)},
+		{name: "a gzip bomb for a login", reasons: "decode", login: bomb(`{"jwt":"`, "x")},
 		{name: "a login that drips", reasons: "timeout", login: drip},
 		{name: "a duration of a second", reasons: "up", pages: list(3_000, same(running)), login: constant(`{"jwt":"a","duration":1}`)},
 		{name: "a rejection of 10 MB", reasons: "auth", login: status(http.StatusUnauthorized, `{"message":"`+x("no ", 3*megabyte)+`"}`)},
@@ -269,9 +307,21 @@ func growing() http.HandlerFunc {
 	}
 }
 
-// bomb inflates to spaces without end, by members of 16 MB.
-func bomb(begin string) http.HandlerFunc {
-	member := zip(strings.Repeat(" ", 16*megabyte))
+// stream sends a beginning and then a unit over and over.
+func stream(code int, begin, unit string) http.HandlerFunc {
+	units := strings.Repeat(unit, 64*kilobyte/len(unit))
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, err := io.WriteString(w, begin)
+		for err == nil {
+			_, err = io.WriteString(w, units)
+		}
+	}
+}
+
+// bomb is stream, compressed a thousandfold.
+func bomb(begin, unit string) http.HandlerFunc {
+	member := zip(strings.Repeat(unit, 16*megabyte/len(unit)))
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, err := w.Write(zip(begin))

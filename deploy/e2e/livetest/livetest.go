@@ -15,10 +15,13 @@ import (
 // environment asks for every test, as .ci/run does in its later steps.
 func All(t *testing.T) {
 	t.Helper()
-	if os.Getenv("CCKM_TEST_ALL") == "" {
+	if !Everything() {
 		t.Skip("set CCKM_TEST_ALL=1 to run the tests that take long or need installed programs")
 	}
 }
+
+// Everything reports whether the environment asks for every test and every random case.
+func Everything() bool { return os.Getenv("CCKM_TEST_ALL") != "" }
 
 // Program returns the path of the first of these programs that is installed:
 // distributions name the same one differently. It skips the test as All does, and
