@@ -106,7 +106,7 @@ func metricsTable(t *testing.T) string {
 	return table.String()
 }
 
-// gatherOnce returns what an exporter has that reads an appliance once.
+// gatherOnce returns the metrics of an exporter that has read an appliance once.
 func gatherOnce(t *testing.T, password ciphertrust.Secret) []*dto.MetricFamily {
 	t.Helper()
 	appliance := simulator.New(simulator.Options{})

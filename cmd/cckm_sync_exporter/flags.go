@@ -143,21 +143,21 @@ func newApp() (*kingpin.Application, *settings) {
 	app.VersionFlag.NoEnvar()
 
 	app.Command(commandServe, "Serve metrics over HTTP (the default).").Default()
-	app.Command(commandOnce, "Read every enabled list once and print the metrics; fails unless every list was read.")
-	checkCommand := app.Command(commandCheck, "Try out step by step whether the appliance can be read, and say what to do where it cannot.")
-	checkCommand.Flag("offline", "Look at flags and files only, connect to nothing.").BoolVar(&s.offline)
-	demoCommand := app.Command(commandDemo, "Serve metrics of a simulated CipherTrust Manager within this process; needs no other flag.")
-	demoCommand.Flag("targets", "Simulate so many appliances, as with a configuration file that names them: /sd lists them, "+
-		"/probe?target=NAME reads one. 0 means one appliance, which /metrics reads.").
+	app.Command(commandOnce, "Read every enabled list once and print the metrics. Exits with 1 if a list could not be read.")
+	checkCommand := app.Command(commandCheck, "Check the settings, the connection, the login and each list, with a hint for each failure.")
+	checkCommand.Flag("offline", "Check only flags and files, and do not connect.").BoolVar(&s.offline)
+	demoCommand := app.Command(commandDemo, "Serve metrics of a CipherTrust Manager that this process simulates. Needs no other flag.")
+	demoCommand.Flag("targets", "Simulate this many appliances, as if a configuration file named them: /sd lists them, "+
+		"/probe?target=NAME reads one. 0 simulates one appliance, which /metrics reads.").
 		Default("0").NoEnvar().IntVar(&s.demoTargets)
-	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of so many finished jobs to each default list, up to %d.", simulator.MaxHistory)).
+	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of this many finished jobs to each default list, up to %d.", simulator.MaxHistory)).
 		Default("0").NoEnvar().IntVar(&s.demoJobs)
-	demoCommand.Flag("latency", "Let each page take this long, for example 200ms.").
+	demoCommand.Flag("latency", "Delay each page by this time, for example 200ms.").
 		Default("0s").NoEnvar().DurationVar(&s.demoLatency)
 
 	s.applianceFlags(app)
-	app.Flag("config.file", "File that names several appliances or domains, in place of the flags of one (--ciphertrust.*): "+
-		"/probe?target=NAME reads one of them, /sd lists them for Prometheus. It is loaded anew by SIGHUP and POST /-/reload.").
+	app.Flag("config.file", "File that names several appliances or domains; replaces --ciphertrust.*. "+
+		"/probe?target=NAME reads one of them, /sd lists them for Prometheus. SIGHUP and POST /-/reload read the file again.").
 		StringVar(&s.configFile)
 	s.collectorFlags(app)
 	s.webFlags(app)
@@ -177,10 +177,10 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 	app.Flag("ciphertrust.url", "Address of the CipherTrust Manager, for example https://cm.example.com. "+
 		"http is accepted only for loopback addresses or with --ciphertrust.insecure-skip-verify, because it sends the password in clear text.").
 		Envar("CM_ADDRESS").StringVar(&s.url)
-	app.Flag("ciphertrust.username", "Name of the user that reads.").
+	app.Flag("ciphertrust.username", "Name of the user.").
 		Envar("CM_USERNAME").StringVar(&s.credentials.Username)
-	app.Flag("ciphertrust.password-file", "File with the user's password, read anew at every login. "+
-		"The password itself can only be given in the environment, as CM_PASSWORD.").
+	app.Flag("ciphertrust.password-file", "File with the user's password, read again at every login. "+
+		"The password itself is accepted only in the environment, as CM_PASSWORD.").
 		Envar("CM_PASSWORD_FILE").StringVar(&s.credentials.PasswordFile)
 	app.Flag("ciphertrust.domain", "Domain whose jobs are read; by default the user's own.").
 		Envar("CM_DOMAIN").StringVar(&s.credentials.Domain)
@@ -188,15 +188,15 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 		Envar("CM_AUTH_DOMAIN").StringVar(&s.credentials.AuthDomain)
 	app.Flag("ciphertrust.connection", "Connection (identity provider) of the user; by default local users.").
 		Envar("CM_CONNECTION").StringVar(&s.credentials.Connection)
-	app.Flag("ciphertrust.client-id", "Client that logs in by its certificate, in place of a user and password.").
+	app.Flag("ciphertrust.client-id", "Client that logs in with a certificate instead of a user and password.").
 		StringVar(&s.credentials.ClientID)
 	app.Flag("ciphertrust.cert-file", "Client certificate (PEM).").StringVar(&s.tls.CertFile)
 	app.Flag("ciphertrust.key-file", "Key of the client certificate (PEM).").StringVar(&s.tls.KeyFile)
-	app.Flag("ciphertrust.ca-file", "CA that the appliance's certificate is verified with (PEM); by default the system's.").
+	app.Flag("ciphertrust.ca-file", "CA that issued the appliance's certificate (PEM); by default the system's CAs.").
 		StringVar(&s.tls.CAFile)
 	app.Flag("ciphertrust.server-name", "Name that the appliance's certificate must have; by default the URL's host.").
 		StringVar(&s.tls.ServerName)
-	app.Flag("ciphertrust.insecure-skip-verify", "Do not verify the appliance's certificate. Whoever is on the network can then read the password.").
+	app.Flag("ciphertrust.insecure-skip-verify", "Do not verify the appliance's certificate. Anyone on the network can then read the password.").
 		BoolVar(&s.tls.InsecureSkipVerify)
 	for _, flag := range app.Model().Flags {
 		if strings.HasPrefix(flag.Name, "ciphertrust.") {
@@ -218,24 +218,24 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 		flag.on = clause.Envar(flag.envar).Bool()
 		s.listFlags = append(s.listFlags, flag)
 	}
-	app.Flag("collector.disable-defaults", "Read only the lists that are turned on by a flag of their own.").
+	app.Flag("collector.disable-defaults", "Read only the lists that their own flags enable.").
 		BoolVar(&s.disableDefaults)
-	app.Flag("collector.page-size", "How many jobs to ask for in a page; adapted where the appliance refuses it or gives fewer.").
+	app.Flag("collector.page-size", "Number of jobs to request per page. It adapts if the appliance rejects it or returns fewer.").
 		Default("1000").IntVar(&s.reading.PageSize)
-	app.Flag("collector.concurrency", "How many pages may be asked for at once.").
+	app.Flag("collector.concurrency", "Number of concurrent page requests per appliance.").
 		Default("4").IntVar(&s.reading.Concurrency)
-	app.Flag("collector.timeout", "Longest read of one scrape. Prometheus' own scrape timeout, less the offset, wins where it is shorter.").
+	app.Flag("collector.timeout", "Deadline of a scrape. Prometheus' scrape timeout minus the offset applies if it is shorter.").
 		Default("30s").DurationVar(&s.reading.Timeout)
-	app.Flag("collector.timeout-offset", "What to leave of Prometheus' scrape timeout for the answer's way back.").
+	app.Flag("collector.timeout-offset", "Part of Prometheus' scrape timeout that is reserved for sending the response.").
 		Default("0.5s").DurationVar(&s.reading.TimeoutOffset)
-	app.Flag("collector.min-interval", "Answer a scrape within this time of the last read from that read; 0s means never.").
+	app.Flag("collector.min-interval", "A scrape within this time after the last read returns that read. 0s disables this.").
 		Default("0s").DurationVar(&s.reading.MinInterval)
-	app.Flag("collector.full-read-interval", "How often to read the whole of a known list in the background, to check the cache. "+
-		"0s turns the cache off: every scrape reads everything.").
+	app.Flag("collector.full-read-interval", "Time between full reads of a known list in the background, which check the cache. "+
+		"0s disables the cache: every scrape reads everything.").
 		Default("10m").DurationVar(&s.reading.FullReadInterval)
 	app.Flag("collector.full-read-timeout", "A full read fails after this long without a new page.").
 		Default("2m").DurationVar(&s.reading.FullReadTimeout)
-	app.Flag("collector.forget-scopes-after", "Leave out a key ring or vault whose newest job is older than this; 0s means never.").
+	app.Flag("collector.forget-scopes-after", "Omit a key ring or vault whose newest job is older than this. 0s disables this.").
 		Default("0s").DurationVar(&s.reading.ForgetScopesAfter)
 }
 
@@ -243,8 +243,8 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 func (s *settings) webFlags(app *kingpin.Application) {
 	s.web = kingpinflag.AddFlags(app, defaultAddress)
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&s.telemetryPath)
-	app.Flag("web.max-requests", "How many scrapes may be served at once; 0 means no limit.").
+	app.Flag("web.max-requests", "Maximum number of concurrent scrapes; 0 disables the limit.").
 		Default("40").IntVar(&s.maxRequests)
-	app.Flag("web.disable-exporter-metrics", "Leave out the metrics about the process (promhttp_*, process_*, go_*).").
+	app.Flag("web.disable-exporter-metrics", "Omit the metrics about the process (promhttp_*, process_*, go_*).").
 		BoolVar(&s.disableExporterMetrics)
 }
