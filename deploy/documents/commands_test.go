@@ -39,7 +39,7 @@ func (b *bench) try(t *testing.T, script string) {
 		return
 	}
 	dir := ""
-	if regexp.MustCompile(`^(prometheus|promtool|sed) `).MatchString(script) {
+	if regexp.MustCompile(`^(promtool|sed) `).MatchString(script) {
 		dir = "deploy/prometheus"
 	}
 	run := script
@@ -107,12 +107,14 @@ func elsewhere() map[string]string {
 		"go test ./deploy/e2e/peers -count 1 -v":                                          "deploy/e2e/peers TestPeers",
 		"go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000":            "deploy/e2e/peers TestPeers",
 		"go run ./deploy/performance":                                                     "deploy/performance TestRecorded",
-		"npm ci":                                                                          ".ci/run install",
-		"go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0":     ".ci/run install",
-		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":                       ".ci/run install",
-		"deploy/release/release.sh":                                                       "deploy/release TestRelease",
-		"deploy/release/release.sh --snapshot":                                            "deploy/documents TestSnapshot",
-		"deploy/image/build.sh cckm_sync_exporter":                                        "deploy/image TestImage",
+		"prometheus --config.file=prometheus.yml\nalertmanager --config.file=alertmanager.yml\n" +
+			"promtool check rules cckm_sync_*.yml && promtool test rules tests/*.test.yml": "deploy/prometheus TestPromtoolTestRules",
+		"npm ci": ".ci/run install",
+		"go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0": ".ci/run install",
+		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":                   ".ci/run install",
+		"deploy/release/release.sh":                                                   "deploy/release TestRelease",
+		"deploy/release/release.sh --snapshot":                                        "deploy/documents TestSnapshot",
+		"deploy/image/build.sh cckm_sync_exporter":                                    "deploy/image TestImage",
 	}
 }
 
