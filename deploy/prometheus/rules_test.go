@@ -1,9 +1,9 @@
-// Package prometheus_test holds the rules for Prometheus and the configuration
-// of Alertmanager against the programs that load them, and against the
-// conventions that their users count on.
+// Package prometheus_test checks the rules for Prometheus and the configuration of
+// Alertmanager with the programs that load them, and the conventions of their users.
 package prometheus_test
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
+	"go.yaml.in/yaml/v4"
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/scrape"
@@ -37,16 +38,12 @@ func run(t *testing.T, path string, args ...string) {
 	}
 }
 
-func TestPromtoolCheckRules(t *testing.T) {
-	run(t, livetest.Program(t, "promtool"), "check", "rules", "--lint=all", "--lint-fatal", thresholdsFile, recordingFile, alertsFile)
-}
-
-func TestPromtoolCheckConfig(t *testing.T) {
-	run(t, livetest.Program(t, "promtool"), "check", "config", "prometheus.yml")
-}
-
-func TestAmtoolCheckConfig(t *testing.T) {
-	run(t, livetest.Program(t, "amtool"), "check-config", "alertmanager.yml")
+func TestCheckFiles(t *testing.T) {
+	promtool, amtool := livetest.Program(t, "promtool"), livetest.Program(t, "amtool")
+	run(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", thresholdsFile, recordingFile, alertsFile)
+	run(t, promtool, "check", "config", "prometheus.yml")
+	run(t, promtool, "check", "config", fleetFile)
+	run(t, amtool, "check-config", "alertmanager.yml")
 }
 
 // TestPromtoolTestRules runs the unit tests of the alerts.
@@ -61,50 +58,50 @@ func TestPromtoolTestRules(t *testing.T) {
 	}
 }
 
-// TestConventions holds what users' dashboards, routes and pagers count on.
+// TestConventions checks what users' dashboards, routes and pagers depend on.
 func TestConventions(t *testing.T) {
 	name := regexp.MustCompile(`^CCKMSync([A-Z][a-z]+)+$`)
 	readme := read(t, "README.md")
 	for _, alert := range alerts(t) {
-		t.Run(alert.name, func(t *testing.T) {
-			if !name.MatchString(alert.name) {
+		t.Run(alert.Name, func(t *testing.T) {
+			if !name.MatchString(alert.Name) {
 				t.Errorf("the name is not of the form CCKMSyncSomething")
 			}
-			severity := alert.labels["severity"]
-			if !slices.Contains([]string{"critical", "warning", "info"}, severity) || len(alert.labels) != 1 {
-				t.Errorf("labels %v, want a severity of critical, warning or info", alert.labels)
+			severity := alert.Labels["severity"]
+			if !slices.Contains([]string{"critical", "warning", "info"}, severity) || len(alert.Labels) != 1 {
+				t.Errorf("labels %v, want a severity of critical, warning or info", alert.Labels)
 			}
 			for _, annotation := range []string{"summary", "description"} {
-				if text := alert.annotations[annotation]; !strings.HasSuffix(strings.TrimSuffix(text, "{{ end }}"), ".") {
+				if text := alert.Annotations[annotation]; !strings.HasSuffix(strings.TrimSuffix(text, "{{ end }}"), ".") {
 					t.Errorf("%s is no full sentence: %q", annotation, text)
 				}
 			}
-			// An exporter that is not there has no labels to tell.
-			if !strings.Contains(alert.annotations["description"], "{{") && alert.name != "CCKMSyncExporterAbsent" {
+			// An absent exporter has no labels.
+			if !strings.Contains(alert.Annotations["description"], "{{") && alert.Name != "CCKMSyncExporterAbsent" {
 				t.Error("the description has nothing of the alert's own")
 			}
-			if got, want := alert.annotations["runbook_url"], runbookURL+alert.name+".md"; got != want {
+			if got, want := alert.Annotations["runbook_url"], runbookURL+alert.Name+".md"; got != want {
 				t.Errorf("runbook_url %q, want %q", got, want)
 			}
-			if row := "| `" + alert.name + "` | " + severity + " |"; !strings.Contains(readme, row) {
+			if row := "| `" + alert.Name + "` | " + severity + " |"; !strings.Contains(readme, row) {
 				t.Errorf("README.md lacks the row %q", row)
 			}
-			if alert.wait != "" && !regexp.MustCompile("(?m)^.*`"+alert.name+"`.* \\| "+alert.wait+" \\| [^|]* \\|$").MatchString(readme) {
-				t.Errorf("README.md does not say that it waits %s", alert.wait)
+			if alert.For != "" && !regexp.MustCompile("(?m)^.*`"+alert.Name+"`.* \\| "+alert.For+" \\| [^|]* \\|$").MatchString(readme) {
+				t.Errorf("README.md does not say that it waits %s", alert.For)
 			}
 		})
 	}
 }
 
-// TestRunbooks holds that each alert has a runbook that says what it means,
-// how to confirm it and how to mend it, and that no runbook is left over.
+// TestRunbooks checks that each alert has a runbook with its meaning, confirmation
+// and fix, and that each runbook has an alert.
 func TestRunbooks(t *testing.T) {
 	severities, pages := map[string]string{}, map[string]string{}
 	for _, alert := range alerts(t) {
-		severities[alert.name] = alert.labels["severity"]
-		pages[alert.name] = statusPage(alert)
-		if _, err := os.Stat("../runbooks/" + alert.name + ".md"); err != nil {
-			t.Errorf("%s has no runbook: %v", alert.name, err)
+		severities[alert.Name] = alert.Labels["severity"]
+		pages[alert.Name] = statusPage(alert)
+		if _, err := os.Stat("../runbooks/" + alert.Name + ".md"); err != nil {
+			t.Errorf("%s has no runbook: %v", alert.Name, err)
 		}
 	}
 	heading := regexp.MustCompile(`(?m)^#+ .*`)
@@ -130,12 +127,12 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// statusPage returns what of the exporter's status page helps who has an alert
-// about a key ring or vault, or about a list.
+// statusPage returns the address on the status page for an alert about a key ring or
+// vault, or about a list.
 func statusPage(alert rule) string {
-	switch text := alert.annotations["description"]; {
-	case alert.name == "CCKMSyncThresholdMissing":
-		return "" // It is about Prometheus, of which the page knows nothing.
+	switch text := alert.Annotations["description"]; {
+	case alert.Name == "CCKMSyncThresholdMissing":
+		return "" // It is about Prometheus.
 	case strings.Contains(text, "$labels.scope"):
 		return "`http://<exporter>/?q=<scope>`"
 	case strings.Contains(text, "$labels.cloud"):
@@ -145,68 +142,63 @@ func statusPage(alert rule) string {
 	}
 }
 
-// TestEveryAlertIsTested holds that each alert has a test file in which it is
-// seen not to fire, to fire with all its text, and to clear, and one in which
-// it stays below its condition.
+// TestEveryAlertIsTested checks that each alert has a test file with a test in which
+// it is silent, fires with all its text, and clears, and one that stays below its
+// condition.
 func TestEveryAlertIsTested(t *testing.T) {
-	name := regexp.MustCompile(`(?m)^ {2}- name: "?(.*?)"?$`)
-	alertName := regexp.MustCompile(`alertname: (\w+)\n`)
-	expectation := regexp.MustCompile(`exp_alerts:( \[\])?\n`)
 	for _, alert := range alerts(t) {
-		t.Run(alert.name, func(t *testing.T) {
-			text := read(t, "tests/"+alert.name+".test.yml")
-			for _, match := range alertName.FindAllStringSubmatch(text, -1) {
-				if match[1] != alert.name {
-					t.Errorf("the file tests %s", match[1])
+		var file struct {
+			Tests []struct {
+				Name       string `yaml:"name"`
+				AlertTests []struct {
+					Alert    string `yaml:"alertname"`
+					Expected []struct {
+						Annotations map[string]string `yaml:"exp_annotations"`
+					} `yaml:"exp_alerts"`
+				} `yaml:"alert_rule_test"`
+			} `yaml:"tests"`
+		}
+		load(t, "tests/"+alert.Name+".test.yml", &file)
+		fired, below := false, false
+		for _, test := range file.Tests {
+			// One letter for each expectation: f for firing, s for silent.
+			course := []byte{}
+			for _, expectation := range test.AlertTests {
+				if expectation.Alert != alert.Name {
+					t.Errorf("the file of %s tests %s", alert.Name, expectation.Alert)
 				}
-			}
-			names := name.FindAllStringSubmatchIndex(text, -1)
-			fired, below := false, false
-			for i, at := range names {
-				end := len(text)
-				if i+1 < len(names) {
-					end = names[i+1][0]
+				if len(expectation.Expected) == 0 {
+					course = append(course, 's')
+					continue
 				}
-				// One letter for each expectation: f for firing, s for silent.
-				var course strings.Builder
-				for _, match := range expectation.FindAllStringSubmatch(text[at[0]:end], -1) {
-					if match[1] == "" {
-						course.WriteByte('f')
-					} else {
-						course.WriteByte('s')
+				course = append(course, 'f')
+				for _, expected := range expectation.Expected {
+					if len(expected.Annotations) != len(alert.Annotations) {
+						t.Errorf("%s, %s: it checks the annotations %v only", alert.Name, test.Name, expected.Annotations)
 					}
 				}
-				test := text[at[2]:at[3]]
-				fired = fired || strings.HasPrefix(test, "fires ") && strings.Contains(test, "clears") &&
-					regexp.MustCompile(`^s+f+s+$`).MatchString(course.String())
-				below = below || strings.HasPrefix(test, "below: ") && strings.HasPrefix(course.String(), "s")
 			}
-			if !fired {
-				t.Error(`no test "fires … clears …" that expects silence, then the alert, then silence`)
-			}
-			if !below {
-				t.Error(`no test "below: …" that expects silence`)
-			}
-			for _, annotation := range []string{"summary:", "description:", "runbook_url:"} {
-				if !strings.Contains(text, annotation) {
-					t.Errorf("no test looks at the %s", strings.TrimSuffix(annotation, ":"))
-				}
-			}
-		})
+			fired = fired || strings.HasPrefix(test.Name, "fires ") && strings.Contains(test.Name, "clears") &&
+				regexp.MustCompile(`^s+f+s+$`).Match(course)
+			below = below || strings.HasPrefix(test.Name, "below: ") && bytes.HasPrefix(course, []byte("s"))
+		}
+		if !fired || !below {
+			t.Errorf(`%s: a test "fires … clears …" with silence, the alert and silence exists: %t; a test "below: …" with silence exists: %t`, alert.Name, fired, below)
+		}
 	}
 	if tests, rules := len(glob(t, "tests/CCKMSync*")), len(alerts(t)); tests != rules {
 		t.Errorf("%d test files for %d alerts", tests, rules)
 	}
 }
 
-// TestMetricNames holds that rules use only series that the exporter writes,
-// with values of labels that it has, and records that are there.
+// TestMetricNames checks that rules use only series and label values that the exporter
+// exports, and records that exist.
 func TestMetricNames(t *testing.T) {
-	rules := slices.Concat(scan(t, thresholdsFile), scan(t, recordingFile), scan(t, alertsFile))
+	rules := slices.Concat(rulesOf(t, thresholdsFile), rulesOf(t, recordingFile), rulesOf(t, alertsFile))
 	known := exporterMetrics(t)
 	for _, rule := range rules {
-		if rule.record {
-			known[rule.name] = true
+		if rule.Record != "" {
+			known[rule.Name] = true
 		}
 	}
 	exposition := read(t, "../../collector/e2e/testdata/troubles.prom")
@@ -214,142 +206,104 @@ func TestMetricNames(t *testing.T) {
 	matcher := regexp.MustCompile(`\b(cckm_sync\w+)\{(\w+)=~?"([^"]+)"\}`)
 	used := map[string]bool{}
 	for _, rule := range rules {
-		// The texts of alerts look series up as well.
-		texts := rule.expr + " " + rule.annotations["description"]
+		// The texts of alerts query series as well.
+		texts := rule.Expr + " " + rule.Annotations["description"]
 		for _, name := range metric.FindAllString(texts, -1) {
 			used[name] = true
 			if !known[name] && !strings.HasSuffix(name, "_thresholds") && !strings.HasSuffix(name, "_recording") {
-				t.Errorf("%s uses %s, which nobody writes", rule.name, name)
+				t.Errorf("%s uses %s, which nothing exports", rule.Name, name)
 			}
 		}
 		for _, match := range matcher.FindAllStringSubmatch(texts, -1) {
 			for value := range strings.SplitSeq(match[3], "|") {
 				series := regexp.MustCompile(`(?m)^` + match[1] + `\{.*` + match[2] + `="` + value + `"`)
 				if !strings.Contains(match[1], ":") && !series.MatchString(exposition) {
-					t.Errorf("%s looks for %s with %s %q, which the exporter does not write", rule.name, match[1], match[2], value)
+					t.Errorf("%s looks for %s with %s %q, which the exporter does not write", rule.Name, match[1], match[2], value)
 				}
 			}
 		}
 	}
 	for _, rule := range rules {
-		if rule.record && !used[rule.name] {
-			t.Errorf("nothing uses the record %s", rule.name)
+		if rule.Record != "" && !used[rule.Name] {
+			t.Errorf("nothing uses the record %s", rule.Name)
 		}
 	}
 }
 
-// TestThresholds holds that every number is in the one file that users edit,
-// with a default for lists that it does not name, and that it names no list
-// that there is not.
+// TestThresholds checks that every number is in the one file that users edit, with a
+// default for other lists, and that the file names only lists that exist.
 func TestThresholds(t *testing.T) {
 	value := regexp.MustCompile(`^vector\(\d+( \* \d+)?\)$`)
-	lists := map[string]bool{"{cloud: any, item: any}": true}
+	lists := map[string]bool{}
 	for _, list := range syncjob.Lists() {
-		lists["{cloud: "+list.Cloud+", item: "+list.Item+"}"] = true
+		lists[list.Cloud+" "+list.Item] = true
 	}
 	defaults := map[string]bool{}
-	for _, rule := range scan(t, thresholdsFile) {
-		if !value.MatchString(rule.expr) {
-			t.Errorf("%s is %s and no plain number", rule.name, rule.expr)
+	for _, rule := range rulesOf(t, thresholdsFile) {
+		if !value.MatchString(rule.Expr) {
+			t.Errorf("%s is %s and no plain number", rule.Name, rule.Expr)
 		}
-		switch labels := rule.flow["labels"]; {
-		case labels == "" || labels == "{cloud: any, item: any}":
-			defaults[rule.name] = true
+		cloud, item := rule.Labels["cloud"], rule.Labels["item"]
+		switch labels := cloud + " " + item; {
+		case len(rule.Labels) == 0 || cloud == "any" && item == "any":
+			defaults[rule.Name] = true
 		case !lists[labels]:
-			t.Errorf("%s is for %s, which is no list", rule.name, labels)
-		case !defaults[rule.name]:
-			t.Errorf("%s has no default before %s", rule.name, labels)
+			t.Errorf("%s is for %s, which is no list", rule.Name, labels)
+		case !defaults[rule.Name]:
+			t.Errorf("%s has no default before %s", rule.Name, labels)
 		}
 	}
 	number := regexp.MustCompile(`(==|!=|>=?|<=?) *(on \(\) *)?([02-9]\d+|[2-9])`)
 	for _, alert := range alerts(t) {
-		if found := number.FindString(alert.expr); found != "" {
-			t.Errorf("%s has a threshold of its own: %s", alert.name, found)
+		if found := number.FindString(alert.Expr); found != "" {
+			t.Errorf("%s has a threshold of its own: %s", alert.Name, found)
 		}
 	}
 }
 
 // rule is an alert or a record.
 type rule struct {
-	name   string
-	record bool
-	expr   string
-	// wait is the alert's "for".
-	wait                string
-	labels, annotations map[string]string
-	// flow holds maps that are written on one line, as they are written.
-	flow map[string]string
+	Name        string
+	Alert       string            `yaml:"alert"`
+	Record      string            `yaml:"record"`
+	Expr        string            `yaml:"expr"`
+	For         string            `yaml:"for"`
+	Labels      map[string]string `yaml:"labels"`
+	Annotations map[string]string `yaml:"annotations"`
 }
 
 func alerts(t *testing.T) []rule {
 	t.Helper()
-	found := scan(t, alertsFile)
+	found := rulesOf(t, alertsFile)
 	if len(found) < 11 {
 		t.Fatalf("only %d alerts were found in %s", len(found), alertsFile)
 	}
 	return found
 }
 
-// scan reads the rules of a file. It knows the form in which these files are
-// written and no other; promtool knows YAML.
-func scan(t *testing.T, file string) []rule {
+func rulesOf(t *testing.T, file string) []rule {
 	t.Helper()
-	start := regexp.MustCompile(`^ {6}- (alert|record): (\S+)$`)
-	key := regexp.MustCompile(`^ {8}(?: {2})?(\w+): ?(.*)$`)
+	var content struct {
+		Groups []struct {
+			Rules []rule `yaml:"rules"`
+		} `yaml:"groups"`
+	}
+	load(t, file, &content)
 	var rules []rule
-	// into takes the lines of a text that has a key's line of its own.
-	var into func(string)
-	var section map[string]string
-	for line := range strings.Lines(read(t, file)) {
-		line = strings.TrimRight(line, "\n")
-		if strings.HasPrefix(strings.TrimSpace(line), "#") || line == "" {
-			continue
-		}
-		if match := start.FindStringSubmatch(line); match != nil {
-			rules = append(rules, rule{
-				name: match[2], record: match[1] == "record",
-				labels: map[string]string{}, annotations: map[string]string{}, flow: map[string]string{},
-			})
-			into, section = nil, nil
-			continue
-		}
-		if len(rules) == 0 {
-			continue
-		}
-		at := &rules[len(rules)-1]
-		indent := len(line) - len(strings.TrimLeft(line, " "))
-		match := key.FindStringSubmatch(line)
-		switch {
-		case match != nil && indent == 8:
-			into, section = nil, nil
-			switch name, text := match[1], match[2]; {
-			case name == "expr" && text == "|":
-				into = func(more string) { at.expr += more + "\n" }
-			case name == "expr":
-				at.expr = text
-			case name == "for":
-				at.wait = text
-			case name == "labels" && text == "":
-				section = at.labels
-			case name == "annotations" && text == "":
-				section = at.annotations
-			default:
-				at.flow[name] = text
-			}
-		case match != nil && indent == 10 && section != nil:
-			name, text, of := match[1], match[2], section
-			if text == ">-" {
-				into = func(more string) { of[name] = strings.TrimSpace(of[name] + " " + strings.TrimSpace(more)) }
-			} else {
-				of[name], into = text, nil
-			}
-		case into != nil:
-			into(line)
-		default:
-			t.Fatalf("%s: a line of a form that this test does not know: %q", file, line)
+	for _, group := range content.Groups {
+		for _, r := range group.Rules {
+			r.Name = r.Alert + r.Record
+			rules = append(rules, r)
 		}
 	}
 	return rules
+}
+
+func load(t *testing.T, file string, into any) {
+	t.Helper()
+	if err := yaml.Unmarshal([]byte(read(t, file)), into); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
 }
 
 // exporterMetrics returns the names of the metrics that the exporter writes.
