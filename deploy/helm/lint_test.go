@@ -11,29 +11,13 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// TestLint holds that Helm's strict linter has no warning with any of the files
-// of values, and has one where a template is broken.
+// TestLint checks that Helm's strict linter has no warning with any of the files of values.
 func TestLint(t *testing.T) {
 	for name, values := range examples(t) {
-		t.Run(name, func(t *testing.T) {
-			if _, everything, err := helm(t, "lint", "--strict", "--values", values, chart); err != nil {
-				t.Errorf("%v\n%s", err, everything)
-			}
-		})
+		if _, everything, err := helm(t, "lint", "--strict", "--values", values, chart); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, everything)
+		}
 	}
-	t.Run("broken", func(t *testing.T) {
-		broken, minimal := withoutLinks(t), examples(t)["minimal"]
-		if _, everything, err := helm(t, "lint", "--strict", "--values", minimal, broken); err != nil {
-			t.Fatalf("not broken yet: %v\n%s", err, everything)
-		}
-		service := filepath.Join(broken, "templates", "service.yaml")
-		if err := os.WriteFile(service, []byte(read(t, service)+"\n  {{ .Values.service.prot }}: [\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, everything, err := helm(t, "lint", "--strict", "--values", minimal, broken); err == nil {
-			t.Errorf("a broken template passes:\n%s", everything)
-		}
-	})
 }
 
 // withoutLinks returns a copy of the chart that lacks what its links lead to.
@@ -117,9 +101,8 @@ func TestLinksLost(t *testing.T) {
 	}
 }
 
-// TestSchemas holds that every object has the form that Kubernetes and the
-// Prometheus Operator ask for, in the oldest version of Kubernetes that the chart
-// allows and a newer one, and that objects with slips are refused.
+// TestSchemas checks every object with the schemas of Kubernetes, in the oldest
+// version that the chart allows and a newer one, and of the Prometheus Operator.
 func TestSchemas(t *testing.T) {
 	validate := livetest.Program(t, "kubectl-validate")
 	livetest.Program(t, "helm")
@@ -154,20 +137,11 @@ func TestSchemas(t *testing.T) {
 		}
 	}
 
+	// The validator reads the Operator's schemas only if it finds the files.
 	_, monitoring := template(t, "--values", examples(t)["monitoring"])
-	for name, slip := range map[string]struct{ was, is, says string }{
-		"key of Kubernetes":       {"automountServiceAccountToken: false", "automountServiceAcountToken: false", "automountServiceAcountToken"},
-		"key of the Operator":     {"scrapeTimeout: 1m", "scrape_timeout: 1m", "scrape_timeout"},
-		"value of the wrong kind": {"replicas: 1", `replicas: "one"`, "replicas"},
-		"no such scheme":          {"scheme: https", "scheme: gopher", "scheme"},
-	} {
-		if !strings.Contains(monitoring, slip.was) {
-			t.Fatalf("nothing to break: %s", slip.was)
-		}
-		output, err := run("1.30", write("broken", strings.Replace(monitoring, slip.was, slip.is, 1)))
-		if err == nil || !strings.Contains(output, slip.says) {
-			t.Errorf("%s: %v\n%s", name, err, output)
-		}
+	broken := strings.Replace(monitoring, "scrapeTimeout: 1m", "scrape_timeout: 1m", 1)
+	if output, err := run("1.30", write("broken", broken)); err == nil || !strings.Contains(output, "scrape_timeout") {
+		t.Errorf("an unknown key of the Operator is accepted: %v\n%s", err, output)
 	}
 }
 

@@ -1,7 +1,10 @@
 package helm_test
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,9 +26,9 @@ type pod struct {
 	env  []string
 }
 
-// newPod puts what the volumes of the rendered pod hold where its mounts are:
-// ConfigMaps of the chart as they are, and made-up content for the objects that
-// users have. Items and modes count as the kubelet heeds them.
+// newPod writes the volumes of the rendered pod to its mounts: ConfigMaps of the chart
+// as they are, and invented content for the objects of users. Like the kubelet, it
+// applies items and modes.
 func newPod(t *testing.T, objects rendered, program string, theirs map[string]string) *pod {
 	t.Helper()
 	p := &pod{program: program, dir: t.TempDir()}
@@ -49,8 +52,10 @@ func newPod(t *testing.T, objects rendered, program string, theirs map[string]st
 			t.Errorf("there is no volume for %s", mount.text("mountPath"))
 			continue
 		}
+		const webConfig = "tls_server_config: {cert_file: web.crt, key_file: web.key}\n"
 		content := map[string]string{
 			"password": "geheim\n", "ca.crt": string(certificate), "tls.crt": string(certificate), "tls.key": string(key),
+			"web.yml": webConfig, "config.yml": webConfig, "web.crt": string(certificate), "web.key": string(key),
 		}
 		name, kind := volume.text("configMap", "name"), "configMap"
 		if name == "" {
@@ -91,6 +96,20 @@ func newPod(t *testing.T, objects rendered, program string, theirs map[string]st
 		p.env = append(p.env, variable.text("name")+"="+p.here(value))
 	}
 	return p
+}
+
+// newCertificate returns httptest's self-signed certificate and its key in PEM.
+func newCertificate(t *testing.T) (certificate, key []byte) {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	encoded, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
 }
 
 // here gives a text of the pod the paths of this machine, and appliances that

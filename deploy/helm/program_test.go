@@ -37,11 +37,9 @@ func checkSettings(t *testing.T, program string) {
 	for name, values := range examples(t) {
 		t.Run(name, func(t *testing.T) {
 			objects, _ := template(t, "--values", values)
-			certificate, key := newCertificate(t)
-			const webConfig = "tls_server_config: {cert_file: web.crt, key_file: web.key}\n"
-			theirs := map[string]string{"web.yml": webConfig, "config.yml": webConfig, "web.crt": string(certificate), "web.key": string(key)}
+			var theirs map[string]string
 			if name == "discovery" {
-				theirs["targets.yaml"] = targetsOfTheirs
+				theirs = map[string]string{"targets.yaml": targetsOfTheirs}
 			}
 			p := newPod(t, objects, program, theirs)
 			output, err := p.check(t)
@@ -96,14 +94,10 @@ func keysOf(o object) []string {
 // not there, which is in the metrics.
 func checkServes(t *testing.T, program string) {
 	t.Helper()
-	certificate, key := newCertificate(t)
-	theirs := map[string]string{
-		"web.yml": "tls_server_config: {cert_file: web.crt, key_file: web.key}\n", "web.crt": string(certificate), "web.key": string(key),
-	}
 	for name, paths := range map[string]int{"minimal": 0, "fleet": 3, "monitoring": 1} {
 		t.Run(name, func(t *testing.T) {
 			objects, _ := template(t, "--values", examples(t)[name], "--set", "extraArgs={--collector.timeout=1s}")
-			address := newPod(t, objects, program, theirs).serve(t)
+			address := newPod(t, objects, program, nil).serve(t)
 			for _, probe := range []string{"livenessProbe", "readinessProbe"} {
 				get := objects.container(t).child(probe).child("httpGet")
 				ask(t, strings.ToLower(get.text("scheme")), address, get.text("path"), "The exporter is")

@@ -19,9 +19,6 @@ func TestRefusals(t *testing.T) {
 		want      []string
 	}{
 		"nothing":                {want: []string{"No appliance is named"}},
-		"both":                   {values: "fleet", set: []string{url}, want: []string{"ciphertrust.url is for one appliance"}},
-		"half of both":           {values: "fleet", set: []string{user}, want: []string{"ciphertrust.username is for one appliance"}},
-		"both CAs":               {values: "fleet", set: []string{"ciphertrust.caSecret.name=x"}, want: []string{"ciphertrust.caSecret.name is for one appliance"}},
 		"name with a dot":        {values: "minimal", set: []string{`fullnameOverride=cckm\.sync`}, want: []string{"/fullnameOverride"}},
 		"nobody":                 {set: []string{url, secret}, want: []string{"Nobody logs in"}},
 		"no secret":              {set: []string{url, user}, want: []string{"There is no password", "ciphertrust.existingSecret"}},

@@ -68,10 +68,7 @@ func checkScraped(t *testing.T, program string) {
 	for name, test := range tests {
 		objects, _ := template(t, "--values", examples(t)[test.values],
 			"--set", "extraArgs={--collector.timeout=1s}", "--set", strings.Join(test.set, ","))
-		certificate, key := newCertificate(t)
-		address := newPod(t, objects, program, map[string]string{
-			"web.yml": "tls_server_config: {cert_file: web.crt, key_file: web.key}\n", "web.crt": string(certificate), "web.key": string(key),
-		}).serve(t)
+		address := newPod(t, objects, program, nil).serve(t)
 		started[name] = livetest.StartPrometheus(t, operatorsConfig(t, objects, address))
 	}
 	for name, p := range started {
