@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,6 +73,7 @@ type Client struct {
 	hint      func(string) string
 	session   *session
 	secrets   secrets
+	files     files
 	retries   int
 	// attemptTimeout bounds one attempt at a page, 0 means no bound.
 	attemptTimeout time.Duration
@@ -97,10 +99,6 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 4
 	}
-	transport, err := newTransport(cfg.TLS, cfg.Concurrency)
-	if err != nil {
-		return nil, err
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = log.NewNopLogger()
 	}
@@ -111,12 +109,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Guard = NewLoginGuard()
 	}
 	c := &Client{
-		base: base,
-		http: &http.Client{
-			Transport: transport,
-			// A redirect could carry the token to another host.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		base:           base,
 		userAgent:      cfg.UserAgent,
 		observer:       cfg.Observer,
 		logger:         cfg.Logger,
@@ -125,7 +118,13 @@ func New(cfg Config) (*Client, error) {
 		attemptTimeout: cfg.AttemptTimeout,
 		slots:          make(chan struct{}, cfg.Concurrency),
 	}
-	c.readClientExpiry(cfg.TLS)
+	transport, err := newTransport(cfg.TLS, &c.files, cfg.Concurrency)
+	if err != nil {
+		return nil, err
+	}
+	// A redirect could carry the token to another host.
+	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c.readClientExpiry(context.Background(), &cfg.TLS)
 	c.session = newSession(c, cfg.Credentials, cfg.TLS, cfg.Guard)
 	return c, nil
 }
@@ -133,13 +132,23 @@ func New(cfg Config) (*Client, error) {
 // Format implements fmt.Formatter, because fmt would print the password with some verbs.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "client of %s", c.URL()) }
 
+// address returns the appliance's address in a canonical form, as a key for the guard.
+func (c *Client) address() string {
+	u := *c.base
+	u.Host = strings.ToLower(u.Host)
+	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
+		u.Host = strings.TrimSuffix(u.Host, port)
+	}
+	return u.String()
+}
+
 // URL returns the appliance's base URL, for messages.
 func (c *Client) URL() string { return c.base.Redacted() }
 
 // Login logs in unless there is a valid token. Its errors are LoginErrors, except if ctx ends or the
 // client is closed.
 func (c *Client) Login(ctx context.Context) error {
-	_, err := c.session.token(ctx)
+	_, err := c.session.jwt(ctx)
 	return err
 }
 
@@ -158,11 +167,12 @@ func (c *Client) LoginRetry() (time.Time, bool) { return c.session.retryAt() }
 //
 // Its errors carry a reason.Reason. Errors about the login are LoginErrors.
 func (c *Client) Get(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
-	return c.retry(ctx, func() error { return c.attempt(ctx, path, query, read) })
+	return c.retry(ctx, func() error { return c.authorize(ctx, path, query, read) })
 }
 
-// attempt requests a page. If the token is refused, it gets a new one and requests the page again.
-func (c *Client) attempt(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
+// authorize requests a page with a token. If the token is refused, it gets a new one and requests the
+// page again.
+func (c *Client) authorize(ctx context.Context, path string, query url.Values, read func(io.Reader) error) error {
 	// The select below chooses at random if a slot is free and ctx has ended.
 	if ctx.Err() != nil {
 		return classify(context.Cause(ctx))
@@ -173,23 +183,21 @@ func (c *Client) attempt(ctx context.Context, path string, query url.Values, rea
 	case <-ctx.Done():
 		return classify(context.Cause(ctx))
 	}
-	token, err := c.session.token(ctx)
-	if err != nil {
-		return err
+	for refused := false; ; refused = true {
+		jwt, err := c.session.jwt(ctx)
+		if err != nil {
+			return err
+		}
+		if err = c.attempt(ctx, jwt, path, query, read); !isUnauthorized(err) || refused {
+			return err
+		}
+		c.session.discard(jwt)
 	}
-	err = c.request(ctx, token, path, query, read)
-	if !isUnauthorized(err) {
-		return err
-	}
-	c.session.discard(token)
-	if token, err = c.session.token(ctx); err != nil {
-		return err
-	}
-	return c.request(ctx, token, path, query, read)
 }
 
-// request requests a page with a token, unless a Retry-After of this path has not passed yet.
-func (c *Client) request(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
+// attempt requests a page once, for at most attemptTimeout. It sends nothing if a Retry-After of the
+// path has not passed yet.
+func (c *Client) attempt(ctx context.Context, jwt, path string, query url.Values, read func(io.Reader) error) error {
 	if err := c.lists.check(path); err != nil {
 		return err
 	}
@@ -199,7 +207,7 @@ func (c *Client) request(ctx context.Context, token, path string, query url.Valu
 		attempt, cancel = context.WithTimeoutCause(ctx, c.attemptTimeout, cause)
 	}
 	defer cancel()
-	err := c.secrets.redactError(c.transfer(attempt, token, path, query, read))
+	err := c.secrets.redactError(c.transfer(attempt, jwt, path, query, read))
 	if err != nil && ctx.Err() == nil && attempt.Err() != nil {
 		return classify(context.Cause(attempt))
 	}
@@ -208,12 +216,12 @@ func (c *Client) request(ctx context.Context, token, path string, query url.Valu
 }
 
 // transfer sends the request for a page and reads the response.
-func (c *Client) transfer(ctx context.Context, token, path string, query url.Values, read func(io.Reader) error) error {
+func (c *Client) transfer(ctx context.Context, jwt, path string, query url.Values, read func(io.Reader) error) error {
 	req, err := c.newRequest(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", "Bearer "+jwt)
 	req.Header.Set("Accept-Encoding", "gzip")
 	resp, err := c.do(req, path)
 	if err != nil {
@@ -221,23 +229,11 @@ func (c *Client) transfer(ctx context.Context, token, path string, query url.Val
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		failure := c.apiError(resp)
-		return reason.New(failure.reason(), failure, failure.remedy())
+		return c.apiError(resp).withReason()
 	}
 	body := &watchedBody{r: resp.Body}
 	err = c.inflate(resp, body, read)
 	return body.errorOf(ctx, resp, err)
-}
-
-// apiError returns the error of a response. The body may be compressed. If it is invalid or cut short,
-// the error has the status only, because a 401 must lead to a new token anyway.
-func (c *Client) apiError(resp *http.Response) *APIError {
-	failure := readAPIError(resp, http.NoBody, &c.secrets)
-	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
-		failure = readAPIError(resp, body, &c.secrets)
-		return nil
-	})
-	return failure
 }
 
 // newRequest returns a request for a path below /api/v1/.

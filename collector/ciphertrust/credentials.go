@@ -1,11 +1,9 @@
 package ciphertrust
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 )
@@ -50,8 +48,8 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 // MarshalText implements encoding.TextMarshaler.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// maxSecretBytes bounds a password file. If a file is larger, the path is wrong.
-const maxSecretBytes = 64 << 10
+// maxPasswordBytes bounds a password file. If a file is larger, the path is wrong.
+const maxPasswordBytes = 64 << 10
 
 // Check returns an error if the credentials are not complete or cannot be read.
 func (c *Credentials) Check() error {
@@ -61,38 +59,25 @@ func (c *Credentials) Check() error {
 	if c.Username == "" {
 		return errors.New("the user name is missing")
 	}
-	_, err := c.password()
+	_, err := c.password(context.Background(), new(files))
 	return err
 }
 
 // password returns the password, read from its file if there is one.
-func (c *Credentials) password() (Secret, error) {
-	if c.PasswordFile == "" && c.Password == "" {
+func (c *Credentials) password(ctx context.Context, files *files) (Secret, error) {
+	text, name := string(c.Password), "the password"
+	if c.PasswordFile != "" {
+		content, err := files.read(ctx, c.PasswordFile)
+		if err != nil {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		text, name = string(content), "the password file "+c.PasswordFile
+	} else if text == "" {
 		return "", errors.New("the password is missing")
 	}
-	if c.PasswordFile == "" {
-		password, err := parsePassword(string(c.Password))
-		if err != nil {
-			return "", fmt.Errorf("the password %w", err)
-		}
-		return password, nil
-	}
-	file, err := os.Open(c.PasswordFile)
+	password, err := parsePassword(text)
 	if err != nil {
-		return "", fmt.Errorf("reading the password: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, maxSecretBytes+1))
-	if err != nil {
-		return "", fmt.Errorf("reading the password: %w", err)
-	}
-	if len(content) > maxSecretBytes {
-		return "", fmt.Errorf("the password file %s has more than %d bytes, which no password has",
-			c.PasswordFile, maxSecretBytes)
-	}
-	password, err := parsePassword(string(content))
-	if err != nil {
-		return "", fmt.Errorf("the password file %s %w", c.PasswordFile, err)
+		return "", fmt.Errorf("%s %w", name, err)
 	}
 	return password, nil
 }
@@ -105,6 +90,8 @@ const byteOrderMark = "\uFEFF"
 // wrong password. The error continues a sentence ("the password …") and shows nothing of the text.
 func parsePassword(text string) (Secret, error) {
 	switch {
+	case len(text) > maxPasswordBytes:
+		return "", fmt.Errorf("has more than %d bytes, which no password has", maxPasswordBytes)
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
 		return "", errors.New("is encoded in UTF-16: save it as UTF-8")
 	case !utf8.ValidString(text):
@@ -117,18 +104,4 @@ func parsePassword(text string) (Secret, error) {
 		return "", errors.New("is empty")
 	}
 	return Secret(password), nil
-}
-
-// fingerprint is a hash of a secret, to detect a change without storing the secret.
-type fingerprint uint64
-
-func fingerprintOf(seed maphash.Seed, parts ...string) fingerprint {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for _, part := range parts {
-		// A hash's Write never fails.
-		_, _ = h.WriteString(part)
-		_ = h.WriteByte(0)
-	}
-	return fingerprint(h.Sum64())
 }

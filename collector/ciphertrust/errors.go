@@ -32,8 +32,8 @@ type APIError struct {
 	RequestID string
 	// Location is the target of a redirect, which is never followed.
 	Location string
-	// RetryAfter is the time to wait before the next request, or 0 if there is no Retry-After.
-	RetryAfter time.Duration
+	// RetryAt is when the next request may be sent, or zero if there is no Retry-After.
+	RetryAt time.Time
 }
 
 // Error implements error.
@@ -52,8 +52,8 @@ func (e *APIError) Error() string {
 	if e.Location != "" {
 		fmt.Fprintf(&b, " to %s", e.Location)
 	}
-	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, ", and asks not to be asked again for %s", e.RetryAfter.Round(time.Second))
+	if !e.RetryAt.IsZero() {
+		fmt.Fprintf(&b, "; not tried again before %s", clock(e.RetryAt))
 	}
 	return b.String()
 }
@@ -132,9 +132,14 @@ const (
 	maxError = 1000
 )
 
-// readAPIError reads the error in a response's body, if there is one, and cleans its fields.
-func readAPIError(resp *http.Response, body io.Reader, s *secrets) *APIError {
-	failure := &APIError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header)}
+// apiError returns the error of a response, without secrets, because the appliance may repeat what it
+// was sent. If the body is compressed in an invalid way, or cut short, the error has the status only,
+// because a 401 must lead to a new token anyway.
+func (c *Client) apiError(resp *http.Response) *APIError {
+	failure := &APIError{Status: resp.StatusCode}
+	if wait := retryAfter(resp.Header); wait > 0 {
+		failure.RetryAt = time.Now().Add(wait)
+	}
 	var fields struct {
 		Code      json.Number `json:"code"`
 		CodeDesc  string      `json:"codeDesc"`
@@ -143,26 +148,26 @@ func readAPIError(resp *http.Response, body io.Reader, s *secrets) *APIError {
 	}
 	// Errors are ignored: a body of another form, such as a proxy's page, adds nothing to the status,
 	// and after a field of the wrong type the others are still decoded.
-	content, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
-	_ = json.Unmarshal(content, &fields)
+	_ = c.inflate(resp, resp.Body, func(body io.Reader) error {
+		content, err := io.ReadAll(io.LimitReader(body, maxErrorBody))
+		_ = json.Unmarshal(content, &fields)
+		return err
+	})
 	if code, err := fields.Code.Int64(); err == nil {
 		failure.Code = int(code)
 	}
-	failure.CodeDesc = s.clean(fields.CodeDesc, maxField)
-	failure.Message = s.clean(fields.Message, maxField)
-	failure.RequestID = s.clean(fields.RequestID, maxField)
+	clean := func(text string) string { return c.secrets.clean(text, maxField) }
+	failure.CodeDesc, failure.Message, failure.RequestID = clean(fields.CodeDesc), clean(fields.Message), clean(fields.RequestID)
 	// A location with another scheme is of no use, and may be anything.
 	location, err := resp.Location()
 	if err == nil && resp.StatusCode/100 == 3 && (location.Scheme == "https" || location.Scheme == "http") {
-		failure.Location = s.clean(location.Scheme+"://"+location.Host, maxField)
+		failure.Location = clean(location.Scheme + "://" + location.Host)
 	}
 	return failure
 }
 
-func newAPIError(resp *http.Response, body io.Reader, s *secrets) error {
-	failure := readAPIError(resp, body, s)
-	return reason.New(failure.reason(), failure, failure.remedy())
-}
+// withReason returns the error with its reason and hint.
+func (e *APIError) withReason() error { return reason.New(e.reason(), e, e.remedy()) }
 
 func isUnauthorized(err error) bool {
 	failure, ok := errors.AsType[*APIError](err)
@@ -204,10 +209,14 @@ func outOfFiles(err error) bool {
 
 // unreadable adds the reason to the error of a secret that cannot be read.
 func unreadable(err error, remedy string) error {
-	if outOfFiles(err) {
+	switch {
+	case outOfFiles(err):
 		return reason.New(reason.Network, err, remedyOutOfFiles)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return reason.New(reason.Timeout, err, remedy)
+	default:
+		return reason.New(reason.Auth, err, remedy)
 	}
-	return reason.New(reason.Auth, err, remedy)
 }
 
 // hasAlternativeNames reports whether a certificate has a name that can match a host.

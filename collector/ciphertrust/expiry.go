@@ -1,12 +1,12 @@
 package ciphertrust
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -50,11 +50,11 @@ func (c *Client) observeChain(resp *http.Response, err error) {
 }
 
 // readClientExpiry reads the client certificate and sets clientExpiry.
-func (c *Client) readClientExpiry(cfg TLSConfig) {
+func (c *Client) readClientExpiry(ctx context.Context, cfg *TLSConfig) {
 	content := []byte(cfg.Cert)
 	if cfg.CertFile != "" {
-		// The error is ignored here: the login with this certificate returns it.
-		content, _ = os.ReadFile(cfg.CertFile)
+		// The error is ignored here: the request with this certificate returns it.
+		content, _ = c.files.read(ctx, cfg.CertFile)
 	}
 	c.clientExpiry.set(parseChain(content))
 }

@@ -26,18 +26,15 @@ func (c *Client) EndBackoff() {
 func (c *Client) ExpireToken() {
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()
-	c.session.renewAt, c.session.expiresAt = time.Now(), time.Now()
+	c.session.token.renewAt, c.session.token.expiresAt = time.Now(), time.Now()
 }
 
-// Verdicts returns how many secrets and domains a guard remembers.
-func (g *LoginGuard) Verdicts() int {
+// Secrets returns how many secrets a guard remembers.
+func (g *LoginGuard) Secrets() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.states)
+	return len(g.secrets)
 }
-
-// SetMaxVerdicts bounds how many secrets and domains a guard remembers.
-func (g *LoginGuard) SetMaxVerdicts(n int) { g.maxStates = n }
 
 // RetryAfter is for how long an answer with this header asks to be left alone.
 func RetryAfter(header http.Header) time.Duration { return retryAfter(header) }

@@ -1,13 +1,12 @@
 package ciphertrust
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
-	"sync"
 
-	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 )
 
@@ -49,7 +48,7 @@ func (c *Client) Exposed() []Exposed {
 
 // ShortPassword reports whether the current password is too short to be redacted reliably if the
 // appliance repeats it. It returns false if the password cannot be read, or is not in a regular file,
-// which might block.
+// which may have its content only once.
 func (c *Client) ShortPassword() bool {
 	credentials := &c.session.credentials
 	if credentials.ClientID != "" {
@@ -60,7 +59,7 @@ func (c *Client) ShortPassword() bool {
 			return false
 		}
 	}
-	password, err := credentials.password()
+	password, err := credentials.password(context.Background(), &c.files)
 	return err == nil && isShort(string(password))
 }
 
@@ -93,32 +92,15 @@ func (s *session) secretFiles() []string {
 	return files
 }
 
-// exposureWatch logs when a file with a secret becomes exposed. Files that are exposed from the start
-// are returned by Client.Exposed and not logged here.
-type exposureWatch struct {
-	logger log.Logger
-
-	mu      sync.Mutex
-	exposed map[string]bool
-}
-
-func newExposureWatch(logger log.Logger, files []string) *exposureWatch {
-	w := &exposureWatch{logger: logger, exposed: make(map[string]bool, len(files))}
-	for _, path := range files {
-		_, w.exposed[path] = exposure(path)
-	}
-	return w
-}
-
-// check checks the files and logs those that have become exposed since the last call.
-func (w *exposureWatch) check(files []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, path := range files {
+// warnExposed logs the files with secrets that have become exposed since the last call. Files that are
+// exposed from the start are returned by Client.Exposed and not logged here. Logins call it one after
+// another.
+func (s *session) warnExposed() {
+	for _, path := range s.secretFiles() {
 		found, exposed := exposure(path)
-		if exposed && !w.exposed[path] {
-			level.Warn(w.logger).Log("during", "login", "hint", found.Remedy(), "msg", found.String())
+		if exposed && !s.exposed[path] {
+			level.Warn(s.client.logger).Log("during", "login", "hint", found.Remedy(), "msg", found.String())
 		}
-		w.exposed[path] = exposed
+		s.exposed[path] = exposed
 	}
 }

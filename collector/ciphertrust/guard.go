@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 
 	"cckm_sync_exporter/collector/reason"
 )
-
-// maxLoginStates bounds the secrets and domains that a LoginGuard remembers. It is twice the number
-// that the largest configuration file needs.
-const maxLoginStates = 40_000
 
 // The backoff after a rejection, before the same secret is sent again. The appliance may lock the
 // user out.
@@ -21,6 +19,9 @@ const (
 	firstRejectionBackoff   = 10 * time.Second
 	longestRejectionBackoff = 5 * time.Minute
 )
+
+// forgetSecretAfter is how long a LoginGuard remembers a secret that no login uses.
+const forgetSecretAfter = 24 * time.Hour
 
 // LoginGuard keeps clients from sending a rejected secret too often. Clients that
 // share one, and have the same address, user, auth domain, connection and secret,
@@ -38,172 +39,152 @@ type LoginGuard struct {
 	// appliances honors Retry-After for each address.
 	appliances holds
 
-	mu        sync.Mutex
-	states    map[loginKey]*loginState
-	maxStates int
+	mu      sync.Mutex
+	secrets map[fingerprint]*secretState
+	// swept is when unused secrets were last forgotten.
+	swept time.Time
 }
 
-// loginKey identifies a secret with its user and appliance. If oneDomain is true, it also identifies
-// a domain.
-type loginKey struct {
-	secret    fingerprint
-	oneDomain bool
-	domain    string
-}
+// secretState is the state of the logins with a secret, in all domains and in each.
+type secretState struct {
+	loginState
 
-// loginState is the state of the logins with a secret, or with a secret for one domain.
-type loginState struct {
-	// proven is true once a login has succeeded, until the next rejection.
-	proven bool
-	// pause holds logins back after a rejection.
-	pause pause
-	// rejections counts the rejections since the last success.
-	rejections int
-	// underway is closed when the login ends for which the other clients wait; nil if there is none.
-	underway chan struct{}
-	// turnedAway is when a client was last not allowed to log in; zero if a login was sent since.
-	turnedAway time.Time
+	domains map[string]*loginState
 	// used is when the state was last needed.
 	used time.Time
 }
 
+// loginState is the state of the logins with a secret, or with a secret for one domain.
+type loginState struct {
+	// proven is true once a login has succeeded. For a domain, a rejection ends it.
+	proven bool
+	// pause holds logins back after a rejection.
+	pause pause
+	// underway is closed when the login ends for which the other clients wait; nil if there is none.
+	underway chan struct{}
+	// rejections counts the rejections in a domain since the last success.
+	rejections int
+	// turnedAway is when a client of the domain was last not allowed to log in; zero if it has logged
+	// in since.
+	turnedAway time.Time
+}
+
 // NewLoginGuard returns a guard that knows of no rejection.
 func NewLoginGuard() *LoginGuard {
-	return &LoginGuard{seed: maphash.MakeSeed(), states: make(map[loginKey]*loginState), maxStates: maxLoginStates}
+	return &LoginGuard{seed: maphash.MakeSeed(), secrets: make(map[fingerprint]*secretState), swept: time.Now()}
 }
 
-func (g *LoginGuard) fingerprint(parts ...string) fingerprint { return fingerprintOf(g.seed, parts...) }
+// fingerprint is a hash of a secret, to detect a change without storing the secret.
+type fingerprint uint64
 
-// attempt calls send to log in, or returns an error if the secret must not be sent yet. It waits while
-// another client tries the same secret. begins is true if the login was rejected and the one before
-// was not.
+func (g *LoginGuard) fingerprint(parts ...string) fingerprint {
+	return fingerprint(maphash.String(g.seed, strings.Join(parts, "\x00")))
+}
+
+// attempt calls send to log in, or returns an error if the secret must not be sent yet. It waits until
+// ctx ends while another client tries the same secret. begins is true if the login was rejected and
+// the one before was not.
 func (g *LoginGuard) attempt(ctx context.Context, secret fingerprint, domain string, send func() error) (begins bool, err error) {
-	for {
-		turn, others, err := g.admit(secret, domain)
-		if err != nil {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := g.state(secret)
+	one := all.domains[domain]
+	if one == nil {
+		one = new(loginState)
+		all.domains[domain] = one
+	}
+	decisive := all.decisive(one)
+	for ; decisive.underway != nil; decisive = all.decisive(one) {
+		one.turnedAway = time.Now()
+		if err := g.wait(ctx, decisive.underway); err != nil {
 			return false, err
 		}
-		if others == nil {
-			err = send()
-			return g.finish(turn, err), err
-		}
-		select {
-		case <-others:
-		case <-ctx.Done():
-			return false, classify(fmt.Errorf("waiting for the login of another target: %w", context.Cause(ctx)))
-		}
 	}
-}
-
-// turn is the right to send one login.
-type turn struct {
-	// all is the state of the secret, one that of the secret for the domain, and decisive the one of
-	// them on which the login depends.
-	all, one, decisive *loginState
-	// ended is closed when the login has ended; nil if no client waits for it.
-	ended chan struct{}
-}
-
-// admit returns the turn to log in; or, if others is not nil, a channel to wait for before the next
-// try; or an error if no login may be sent.
-func (g *LoginGuard) admit(secret fingerprint, domain string) (t turn, others <-chan struct{}, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	all, one := g.state(loginKey{secret: secret}), g.state(loginKey{secret: secret, oneDomain: true, domain: domain})
-	v := all
-	if all.proven {
-		v = one
-	}
-	if v.underway != nil {
+	if err := all.check(one); err != nil {
 		one.turnedAway = time.Now()
-		return turn{}, v.underway, nil
-	}
-	err = v.pause.check()
-	if err == nil && v != one && g.mustYield(secret, one) {
-		err = reason.New(reason.Of(v.pause.err),
-			fmt.Errorf("the same secret is tried for another domain first: %w", v.pause.err), reason.RemedyOf(v.pause.err))
-	}
-	if err != nil {
-		one.turnedAway = time.Now()
-		return turn{}, nil, err
+		return false, err
 	}
 	one.turnedAway = time.Time{}
-	t = turn{all: all, one: one, decisive: v}
-	if !v.proven {
-		t.ended = make(chan struct{})
-		v.underway = t.ended
+	if !decisive.proven {
+		decisive.underway = make(chan struct{})
+		defer func() {
+			close(decisive.underway)
+			decisive.underway = nil
+		}()
 	}
-	return t, nil, nil
-}
-
-// finish records the outcome of a login. begins is that of attempt.
-func (g *LoginGuard) finish(t turn, err error) (begins bool) {
+	g.mu.Unlock()
+	err = send()
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if t.ended != nil {
-		close(t.ended)
-		t.decisive.underway = nil
-	}
 	if err == nil {
-		t.all.proven, t.one.proven = true, true
-		t.all.pause, t.one.pause = pause{}, pause{}
-		t.one.rejections = 0
-		return false
+		*one = loginState{proven: true, underway: one.underway}
+		all.proven, all.pause = true, pause{}
+		return false, nil
 	}
 	if failure, ok := errors.AsType[*LoginError](err); !ok || !failure.rejected {
-		return false
+		return false, err
 	}
-	begins = t.decisive.pause.err == nil
-	t.decisive.pause.start(err, firstRejectionBackoff, longestRejectionBackoff)
-	if t.decisive != t.one {
-		// If a login for another domain succeeds, the backoff of this domain continues.
-		t.one.pause.start(err, firstRejectionBackoff, longestRejectionBackoff)
-	}
-	t.one.proven = false
-	t.one.rejections++
-	return begins
+	begins = decisive.pause.err == nil
+	decisive.pause.start(err, firstRejectionBackoff, longestRejectionBackoff)
+	// If a login for another domain succeeds, the backoff of this domain continues. If this domain is
+	// decisive, its pause has just begun.
+	one.pause.start(err, firstRejectionBackoff, longestRejectionBackoff)
+	one.proven = false
+	one.rejections++
+	return begins, err
 }
 
-// state returns the state of a key, and makes one if there is none. If there are too many, it drops
-// the least recently used one.
-func (g *LoginGuard) state(key loginKey) *loginState {
-	v := g.states[key]
-	if v == nil {
-		if len(g.states) >= g.maxStates {
-			g.dropOldest()
-		}
-		v = &loginState{}
-		g.states[key] = v
+// wait waits for the end of another client's login. It unlocks g meanwhile.
+func (g *LoginGuard) wait(ctx context.Context, ended <-chan struct{}) error {
+	g.mu.Unlock()
+	defer g.mu.Lock()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return classify(fmt.Errorf("waiting for the login of another target: %w", context.Cause(ctx)))
 	}
-	v.used = time.Now()
-	return v
 }
 
-func (g *LoginGuard) dropOldest() {
-	var oldest loginKey
-	var used time.Time
-	for key, v := range g.states {
-		if v.underway == nil && (used.IsZero() || v.used.Before(used)) {
-			oldest, used = key, v.used
-		}
+// state returns the state of a secret, and makes one if there is none.
+func (g *LoginGuard) state(secret fingerprint) *secretState {
+	if time.Since(g.swept) > forgetSecretAfter {
+		g.swept = time.Now()
+		maps.DeleteFunc(g.secrets, func(_ fingerprint, s *secretState) bool { return time.Since(s.used) > forgetSecretAfter })
 	}
-	delete(g.states, oldest)
+	s := g.secrets[secret]
+	if s == nil {
+		s = &secretState{domains: make(map[string]*loginState)}
+		g.secrets[secret] = s
+	}
+	s.used = time.Now()
+	return s
 }
 
-// mustYield reports whether a client must let one with another domain try first, because its own
-// domain was rejected more often. Otherwise a wrong domain that is always first would keep the right
-// ones from being tried.
-func (g *LoginGuard) mustYield(secret fingerprint, one *loginState) bool {
-	if one.rejections == 0 {
-		return false
+// decisive returns the state on which a login depends: that of the secret until a login with it has
+// succeeded, then that of the domain.
+func (s *secretState) decisive(one *loginState) *loginState {
+	if s.proven {
+		return one
 	}
-	for key, v := range g.states {
-		if key.secret == secret && key.oneDomain && v.rejections < one.rejections &&
-			!v.turnedAway.IsZero() && time.Since(v.turnedAway) < longestRejectionBackoff {
-			return true
+	return &s.loginState
+}
+
+// check returns an error if no login may be sent for a domain.
+//
+// As long as no login with the secret has succeeded, a domain waits for those that were rejected less
+// often. Otherwise a wrong domain that is always first would keep the right ones from being tried.
+func (s *secretState) check(one *loginState) error {
+	if err := s.decisive(one).pause.check(); err != nil || s.proven {
+		return err
+	}
+	for _, other := range s.domains {
+		waits := !other.turnedAway.IsZero() && time.Since(other.turnedAway) < longestRejectionBackoff
+		if waits && other.rejections < one.rejections {
+			return reason.New(reason.Of(s.pause.err),
+				fmt.Errorf("the same secret is tried for another domain first: %w", s.pause.err), reason.RemedyOf(s.pause.err))
 		}
 	}
-	return false
+	return nil
 }
 
 // retryAt returns when a rejected login is tried again, and false if it was not
@@ -211,12 +192,10 @@ func (g *LoginGuard) mustYield(secret fingerprint, one *loginState) bool {
 func (g *LoginGuard) retryAt(secret fingerprint, domain string) (time.Time, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v := g.states[loginKey{secret: secret}]
-	if v != nil && v.proven {
-		v = g.states[loginKey{secret: secret, oneDomain: true, domain: domain}]
-	}
-	if v == nil || v.pause.err == nil {
+	all := g.secrets[secret]
+	if all == nil || all.domains[domain] == nil {
 		return time.Time{}, false
 	}
-	return v.pause.until, true
+	p := all.decisive(all.domains[domain]).pause
+	return p.until, p.err != nil
 }

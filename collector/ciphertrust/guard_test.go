@@ -430,23 +430,21 @@ func TestWaitingForAnotherTarget(t *testing.T) {
 	})
 }
 
-// TestGuardIsBounded proves that a guard forgets what was not used for longest.
-func TestGuardIsBounded(t *testing.T) {
+// TestGuardForgets proves that a guard does not remember each password of a file that is rotated.
+func TestGuardForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const most = 100
 		guard := ciphertrust.NewLoginGuard()
-		guard.SetMaxVerdicts(most)
 		path := write(t, "password", []byte(wrong))
 		h := inMemory(t, simulator.Options{RequestLog: 1}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials.PasswordFile, cfg.Guard, cfg.Logger = path, guard, nil
 		})
-		for i := range most {
-			advance(1)
+		for i := range 100 {
+			advance(time.Hour)
 			overwrite(t, path, wrong+strconv.Itoa(i))
 			wantReason(t, h.client.Login(t.Context()), reason.Auth)
 		}
-		if n := guard.Verdicts(); n != most {
-			t.Errorf("the guard remembers %d verdicts", n)
+		if n := guard.Secrets(); n < 24 || n > 50 {
+			t.Errorf("the guard remembers %d secrets of 100, want those of the last one or two days", n)
 		}
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -167,9 +166,7 @@ func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
 			remedy = remedyCertificate
 		}
 		return reason.New(reason.Auth, fmt.Errorf("login by %s was refused: %w", body.GrantType, failure), remedy)
-	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return reason.New(reason.Network, fmt.Errorf("login: %w", failure), remedyProxyAuth)
-	case isRejection(resp.StatusCode):
+	case isRejection(resp.StatusCode) && failure.reason() != reason.Network:
 		return reason.New(reason.Other, fmt.Errorf("login: %w", failure), remedyAddress)
 	default:
 		return reason.New(failure.reason(), fmt.Errorf("login: %w", failure), failure.remedy())
@@ -191,16 +188,12 @@ func (e *LoginError) Error() string { return e.Err.Error() }
 // Unwrap returns why the login failed.
 func (e *LoginError) Unwrap() error { return e.Err }
 
-// statusLoginTimeout is the status 440 of Microsoft's servers, which has no name in
-// net/http.
-const statusLoginTimeout = 440
-
 // isCredentialStatus reports whether a login with this status was most likely rejected because of the
-// credentials.
+// credentials. 440 is the login timeout of Microsoft's servers.
 func isCredentialStatus(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity,
-		http.StatusLocked, statusLoginTimeout, http.StatusUnavailableForLegalReasons:
+		http.StatusLocked, 440, http.StatusUnavailableForLegalReasons:
 		return true
 	default:
 		return false
@@ -210,12 +203,7 @@ func isCredentialStatus(status int) bool {
 // isRejection reports whether a login with this status was rejected. The same login would be rejected
 // again, which may lock the user out.
 func isRejection(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return false
-	default:
-		return status/100 == 4
-	}
+	return status/100 == 4 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 
 // isRejected reports whether err is the error of a rejected login.
@@ -242,24 +230,4 @@ func loginResult(err error) string {
 	default:
 		return loginError
 	}
-}
-
-// readKeyPair returns the client certificate and its key. Each may be in a file or in the settings.
-func readKeyPair(tls TLSConfig) (cert, key string, err error) {
-	cert, key = tls.Cert, string(tls.Key)
-	if tls.CertFile != "" {
-		content, err := os.ReadFile(tls.CertFile)
-		if err != nil {
-			return "", "", fmt.Errorf("reading the client certificate: %w", err)
-		}
-		cert = string(content)
-	}
-	if tls.KeyFile != "" {
-		content, err := os.ReadFile(tls.KeyFile)
-		if err != nil {
-			return "", "", fmt.Errorf("reading the client certificate's key: %w", err)
-		}
-		key = string(content)
-	}
-	return cert, key, nil
 }

@@ -40,52 +40,41 @@ func (p *pause) check() error {
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// holds honors Retry-After. Its keys are what a Retry-After is about: the path of a list, or the
-// address of an appliance. The zero value is ready to use. It is safe for concurrent use.
+// holds honors Retry-After (RFC 9110, section 10.2.3). Its keys are what a Retry-After is about: the
+// path of a list, or the address of an appliance. The zero value is ready to use. It is safe for
+// concurrent use.
 type holds struct {
 	mu   sync.Mutex
-	held map[string]hold
-}
-
-// hold is a Retry-After that ends at until, and the error that had it.
-type hold struct {
-	until   time.Time
-	failure *APIError
+	held map[string]*APIError
 }
 
 // record stores the Retry-After of a failed request, if it has one.
 func (h *holds) record(key string, err error) {
 	failure, ok := errors.AsType[*APIError](err)
-	if !ok || failure.RetryAfter <= 0 {
+	if !ok {
 		return
 	}
-	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for other, held := range h.held {
-		if !now.Before(held.until) {
-			delete(h.held, other)
+	if held := h.held[key]; time.Now().Before(failure.RetryAt) && (held == nil || held.RetryAt.Before(failure.RetryAt)) {
+		if h.held == nil {
+			h.held = make(map[string]*APIError)
 		}
-	}
-	if h.held == nil {
-		h.held = make(map[string]hold)
-	}
-	if until := now.Add(failure.RetryAfter); until.After(h.held[key].until) {
-		h.held[key] = hold{until: until, failure: failure}
+		h.held[key] = failure
 	}
 }
 
-// check returns an error if a Retry-After of the key has not passed. The error wraps an APIError whose
-// RetryAfter is the time that is left.
+// check returns an error if a Retry-After of the key has not passed.
 func (h *holds) check(key string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	held, ok := h.held[key]
-	left := time.Until(held.until)
-	if !ok || left <= 0 {
+	failure := h.held[key]
+	if failure == nil {
 		return nil
 	}
-	failure := *held.failure
-	failure.RetryAfter = left
-	return reason.New(reason.Server, fmt.Errorf("not tried again before %s: %w", clock(held.until), &failure), remedyServer)
+	if !time.Now().Before(failure.RetryAt) {
+		delete(h.held, key)
+		return nil
+	}
+	return reason.New(reason.Server, failure, remedyServer)
 }

@@ -3,12 +3,11 @@ package ciphertrust
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 
 	"cckm_sync_exporter/collector/reason"
 )
@@ -31,62 +30,49 @@ func WithFailures(ctx context.Context, report func(error)) context.Context {
 	return context.WithValue(ctx, failuresKey{}, report)
 }
 
-// retry calls try until it succeeds or fails permanently, the retries are used up, or ctx ends. It
-// returns the last error other than the end of ctx, which says less about the cause.
-func (c *Client) retry(ctx context.Context, try func() error) error {
-	pauses := &pauses{ExponentialBackOff: backoff.NewExponentialBackOff()}
-	pauses.InitialInterval, pauses.MaxInterval, pauses.Multiplier = firstPause, longestPause, 2
-	options := []backoff.RetryOption{
-		backoff.WithBackOff(pauses),
-		backoff.WithMaxTries(1 + uint(c.retries)),
-		backoff.WithMaxElapsedTime(0),
+// retry calls try until it succeeds or fails permanently, the retries are used up, or the next pause
+// would outlast ctx. It returns the last error other than the end of ctx, which says less about the
+// cause.
+func (c *Client) retry(ctx context.Context, try func() error) (failure error) {
+	report, ok := ctx.Value(failuresKey{}).(func(error))
+	if !ok {
+		report = func(error) {}
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		// Do not start a pause that ends after the deadline. 0 would mean no bound.
-		options = append(options, backoff.WithMaxElapsedTime(max(1, time.Until(deadline))))
-	}
-	var failure error
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	for tried, pause := 0, firstPause; ; tried, pause = tried+1, min(2*pause, longestPause) {
 		err := try()
-		// Keep the earlier error if this attempt failed because ctx has ended.
+		if err == nil {
+			return nil
+		}
 		if failure == nil || ctx.Err() == nil || reason.Of(err) != reason.Timeout {
 			failure = err
 		}
-		if report, ok := ctx.Value(failuresKey{}).(func(error)); ok && err != nil && ctx.Err() == nil {
+		if ctx.Err() == nil {
 			report(err)
 		}
-		pauses.retryAfter = retryAfterOf(failure)
-		if failure != nil && !isTemporary(ctx, failure) {
-			return struct{}{}, backoff.Permanent(failure)
+		// Pages that fail at the same time must not be retried at the same time.
+		wait := pause/2 + rand.N(pause) //nolint:gosec // Nobody gains from guessing it.
+		if answer, ok := errors.AsType[*APIError](err); ok {
+			wait += max(0, time.Until(answer.RetryAt))
 		}
-		return struct{}{}, failure
-	}, options...)
-	if err != nil {
-		return failure
+		if tried == c.retries || !isTemporary(ctx, err) || !sleep(ctx, wait) {
+			return failure
+		}
 	}
-	return nil
 }
 
-// pauses is an exponential backoff with a random part, so that pages that fail at the same time are
-// not retried at the same time.
-type pauses struct {
-	*backoff.ExponentialBackOff
-
-	// retryAfter is the Retry-After of the last response. It is added to the pause.
-	retryAfter time.Duration
-}
-
-// NextBackOff implements backoff.BackOff.
-func (p *pauses) NextBackOff() time.Duration {
-	return p.retryAfter + p.ExponentialBackOff.NextBackOff()
-}
-
-// retryAfterOf returns the Retry-After of a failed request, or 0.
-func retryAfterOf(err error) time.Duration {
-	if failure, ok := errors.AsType[*APIError](err); ok {
-		return failure.RetryAfter
+// sleep waits for d. It returns false if ctx ends earlier, at once if it knows that by the deadline.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
 	}
-	return 0
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // isTemporary reports whether a retry within the same scrape may succeed. If the appliance has refused

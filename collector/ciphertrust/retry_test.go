@@ -180,7 +180,7 @@ func TestRetriesKeepToTheDeadline(t *testing.T) {
 					t.Errorf("%d requests, want %d", tries, test.tries)
 				}
 				if test.retryAfter != "" {
-					wantText(t, err.Error(), "asks not to be asked again for")
+					wantText(t, err.Error(), "not tried again before")
 				}
 			})
 		})

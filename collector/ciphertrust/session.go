@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-kit/log/level"
-	"golang.org/x/sync/singleflight"
 
 	"cckm_sync_exporter/collector/reason"
 )
@@ -42,25 +40,37 @@ type session struct {
 	credentials Credentials
 	tls         TLSConfig
 	guard       *LoginGuard
-	exposures   *exposureWatch
+	// exposed has the files with secrets that every user can read or change; see warnExposed.
+	exposed map[string]bool
 	// ctx is the context of logins. It ends when the session is closed.
 	ctx    context.Context //nolint:containedctx // Logins outlive the scrape that asks for them.
 	cancel context.CancelFunc
-	logins singleflight.Group
 
-	mu  sync.Mutex
-	jwt string
-	// renewAt is from when on the token is replaced, and expiresAt when it becomes invalid; zero if
-	// there is no token.
-	renewAt, expiresAt time.Time
-	refresh            refreshToken
+	mu      sync.Mutex
+	token   token
+	refresh refreshToken
 	// secret is the fingerprint of the password or certificate that was used last; 0 if none was.
 	secret fingerprint
 	// failed is the backoff after a login that failed but was not rejected.
 	failed pause
-	// underway counts logins, so that close can wait for them.
-	underway sync.WaitGroup
-	closed   bool
+	// renewal is the one in progress, or nil.
+	renewal *renewal
+	closed  bool
+}
+
+// renewal is a login for all callers that need a token.
+type renewal struct {
+	// done is closed when jwt and err are set.
+	done chan struct{}
+	jwt  string
+	err  error
+}
+
+// token is what requests are authorized with. It is zero if there is none.
+type token struct {
+	jwt string
+	// renewAt is from when on the token is replaced, and expiresAt when it becomes invalid.
+	renewAt, expiresAt time.Time
 }
 
 type refreshToken struct {
@@ -69,38 +79,53 @@ type refreshToken struct {
 }
 
 func newSession(c *Client, credentials Credentials, tls TLSConfig, guard *LoginGuard) *session {
-	s := &session{client: c, credentials: credentials, tls: tls, guard: guard}
+	s := &session{client: c, credentials: credentials, tls: tls, guard: guard, exposed: make(map[string]bool)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.exposures = newExposureWatch(c.logger, s.secretFiles())
+	for _, path := range s.secretFiles() {
+		_, s.exposed[path] = exposure(path)
+	}
 	return s
 }
 
-// token returns a valid token, after a login if necessary. It waits until ctx ends at most.
-func (s *session) token(ctx context.Context) (string, error) {
+// jwt returns a valid token, after a login if necessary. It waits until ctx ends at most.
+func (s *session) jwt(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return "", errClosed()
 	}
-	if s.jwt != "" && time.Now().Before(s.renewAt) {
+	if time.Now().Before(s.token.renewAt) {
 		defer s.mu.Unlock()
-		return s.jwt, nil
+		return s.token.jwt, nil
 	}
-	login := s.logins.DoChan("", s.renew)
+	r := s.renewal
+	if r == nil {
+		r = &renewal{done: make(chan struct{})}
+		s.renewal = r
+		go s.renew(r)
+	}
 	s.mu.Unlock()
 	select {
-	case result := <-login:
-		if result.Err != nil {
-			return "", result.Err
-		}
-		jwt, ok := result.Val.(string)
-		if !ok {
-			return "", fmt.Errorf("login returned a %T", result.Val)
-		}
-		return jwt, nil
+	case <-r.done:
+		return r.jwt, r.err
 	case <-ctx.Done():
 		return "", classify(fmt.Errorf("waiting for a login: %w", context.Cause(ctx)))
 	}
+}
+
+// renew gets a new token. If that fails, it returns the old token until that expires.
+func (s *session) renew(r *renewal) {
+	jwt, err := s.obtain(s.ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && time.Now().Before(s.token.expiresAt) {
+		level.Debug(s.client.logger).Log("during", "login", "err", err, "expires", clock(s.token.expiresAt),
+			"msg", "the token could not be renewed, the old one is used until it expires")
+		jwt, err = s.token.jwt, nil
+	}
+	r.jwt, r.err = jwt, err
+	s.renewal = nil
+	close(r.done)
 }
 
 func errClosed() error {
@@ -112,15 +137,15 @@ func errClosed() error {
 func (s *session) discard(jwt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.jwt == jwt {
-		s.jwt, s.renewAt, s.expiresAt = "", time.Time{}, time.Time{}
+	if s.token.jwt == jwt {
+		s.token = token{}
 	}
 }
 
 func (s *session) expiry() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.expiresAt, !s.expiresAt.IsZero()
+	return s.token.expiresAt, !s.token.expiresAt.IsZero()
 }
 
 // retryAt returns when a rejected login is tried again, and false if it was not
@@ -130,32 +155,6 @@ func (s *session) retryAt() (time.Time, bool) {
 	secret := s.secret
 	s.mu.Unlock()
 	return s.guard.retryAt(secret, s.credentials.Domain)
-}
-
-// renew gets a new token and returns it as a string. If that fails, it returns the old token until
-// that expires.
-func (s *session) renew() (any, error) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil, errClosed()
-	}
-	s.underway.Add(1)
-	s.mu.Unlock()
-	defer s.underway.Done()
-
-	jwt, err := s.obtain(s.ctx)
-	if err == nil {
-		return jwt, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.jwt != "" && time.Now().Before(s.expiresAt) {
-		level.Debug(s.client.logger).Log("during", "login", "err", err, "expires", clock(s.expiresAt),
-			"msg", "the token could not be renewed, the old one is used until it expires")
-		return s.jwt, nil
-	}
-	return nil, err
 }
 
 // obtain gets a new token, unless the backoff after a failed login has not passed. If there is a
@@ -183,24 +182,23 @@ func (s *session) obtain(ctx context.Context) (jwt string, err error) {
 		s.mu.Lock()
 		s.refresh = refreshToken{}
 		s.mu.Unlock()
-		return s.loginBySecret(ctx)
 	}
-	if jwt, err = s.loginBySecret(ctx); err != nil {
-		return "", err
+	jwt, err = s.loginBySecret(ctx)
+	if err == nil && !failure.rejected {
+		// The old refresh token may still be valid, but is not used any more. If it cannot be revoked,
+		// the appliance drops it later.
+		_ = s.revoke(ctx, jwt, refresh.id)
 	}
-	// The old refresh token may still be valid, but is not used any more. If it cannot be revoked, the
-	// appliance drops it later.
-	_ = s.revoke(ctx, jwt, refresh.id)
-	return jwt, nil
+	return jwt, err
 }
 
 // loginBySecret gets a token with the password or certificate, if the guard allows it.
 func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
-	grant, body, secret, err := s.primary()
+	grant, body, secret, err := s.primary(ctx)
 	if err != nil {
 		return "", &LoginError{Err: err}
 	}
-	s.exposures.check(s.secretFiles())
+	s.warnExposed()
 	s.mu.Lock()
 	s.secret = secret
 	s.mu.Unlock()
@@ -221,21 +219,21 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 
 // primary returns the grant for the credentials, the body of the login, and a fingerprint of the
 // secret, the user and the appliance.
-func (s *session) primary() (grant string, body loginBody, secret fingerprint, err error) {
+func (s *session) primary(ctx context.Context) (grant string, body loginBody, secret fingerprint, err error) {
 	body = loginBody{Domain: s.credentials.Domain, Connection: s.credentials.Connection}
 	body.setAuthDomain(s.credentials.AuthDomain)
 	fingerprint := func(secrets ...string) fingerprint {
-		return s.guard.fingerprint(append(secrets, s.address(), s.credentials.AuthDomain, s.credentials.Connection)...)
+		return s.guard.fingerprint(append(secrets, s.client.address(), s.credentials.AuthDomain, s.credentials.Connection)...)
 	}
 	if s.credentials.ClientID != "" {
-		cert, key, err := readKeyPair(s.tls)
+		cert, key, err := s.client.files.keyPair(ctx, &s.tls)
 		if err != nil {
 			return "", loginBody{}, 0, unreadable(err, remedyCertificate)
 		}
 		body.ClientID = s.credentials.ClientID
 		return grantCertificate, body, fingerprint(body.ClientID, cert, key), nil
 	}
-	password, err := s.credentials.password()
+	password, err := s.credentials.password(ctx, &s.client.files)
 	if err != nil {
 		return "", loginBody{}, 0, unreadable(err, remedyPassword)
 	}
@@ -244,25 +242,15 @@ func (s *session) primary() (grant string, body loginBody, secret fingerprint, e
 	return grantPassword, body, fingerprint(body.Username, body.Password), nil
 }
 
-// address returns the appliance's address in a canonical form, as a key for the guard.
-func (s *session) address() string {
-	u := *s.client.base
-	u.Host = strings.ToLower(u.Host)
-	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
-		u.Host = strings.TrimSuffix(u.Host, port)
-	}
-	return u.String()
-}
-
 // send sends one login and stores the token. Its errors are LoginErrors.
 func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt string, err error) {
-	if err := s.guard.appliances.check(s.address()); err != nil {
+	if err := s.guard.appliances.check(s.client.address()); err != nil {
 		return "", &LoginError{Err: err}
 	}
 	body.GrantType = grant
-	s.client.readClientExpiry(s.tls)
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
+	s.client.readClientExpiry(ctx, &s.tls)
 	asked := time.Now()
 	answer, err := s.client.login(ctx, body)
 	if s.client.observer != nil {
@@ -271,7 +259,7 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.guard.appliances.record(s.address(), err)
+		s.guard.appliances.record(s.client.address(), err)
 		failure := &LoginError{Err: err, rejected: isRejected(err), answered: answered(err)}
 		if !failure.rejected {
 			s.failed.start(failure, firstFailureBackoff, longestFailureBackoff)
@@ -280,8 +268,7 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 	}
 	s.failed = pause{}
 	lifetime := answer.lifetime()
-	s.jwt, s.expiresAt = answer.JWT, asked.Add(lifetime)
-	s.renewAt = s.expiresAt.Add(-min(renewBefore, lifetime/5))
+	s.token = token{answer.JWT, asked.Add(lifetime - min(renewBefore, lifetime/5)), asked.Add(lifetime)}
 	if answer.RefreshToken != "" {
 		// The response to a refresh may omit the id if the refresh token stays the same.
 		s.refresh = refreshToken{token: Secret(answer.RefreshToken), id: cmp.Or(answer.RefreshTokenID, s.refresh.id)}
@@ -293,30 +280,27 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 func (s *session) close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
+	r := s.renewal
 	s.mu.Unlock()
 	s.cancel()
-	// A login whose response has arrived may still store a refresh token.
-	ended := make(chan struct{})
-	go func() {
-		s.underway.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		return classify(fmt.Errorf("waiting for the end of a login: %w", context.Cause(ctx)))
+	if r != nil {
+		// A login whose response has arrived may still store a refresh token.
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return classify(fmt.Errorf("waiting for the end of a login: %w", context.Cause(ctx)))
+		}
 	}
-	token, refresh := s.removeTokens()
+	jwt, refresh := s.removeTokens()
 	if refresh.id == "" {
 		return nil
 	}
-
-	err := s.revoke(ctx, token, refresh.id)
+	err := s.revoke(ctx, jwt, refresh.id)
 	if isUnauthorized(err) {
 		// The token has expired. The refresh token can still get another one.
 		if _, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)}); err == nil {
-			token, latest := s.removeTokens()
-			err = s.revoke(ctx, token, cmp.Or(latest.id, refresh.id))
+			jwt, latest := s.removeTokens()
+			err = s.revoke(ctx, jwt, cmp.Or(latest.id, refresh.id))
 		}
 	}
 	if err != nil {
@@ -326,21 +310,21 @@ func (s *session) close(ctx context.Context) error {
 }
 
 // removeTokens removes the tokens from the session and returns them.
-func (s *session) removeTokens() (token string, refresh refreshToken) {
+func (s *session) removeTokens() (jwt string, refresh refreshToken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	token, refresh = s.jwt, s.refresh
-	s.jwt, s.renewAt, s.expiresAt, s.refresh = "", time.Time{}, time.Time{}, refreshToken{}
-	return token, refresh
+	jwt, refresh = s.token.jwt, s.refresh
+	s.token, s.refresh = token{}, refreshToken{}
+	return jwt, refresh
 }
 
 // revoke revokes the refresh token with the given id.
-func (s *session) revoke(ctx context.Context, token, id string) error {
+func (s *session) revoke(ctx context.Context, jwt, id string) error {
 	req, err := s.client.newRequest(ctx, http.MethodDelete, endpointTokens+"/"+url.PathEscape(id), nil, nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", "Bearer "+jwt)
 	resp, err := s.client.do(req, endpointTokens)
 	if err != nil {
 		return s.client.secrets.redactError(err)
@@ -348,7 +332,7 @@ func (s *session) revoke(ctx context.Context, token, id string) error {
 	defer func() { _ = resp.Body.Close() }()
 	// 404 means that the refresh token does not exist any more.
 	if resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusNotFound {
-		return newAPIError(resp, resp.Body, &s.client.secrets)
+		return s.client.apiError(resp).withReason()
 	}
 	return nil
 }

@@ -29,7 +29,17 @@ func (c TLSConfig) Format(f fmt.State, verb rune) {
 
 // newTransport returns a transport for the given number of concurrent requests. It uses HTTP/1.1 only:
 // bulk reads over HTTP/2 share one connection and its flow control, which makes them slower.
-func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
+func newTransport(cfg TLSConfig, files *files, concurrency int) (http.RoundTripper, error) {
+	settings := files.tlsFiles(&cfg)
+	// Prometheus' package would wait for a file that blocks.
+	for _, file := range []config.SecretReader{settings.CA, settings.Cert, settings.Key} {
+		if file == nil {
+			continue
+		}
+		if _, err := file.Fetch(context.Background()); err != nil {
+			return nil, fmt.Errorf("TLS settings: %w", err)
+		}
+	}
 	tlsConfig, err := config.NewTLSConfig((*config.TLSConfig)(&cfg))
 	if err != nil {
 		return nil, fmt.Errorf("TLS settings: %w", err)
@@ -66,7 +76,7 @@ func newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 			TLSHandshakeTimeout:    10 * time.Second,
 		}, nil
 	}
-	next, err := config.NewTLSRoundTripper(tlsConfig, tlsFiles(cfg), newTransport)
+	next, err := config.NewTLSRoundTripper(tlsConfig, settings, newTransport)
 	return &certificateWatch{next: next, asked: asked}, err
 }
 
@@ -111,22 +121,3 @@ type certificateAskedError struct{ error }
 
 // Unwrap returns the error of the handshake.
 func (e certificateAskedError) Unwrap() error { return e.error }
-
-// tlsFiles returns the files that are watched for changes.
-func tlsFiles(cfg TLSConfig) config.TLSRoundTripperSettings {
-	secret := func(inline, file string) config.SecretReader {
-		switch {
-		case file != "":
-			return config.NewFileSecret(file)
-		case inline != "":
-			return config.NewInlineSecret(inline)
-		default:
-			return nil
-		}
-	}
-	return config.TLSRoundTripperSettings{
-		CA:   secret(cfg.CA, cfg.CAFile),
-		Cert: secret(cfg.Cert, cfg.CertFile),
-		Key:  secret(string(cfg.Key), cfg.KeyFile),
-	}
-}

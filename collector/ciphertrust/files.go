@@ -1,0 +1,102 @@
+package ciphertrust
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/prometheus/common/config"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// fileTimeout bounds the reading of a file. It is shorter than Prometheus' default
+	// scrape_timeout, so that the error of a scrape names the file.
+	fileTimeout = 5 * time.Second
+	// maxFileBytes bounds a file. A bundle of CAs has less than 1 MiB.
+	maxFileBytes = 16 << 20
+)
+
+// files reads files. A FIFO or a file on a dead mount can block forever. The zero value is ready to
+// use. It is safe for concurrent use.
+type files struct {
+	// reads has one blocked goroutine for each path at most.
+	reads singleflight.Group
+}
+
+// read returns the content of a file. It returns an error after fileTimeout, or when ctx ends.
+func (f *files) read(ctx context.Context, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, fileTimeout, fmt.Errorf("no content after %s: %w", fileTimeout, context.DeadlineExceeded))
+	defer cancel()
+	result := f.reads.DoChan(path, func() (any, error) {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }()
+		return io.ReadAll(io.LimitReader(file, maxFileBytes))
+	})
+	select {
+	case r := <-result:
+		content, _ := r.Val.([]byte)
+		return content, r.Err
+	case <-ctx.Done():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: context.Cause(ctx)}
+	}
+}
+
+// secretFile is a config.SecretReader of a file.
+type secretFile struct {
+	files *files
+	path  string
+}
+
+// Fetch implements config.SecretReader.
+func (s secretFile) Fetch(ctx context.Context) (string, error) {
+	content, err := s.files.read(ctx, s.path)
+	return string(content), err
+}
+
+// Description implements config.SecretReader.
+func (s secretFile) Description() string { return s.path }
+
+// Immutable implements config.SecretReader.
+func (secretFile) Immutable() bool { return false }
+
+// tlsFiles returns the files of the TLS settings. They are read before each request.
+func (f *files) tlsFiles(cfg *TLSConfig) config.TLSRoundTripperSettings {
+	secret := func(inline, path string) config.SecretReader {
+		switch {
+		case path != "":
+			return secretFile{files: f, path: path}
+		case inline != "":
+			return config.NewInlineSecret(inline)
+		default:
+			return nil
+		}
+	}
+	return config.TLSRoundTripperSettings{
+		CA:   secret(cfg.CA, cfg.CAFile),
+		Cert: secret(cfg.Cert, cfg.CertFile),
+		Key:  secret(string(cfg.Key), cfg.KeyFile),
+	}
+}
+
+// keyPair returns the client certificate and its key. Each may be in a file or in the settings.
+func (f *files) keyPair(ctx context.Context, cfg *TLSConfig) (cert, key string, err error) {
+	settings := f.tlsFiles(cfg)
+	if settings.Cert != nil {
+		if cert, err = settings.Cert.Fetch(ctx); err != nil {
+			return "", "", fmt.Errorf("reading the client certificate: %w", err)
+		}
+	}
+	if settings.Key != nil {
+		if key, err = settings.Key.Fetch(ctx); err != nil {
+			return "", "", fmt.Errorf("reading the client certificate's key: %w", err)
+		}
+	}
+	return cert, key, nil
+}
