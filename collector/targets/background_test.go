@@ -64,11 +64,12 @@ func inTheMiddle(t *testing.T, first bool, options simulator.Options) *readingTa
 			t.Fatalf("a scrape of a list that is not known yet: %v", snapshot.Lists[0].Err)
 		}
 	}
-	eventually(t, "a full read is in progress", func() bool {
+	eventually(t, "the first page of a full read has arrived", func() bool {
 		if !first {
 			r.mustRead(t, "one")
 		}
-		return r.progress(t) != nil
+		progress := r.progress(t)
+		return progress != nil && progress.Pages > 0
 	})
 	return r
 }
