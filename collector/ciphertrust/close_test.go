@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/simulator"
 )
@@ -68,16 +67,6 @@ func TestClose(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestCloseBeforeAnything(t *testing.T) {
-	h := inMemory(t, simulator.Options{}, nil)
-	if err := h.close(); err != nil {
-		t.Error(err)
-	}
-	if n := len(h.appliance.Requests()); n != 0 {
-		t.Errorf("%d requests", n)
 	}
 }
 
@@ -221,23 +210,4 @@ func TestCloseIsBounded(t *testing.T) {
 		wantTook(t, begun, 3*time.Second)
 		close(release)
 	})
-}
-
-// TestCloseWithACertificate holds that nothing is asked of the appliance where
-// the grant leaves no refresh token.
-func TestCloseWithACertificate(t *testing.T) {
-	h, server := overTLS(t, simulator.Options{ClientID: "client-1"}, nil)
-	cert, key := certificateFiles(t, server)
-	h.connect(server.URL, func(cfg *ciphertrust.Config) {
-		cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1"}
-		cfg.TLS.CA = string(server.CAPEM)
-		cfg.TLS.CertFile, cfg.TLS.KeyFile = cert, key
-	}, nil)
-	h.mustGet()
-	if err := h.close(); err != nil {
-		t.Error(err)
-	}
-	if n := h.count(http.MethodDelete, "/"); n != 0 {
-		t.Errorf("%d revocations", n)
-	}
 }

@@ -1,13 +1,10 @@
 package ciphertrust_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
@@ -137,66 +134,6 @@ func TestErrorBodies(t *testing.T) {
 				t.Errorf("got %q, want %q", err, test.want)
 			}
 		})
-	}
-}
-
-// TestLoginErrorsThatRepeatSecrets has an appliance that says in its errors
-// what it was sent, also where the text is so long that it is shortened.
-func TestLoginErrorsThatRepeatSecrets(t *testing.T) {
-	for name, padding := range map[string]string{"short": "", "long": strings.Repeat("x", 291)} {
-		t.Run(name, func(t *testing.T) {
-			refuse := false
-			h := serving(t, func(w http.ResponseWriter, r *http.Request) {
-				switch {
-				case isLogin(r) && !refuse:
-					respond(w, http.StatusOK, `{"jwt":"jwt-SECRET","duration":300,"refresh_token":"refresh-SECRET","refresh_token_id":"id"}`)
-				case isLogin(r):
-					var sent simulator.LoginRequest
-					if err := json.Unmarshal([]byte(bodyOf(r)), &sent); err != nil {
-						t.Error(err)
-					}
-					message := padding + sent.Password + sent.RefreshToken
-					respond(w, http.StatusUnauthorized, `{"codeDesc":"`+message+`","message":"`+message+`","requestID":"`+message+`"}`)
-				default:
-					simulator.WriteError(w, http.StatusUnauthorized, padding+"jwt-SECRET")
-				}
-			})
-			h.wantReason(reason.Auth)
-			refuse = true
-			h.wantReason(reason.Auth)
-			h.wantReason(reason.Auth)
-		})
-	}
-}
-
-// TestRedirectsAreNotFollowed holds that no other server ever sees a request,
-// which could bear a password or a token.
-func TestRedirectsAreNotFollowed(t *testing.T) {
-	var asked atomic.Int64
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
-		respond(w, http.StatusOK, `{}`)
-	}))
-	defer other.Close()
-	for _, status := range []int{301, 302, 303, 307, 308} {
-		for name, picked := range map[string]func(*http.Request) bool{"login": isLogin, "page": isList} {
-			t.Run(name+" "+http.StatusText(status), func(t *testing.T) {
-				h, _ := overTLS(t, simulator.Options{}, nil)
-				h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-					if picked(r) {
-						http.Redirect(w, r, other.URL+"/elsewhere", status)
-						return
-					}
-					next.ServeHTTP(w, r)
-				})
-				err := h.failure(reason.Other)
-				wantText(t, err.Error(), "to "+other.URL)
-				wantText(t, reason.RemedyOf(err), "redirects are never followed")
-			})
-		}
-	}
-	if n := asked.Load(); n != 0 {
-		t.Errorf("the other server saw %d requests", n)
 	}
 }
 

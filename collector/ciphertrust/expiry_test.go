@@ -3,7 +3,6 @@ package ciphertrust_test
 import (
 	"crypto/tls"
 	"net/http/httptest"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,11 +38,7 @@ func TestApplianceCertificateExpiry(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t, simulator.Options{})
-			server, err := h.appliance.StartTLSWith(simulator.Certificate{NotBefore: now.Add(-48 * time.Hour), NotAfter: test.until})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(server.Close)
+			server := startTLS(t, h.appliance, simulator.Certificate{NotBefore: now.Add(-48 * time.Hour), NotAfter: test.until})
 			h.connect(server.URL, func(cfg *ciphertrust.Config) {
 				cfg.TLS.CA, cfg.TLS.InsecureSkipVerify = string(server.CAPEM), test.skipVerify
 			}, nil)
@@ -62,19 +57,12 @@ func TestApplianceCertificateExpiry(t *testing.T) {
 // TestChainPresentedLast has an appliance whose chain is replaced: the earliest
 // expiry in the last chain counts.
 func TestChainPresentedLast(t *testing.T) {
-	_, issuer := overTLS(t, simulator.Options{}, nil)
-	issue := func(until time.Time) (certPEM, keyPEM []byte) {
-		certPEM, keyPEM, err := issuer.ClientCertificateUntil("appliance", until)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return certPEM, keyPEM
-	}
+	by := issuer(t)
 	var presented atomic.Pointer[tls.Config]
 	present := func(leaf, intermediate time.Time) {
-		cert, key := issue(leaf)
-		other, _ := issue(intermediate)
-		pair, err := tls.X509KeyPair(slices.Concat(cert, other), key)
+		cert, key := issue(t, by, "appliance", leaf)
+		other, _ := issue(t, by, "appliance", intermediate)
+		pair, err := tls.X509KeyPair([]byte(cert+other), []byte(key))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,22 +101,11 @@ func TestClientCertificateExpiry(t *testing.T) {
 	for name, clientID := range map[string]string{"by certificate": "exporter", "by password": ""} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t, simulator.Options{ClientID: clientID})
-			server, err := h.appliance.StartTLS()
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(server.Close)
-			issue := func(until time.Time) (certPEM, keyPEM []byte) {
-				certPEM, keyPEM, err := server.ClientCertificateUntil("exporter", until)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return certPEM, keyPEM
-			}
+			server := startTLS(t, h.appliance, simulator.Certificate{})
 			soon, late := time.Now().Add(24*time.Hour), time.Now().Add(1000*time.Hour)
-			cert, key := issue(late)
-			intermediate, _ := issue(soon)
-			certFile, keyFile := write(t, "client.pem", slices.Concat(cert, intermediate)), write(t, "client.key", key)
+			cert, key := issue(t, server, "exporter", late)
+			intermediate, _ := issue(t, server, "exporter", soon)
+			certFile, keyFile := write(t, "client.pem", cert+intermediate), write(t, "client.key", key)
 			h.connect(server.URL, func(cfg *ciphertrust.Config) {
 				cfg.TLS.CA, cfg.TLS.CertFile, cfg.TLS.KeyFile = string(server.CAPEM), certFile, keyFile
 				if clientID != "" {
@@ -136,9 +113,9 @@ func TestClientCertificateExpiry(t *testing.T) {
 				}
 			}, nil)
 			wantExpiry(t, "client", h.client.ClientCertificateExpiry, soon)
-			cert, key = issue(late)
-			overwrite(t, certFile, string(cert))
-			overwrite(t, keyFile, string(key))
+			cert, key = issue(t, server, "exporter", late)
+			overwrite(t, certFile, cert)
+			overwrite(t, keyFile, key)
 			h.mustGet()
 			wantExpiry(t, "client", h.client.ClientCertificateExpiry, late)
 		})

@@ -120,7 +120,7 @@ func TestWhatASecondTryIsToldInTheBackOff(t *testing.T) {
 // writing the same password to the file again does not end the backoff.
 func TestPasswordFileEndsTheBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path := write(t, "password", []byte(wrong))
+		path := write(t, "password", wrong)
 		h := inMemory(t, simulator.Options{}, withPasswordFile(path))
 		wantTimes(t, scrapeFor(h, 15*time.Second), 0, 10)
 
@@ -165,7 +165,7 @@ func TestWhatIsARejection(t *testing.T) {
 					if status == 0 {
 						panic(http.ErrAbortHandler)
 					}
-					simulator.WriteError(w, status, "no")
+					respond(w, status, "<html>no</html>") // A gateway may have asked the appliance.
 				})
 				want, result, backoff := reasons[status], "login password error", time.Second
 				switch {
@@ -245,20 +245,9 @@ func TestFailuresDoNotEndABackOff(t *testing.T) {
 // TestRejectedCertificate holds that a certificate is treated as a password is:
 // refused once, it is left alone until its files change.
 func TestRejectedCertificate(t *testing.T) {
-	pair := func() (certPEM, keyPEM []byte) {
-		server, err := simulator.New(simulator.Options{}).StartTLS()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		if certPEM, keyPEM, err = server.ClientCertificate("exporter"); err != nil {
-			t.Fatal(err)
-		}
-		return certPEM, keyPEM
-	}
-	oldCert, oldKey := pair()
-	newCert, newKey := pair()
-	cert, key := write(t, "cert.pem", oldCert), write(t, "key.pem", oldKey)
+	oldCert, oldKey := certificateOf(t)
+	newCert, newKey := certificateOf(t)
+	cert, key := write(t, "cert.pem", oldCert), write(t, "key.pem", string(oldKey))
 
 	synctest.Test(t, func(t *testing.T) {
 		var known atomic.Bool
@@ -282,9 +271,9 @@ func TestRejectedCertificate(t *testing.T) {
 		wantText(t, reason.RemedyOf(err), "--ciphertrust.cert-file")
 
 		known.Store(true)
-		overwrite(t, cert, string(oldCert))
+		overwrite(t, cert, oldCert)
 		h.wantReason(reason.Auth)
-		overwrite(t, cert, string(newCert))
+		overwrite(t, cert, newCert)
 		overwrite(t, key, string(newKey))
 		h.mustGet()
 
@@ -300,24 +289,6 @@ func TestRejectedCertificate(t *testing.T) {
 			t.Errorf("%d logins without a key", n-before)
 		}
 	})
-}
-
-// TestRejectionInAnotherForm checks that a rejection in another form than the appliance's counts
-// too: a gateway may have asked the appliance.
-func TestRejectionInAnotherForm(t *testing.T) {
-	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
-		t.Run(http.StatusText(status), func(t *testing.T) {
-			h := inMemory(t, simulator.Options{}, nil)
-			h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-				respond(w, status, "<html>no</html>")
-			})
-			h.wantReason(reason.Auth)
-			h.wantReason(reason.Auth)
-			if n := h.logins(); n != 1 {
-				t.Errorf("%d logins for two scrapes", n)
-			}
-		})
-	}
 }
 
 // sharing returns a client of a domain, with a guard that it shares.
@@ -339,7 +310,7 @@ func TestTargetsShareARejection(t *testing.T) {
 		{"nothing else", func(*ciphertrust.Config) {}, true},
 		{"another domain", func(cfg *ciphertrust.Config) { cfg.Credentials.Domain = "emea" }, true},
 		{"the address in another form", func(cfg *ciphertrust.Config) { cfg.URL = "https://Appliance.INVALID:443/api/" }, true},
-		{"the password in a file", func(cfg *ciphertrust.Config) { cfg.Credentials.PasswordFile = write(t, "password", []byte(wrong+"\n")) }, true},
+		{"the password in a file", func(cfg *ciphertrust.Config) { cfg.Credentials.PasswordFile = write(t, "password", wrong+"\n") }, true},
 		{"another address", func(cfg *ciphertrust.Config) { cfg.URL = "https://other.invalid" }, false},
 		{"another user", func(cfg *ciphertrust.Config) { cfg.Credentials.Username = "other" }, false},
 		{"another auth domain", func(cfg *ciphertrust.Config) { cfg.Credentials.AuthDomain = "/other" }, false},
@@ -434,7 +405,7 @@ func TestWaitingForAnotherTarget(t *testing.T) {
 func TestGuardForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guard := ciphertrust.NewLoginGuard()
-		path := write(t, "password", []byte(wrong))
+		path := write(t, "password", wrong)
 		h := inMemory(t, simulator.Options{RequestLog: 1}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials.PasswordFile, cfg.Guard, cfg.Logger = path, guard, nil
 		})
@@ -451,14 +422,6 @@ func TestGuardForgets(t *testing.T) {
 
 func certificateOf(t *testing.T) (cert string, key config.Secret) {
 	t.Helper()
-	server, err := simulator.New(simulator.Options{}).StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	certPEM, keyPEM, err := server.ClientCertificate("exporter")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(certPEM), config.Secret(keyPEM)
+	cert, keyPEM := issue(t, issuer(t), "exporter", time.Now().Add(time.Hour))
+	return cert, config.Secret(keyPEM)
 }

@@ -91,11 +91,7 @@ func serving(t *testing.T, handler http.HandlerFunc) *harness {
 func overTLS(t *testing.T, opts simulator.Options, change func(*ciphertrust.Config)) (*harness, *simulator.Server) {
 	t.Helper()
 	h := newHarness(t, opts)
-	server, err := h.appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := startTLS(t, h.appliance, simulator.Certificate{})
 	h.connect(server.URL, func(cfg *ciphertrust.Config) {
 		cfg.TLS.CA = string(server.CAPEM)
 		if change != nil {
@@ -103,6 +99,33 @@ func overTLS(t *testing.T, opts simulator.Options, change func(*ciphertrust.Conf
 		}
 	}, nil)
 	return h, server
+}
+
+// startTLS serves the appliance with a certificate until the test ends.
+func startTLS(t *testing.T, appliance *simulator.Appliance, certificate simulator.Certificate) *simulator.Server {
+	t.Helper()
+	server, err := appliance.StartTLSWith(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+// issuer returns a server only for the CA that it has.
+func issuer(t *testing.T) *simulator.Server {
+	t.Helper()
+	return startTLS(t, simulator.New(simulator.Options{}), simulator.Certificate{})
+}
+
+// issue returns a client certificate and its key.
+func issue(t *testing.T, by *simulator.Server, name string, until time.Time) (cert, key string) {
+	t.Helper()
+	certPEM, keyPEM, err := by.ClientCertificateUntil(name, until)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(certPEM), string(keyPEM)
 }
 
 // connect makes the client. Where no transport is given, it keeps its own.
@@ -165,7 +188,7 @@ func (h *harness) wantNoSecrets() {
 	}
 }
 
-// get reads the list's first page to its end.
+// get requests the first page of a list and discards it.
 func (h *harness) get(ctx context.Context) error {
 	err := h.client.Get(ctx, listPath, nil, discard)
 	if err != nil {
@@ -320,10 +343,10 @@ func (o *observer) take() []string {
 }
 
 // write writes a file into a directory of the test's own and returns its path.
-func write(t *testing.T, name string, content []byte) string {
+func write(t *testing.T, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	overwrite(t, path, string(content))
+	overwrite(t, path, content)
 	return path
 }
 

@@ -7,14 +7,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/config"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/simulator"
 )
 
@@ -68,7 +66,7 @@ func TestPasswordLoginBody(t *testing.T) {
 			`{` + always + `,"domain":"emea","auth_domain":"users","connection":"ldap"}`,
 		},
 		{"a file wins over the environment", func(c *ciphertrust.Credentials) {
-			c.PasswordFile, c.Password = write(t, "password", []byte(password+"\n")), "another"
+			c.PasswordFile, c.Password = write(t, "password", password+"\n"), "another"
 		}, `{` + always + `}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -79,6 +77,9 @@ func TestPasswordLoginBody(t *testing.T) {
 				t.Fatalf("logins: %q", sent)
 			}
 			wantJSON(t, bodies()[0], test.want)
+			h.client.ExpireToken()
+			h.mustGet()
+			wantJSON(t, bodies()[1], `{"grant_type":"refresh_token","refresh_token":"`+h.appliance.RefreshTokens()[0].Token+`"}`)
 			for _, r := range h.appliance.Requests() {
 				if r.Method == http.MethodPost && r.Path != "/api/v1/auth/tokens/" {
 					t.Errorf("the login went to %s", r.Path)
@@ -88,30 +89,11 @@ func TestPasswordLoginBody(t *testing.T) {
 	}
 }
 
-func TestRefreshLoginBody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, simulator.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
-			cfg.Credentials.Domain, cfg.Credentials.AuthDomain = "emea", "users"
-		})
-		bodies := recordLogins(h.appliance)
-		h.mustGet()
-		advance(300 * time.Second)
-		h.mustGet()
-		if sent := bodies(); len(sent) != 2 {
-			t.Fatalf("logins: %q", sent)
-		}
-		wantJSON(t, bodies()[1], `{"grant_type":"refresh_token","refresh_token":"`+h.appliance.RefreshTokens()[0].Token+`"}`)
-	})
-}
-
 // certificateFiles writes a client certificate and its key.
 func certificateFiles(t *testing.T, server *simulator.Server) (cert, key string) {
 	t.Helper()
-	certPEM, keyPEM, err := server.ClientCertificate("exporter")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return write(t, "cert.pem", certPEM), write(t, "key.pem", keyPEM)
+	cert, key = issue(t, server, "exporter", time.Now().Add(time.Hour))
+	return write(t, "cert.pem", cert), write(t, "key.pem", key)
 }
 
 // TestClientCertificateLogin logs in over mutual TLS with the certificate in
@@ -132,20 +114,13 @@ func TestClientCertificateLogin(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t, simulator.Options{ClientID: "client-1", Domains: []string{"emea"}})
-			server, err := h.appliance.StartTLS()
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(server.Close)
-			certPEM, keyPEM, err := server.ClientCertificate("exporter")
-			if err != nil {
-				t.Fatal(err)
-			}
+			server := startTLS(t, h.appliance, simulator.Certificate{})
+			certPEM, keyPEM := issue(t, server, "exporter", time.Now().Add(time.Hour))
 			h.connect(server.URL, func(cfg *ciphertrust.Config) {
 				cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1", Domain: test.domain, AuthDomain: test.authDomain}
 				cfg.TLS.CA = string(server.CAPEM)
 				if test.inlineCert {
-					cfg.TLS.Cert = string(certPEM)
+					cfg.TLS.Cert = certPEM
 				} else {
 					cfg.TLS.CertFile = write(t, "cert.pem", certPEM)
 				}
@@ -165,6 +140,12 @@ func TestClientCertificateLogin(t *testing.T) {
 			wantJSON(t, bodies()[0], test.want)
 			wantJSON(t, bodies()[1], test.want)
 			h.wantRefreshTokens(0)
+			if err := h.close(); err != nil {
+				t.Error(err)
+			}
+			if n := h.count(http.MethodDelete, "/"); n != 0 {
+				t.Errorf("%d revocations of a refresh token that there is not", n)
+			}
 		})
 	}
 }
@@ -191,16 +172,6 @@ func TestCompressedLogin(t *testing.T) {
 			wantText(t, h.texts.String(), "NCERRUnauthorizedAccess: it has expired")
 		})
 	}
-}
-
-// TestCompressedLoginIsBounded proves that a small response to a login cannot be
-// inflated to a large one.
-func TestCompressedLoginIsBounded(t *testing.T) {
-	h := serving(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Encoding", "gzip")
-		respond(w, http.StatusOK, zipped(t, `{"jwt":"jwt-SECRET","duration":300,"more":"`+strings.Repeat("x", 1<<21)+`"}`))
-	})
-	wantReason(t, h.client.Login(t.Context()), reason.Decode)
 }
 
 func TestRequest(t *testing.T) {

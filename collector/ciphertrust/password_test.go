@@ -40,7 +40,7 @@ func TestPasswordFile(t *testing.T) {
 		{"huge", strings.Repeat("SECRET-a", 1<<13) + "\n", "", "more than 65536 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			path := write(t, "password", []byte(test.content))
+			path := write(t, "password", test.content)
 			h := inMemory(t, simulator.Options{Password: test.want}, withPasswordFile(path))
 			credentials := ciphertrust.Credentials{Username: simulator.DefaultUsername, PasswordFile: path}
 			if test.want != "" {
@@ -116,19 +116,4 @@ func TestCheckCredentials(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestChangedPasswordFile holds that the file is read at every login, and a
-// token that lives does not need it.
-func TestChangedPasswordFile(t *testing.T) {
-	path := write(t, "password", []byte(password))
-	h := inMemory(t, simulator.Options{}, withPasswordFile(path))
-	h.mustGet()
-	h.appliance.SetPassword("another-SECRET")
-	overwrite(t, path, "another-SECRET\n")
-	h.mustGet()
-	h.appliance.RevokeAllTokens()
-	h.appliance.RevokeRefreshTokens()
-	h.mustGet()
-	h.wantLogins(2, 0)
 }

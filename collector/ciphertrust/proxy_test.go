@@ -36,11 +36,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 		return
 	}
 	appliance := simulator.New(simulator.Options{Password: password})
-	server, err := appliance.StartTLSWith(simulator.Certificate{Names: []string{"cm.example.invalid"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
+	server := startTLS(t, appliance, simulator.Certificate{Names: []string{"cm.example.invalid"}})
 	var asked atomic.Int64
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
@@ -61,7 +57,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), executable, "-test.run=^TestProxyFromEnvironment$")
-	cmd.Env = []string{throughProxy + "=" + write(t, "ca.pem", server.CAPEM), "HTTPS_PROXY=" + proxy.URL}
+	cmd.Env = []string{throughProxy + "=" + write(t, "ca.pem", string(server.CAPEM)), "HTTPS_PROXY=" + proxy.URL}
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, output)
 	}

@@ -243,38 +243,6 @@ func TestTokenThatIsRefusedForEver(t *testing.T) {
 	h.wantRefreshTokens(1)
 }
 
-// TestTokenThatIsRefusedDuringARenewal has the appliance refuse a token while its
-// renewal is under way: the page waits for that one.
-func TestTokenThatIsRefusedDuringARenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := inMemory(t, simulator.Options{RotateRefreshTokens: true}, nil)
-		if err := h.client.Login(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		h.appliance.SetLatency(func(r *http.Request) time.Duration {
-			if isList(r) {
-				return 3 * time.Second
-			}
-			return 8 * time.Second
-		})
-		advance(269 * time.Second)
-		var wait sync.WaitGroup
-		read := func() {
-			if err := h.get(t.Context()); err != nil {
-				t.Error(err)
-			}
-		}
-		wait.Go(read)
-		advance(time.Second)
-		wait.Go(read) // It begins the renewal.
-		advance(time.Second)
-		h.appliance.RevokeAllTokens()
-		wait.Wait()
-		h.wantLogins(1, 1)
-		h.wantRefreshTokens(1)
-	})
-}
-
 // TestRenewalThatFails proves that a token is used until it expires if it cannot be
 // renewed, and that the renewal is tried again meanwhile.
 func TestRenewalThatFails(t *testing.T) {

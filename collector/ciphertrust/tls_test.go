@@ -29,11 +29,7 @@ import (
 // about the others.
 func TestVerification(t *testing.T) {
 	now := time.Now()
-	foreign, err := simulator.New(simulator.Options{}).StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign.Close()
+	foreign := issuer(t)
 	for _, test := range []struct {
 		name        string
 		certificate simulator.Certificate
@@ -71,11 +67,7 @@ func TestVerification(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t, simulator.Options{})
-			server, err := h.appliance.StartTLSWith(test.certificate)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(server.Close)
+			server := startTLS(t, h.appliance, test.certificate)
 			h.connect(server.URL, func(cfg *ciphertrust.Config) {
 				cfg.TLS.CA = string(server.CAPEM)
 				if test.change != nil {
@@ -190,12 +182,7 @@ func TestPlainHTTP(t *testing.T) {
 // TestClientCertificateRequired has a server that takes nobody without a
 // certificate. It reads on after its alert, because a reset could overtake it.
 func TestClientCertificateRequired(t *testing.T) {
-	issuer, err := simulator.New(simulator.Options{}).StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer issuer.Close()
-	cert, key := certificateFiles(t, issuer)
+	cert, key := certificateFiles(t, issuer(t))
 	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 		for given, change := range map[string]func(*ciphertrust.TLSConfig){
 			"none":    func(*ciphertrust.TLSConfig) {},
@@ -231,12 +218,8 @@ func TestClientCertificateRequired(t *testing.T) {
 // client runs: what it says counts from the next connection on, and its loss is
 // told by its name.
 func TestCAFileAtRunTime(t *testing.T) {
-	foreign, err := simulator.New(simulator.Options{}).StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign.Close()
-	path := write(t, "ca.pem", foreign.CAPEM)
+	foreign := issuer(t)
+	path := write(t, "ca.pem", string(foreign.CAPEM))
 	h, server := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.TLS.CA, cfg.TLS.CAFile = "", path })
 	h.wantReason(reason.TLS)
 
@@ -247,7 +230,7 @@ func TestCAFileAtRunTime(t *testing.T) {
 	h.mustGet()
 
 	overwrite(t, path, "no certificate")
-	err = h.failure(reason.TLS)
+	err := h.failure(reason.TLS)
 	wantText(t, err.Error(), path)
 	wantText(t, reason.RemedyOf(err), "--ciphertrust.ca-file")
 
@@ -267,14 +250,11 @@ func TestCAFileAtRunTime(t *testing.T) {
 // client runs, as an issuer of short-lived certificates does.
 func TestClientCertificateAtRunTime(t *testing.T) {
 	h, server := overTLS(t, simulator.Options{ClientID: "client-1"}, nil)
-	cert, key := write(t, "cert.pem", nil), write(t, "key.pem", nil)
+	cert, key := write(t, "cert.pem", ""), write(t, "key.pem", "")
 	renew := func(name string) {
-		certPEM, keyPEM, err := server.ClientCertificate(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		overwrite(t, cert, string(certPEM))
-		overwrite(t, key, string(keyPEM))
+		certPEM, keyPEM := issue(t, server, name, time.Now().Add(time.Hour))
+		overwrite(t, cert, certPEM)
+		overwrite(t, key, keyPEM)
 	}
 	renew("old")
 	h.connect(server.URL, func(cfg *ciphertrust.Config) {
@@ -297,14 +277,10 @@ func TestClientCertificateAtRunTime(t *testing.T) {
 // TestTLSFilesAtTheStart holds that mistakes in the files are found before
 // anything is connected to.
 func TestTLSFilesAtTheStart(t *testing.T) {
-	server, err := simulator.New(simulator.Options{}).StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
+	server := issuer(t)
 	cert, key := certificateFiles(t, server)
 	_, otherKey := certificateFiles(t, server)
-	garbage := write(t, "garbage.pem", []byte("SECRET"))
+	garbage := write(t, "garbage.pem", "SECRET")
 	for name, cfg := range map[string]ciphertrust.TLSConfig{
 		"CA missing":                       {CAFile: garbage + ".missing"},
 		"CA garbage":                       {CAFile: garbage},

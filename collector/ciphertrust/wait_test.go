@@ -2,9 +2,7 @@ package ciphertrust_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"testing"
@@ -141,22 +139,5 @@ func TestSlots(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// TestSlotIsFreeAfterAFailure holds that a page that failed, in whatever way,
-// leaves its slot.
-func TestSlotIsFreeAfterAFailure(t *testing.T) {
-	h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 1 })
-	ours := errors.New("no such record")
-	for range 3 {
-		err := h.client.Get(t.Context(), listPath, nil, func(io.Reader) error { return ours })
-		if !errors.Is(err, ours) {
-			t.Errorf("the reader's own error became %v", err)
-		}
-	}
-	h.appliance.Unregister(simulator.GoogleKeys)
-	for range 3 {
-		h.wantReason(reason.NotFound)
 	}
 }
