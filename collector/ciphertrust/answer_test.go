@@ -13,8 +13,8 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// TestLoginAnswers holds which answers give a token. Those that give none are
-// no rejection: the appliance did not say a word about the password.
+// TestLoginAnswers checks which responses to a login give a token. One that gives none is no rejection,
+// because it does not mention the password. The matrix of faults has more of them.
 func TestLoginAnswers(t *testing.T) {
 	const token = `"jwt":"jwt-SECRET","refresh_token":"refresh-SECRET","refresh_token_id":"id-1"`
 	for _, test := range []struct {

@@ -13,7 +13,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// close closes the client, as a program that ends has it.
+// close closes the client, as a program that ends does.
 func (h *harness) close() error {
 	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Second)
 	defer cancel()
@@ -24,8 +24,8 @@ func (h *harness) close() error {
 	return err
 }
 
-// TestClose holds that no refresh token is left behind, how long ago ever the
-// token was given, and that a closed client says so without asking anybody.
+// TestClose checks that no refresh token remains, however old the token is, and that a closed client
+// returns an error without a request.
 func TestClose(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -70,8 +70,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestCloseRevokesTheLatest has an appliance whose refreshes give another
-// refresh token with another id: that one is revoked.
+// TestCloseRevokesTheLatest has an appliance whose refreshes return another refresh token with another
+// id: that one is revoked.
 func TestCloseRevokesTheLatest(t *testing.T) {
 	var revoked []string
 	h := serving(t, func(w http.ResponseWriter, r *http.Request) {
@@ -98,8 +98,7 @@ func TestCloseRevokesTheLatest(t *testing.T) {
 	}
 }
 
-// TestCloseGivesUpALogin closes while a scrape waits for a login: neither waits
-// on.
+// TestCloseGivesUpALogin closes while a scrape waits for a login: both end at once.
 func TestCloseGivesUpALogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, nil)
@@ -117,8 +116,8 @@ func TestCloseGivesUpALogin(t *testing.T) {
 	})
 }
 
-// TestCloseAsALoginIsAnswered closes just when a login's answer has come: the
-// refresh token that it holds is revoked as well.
+// TestCloseAsALoginIsAnswered closes when the response to a login has just arrived: the refresh token in
+// it is revoked as well.
 func TestCloseAsALoginIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, nil)
@@ -136,9 +135,9 @@ func TestCloseAsALoginIsAnswered(t *testing.T) {
 	})
 }
 
-// TestCloseTroubles holds that closing takes no longer than it may, and says
-// what is left behind.
-func TestCloseTroubles(t *testing.T) {
+// TestCloseFailures checks that closing ends at its deadline, and that its error says what remains on the
+// appliance.
+func TestCloseFailures(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		arrange func(*simulator.Appliance)
@@ -156,7 +155,7 @@ func TestCloseTroubles(t *testing.T) {
 		},
 		{"no permission", answering(http.StatusForbidden), 0, reason.Forbidden, 0},
 		{"the appliance is ill", answering(http.StatusServiceUnavailable), 0, reason.Server, 0},
-		{"unauthorized for ever", answering(http.StatusUnauthorized), 0, reason.Auth, 0},
+		{"always unauthorized", answering(http.StatusUnauthorized), 0, reason.Auth, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -177,8 +176,7 @@ func TestCloseTroubles(t *testing.T) {
 	}
 }
 
-// answering has the appliance answer all but logins with an error, which
-// repeats the token.
+// answering answers everything except logins with an error that repeats the token.
 func answering(status int) func(*simulator.Appliance) {
 	return func(a *simulator.Appliance) {
 		a.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -191,8 +189,8 @@ func answering(status int) func(*simulator.Appliance) {
 	}
 }
 
-// TestCloseIsBounded proves that a login that does not end, even when it is canceled,
-// holds up nobody beyond the end of the context.
+// TestCloseIsBounded checks that a login that does not end even when it is canceled delays nobody beyond
+// the end of the context.
 func TestCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, simulator.Options{})

@@ -12,7 +12,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// onPages has the appliance answer pages, and nothing else, by the handler.
+// onPages answers requests for pages, and only those, by the handler.
 func (h *harness) onPages(handler http.HandlerFunc) {
 	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if isList(r) {
@@ -43,8 +43,7 @@ func TestLicense(t *testing.T) {
 	}
 }
 
-// TestStatuses holds the reason, the text and the remedy of each status of a
-// page.
+// TestStatuses checks the reason, text and hint of each status of a page.
 func TestStatuses(t *testing.T) {
 	for _, test := range []struct {
 		status   int
@@ -96,7 +95,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// TestErrorBodies holds what of an error's body is told.
+// TestErrorBodies checks what an error contains of the body.
 func TestErrorBodies(t *testing.T) {
 	const status = "the appliance answered 503 Service Unavailable"
 	for _, test := range []struct{ name, body, want string }{
@@ -137,15 +136,15 @@ func TestErrorBodies(t *testing.T) {
 	}
 }
 
-// TestStatusBeforeBody holds that the status of a page says what is wrong even
-// where the body of the error is cut short, reset, or garbled.
+// TestStatusBeforeBody checks that the status of a page decides the reason even if the body of the error
+// is cut short, reset or garbled.
 func TestStatusBeforeBody(t *testing.T) {
 	for status, want := range map[int]reason.Reason{
 		http.StatusUnauthorized: reason.Auth, http.StatusForbidden: reason.Forbidden,
 		http.StatusNotFound: reason.NotFound, http.StatusServiceUnavailable: reason.Server,
 	} {
-		// The answer says that its connection ends, as it then does: a login that
-		// met the end of a kept one would be another story.
+		// The response announces the end of its connection, because a login that is sent on a connection
+		// that has just ended fails.
 		head := fmt.Sprintf("HTTP/1.1 %d %s\r\nConnection: close\r\n", status, http.StatusText(status))
 		for name, rest := range map[string]string{
 			"cut short":        "Content-Length: 100\r\n\r\n{\"code\":5",

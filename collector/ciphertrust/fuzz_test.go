@@ -13,8 +13,8 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// FuzzParseURL holds that an address is either refused, by words that show nothing of it but a scheme, or
-// becomes one of the host and scheme that were typed, that requests can be made for and that shows no secret.
+// FuzzParseURL checks that an address is refused with an error that shows nothing of it except a scheme, or becomes
+// a URL with the same host and scheme that requests can be made for and that shows no secret.
 func FuzzParseURL(f *testing.F) {
 	for _, address := range []string{
 		"https://cm.example.com", "cm:8443/api/v1", "https://user:pw@cm", "[::1]", "http://a/b/../api", "a://b", "https://a?b#c", "https://a/%2f/api",
@@ -58,7 +58,7 @@ func FuzzParseURL(f *testing.F) {
 	})
 }
 
-// wantPlainRefusal fails where an error shows more of an address than its scheme.
+// wantPlainRefusal fails if an error shows more of an address than its scheme.
 func wantPlainRefusal(t *testing.T, address string, err error) {
 	t.Helper()
 	text := err.Error()
@@ -79,8 +79,8 @@ func wantPlainRefusal(t *testing.T, address string, err error) {
 	}
 }
 
-// FuzzRetryAfter holds that the header Retry-After is a number of seconds, or a time in any of the forms that HTTP
-// knows, or nothing; and that it never asks for less than no time, or for more than an hour.
+// FuzzRetryAfter checks that the header Retry-After is a number of seconds, or a time in any of HTTP's forms, or
+// ignored; and that the result is between zero and an hour.
 func FuzzRetryAfter(f *testing.F) {
 	for _, value := range []string{
 		"", "0", "1", "120", "86400", "86401", "99999999999999999999999", "20000000000000000000A", "18446744073709551615", "18446744073709551616", "-1", "+1", "1.5", "1e3", "0x10", "1_0",
@@ -111,8 +111,8 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// FuzzLoginAnswer holds that no answer to a login makes the client panic, hang,
-// send a header that is none, or show a secret.
+// FuzzLoginAnswer checks that no response to a login makes the client panic, hang, send an invalid header
+// or show a secret.
 func FuzzLoginAnswer(f *testing.F) {
 	f.Add(200, `{"jwt":"jwt-SECRET","duration":300,"refresh_token":"refresh-SECRET","refresh_token_id":"id"}`)
 	f.Add(200, `{"jwt":"SECRET\n","duration":-1}`)

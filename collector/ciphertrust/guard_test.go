@@ -21,7 +21,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// wrong is a password that the appliance refuses.
+// wrong is a password that the appliance rejects.
 const wrong = "wrong-SECRET-word"
 
 // withPassword gives the client the password.
@@ -34,8 +34,7 @@ func withPasswordFile(path string) func(*ciphertrust.Config) {
 	return func(cfg *ciphertrust.Config) { cfg.Credentials.Password, cfg.Credentials.PasswordFile = "", path }
 }
 
-// scrapeFor reads each second for a while and returns when, since its begin,
-// the appliance was asked for a token.
+// scrapeFor reads each second for a while and returns when logins were sent, from its start.
 func scrapeFor(h *harness, lasts time.Duration) []time.Duration {
 	h.t.Helper()
 	begun := time.Now()
@@ -90,9 +89,9 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
-// TestWhatASecondTryIsToldInTheBackOff holds that a scrape within the back-off
-// says the same as the one that was refused, and until when it will.
-func TestWhatASecondTryIsToldInTheBackOff(t *testing.T) {
+// TestErrorDuringBackoff checks that a scrape during the backoff gets the error of the rejection, and the
+// time of the next login.
+func TestErrorDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		first := h.failure(reason.Auth)
@@ -132,7 +131,7 @@ func TestPasswordFileEndsTheBackOff(t *testing.T) {
 		overwrite(t, path, wrong+"\r\n")
 		wantTimes(t, scrapeFor(h, 5*time.Second))
 
-		// Another wrong one has a back-off of its own, from the start.
+		// Another wrong one has a backoff of its own.
 		overwrite(t, path, wrong+"2")
 		wantTimes(t, scrapeFor(h, 25*time.Second), 0, 10)
 
@@ -226,8 +225,7 @@ func TestPlainHTTPToTLS(t *testing.T) {
 	})
 }
 
-// TestFailuresDoNotEndABackOff holds that an appliance that is ill in between
-// changes nothing about the pauses.
+// TestFailuresDoNotEndABackOff checks that a failing appliance in between does not change the backoff.
 func TestFailuresDoNotEndABackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
@@ -242,8 +240,8 @@ func TestFailuresDoNotEndABackOff(t *testing.T) {
 	})
 }
 
-// TestRejectedCertificate holds that a certificate is treated as a password is:
-// refused once, it is left alone until its files change.
+// TestRejectedCertificate checks that a certificate is treated like a password: after a rejection, it has
+// a backoff until its files change.
 func TestRejectedCertificate(t *testing.T) {
 	oldCert, oldKey := certificateOf(t)
 	newCert, newKey := certificateOf(t)

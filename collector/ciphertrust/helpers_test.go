@@ -22,19 +22,18 @@ import (
 )
 
 const (
-	// password, and every other secret that a test makes up, holds the word
-	// that no text may show.
+	// password, like every other secret that a test makes up, contains the word that no text may show.
 	password = "pass-SECRET-word"
 	secret   = "SECRET"
 
 	listPath   = "cckm/google/synchronization-jobs"
 	tokensPath = "/api/v1/auth/tokens"
-	// unroutable stands in the address of a client whose transport is no socket.
+	// unroutable is the address of a client without sockets.
 	unroutable = "https://appliance.invalid"
 )
 
-// harness is a client with its appliance. When the test ends, no error that
-// was noted and no log line may hold a secret that went over the wire.
+// harness is a client with its appliance. When the test ends, no error that was noted and no log line may
+// contain a secret that was sent or received.
 type harness struct {
 	t         *testing.T
 	client    *ciphertrust.Client
@@ -70,8 +69,8 @@ func newHarness(t *testing.T, opts simulator.Options) *harness {
 	return &harness{t: t, appliance: simulator.New(opts), observed: new(observer), secret: secret, tokens: make(map[string]bool)}
 }
 
-// inMemory returns a client that reaches the appliance without sockets, so that
-// it can live in a bubble with a clock of its own.
+// inMemory returns a client that reaches the appliance without sockets, so that it can be used in a synctest
+// bubble.
 func inMemory(t *testing.T, opts simulator.Options, change func(*ciphertrust.Config)) *harness {
 	t.Helper()
 	h := newHarness(t, opts)
@@ -79,7 +78,7 @@ func inMemory(t *testing.T, opts simulator.Options, change func(*ciphertrust.Con
 	return h
 }
 
-// serving is inMemory with a handler in the appliance's place.
+// serving is inMemory with a handler instead of the appliance.
 func serving(t *testing.T, handler http.HandlerFunc) *harness {
 	t.Helper()
 	h := newHarness(t, simulator.Options{})
@@ -128,7 +127,7 @@ func issue(t *testing.T, by *simulator.Server, name string, until time.Time) (ce
 	return string(certPEM), string(keyPEM)
 }
 
-// connect makes the client. Where no transport is given, it keeps its own.
+// connect makes the client. If there is no transport, it uses its own.
 func (h *harness) connect(url string, change func(*ciphertrust.Config), transport http.RoundTripper) {
 	h.t.Helper()
 	client, err := ciphertrust.New(h.configure(url, change))
@@ -197,7 +196,7 @@ func (h *harness) get(ctx context.Context) error {
 	return err
 }
 
-// mustGet is get where nothing may go wrong.
+// mustGet is get, and fails the test after an error.
 func (h *harness) mustGet() {
 	h.t.Helper()
 	if err := h.get(h.t.Context()); err != nil {
@@ -211,7 +210,7 @@ func (h *harness) wantReason(want reason.Reason) {
 	_ = h.failure(want)
 }
 
-// failure is wantReason for those who want to see the error.
+// failure is wantReason, and returns the error.
 func (h *harness) failure(want reason.Reason) error {
 	h.t.Helper()
 	err := h.get(h.t.Context())
@@ -234,7 +233,7 @@ func (h *harness) lists() int { return h.count(http.MethodGet, "/api/v1/cckm/") 
 
 func (h *harness) logins() int { return h.count(http.MethodPost, tokensPath) }
 
-// wantLogins fails unless just as many logins of the grants were accepted.
+// wantLogins fails unless exactly these numbers of logins were accepted.
 func (h *harness) wantLogins(passwords, refreshes int) {
 	h.t.Helper()
 	p := h.appliance.LoginCount(simulator.GrantPassword, simulator.LoginAccepted)
@@ -265,7 +264,7 @@ func wantReason(t *testing.T, err error, want reason.Reason) {
 	}
 }
 
-// wantText fails unless each part is in the text.
+// wantText fails unless the text contains each part.
 func wantText(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
@@ -275,13 +274,13 @@ func wantText(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// discard reads a body to its end and does not mind what is in it.
+// discard reads a body to its end and ignores its content.
 func discard(r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
 	return err
 }
 
-// spy remembers the tokens that the client sends.
+// spy records the tokens that the client sends.
 type spy struct {
 	next    http.RoundTripper
 	harness *harness
@@ -297,18 +296,18 @@ func (s *spy) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(req)
 }
 
-// CloseIdleConnections is what http.Client looks for.
+// CloseIdleConnections is called by http.Client.
 func (s *spy) CloseIdleConnections() {
 	if closer, ok := s.next.(interface{ CloseIdleConnections() }); ok {
 		closer.CloseIdleConnections()
 	}
 }
 
-// observer remembers what a client tells its observer.
+// observer records what a client reports to its observer.
 type observer struct {
 	mu     sync.Mutex
 	events []string
-	// onLogin, where it is set, is called for each login.
+	// onLogin is called for each login, if it is not nil.
 	onLogin func()
 }
 
@@ -357,7 +356,7 @@ func overwrite(t *testing.T, path, content string) {
 	}
 }
 
-// isLogin says whether a request is a login.
+// isLogin reports whether a request is a login.
 func isLogin(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, tokensPath)
 }

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// memory is a transport that hands requests to a handler without sockets.
-// What waits in it waits by the clock of a test's bubble.
+// memory is a transport that passes requests to a handler without sockets, so that waiting in it uses the
+// clock of a synctest bubble.
 type memory struct{ handler http.Handler }
 
-// RoundTrip implements http.RoundTripper. Like a real transport it returns as
-// soon as the request's context ends, whatever the handler is doing.
+// RoundTrip implements http.RoundTripper. Like a real transport, it returns as soon as the request's
+// context ends.
 func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	r := req.Clone(req.Context())
 	if r.Body == nil {

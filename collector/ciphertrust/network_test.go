@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,8 +19,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// raw answers with bytes of the test's own, and ends the connection in order,
-// or by a reset.
+// raw responds with the given bytes and closes or resets the connection.
 func raw(t *testing.T, answer string, reset bool) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -43,7 +41,7 @@ func raw(t *testing.T, answer string, reset bool) http.HandlerFunc {
 	}
 }
 
-// zipped returns what a gzip-compressed answer has as its body.
+// zipped returns a text compressed by gzip.
 func zipped(t *testing.T, text string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -65,68 +63,7 @@ func decode(r io.Reader) error {
 	return discard(r)
 }
 
-// TestTransfers checks the reason of transfers that are cut short or garbled, and that a transfer that
-// failed is an error even if the reader ignores it. The matrix of faults has more of them.
-func TestTransfers(t *testing.T) {
-	const (
-		head    = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-		chunked = head + "Transfer-Encoding: chunked\r\n\r\n"
-		page    = `{"skip":0,"limit":10,"total":0,"resources":[]}`
-	)
-	whole := zipped(t, page+strings.Repeat(" ", 5000))
-	gzipped := func(body string) string {
-		return fmt.Sprintf("%sContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body)
-	}
-	checksum := []byte(whole)
-	checksum[len(checksum)-5] ^= 1
-	for _, test := range []struct {
-		name, answer string
-		reset        bool
-		// read is decode, and lenient is discard, which minds nothing.
-		read, lenient reason.Reason
-	}{
-		{"all well", head + "Content-Length: 46\r\n\r\n" + page, false, "", ""},
-		{"all well, chunked", chunked + "2e\r\n" + page + "\r\n0\r\n\r\n", false, "", ""},
-		{"all well, to the connection's end", head + "\r\n" + page, false, "", ""},
-		{"all well, gzip", gzipped(whole), false, "", ""},
-		{"all well, gzip by its old name", strings.Replace(gzipped(whole), "gzip", "X-Gzip", 1), false, "", ""},
-		{"shorter than its length", head + "Content-Length: 100\r\n\r\n" + page, false, reason.Network, reason.Network},
-		{"chunked, cut between chunks", chunked + "14\r\n" + page[:20] + "\r\n", false, reason.Network, reason.Network},
-		{"chunked, without its end", chunked + "2e\r\n" + page + "\r\n", false, reason.Network, reason.Network},
-		{"chunked, garbage for a length", chunked + "zz\r\n" + page, false, reason.Network, reason.Network},
-		{"to the connection's end, empty", head + "\r\n", false, reason.Decode, ""},
-		{"to the connection's end, reset", head + "\r\n" + page[:20], true, reason.Network, reason.Network},
-		{"JSON that ends too early in a whole body", head + "Content-Length: 20\r\n\r\n" + page[:20], false, reason.Decode, ""},
-		{"gzip, cut within its length", gzipped(whole)[:len(gzipped(whole))-20], false, reason.Network, reason.Network},
-		{"gzip, cut, to the connection's end", head + "Content-Encoding: gzip\r\n\r\n" + whole[:len(whole)-20], false, reason.Network, reason.Network},
-		{"gzip, cut in its own header", head + "Content-Encoding: gzip\r\n\r\n" + whole[:5], false, reason.Network, reason.Network},
-		{"gzip with a wrong checksum", gzipped(string(checksum)), false, reason.Decode, reason.Decode},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			h, _ := overTLS(t, simulator.Options{}, nil)
-			h.onPages(raw(t, test.answer, test.reset))
-			for how, read := range map[string]func(io.Reader) error{"decode": decode, "lenient": discard} {
-				want := test.read
-				if how == "lenient" {
-					want = test.lenient
-				}
-				err := h.client.Get(t.Context(), listPath, nil, read)
-				if err != nil {
-					h.note(err)
-				}
-				switch {
-				case want == "" && err != nil:
-					t.Errorf("%s: %v", how, err)
-				case want != "":
-					wantReason(t, err, want)
-				}
-			}
-		})
-	}
-}
-
-// listen returns a listener on a loopback address that hands each connection to
-// the function, and closes it after that.
+// listen passes each connection to a loopback address to the function, and closes it afterwards.
 func listen(t *testing.T, serve func(net.Conn)) (address string) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -154,8 +91,8 @@ func listen(t *testing.T, serve func(net.Conn)) (address string) {
 	return listener.Addr().String()
 }
 
-// TestDeadlineWithinABody has a page without end, which the deadline interrupts
-// wherever it may be: in the reading of a socket that is closed then, too.
+// TestDeadlineWithinABody has a page without end. The deadline may interrupt it anywhere, also when the
+// socket is being closed.
 func TestDeadlineWithinABody(t *testing.T) {
 	h, _ := overTLS(t, simulator.Options{}, nil)
 	h.mustGet()
@@ -174,8 +111,7 @@ func TestDeadlineWithinABody(t *testing.T) {
 	}
 }
 
-// TestUnknownHost replaces the system's resolver by one that asks a loopback
-// address, so that no question leaves the machine.
+// TestUnknownHost replaces the system's resolver, so that no query leaves the machine.
 func TestUnknownHost(t *testing.T) {
 	own := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = own })
@@ -189,8 +125,7 @@ func TestUnknownHost(t *testing.T) {
 	wantText(t, reason.RemedyOf(err), "name resolution")
 }
 
-// TestConnectionsAreReused counts connections by the ports that requests come
-// from.
+// TestConnectionsAreReused counts connections by the ports of the requests.
 func TestConnectionsAreReused(t *testing.T) {
 	h, _ := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
 	ports := make(chan string, 1000)
@@ -225,8 +160,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// TestConnectionsOfConcurrentPages holds that pages in flight at once keep to a
-// few connections: those of the slots.
+// TestConnectionsOfConcurrentPages checks that concurrent pages use the few connections of the slots.
 func TestConnectionsOfConcurrentPages(t *testing.T) {
 	h, _ := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
 	h.mustGet()

@@ -10,8 +10,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestObserver holds that every request and every login is seen once, with
-// names that make good labels.
+// TestObserver checks that the observer is called once for each request and login, with names for labels.
 func TestObserver(t *testing.T) {
 	h := inMemory(t, simulator.Options{}, nil)
 	want := func(when string, events ...string) {

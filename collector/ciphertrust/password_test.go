@@ -10,13 +10,12 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestPasswordFile holds what of a file is the password, and that a file
-// without one is reason auth, with no request sent. Check says the same before
-// anything is connected to.
+// TestPasswordFile checks what of a file is the password. A file without one is reason auth, and nothing is
+// sent. Check returns the same error without a connection.
 func TestPasswordFile(t *testing.T) {
 	for _, test := range []struct {
 		name, content string
-		// want is the password; where it is empty, problem is in the error.
+		// want is the password; if it is empty, problem is in the error.
 		want, problem string
 	}{
 		{"no line break", "a-SECRET", "a-SECRET", ""},
@@ -56,7 +55,7 @@ func TestPasswordFile(t *testing.T) {
 	}
 }
 
-// TestInlinePassword holds that a password which is no file is parsed as one.
+// TestInlinePassword checks that a password outside of a file is parsed like one in a file.
 func TestInlinePassword(t *testing.T) {
 	for content, problem := range map[string]string{
 		"a-SECRET\r\n": "", "\uFEFFa-SECRET": "", "\n": "is empty", "a-SECRET-\xe4": "is not encoded in UTF-8", "a\x00b": "NUL",
@@ -86,7 +85,7 @@ func TestPasswordFileThatCannotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := inMemory(t, simulator.Options{}, withPasswordFile(path))
 			wantNoPassword(t, h, "reading the password", path)
-			// It is not a rejection: the file is looked at again at once.
+			// It is not a rejection: the file is read again at once.
 			if name == "missing" {
 				overwrite(t, path, password)
 				h.mustGet()

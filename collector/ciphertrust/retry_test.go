@@ -2,7 +2,6 @@ package ciphertrust_test
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,10 +13,10 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// retrying lets a client ask again.
+// retrying sets the default number of retries.
 func retrying(cfg *ciphertrust.Config) { cfg.Retries = ciphertrust.DefaultRetries }
 
-// broken fails requests for lists, the first n of them.
+// broken fails the first n requests for lists.
 func (h *harness) broken(n int, answer http.HandlerFunc) {
 	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if isList(r) && n > 0 {
@@ -29,7 +28,7 @@ func (h *harness) broken(n int, answer http.HandlerFunc) {
 	})
 }
 
-// status answers with a status and, where it is not empty, Retry-After.
+// status responds with a status and, if it is not empty, Retry-After.
 func status(code int, retryAfter string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if retryAfter != "" {
@@ -39,17 +38,15 @@ func status(code int, retryAfter string) http.HandlerFunc {
 	}
 }
 
-// aborting ends the connection without an answer.
+// aborting closes the connection without a response.
 func aborting(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// TestRetries holds which failures are tried again, how often, and what is told
-// in the end.
+// TestRetries checks which failures are retried, how often, and which reason remains.
 func TestRetries(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		answer http.HandlerFunc
-		// again says whether the page is asked for again, and want how it ends
-		// where that does not help.
+		// again reports whether the page is retried. want is the reason if it fails each time.
 		again bool
 		want  reason.Reason
 	}{
@@ -92,8 +89,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// TestPauses holds that the pauses grow, are not all alike, and are never
-// shorter than what the appliance asks for.
+// TestPauses checks that the pauses grow, have a random part, and are at least as long as Retry-After.
 func TestPauses(t *testing.T) {
 	for _, test := range []struct {
 		name, retryAfter string
@@ -150,8 +146,8 @@ func TestRetryAfterTime(t *testing.T) {
 	})
 }
 
-// TestRetriesKeepToTheDeadline holds that no pause is begun that the deadline
-// would end, so that a read fails soon and for its real reason.
+// TestRetriesKeepToTheDeadline checks that a pause that would outlast the deadline does not begin, so that
+// a read fails early and with its real reason.
 func TestRetriesKeepToTheDeadline(t *testing.T) {
 	for _, test := range []struct {
 		name, retryAfter string
@@ -187,8 +183,8 @@ func TestRetriesKeepToTheDeadline(t *testing.T) {
 	}
 }
 
-// TestDeadlineWithinATry holds that a try which the deadline cuts short does not
-// hide why the one before it failed.
+// TestDeadlineWithinATry checks that an attempt that the deadline interrupts does not hide why the one
+// before it failed.
 func TestDeadlineWithinATry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, retrying)
@@ -204,8 +200,7 @@ func TestDeadlineWithinATry(t *testing.T) {
 	})
 }
 
-// TestPauseLeavesTheSlot holds that a list whose pages pause between their
-// tries does not keep another one waiting.
+// TestPauseLeavesTheSlot checks that a list whose pages pause between attempts does not delay another one.
 func TestPauseLeavesTheSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Retries, cfg.Concurrency = 4, 1 })
@@ -371,22 +366,3 @@ func TestRetryAfterAcrossScrapes(t *testing.T) {
 }
 
 func isGoogle(r *http.Request) bool { return strings.Contains(r.URL.Path, "/google/") }
-
-// TestCutBodyIsReadAgain holds that read gets the whole of a new body after one
-// that was cut short.
-func TestCutBodyIsReadAgain(t *testing.T) {
-	h, _ := overTLS(t, simulator.Options{}, retrying)
-	h.broken(2, raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"skip\":0,", false))
-	var bodies []string
-	err := h.client.Get(t.Context(), listPath, nil, func(r io.Reader) error {
-		body, err := io.ReadAll(r)
-		bodies = append(bodies, string(body))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(bodies) != 3 || bodies[0] != `{"skip":0,` || bodies[1] != bodies[0] || !strings.HasSuffix(bodies[2], "}") {
-		t.Errorf("read got %q", bodies)
-	}
-}

@@ -11,8 +11,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestSecretIsNeverPrinted prints secrets in every way that Go has, alone and
-// within what holds them.
+// TestSecretIsNeverPrinted prints secrets in every way that Go has, alone and within other values.
 func TestSecretIsNeverPrinted(t *testing.T) {
 	s := ciphertrust.Secret(password)
 	credentials := ciphertrust.Credentials{Username: "u", Password: s}

@@ -13,8 +13,8 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestOneLoginPerLifetime reads with fifty readers for twenty minutes with
-// tokens that live for five: each is renewed half a minute before its end.
+// TestOneLoginPerLifetime has fifty readers for twenty minutes. Tokens live for five minutes, and each is
+// renewed half a minute before its end.
 func TestOneLoginPerLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, nil)
@@ -44,8 +44,8 @@ func TestOneLoginPerLifetime(t *testing.T) {
 	})
 }
 
-// TestRenewal holds when a token is replaced: half a minute before its expiry,
-// or when a fifth of a short life is left, and never by a constant.
+// TestRenewal checks when a token is replaced: half a minute before its expiry, or when a fifth of a short
+// lifetime is left.
 func TestRenewal(t *testing.T) {
 	for _, test := range []struct {
 		lifetime, renewed time.Duration
@@ -86,8 +86,8 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// TestRefreshTokens holds that no renewal leaves a further refresh token on the
-// appliance, whether it rotates them or not.
+// TestRefreshTokens checks that no renewal leaves another refresh token on the appliance, whether it
+// rotates them or not.
 func TestRefreshTokens(t *testing.T) {
 	for name, rotate := range map[string]bool{"kept": false, "rotated": true} {
 		t.Run(name, func(t *testing.T) {
@@ -119,13 +119,12 @@ func TestRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestRefusedRefresh proves that the password follows a refresh at once, unless the
-// appliance asks to be left alone; and that no refresh token is left behind that
-// nobody will use.
+// TestRefusedRefresh checks that the password follows a refused refresh at once, unless the appliance asks
+// to wait, and that no unused refresh token remains.
 func TestRefusedRefresh(t *testing.T) {
 	for _, test := range []struct {
 		status int
-		want   reason.Reason // "" where the password helps
+		want   reason.Reason // "" if the password succeeds
 	}{
 		{http.StatusBadRequest, ""},
 		{http.StatusUnauthorized, ""},
@@ -167,8 +166,8 @@ func TestRefusedRefresh(t *testing.T) {
 	}
 }
 
-// TestRefusedToken has the appliance forget its tokens, as a restart does: one
-// new token, and each page once more.
+// TestRefusedToken has the appliance forget its tokens, as a restart does: one new token, and one retry of
+// each page.
 func TestRefusedToken(t *testing.T) {
 	for name, latency := range map[string]func(*http.Request) time.Duration{
 		"pages that are refused at once":         within(time.Second, isList),
@@ -220,9 +219,9 @@ func staggered(step time.Duration) func(*http.Request) time.Duration {
 	}
 }
 
-// TestTokenThatIsRefusedForEver holds that a page costs two requests and a
-// login at most, however little the appliance likes its own tokens.
-func TestTokenThatIsRefusedForEver(t *testing.T) {
+// TestTokenRefusedAlways checks that a page costs at most two requests and a login if the appliance refuses
+// each of its own tokens.
+func TestTokenRefusedAlways(t *testing.T) {
 	h := inMemory(t, simulator.Options{}, nil)
 	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if isList(r) {

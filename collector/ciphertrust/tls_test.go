@@ -25,8 +25,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestVerification holds which certificates are taken, and what is advised
-// about the others.
+// TestVerification checks which certificates are accepted, and the hints for the others.
 func TestVerification(t *testing.T) {
 	now := time.Now()
 	foreign := issuer(t)
@@ -34,7 +33,7 @@ func TestVerification(t *testing.T) {
 		name        string
 		certificate simulator.Certificate
 		change      func(*ciphertrust.TLSConfig)
-		// remedy is a part of it; where it is empty, the certificate is taken.
+		// remedy is a part of the hint; if it is empty, the certificate is accepted.
 		remedy string
 	}{
 		{"as it should be", simulator.Certificate{}, nil, ""},
@@ -115,8 +114,8 @@ func TestOldTLS(t *testing.T) {
 	wantText(t, reason.RemedyOf(h.failure(reason.TLS)), "TLS version")
 }
 
-// TestNoCommonCipherSuite has a server that offers a key exchange by RSA alone, of
-// which the client certificate is no cause.
+// TestNoCommonCipherSuite has a server that offers only RSA key exchange. The hint must not blame the
+// client certificate.
 func TestNoCommonCipherSuite(t *testing.T) {
 	server := quiet(t, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}})
 	h := newHarness(t, simulator.Options{})
@@ -128,8 +127,8 @@ func TestNoCommonCipherSuite(t *testing.T) {
 	}
 }
 
-// TestCommonNameAlone has a certificate whose name is in its subject only, where
-// no client looks for it any more: another address or server name would not help.
+// TestCommonNameAlone has a certificate without a subject alternative name: another address or server name
+// would not help.
 func TestCommonNameAlone(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -156,8 +155,7 @@ func TestCommonNameAlone(t *testing.T) {
 	}
 }
 
-// TestPlainHTTP mistakes the one protocol for the other, both ways. The
-// password itself is no suspect in either.
+// TestPlainHTTP confuses HTTP and HTTPS, both ways. The hint must not blame the password.
 func TestPlainHTTP(t *testing.T) {
 	plain := quiet(t, nil)
 	secure := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12})
@@ -179,8 +177,7 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
-// TestClientCertificateRequired has a server that takes nobody without a
-// certificate. It reads on after its alert, because a reset could overtake it.
+// TestClientCertificateRequired has a server that requires a client certificate.
 func TestClientCertificateRequired(t *testing.T) {
 	cert, key := certificateFiles(t, issuer(t))
 	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
@@ -214,9 +211,8 @@ func TestClientCertificateRequired(t *testing.T) {
 	}
 }
 
-// TestCAFileAtRunTime has the CA's file replaced, spoilt and removed while the
-// client runs: what it says counts from the next connection on, and its loss is
-// told by its name.
+// TestCAFileAtRunTime replaces, corrupts and removes the CA file while the client runs. Its content applies
+// from the next connection on, and the error names the file.
 func TestCAFileAtRunTime(t *testing.T) {
 	foreign := issuer(t)
 	path := write(t, "ca.pem", string(foreign.CAPEM))
@@ -274,8 +270,7 @@ func TestClientCertificateAtRunTime(t *testing.T) {
 	}
 }
 
-// TestTLSFilesAtTheStart holds that mistakes in the files are found before
-// anything is connected to.
+// TestTLSFilesAtTheStart checks that mistakes in the files are found without a connection.
 func TestTLSFilesAtTheStart(t *testing.T) {
 	server := issuer(t)
 	cert, key := certificateFiles(t, server)

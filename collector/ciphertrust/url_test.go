@@ -95,8 +95,8 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-// TestCheckScheme holds that a password goes over a network only with TLS, unless
-// the user has given up verification.
+// TestCheckScheme checks that a password is sent over a network only with TLS, unless verification is
+// turned off.
 func TestCheckScheme(t *testing.T) {
 	for address, allowed := range map[string]bool{
 		"https://cm.example.com": true, "https://10.0.0.1": true,

@@ -14,8 +14,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// wantTook fails unless something took as long as it should by the clock of
-// the bubble.
+// wantTook fails unless exactly this time has passed by the clock of the bubble.
 func wantTook(t *testing.T, begun time.Time, want time.Duration) {
 	t.Helper()
 	if took := time.Since(begun); took != want {
@@ -30,8 +29,8 @@ func (h *harness) getWithin(patience time.Duration) error {
 	return h.get(ctx)
 }
 
-// TestLoginOutlivesItsScrape holds that a scrape leaves a slow login at its own
-// deadline, and that the login then serves the next scrape.
+// TestLoginOutlivesItsScrape checks that a scrape leaves a slow login at its own deadline, and that the
+// login then serves the next scrape.
 func TestLoginOutlivesItsScrape(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, nil)
@@ -66,7 +65,7 @@ func TestLoginThatNeverEnds(t *testing.T) {
 	})
 }
 
-// TestEndedContexts holds that whatever ends a scrape's time is a timeout.
+// TestEndedContexts checks that any end of a scrape's context is a timeout.
 func TestEndedContexts(t *testing.T) {
 	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -106,8 +105,8 @@ func TestEndedContexts(t *testing.T) {
 	}
 }
 
-// TestSlots holds that no more pages are in flight than are allowed, over all
-// who read, and that nobody waits for a slot beyond its deadline.
+// TestSlots checks that the concurrency bounds the requests of all readers, and that no reader waits for a
+// slot beyond its deadline.
 func TestSlots(t *testing.T) {
 	for _, test := range []struct{ concurrency, allowed int }{{0, 4}, {1, 1}, {3, 3}} {
 		t.Run(strconv.Itoa(test.concurrency), func(t *testing.T) {

@@ -12,7 +12,11 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+const (
+	head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+	// emptyPage has 46 bytes.
+	emptyPage = `{"skip":0,"limit":50,"total":0,"resources":[]}`
+)
 
 // connectionFaults are those of one connection to the appliance itself, in the
 // middle of an answer to a page.
@@ -34,6 +38,12 @@ func connectionFaults() []fault {
 		always("reset in the body", reason.Network, raw(head+"Content-Length: 500\r\n\r\n"+part, true)),
 		always("closed in a chunk", reason.Network, raw(head+"Transfer-Encoding: chunked\r\n\r\nff\r\n"+part, false)),
 		always("closed in a body without a length", reason.Network, raw(head+"\r\n"+part, false)),
+		always("shorter than its length", reason.Network, raw(head+"Content-Length: 100\r\n\r\n"+emptyPage, false)),
+		always("closed between chunks", reason.Network, raw(head+"Transfer-Encoding: chunked\r\n\r\n34\r\n"+part+"\r\n", false)),
+		always("chunks without their end", reason.Network, raw(head+"Transfer-Encoding: chunked\r\n\r\n2e\r\n"+emptyPage+"\r\n", false)),
+		always("a chunk without a length", reason.Network, raw(head+"Transfer-Encoding: chunked\r\n\r\nzz\r\n"+emptyPage, false)),
+		always("empty, without a length", reason.Network, raw(head+"\r\n", false)),
+		always("reset in a body without a length", reason.Network, raw(head+"\r\n"+part, true)),
 		always("no HTTP", reason.Network, echoing("%s\r\n\r\n")),
 		always("a header that is none", reason.Network, echoing("HTTP/1.1 200 OK\r\n%s\r\n\r\n")),
 		always("a status that is none", reason.Network, echoing("HTTP/1.1 %s\r\n\r\n")),
