@@ -31,7 +31,11 @@ type entry struct {
 // machine that made it, and that each program is for its platform.
 func testArchives(t *testing.T, dist, revision string) {
 	t.Helper()
-	documents := []string{"CHANGELOG.md", "LICENSE", "README.md", "THIRD_PARTY_NOTICES.txt"}
+	documents := []string{
+		"CHANGELOG.md", "LICENSE", "README.md", "THIRD_PARTY_NOTICES.txt",
+		"deploy/docs/configuration.md", "deploy/docs/development.md", "deploy/docs/lists.md", "deploy/docs/metrics.md",
+		"deploy/docs/performance.md", "deploy/docs/reading.md", "deploy/docs/security.md", "deploy/docs/troubleshooting.md",
+	}
 	helps := []string{"completions/_cckm_sync_exporter", "completions/cckm_sync_exporter.bash", "man/cckm_sync_exporter.1"}
 	units := []string{"systemd/README.md", "systemd/cckm_sync_exporter.service", "systemd/cckm_sync_exporter.socket"}
 	for platform, want := range map[string][][]string{

@@ -72,6 +72,7 @@ make_archive() {
   local dir=$work/archive/$base
   install -D -m 0755 -t "$dir" "$3"
   install -m 0644 -t "$dir" LICENSE README.md CHANGELOG.md "${3%/*}/THIRD_PARTY_NOTICES.txt"
+  install -D -m 0644 -t "$dir/deploy/docs" deploy/docs/*.md
   if [[ $1 != windows ]]; then
     install -D -m 0644 -t "$dir/man" "$work/$name.1"
     install -D -m 0644 -t "$dir/completions" "$work/completions"/*
@@ -94,7 +95,7 @@ make_packages() {
   local format dir=$work/packages-$1
   mkdir -p "$dir"
   cp -R deploy/packages/. "$dir"
-  cp -R deploy/systemd deploy/prometheus deploy/grafana "$work/completions" LICENSE README.md "$2" "$dir"
+  cp -R deploy/docs deploy/systemd deploy/prometheus deploy/grafana "$work/completions" LICENSE README.md "$2" "$dir"
   gzip -n -9 -c "${2%/*}/THIRD_PARTY_NOTICES.txt" >"$dir/THIRD_PARTY_NOTICES.txt.gz"
   gzip -n -9 -c "$work/$name.1" >"$dir/$name.1.gz"
   gzip -n -9 -c CHANGELOG.md >"$dir/changelog.gz"
