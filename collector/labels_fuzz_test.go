@@ -37,8 +37,14 @@ func FuzzLabelValues(f *testing.F) {
 		lists := syncjob.Lists()
 		list, other := lists[int(which)%len(lists)], lists[(int(which)+1)%len(lists)]
 		summarizer := syncjob.NewSummarizer(list)
-		summarizer.Add(&syncjob.Job{ID: one, OverallStatus: status, Scopes: []string{one, two}, Details: []syncjob.Detail{{Key: two, Text: text}}}, time.Now())
-		summarizer.Add(&syncjob.Job{ID: two, OverallStatus: text, Scopes: []string{two}, Details: []syncjob.Detail{{Key: one + text, Text: status}}}, time.Now())
+		for _, job := range []syncjob.Job{
+			{ID: one, OverallStatus: status, Scopes: []string{one, two}, Details: []syncjob.Detail{{Key: two, Text: text}}},
+			{ID: two, OverallStatus: text, Scopes: []string{two}, Details: []syncjob.Detail{{Key: one + text, Text: status}}},
+		} {
+			if err := summarizer.Add(&job, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
 		summary := summarizer.Summary(time.Now())
 		var logged bytes.Buffer
 		gatherer := (&collector.Exposition{Logger: log.NewLogfmtLogger(&logged)}).Of(&scrape.Snapshot{Lists: []scrape.ListRead{

@@ -19,13 +19,9 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// The bounds of a job. A job that exceeds one is an error.
-const (
-	// maxScopes is the largest number of scopes, and of texts, of one job.
-	maxScopes = 20_000
-	// maxNameBytes is the longest id or scope name.
-	maxNameBytes = 1024
-)
+// maxNameBytes is the longest id or scope name. A longer one is an error, and so are more than
+// syncjob.MaxScopes scopes or texts of one job.
+const maxNameBytes = 1024
 
 // remedyDecode is the hint for a response that cannot be decoded.
 const remedyDecode = "check that --ciphertrust.url is the address of a CipherTrust Manager; " +
@@ -84,8 +80,8 @@ func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total 
 	d.visit, d.visitErr, d.bypassed = visit, nil, 0
 	// Secrets change between pages.
 	d.clean.reset()
-	// The decoder outlives the page: do not keep the body and what visit refers to.
-	defer func() { d.input.r, d.visit = nil, nil }()
+	// The decoder outlives the page: do not keep the body, what visit refers to, and a large job.
+	defer func() { d.input.r, d.visit, d.job = nil, nil, syncjob.Job{} }()
 	// jsontext's own check for duplicate names keeps every name of an object in memory.
 	// readField rejects the duplicates that matter.
 	d.tokens.Reset(d.input, jsontext.AllowDuplicateNames(true))
@@ -261,8 +257,8 @@ func (d *Decoder) scopes() error {
 		if len(scope) > maxNameBytes {
 			return d.errorf("is a scope of %d bytes, more than the maximum of %d", len(scope), maxNameBytes)
 		}
-		if len(d.job.Scopes) == maxScopes {
-			return d.errorf("one job names more than %d scopes", maxScopes)
+		if len(d.job.Scopes) == syncjob.MaxScopes {
+			return d.errorf("one job names more than %d scopes", syncjob.MaxScopes)
 		}
 		d.job.Scopes = append(d.job.Scopes, scope)
 		return nil
@@ -294,8 +290,8 @@ func (d *Decoder) details() error {
 			return err
 		}
 		switch {
-		case len(d.job.Details) == maxScopes:
-			return d.errorf("one job names more than %d scopes", maxScopes)
+		case len(d.job.Details) == syncjob.MaxScopes:
+			return d.errorf("one job names more than %d scopes", syncjob.MaxScopes)
 		case len(key) > maxNameBytes:
 			return d.errorf("names a scope with %d bytes, more than the maximum of %d", len(key), maxNameBytes)
 		}

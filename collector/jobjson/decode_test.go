@@ -183,8 +183,8 @@ func TestDecodePageRefuses(t *testing.T) {
 		"a scope beyond the bound, later": {page: `{"total":2,"resources":[{"id":"a","key_rings":["r"]},{"id":"b","key_rings":["` + long(maxNameBytes+1) + `"]}]}`},
 		"a detail beyond the bound, later": {page: `{"total":2,"resources":[{"id":"a","detailed_status":{"r":"failed"}},{"id":"b","detailed_status":{"` +
 			long(maxNameBytes+1) + `":"failed"}}]}`},
-		"scopes beyond the bound":         {page: `{"total":1,"resources":[{"id":"a","key_rings":[` + strings.Repeat(`"r",`, maxScopes) + `"r"]}]}`},
-		"details beyond the bound":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":{` + strings.Repeat(`"r":"",`, maxScopes) + `"r":""}}]}`},
+		"scopes beyond the bound":         {page: `{"total":1,"resources":[{"id":"a","key_rings":[` + strings.Repeat(`"r",`, syncjob.MaxScopes) + `"r"]}]}`},
+		"details beyond the bound":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":{` + strings.Repeat(`"r":"",`, syncjob.MaxScopes) + `"r":""}}]}`},
 		"a mistake behind a long name":    {page: `{"total":1,"` + long(1<<19) + `":tru}`},
 		"a wrong kind behind a long name": {page: `{"total":1,"resources":[{"id":"a","` + long(1<<19) + `":1,"id":"b"}]}`},
 		"an endless count":                {page: `{"total":1` + strings.Repeat("0", 1<<19) + `,"resources":[]}`},

@@ -93,7 +93,7 @@ func TestRepeatedRecords(t *testing.T) {
 		"a scope alone":           {[]string{with("a", `"key_rings":"r"`), with("b", `"key_rings":"s"`)}, 1},
 		"two scope fields":        {[]string{with("a", `"key_rings":["r"],"key_vaults":"v"`), with("b", `"key_rings":["s"],"key_vaults":"w"`)}, 1},
 		"texts that are too long": {[]string{with("a", `"detailed_status":{"r":"x"}`), with("b", `"detailed_status":{"r":"`+strings.Repeat("y", 600)+`"}`), with("c", `"overall_status":"`+strings.Repeat("z", 600)+`"`)}, 1},
-		"too many scopes":         {[]string{with("a", `"key_rings":["r"]`), with("b", `"key_rings":[`+strings.Repeat(`"",`, maxScopes)+`""]`)}, 0},
+		"too many scopes":         {[]string{with("a", `"key_rings":["r"]`), with("b", `"key_rings":[`+strings.Repeat(`"",`, syncjob.MaxScopes)+`""]`)}, 0},
 		"a number that changes":   {[]string{with("a", `"n":1`), with("b", `"n":2`)}, 0},
 		"escapes":                 {[]string{with("a", `"x":"y"`), with("b", `"x":"\n"`), with("c", `"x":"\""`)}, 0},
 		"other scripts":           {[]string{with("a", `"x":"y"`), with("b", `"x":"ключ"`)}, 0},

@@ -1,6 +1,10 @@
 package jobjson
 
-import "bytes"
+import (
+	"bytes"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
 
 // template is a record without the contents of its strings.
 //
@@ -67,10 +71,10 @@ type slotValues struct {
 	abort   bool
 }
 
-// exceedsBounds reports whether the values exceed maxNameBytes or maxScopes. jsontext then
+// exceedsBounds reports whether the values exceed maxNameBytes or syncjob.MaxScopes. jsontext then
 // decodes the record again, which returns the error.
 func (v *slotValues) exceedsBounds() bool {
-	if len(v.texts[fieldID]) > maxNameBytes || len(v.scopes) > maxScopes || len(v.details) > 2*maxScopes {
+	if len(v.texts[fieldID]) > maxNameBytes || len(v.scopes) > syncjob.MaxScopes || len(v.details) > 2*syncjob.MaxScopes {
 		return true
 	}
 	for _, scope := range v.scopes {

@@ -31,7 +31,7 @@ type cache struct {
 	settled *syncjob.Summarizer
 	// open are the other jobs.
 	open map[jobID]openJob
-	// summary is the summary of all jobs.
+	// summary is the summary of all jobs, or nil if the cache is not valid.
 	summary *syncjob.Summary
 	// incomplete is true if the summary lacks a time that has become due; a full read has it.
 	incomplete bool
@@ -49,21 +49,8 @@ type openJob struct {
 	job syncjob.Job
 }
 
-// sizeOf returns the approximate size of a cached job in bytes.
-func sizeOf(job *syncjob.Job) int {
-	const perString = 16
-	size := 256
-	for _, scope := range job.Scopes {
-		size += perString + len(scope)
-	}
-	for _, detail := range job.Details {
-		size += 2*perString + len(detail.Key) + len(detail.Text)
-	}
-	return size
-}
-
 // newCache makes a cache from a full read. It owns its arguments afterwards.
-func newCache(list *chain, known *idSet, settled *syncjob.Summarizer, open []openJob) *cache {
+func newCache(list *chain, known *idSet, settled *syncjob.Summarizer, open []openJob) (*cache, error) {
 	newestFirst, _ := list.newestFirst()
 	oldest := syncjob.Job{OverallStatus: list.firstStatus}
 	if newestFirst {
@@ -84,8 +71,8 @@ func newCache(list *chain, known *idSet, settled *syncjob.Summarizer, open []ope
 			}
 		}
 	}
-	c.summarize()
-	return c
+	err := c.summarize()
+	return c, err
 }
 
 // filterOf returns the overall_status with which the appliance's filter returns the job, if that is
@@ -109,15 +96,18 @@ func (c *cache) index(position, total int) int {
 }
 
 // summarize makes the summary of the settled and the open jobs.
-func (c *cache) summarize() {
+func (c *cache) summarize() error {
 	now := time.Now()
 	all := c.settled.Copy()
 	for _, open := range c.open {
-		all.Add(&open.job, now)
+		if err := all.Add(&open.job, now); err != nil {
+			return err //nolint:wrapcheck // The caller adds the context.
+		}
 	}
 	c.summary = all.Summary(now)
 	// The appliance's clock was wrong for more jobs than a summarizer keeps.
 	c.incomplete = c.summary.Expired(now)
+	return nil
 }
 
 // agrees reports whether two caches have the same summary, except for texts of the appliance, which
@@ -142,33 +132,39 @@ func withoutTexts(summary *syncjob.Summary) *syncjob.Summary {
 	return &textless
 }
 
-// update applies the result of an incremental read that has proven the cache.
-func (c *cache) update(read *incrementalRead) {
-	changed := len(read.added) > 0
+// update applies the result of an incremental read that has proven the cache. After an error, the
+// cache is not valid.
+func (c *cache) update(read *incrementalRead) error {
+	changed := len(read.added) > 0 || c.summary == nil
 	c.ids = slices.Grow(c.ids, len(read.added))
 	for _, job := range read.added {
 		c.ids = append(c.ids, job.id)
 		c.known.add(job.id)
 		job.job = read.latest[job.id].job
-		c.add(job)
+		if err := c.add(job); err != nil {
+			return err
+		}
 	}
 	for id, job := range read.latest {
 		if before, ok := c.open[id]; ok && !before.job.Equal(&job.job) {
 			changed = true
 			delete(c.open, id)
-			c.add(openJob{id: id, at: before.at, job: job.job})
+			if err := c.add(openJob{id: id, at: before.at, job: job.job}); err != nil {
+				return err
+			}
 		}
 	}
 	// If nothing has changed, keep the pointer: callers cache what they derive from the summary.
 	if changed || c.summary.Expired(time.Now()) {
-		c.summarize()
+		return c.summarize()
 	}
+	return nil
 }
 
-func (c *cache) add(job openJob) {
+func (c *cache) add(job openJob) error {
 	if job.job.Settled() {
-		c.settled.Add(&job.job, time.Now())
-	} else {
-		c.open[job.id] = job
+		return c.settled.Add(&job.job, time.Now()) //nolint:wrapcheck // The caller adds the context.
 	}
+	c.open[job.id] = job
+	return nil
 }

@@ -8,8 +8,7 @@ import (
 
 // page is a page of the list: its jobs from position skip on, as they were at one moment.
 type page struct {
-	full  *FullRead
-	tally *tally
+	full *FullRead
 
 	skip, total, count int
 	first, last        jobID
@@ -43,7 +42,7 @@ func (p *page) contradictsTotal() bool { return p.count > 0 && p.end() > p.total
 // begin implements visitor. If an earlier transfer of the page failed, its jobs stay counted: they
 // are in the list.
 func (p *page) begin() {
-	*p = page{full: p.full, tally: p.tally, skip: p.skip, ids: p.ids[:0]}
+	*p = page{full: p.full, skip: p.skip, ids: p.ids[:0]}
 }
 
 // visit implements visitor.
@@ -65,14 +64,14 @@ func (p *page) visit(job *syncjob.Job) error {
 		p.ids = append(p.ids[:0], p.ids[len(p.ids)-recentIDs:]...)
 	}
 	p.compare(job.CreatedAt)
-	if !p.full.seen.add(id) {
+	isNew, err := p.full.add(id, job)
+	if !isNew {
 		p.duplicates++
 		if p.duplicates > p.full.limit+recentIDs {
 			return inconsistentf("a page repeats more than %d jobs", p.full.limit+recentIDs)
 		}
-		return nil
 	}
-	return p.tally.add(id, job, p.full.reader.options.Cache, p.full.began)
+	return err
 }
 
 // compare counts whether a job is newer or older than the one before it.

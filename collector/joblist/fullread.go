@@ -22,8 +22,6 @@ const (
 	maxGrowth = 1000
 	// maxGapRequests bounds the requests that close one gap.
 	maxGapRequests = 32
-	// maxScopes bounds the key rings and vaults of a list, and with them the number of series.
-	maxScopes = 20_000
 	// maxUnasked bounds the jobs of a page of an appliance that ignores the limit.
 	maxUnasked = 100_000
 	// maxPasses is how often a list is read at most if one pass cannot prove that it is complete.
@@ -52,37 +50,34 @@ type FullRead struct {
 	// began is when the read began.
 	began time.Time
 	limit int
-	// seen holds the ids of all jobs that were read.
-	seen *idSet
 	// slots holds a token for each further page that may be requested now.
 	slots chan struct{}
 	// heldBack is how many slots a gentle read does not use until Hurry is called.
 	heldBack atomic.Int64
-	progress progress
-
-	mu sync.Mutex
-	// tallies are those that no page is using.
-	tallies []*tally
-	// leastTotal and mostTotal are the smallest and the largest total that a page returned.
-	leastTotal, mostTotal int
+	requests atomic.Int64
 
 	chain chain
 	// gapRequests counts the requests that were sent to close gaps.
 	gapRequests int
-	requests    atomic.Int64
+
+	// mu guards the fields below, which the pages that are decoded concurrently share.
+	mu       sync.Mutex
+	progress Progress
+	// seen holds the ids of all jobs that were read.
+	seen *idSet
+	// settled has counted the jobs that cannot change any more, and open are the others. If there is
+	// no cache, or if they are too large for it, they are in settled and caching is false.
+	settled   *syncjob.Summarizer
+	open      []openJob
+	openBytes int
+	caching   bool
+	// leastTotal and mostTotal are the smallest and the largest total that a page returned.
+	leastTotal, mostTotal int
 
 	// Summary is the summary of the list. It is set when Run has returned without an error.
 	Summary *syncjob.Summary
 	// cache is nil if the list cannot be cached.
 	cache *cache
-}
-
-// progress is the state behind Progress.
-type progress struct {
-	pages, jobs, total, pageJobs atomic.Int64
-	// lastPage is when the last page arrived, in nanoseconds since the epoch.
-	lastPage atomic.Int64
-	failure  atomic.Pointer[error]
 }
 
 // Progress is how far a full read is.
@@ -100,19 +95,18 @@ type Progress struct {
 
 // Progress returns how far the read is. It may be called at any time.
 func (f *FullRead) Progress() Progress {
-	p := Progress{
-		Pages: int(f.progress.pages.Load()), Jobs: int(f.progress.jobs.Load()), JobsExpected: int(f.progress.total.Load()),
-	}
-	if each := int(f.progress.pageJobs.Load()); each > 1 {
-		p.PagesExpected = max(p.Pages, 1+(p.JobsExpected-2)/(each-1))
-	}
-	if at := f.progress.lastPage.Load(); at != 0 {
-		p.LastPage = time.Unix(0, at)
-	}
-	if failure := f.progress.failure.Load(); failure != nil {
-		p.Failure = *failure
-	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.progress
+	p.PagesExpected = max(p.Pages, p.PagesExpected)
 	return p
+}
+
+// failed stores the error of a request that is being retried.
+func (f *FullRead) failed(failure error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.progress.Failure = failure
 }
 
 // Requests returns how many pages were requested, those that failed as well.
@@ -133,6 +127,7 @@ func (r *Reader) NewFullRead(gentle bool) *FullRead {
 	for range slots - int(f.heldBack.Load()) {
 		f.slots <- struct{}{}
 	}
+	f.begin()
 	return f
 }
 
@@ -160,6 +155,9 @@ func (f *FullRead) Run(ctx context.Context) error {
 func (f *FullRead) run(ctx context.Context) error {
 	var before *digest
 	for pass := range maxPasses {
+		if pass > 0 {
+			f.begin()
+		}
 		if err := f.readPages(ctx, pass > 0); err != nil {
 			return err
 		}
@@ -185,8 +183,6 @@ func (f *FullRead) run(ctx context.Context) error {
 // readPages makes one pass: it reads the list from its start to its end into f.chain. If it reads
 // sequentially, it requests each page when the one before it has arrived.
 func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
-	f.seen.reset()
-	f.tallies, f.leastTotal, f.mostTotal, f.gapRequests = nil, maxPositions, 0, 0
 	first, err := f.firstPage(ctx)
 	for tries := 0; err == nil && first.contradictsTotal() && tries < maxGapRequests; tries++ {
 		first, err = f.request(ctx, 0)
@@ -206,10 +202,7 @@ func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 	case first.total > maxPositions:
 		return inconsistentf("its total is %d, and at most %d can be read", first.total, maxPositions)
 	}
-	f.seen.expect(first.total)
-	f.chain.expect(first.total)
-	f.progress.total.Store(int64(first.total))
-	f.progress.pageJobs.Store(int64(first.count))
+	f.expect(first)
 	if first.count == 1 {
 		return f.readSingly(ctx, first)
 	}
@@ -230,6 +223,28 @@ func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 		f.chain.append(next, j)
 	}
 	return nil
+}
+
+// begin begins a pass.
+func (f *FullRead) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen.reset()
+	f.settled, f.open, f.openBytes = syncjob.NewSummarizer(f.reader.list), nil, 0
+	f.caching = f.reader.options.Cache
+	f.leastTotal, f.mostTotal, f.gapRequests = maxPositions, 0, 0
+}
+
+// expect prepares for a list with the total of its first page.
+func (f *FullRead) expect(first *page) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen.expect(first.total)
+	f.chain.expect(first.total)
+	f.progress.JobsExpected = first.total
+	if first.count > 1 {
+		f.progress.PagesExpected = 1 + (first.total-2)/(first.count-1)
+	}
 }
 
 // longestAfter bounds the length of a list by the total of its first page. A list may grow while it
@@ -342,34 +357,24 @@ func (f *FullRead) proven() error {
 
 // finish makes the summary, and the cache if the list can be cached.
 func (f *FullRead) finish() error {
-	settled := f.reader.none.Fork()
-	var open []openJob
-	openBytes := 0
-	for _, t := range f.tallies {
-		settled.Merge(t.settled)
-		open = append(open, t.open...)
-		openBytes += t.openBytes
-	}
-	if f.chain.cacheable(f.seen.len()) && len(open) <= maxOpen && openBytes <= maxOpenBytes {
-		f.cache = newCache(&f.chain, f.seen, settled, open)
-		f.Summary = f.cache.summary
-	} else {
-		now := time.Now()
-		for i := range open {
-			settled.Add(&open[i].job, now)
+	if f.caching && f.chain.cacheable(f.seen.len()) {
+		c, err := newCache(&f.chain, f.seen, f.settled, f.open)
+		if err != nil {
+			return tooManyScopes(err)
 		}
-		f.Summary = settled.Summary(now)
+		f.cache, f.Summary = c, c.summary
+	} else {
+		if err := f.settleOpen(); err != nil {
+			return err
+		}
+		f.Summary = f.settled.Summary(f.began)
 	}
-	f.chain, f.tallies = chain{}, nil
-	if n := len(f.Summary.Scopes); n > maxScopes {
-		return errTooManyScopes()
-	}
+	f.chain, f.settled, f.open = chain{}, nil, nil
 	return nil
 }
 
-func errTooManyScopes() error {
-	return reason.New(reason.Decode, fmt.Errorf("its jobs name more than %d key rings or vaults", maxScopes),
-		"report it with the appliance's version: no list is known to have as many")
+func tooManyScopes(err error) error {
+	return reason.New(reason.Decode, err, "report it with the appliance's version: no list is known to have as many")
 }
 
 func inconsistentf(format string, args ...any) error {
@@ -410,8 +415,7 @@ func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
 	p, err := f.send(ctx, skip)
 	giveUp := time.Now().Add(f.reader.options.PageTimeout)
 	for pause := firstPause; err != nil && isTemporary(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
-		failure := err
-		f.progress.failure.Store(&failure)
+		f.failed(err)
 		if !sleep(ctx, pause) {
 			return nil, err
 		}
@@ -466,66 +470,67 @@ func (f *FullRead) request(ctx context.Context, skip int) (*page, error) {
 	return f.send(ctx, skip)
 }
 
-// send requests the page at skip and adds its jobs to the tallies. The caller holds a slot.
+// send requests the page at skip and adds its jobs. The caller holds a slot.
 func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
-	p := &page{full: f, tally: f.takeTally(), skip: skip, ids: make([]jobID, 0, min(f.limit, 2*recentIDs))}
+	p := &page{full: f, skip: skip, ids: make([]jobID, 0, min(f.limit, 2*recentIDs))}
 	if timeout := f.reader.options.PageTimeout; timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	// A scrape that leaves while the page is retried reports why.
-	ctx = ciphertrust.WithFailures(ctx, func(failure error) { f.progress.failure.Store(&failure) })
+	ctx = ciphertrust.WithFailures(ctx, f.failed)
 	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, p, &f.requests)
-	p.countRepeated()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.tallies = append(f.tallies, p.tally)
 	if err != nil {
 		return nil, err
 	}
-	p.tally, p.full = nil, nil
-	p.total = total
+	p.countRepeated()
+	p.full, p.total = nil, total
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.leastTotal, f.mostTotal = min(f.leastTotal, total), max(f.mostTotal, total)
-	f.progress.pages.Add(1)
-	f.progress.jobs.Store(int64(f.seen.len()))
-	f.progress.lastPage.Store(time.Now().UnixNano())
-	f.progress.failure.Store(nil)
+	f.progress.Pages++
+	f.progress.Jobs, f.progress.LastPage, f.progress.Failure = f.seen.len(), time.Now(), nil
 	return p, nil
 }
 
-// tally sums up the jobs of pages. One page uses it at a time.
-type tally struct {
-	settled *syncjob.Summarizer
-	// open are the jobs that can still change. If there are too many for a cache, or if there is no
-	// cache, they are in settled.
-	open      []openJob
-	openBytes int
-}
-
-// takeTally returns a tally that no page is using. There are at most as many tallies as concurrent
-// requests.
-func (f *FullRead) takeTally() *tally {
+// add counts a job, unless a page had it before. It reports whether the job is new.
+func (f *FullRead) add(id jobID, job *syncjob.Job) (isNew bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if last := len(f.tallies) - 1; last >= 0 {
-		t := f.tallies[last]
-		f.tallies = f.tallies[:last]
-		return t
+	if !f.seen.add(id) {
+		return false, nil
 	}
-	return &tally{settled: f.reader.none.Fork()}
+	if !f.caching || job.Settled() {
+		return true, f.settle(job)
+	}
+	if err := f.settled.Reserve(job); err != nil {
+		return true, tooManyScopes(err)
+	}
+	f.open = append(f.open, openJob{id: id, job: job.Clone()})
+	f.openBytes += job.Size()
+	if len(f.open) <= maxOpen && f.openBytes <= maxOpenBytes {
+		return true, nil
+	}
+	f.caching = false
+	return true, f.settleOpen()
 }
 
-// add adds a job that no page had before.
-func (t *tally) add(id jobID, job *syncjob.Job, cache bool, now time.Time) error {
-	if cache && !job.Settled() && len(t.open) <= maxOpen && t.openBytes <= maxOpenBytes {
-		t.openBytes += sizeOf(job)
-		t.open = append(t.open, openJob{id: id, job: job.Clone()})
-		return nil
+// settle adds a job to settled. The caller holds the lock, unless all pages have been read.
+func (f *FullRead) settle(job *syncjob.Job) error {
+	if err := f.settled.Add(job, f.began); err != nil {
+		return tooManyScopes(err)
 	}
-	t.settled.Add(job, now)
-	if t.settled.Scopes() > maxScopes {
-		return errTooManyScopes()
+	return nil
+}
+
+// settleOpen moves the open jobs to settled. The lock is as for settle.
+func (f *FullRead) settleOpen() error {
+	for i := range f.open {
+		if err := f.settle(&f.open[i].job); err != nil {
+			return err
+		}
 	}
+	f.open = nil
 	return nil
 }

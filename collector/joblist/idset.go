@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
-	"sync"
 )
 
 // jobID is a job's id in 16 bytes: a UUID as it is, anything else as the start of its
@@ -56,97 +55,41 @@ func parseUUID(text string) (id jobID, ok bool) {
 	return id, all < 16 && id != jobID{}
 }
 
-// An idSet is divided into shards, so that pages that are decoded concurrently seldom wait for each
-// other.
-const (
-	shardBits = 6
-	shards    = 1 << shardBits
-)
-
-// idSet is a set of job ids. It is safe for concurrent use, except for reset. It takes 19
-// bytes a job if expect was called with the right number.
+// idSet is a set of job ids: a hash table with linear probing, which is never full, so every search
+// ends. It takes 19 bytes a job if expect was called with the right number.
 type idSet struct {
 	// seeds prevent an appliance from choosing ids that collide.
-	seeds  [2]uint64
-	shards [shards]idShard
-}
-
-// idShard is a hash table with linear probing. It is never full, so every search ends.
-type idShard struct {
-	mu  sync.Mutex
-	ids []jobID
-	n   int
-	// The padding puts each shard into its own cache line, so that locking one does not slow others.
-	_ [24]byte
+	seeds [2]uint64
+	ids   []jobID
+	n     int
 }
 
 func newIDSet() *idSet { return &idSet{seeds: [2]uint64{rand.Uint64(), rand.Uint64()}} } //nolint:gosec // The seeds need not be secret.
 
-// reset empties the set. It keeps the tables for the next read, because new ones would need memory
-// before the garbage collector has freed the old ones.
+// reset empties the set. It keeps the table for the next read, because a new one would need memory
+// before the garbage collector has freed the old one.
 func (s *idSet) reset() {
-	for i := range s.shards {
-		clear(s.shards[i].ids)
-		s.shards[i].n = 0
-	}
+	clear(s.ids)
+	s.n = 0
 }
 
-// expect resizes the tables for the given number of jobs, if they are too small or much too large.
+// expect resizes the table for the given number of jobs, if it is too small or much too large.
 func (s *idSet) expect(jobs int) {
-	each := jobs / shards
-	size := each + each/7 + 8
-	for i := range s.shards {
-		shard := &s.shards[i]
-		shard.mu.Lock()
-		if len(shard.ids) < size || len(shard.ids) > 2*size {
-			shard.resize(s, size)
-		}
-		shard.mu.Unlock()
+	if size := jobs + jobs/7 + 8; len(s.ids) < size || len(s.ids) > 2*size {
+		s.resize(size)
 	}
-}
-
-// hash mixes an id with the seeds.
-func (s *idSet) hash(id jobID) uint64 {
-	high, low := bits.Mul64(id.high^s.seeds[0], id.low^s.seeds[1])
-	return high ^ low
-}
-
-// add adds an id and reports whether it is new.
-func (s *idSet) add(id jobID) bool {
-	hash := s.hash(id)
-	shard := &s.shards[hash>>(64-shardBits)]
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	// Linear probing becomes slow if more than nine tenths of a table are used.
-	if 10*(shard.n+1) > 9*len(shard.ids) {
-		shard.resize(s, len(shard.ids)+len(shard.ids)/2+16)
-	}
-	return shard.insert(hash, id)
-}
-
-// has reports whether an id is in the set.
-func (s *idSet) has(id jobID) bool {
-	hash := s.hash(id)
-	shard := &s.shards[hash>>(64-shardBits)]
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	return len(shard.ids) > 0 && shard.ids[shard.find(hash, id)] == id
 }
 
 // len returns the number of ids.
-func (s *idSet) len() (n int) {
-	for i := range s.shards {
-		shard := &s.shards[i]
-		shard.mu.Lock()
-		n += shard.n
-		shard.mu.Unlock()
-	}
-	return n
-}
+func (s *idSet) len() int { return s.n }
 
-// insert adds an id to a table that is not full, and reports whether it is new.
-func (s *idShard) insert(hash uint64, id jobID) bool {
-	at := s.find(hash, id)
+// add adds an id and reports whether it is new.
+func (s *idSet) add(id jobID) bool {
+	// Linear probing becomes slow if more than nine tenths of the table are used.
+	if 10*(s.n+1) > 9*len(s.ids) {
+		s.resize(len(s.ids) + len(s.ids)/2 + 16)
+	}
+	at := s.find(id)
 	if s.ids[at] == id {
 		return false
 	}
@@ -155,10 +98,14 @@ func (s *idShard) insert(hash uint64, id jobID) bool {
 	return true
 }
 
+// has reports whether an id is in the set.
+func (s *idSet) has(id jobID) bool { return s.n > 0 && s.ids[s.find(id)] == id }
+
 // find returns the index of an id, or the free index at which to insert it.
-func (s *idShard) find(hash uint64, id jobID) int {
-	// The highest bits have chosen the shard; the next ones choose the index.
-	place, _ := bits.Mul64(hash<<shardBits, uint64(len(s.ids)))
+func (s *idSet) find(id jobID) int {
+	// Mix the id with the seeds, and map the result to an index.
+	high, low := bits.Mul64(id.high^s.seeds[0], id.low^s.seeds[1])
+	place, _ := bits.Mul64(high^low, uint64(len(s.ids)))
 	at := int(place) //nolint:gosec // It is less than the table's length.
 	for s.ids[at] != id && s.ids[at] != (jobID{}) {
 		at++
@@ -170,12 +117,12 @@ func (s *idShard) find(hash uint64, id jobID) int {
 }
 
 // resize moves the ids to a new table, which is always larger than their number.
-func (s *idShard) resize(set *idSet, size int) {
+func (s *idSet) resize(size int) {
 	before := s.ids
 	s.ids, s.n = make([]jobID, max(size, 1+s.n+s.n/4)), 0
 	for _, id := range before {
 		if id != (jobID{}) {
-			s.insert(set.hash(id), id)
+			s.add(id)
 		}
 	}
 }

@@ -72,8 +72,6 @@ type Reader struct {
 	list    syncjob.List
 	getter  Getter
 	options Options
-	// none is an empty Summarizer, of which reads make forks.
-	none *syncjob.Summarizer
 	// decoders holds *jobjson.Decoder, to reuse their buffers.
 	decoders sync.Pool
 	// sets holds *idSet, to reuse their tables.
@@ -111,7 +109,7 @@ func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 		options.Logger = log.NewNopLogger()
 	}
 	r := &Reader{
-		list: list, getter: getter, options: options, none: syncjob.NewSummarizer(list), slots: make(chan struct{}, options.Concurrency),
+		list: list, getter: getter, options: options, slots: make(chan struct{}, options.Concurrency),
 	}
 	r.limit.Store(int64(options.PageSize))
 	return r
@@ -170,6 +168,9 @@ func (r *Reader) Update(ctx context.Context) (summary *syncjob.Summary, requests
 	if err != nil {
 		unproven, ok := asUnproven(err)
 		r.filter.doubted = ok && unproven.byFilter
+		if r.cache.summary == nil {
+			r.Forget()
+		}
 		return nil, requests, r.explain(err)
 	}
 	return r.cache.summary, requests, nil
@@ -188,8 +189,11 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 		requests += int(found.requests.Load())
 		r.countsErrors.Store(found.countsErrors)
 		if err == nil {
-			c.update(found)
 			c.unproven, c.failing = 0, false
+			if err = c.update(found); err != nil {
+				c.summary = nil
+				return requests, tooManyScopes(err)
+			}
 			return requests, nil
 		}
 		if _, ok := asUnproven(err); !ok {
@@ -258,8 +262,8 @@ func (r *Reader) Replace(ctx context.Context, full *FullRead) (summary *syncjob.
 		default:
 			outcome = ReplacedDifferent
 		}
-		requests += r.Adopt(ctx, full)
-		return r.cache.summary, requests, outcome, nil
+		summary = full.cache.summary
+		return summary, requests + r.Adopt(ctx, full), outcome, nil
 	}
 	return r.cache.summary, requests, ReplaceLater, nil
 }
@@ -341,7 +345,12 @@ func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic
 	err = r.getter.Get(ctx, r.list.Path, q.values(), func(body io.Reader) error {
 		v.begin()
 		var err error
-		total, err = d.Decode(body, v.visit)
+		total, err = d.Decode(body, func(job *syncjob.Job) error {
+			if ctx.Err() != nil {
+				return reason.New(reason.Timeout, context.Cause(ctx), remedyTimeout)
+			}
+			return v.visit(job)
+		})
 		return err
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ func says(summaries ...*syncjob.Summary) *fakeReader {
 func summed(jobs ...syncjob.Job) *syncjob.Summary {
 	s := syncjob.NewSummarizer(syncjob.Lists()[0])
 	for i := range jobs {
-		s.Add(&jobs[i], morning(0))
+		_ = s.Add(&jobs[i], morning(0))
 	}
 	return s.Summary(morning(0))
 }
@@ -231,12 +231,15 @@ func TestFailuresOfOneVaultInTwoSpellings(t *testing.T) {
 	azure := syncjob.Lists()[1]
 	jobs := []syncjob.Job{ended("1", "failed", 0, 1, denied, "MyVault::S"), ended("2", "completed", 60, 61, done, "myvault::s")}
 	s := syncjob.NewSummarizer(azure)
-	s.Add(&jobs[0], morning(61))
-	first := s.Copy().Summary(morning(61))
-	s.Add(&jobs[1], morning(61))
-	second := s.Summary(morning(61))
+	summaries := make([]*syncjob.Summary, 0, len(jobs))
+	for i := range jobs {
+		if err := s.Add(&jobs[i], morning(61)); err != nil {
+			t.Fatal(err)
+		}
+		summaries = append(summaries, s.Copy().Summary(morning(61)))
+	}
 	var logged logbook
-	c := scrape.New([]scrape.Source{{List: azure, Reader: says(first, second)}}, scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
+	c := scrape.New([]scrape.Source{{List: azure, Reader: says(summaries...)}}, scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 	defer c.Close()
 	c.Read(t.Context())
 	wantLines(t, "the failure", logged.take(t, "info", "warn"), line{"level": "warn", "scope": "MyVault::S", "job": "1"})

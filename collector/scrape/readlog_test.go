@@ -146,7 +146,9 @@ func TestJournalOfUnknownWords(t *testing.T) {
 		reader := &fakeReader{read: func(context.Context, int64) (*syncjob.Summary, error) {
 			s := syncjob.NewSummarizer(syncjob.Lists()[0])
 			for i := range jobs {
-				s.Add(&jobs[i], time.Now())
+				if err := s.Add(&jobs[i], time.Now()); err != nil {
+					return nil, err //nolint:wrapcheck // It fails the test.
+				}
 			}
 			return s.Summary(time.Now()), nil
 		}}

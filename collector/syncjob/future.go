@@ -57,31 +57,12 @@ func (f *futureJobs) add(job *futureJob) {
 	}
 	at, _ := slices.BinarySearchFunc(f.jobs, job, (*futureJob).compare)
 	f.jobs = slices.Insert(f.jobs, at, job)
-	f.bytes += job.job.size()
+	f.bytes += job.job.Size()
 	for f.bytes > maxFutureBytes {
 		last := len(f.jobs) - 1
-		f.bytes -= f.jobs[last].job.size()
+		f.bytes -= f.jobs[last].job.Size()
 		f.dropped, f.droppedAt = f.dropped+1, f.jobs[last].at
 		f.jobs = slices.Delete(f.jobs, last, last+1)
-	}
-}
-
-// merge adds the jobs of another Summarizer.
-func (f *futureJobs) merge(other *futureJobs) {
-	if other.dropped > 0 {
-		for len(f.jobs) > 0 && !f.jobs[len(f.jobs)-1].at.Before(other.droppedAt) {
-			last := len(f.jobs) - 1
-			f.bytes -= f.jobs[last].job.size()
-			f.dropped++
-			f.jobs = slices.Delete(f.jobs, last, last+1)
-		}
-		if f.dropped == 0 || other.droppedAt.Before(f.droppedAt) {
-			f.droppedAt = other.droppedAt
-		}
-		f.dropped += other.dropped
-	}
-	for _, job := range other.jobs {
-		f.add(job)
 	}
 }
 
@@ -98,7 +79,8 @@ func (s *Summarizer) addDue(now time.Time) (future Future, next time.Time) {
 	for _, f := range s.future.jobs {
 		if !f.at.After(limit) {
 			past := f.job.withTimesUntil(limit)
-			for _, t := range s.touch(&past, past.Status()) {
+			_ = s.touch(&past, past.Status()) // The job's scopes exist since it was added.
+			for _, t := range s.touched {
 				t.scope.update(&past, t)
 			}
 		}
@@ -150,16 +132,4 @@ func (j *Job) withTimesUntil(limit time.Time) Job {
 		}
 	}
 	return c
-}
-
-// size returns the approximate size of a copy of the job in bytes.
-func (j *Job) size() int {
-	n := 256 + len(j.ID) + len(j.OverallStatus)
-	for _, scope := range j.Scopes {
-		n += 16 + len(scope)
-	}
-	for _, d := range j.Details {
-		n += 32 + len(d.Key) + len(d.Text)
-	}
-	return n
 }

@@ -11,12 +11,12 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// summaryAt returns what a list of jobs that are read at a time says at another one.
+// summaryAt returns the summary, at now, of jobs that were read at read.
 func summaryAt(t *testing.T, read, now time.Time, jobs ...syncjob.Job) *syncjob.Summary {
 	t.Helper()
 	s := syncjob.NewSummarizer(list(t, "google-keys"))
 	for i := range jobs {
-		s.Add(&jobs[i], read)
+		add(t, s, &jobs[i], read)
 	}
 	return s.Summary(now)
 }
@@ -101,21 +101,15 @@ func TestManyFutureTimes(t *testing.T) {
 	t.Parallel()
 	const jobs = 3000
 	now, ahead := at(1), at(1).AddDate(1, 0, 0)
-	none := syncjob.NewSummarizer(list(t, "google-keys"))
-	first, second := none.Fork(), none.Fork()
+	all := syncjob.NewSummarizer(list(t, "google-keys"))
 	for i := range jobs {
 		// The last are due first.
 		created := ahead.Add(time.Duration(jobs-i) * time.Second)
-		s := first
-		if i%2 == 0 {
-			s = second
-		}
-		s.Add(&syncjob.Job{
+		add(t, all, &syncjob.Job{
 			ID: fmt.Sprintf("%04d", i), OverallStatus: "in_progress", CreatedAt: created, Scopes: []string{ring},
 			Details: []syncjob.Detail{{Key: ring, Text: strings.Repeat("x", syncjob.MaxText)}},
 		}, now)
 	}
-	first.Merge(second)
 	for _, test := range []struct {
 		seconds  int
 		expired  bool
@@ -127,7 +121,7 @@ func TestManyFutureTimes(t *testing.T) {
 		{jobs, true, ""},
 	} {
 		then := ahead.Add(time.Duration(test.seconds)*time.Second - 24*time.Hour)
-		summary := first.Copy().Summary(then)
+		summary := all.Copy().Summary(then)
 		s := scope(t, summary, ring)
 		if s.Jobs[inProgress] != jobs || summary.Jobs[inProgress] != jobs {
 			t.Errorf("after %ds: %d jobs, want %d", test.seconds, s.Jobs[inProgress], jobs)

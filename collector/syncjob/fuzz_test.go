@@ -30,9 +30,9 @@ func FuzzScopeStatus(f *testing.F) {
 	f.Add("completed", true, "a", "b", "nobody knows")
 	f.Add("completed", false, "a", "b", "synchronized "+strings.Repeat("é", syncjob.MaxText))
 	f.Add("COMPLETED", true, "projects/p/keyRings/r", "projects/p/keyRings/r", "failed")
-	none := make(map[bool]*syncjob.Summarizer)
+	lists := make(map[bool]syncjob.List)
 	for _, l := range syncjob.Lists() {
-		none[l.RegionPrefixed] = syncjob.NewSummarizer(l)
+		lists[l.RegionPrefixed] = l
 	}
 	f.Fuzz(func(t *testing.T, overall string, abort bool, field, key, text string) {
 		text = printable.Shorten(text, syncjob.MaxText)
@@ -40,9 +40,9 @@ func FuzzScopeStatus(f *testing.F) {
 			ID: "1", OverallStatus: overall, Abort: abort, Scopes: []string{field}, Details: []syncjob.Detail{{Key: key, Text: text}},
 		}
 		own := plainJob(overall, abort)
-		for prefixed, none := range none {
-			s := none.Fork()
-			s.Add(&job, at(59))
+		for prefixed, l := range lists {
+			s := syncjob.NewSummarizer(l)
+			add(t, s, &job, at(59))
 			got := s.Summary(at(59))
 			if got.Jobs[own] != 1 {
 				t.Errorf("%q, abort %t: the list counts %v, want one that is %s", overall, abort, got.Jobs, own)

@@ -62,6 +62,24 @@ func (j *Job) Clone() Job {
 	return c
 }
 
+// The approximate sizes of a Job without its strings, and of a string without its bytes.
+const (
+	jobBytes    = 256
+	stringBytes = 16
+)
+
+// Size returns the approximate size of the job in bytes.
+func (j *Job) Size() int {
+	size := jobBytes + len(j.ID) + len(j.OverallStatus)
+	for _, scope := range j.Scopes {
+		size += stringBytes + len(scope)
+	}
+	for _, d := range j.Details {
+		size += 2*stringBytes + len(d.Key) + len(d.Text)
+	}
+	return size
+}
+
 // Equal reports whether two jobs are equal.
 func (j *Job) Equal(other *Job) bool {
 	return j.ID == other.ID && j.OverallStatus == other.OverallStatus && j.Abort == other.Abort &&

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -24,25 +22,22 @@ func list(t *testing.T, name string) syncjob.List {
 	return syncjob.List{}
 }
 
-// summarize returns what a list of these jobs says. It says the same when two
-// summarizers share the jobs.
+// summarize returns the summary of a list with these jobs.
 func summarize(t *testing.T, name string, jobs ...syncjob.Job) *syncjob.Summary {
 	t.Helper()
-	none := syncjob.NewSummarizer(list(t, name))
-	add := func(jobs []syncjob.Job) *syncjob.Summarizer {
-		s := none.Fork()
-		for i := range jobs {
-			s.Add(&jobs[i], at(59))
-		}
-		return s
+	s := syncjob.NewSummarizer(list(t, name))
+	for i := range jobs {
+		add(t, s, &jobs[i], at(59))
 	}
-	whole := add(jobs).Summary(at(59))
-	merged := add(jobs[:len(jobs)/2])
-	merged.Merge(add(jobs[len(jobs)/2:]))
-	if diff := cmp.Diff(whole, merged.Summary(at(59))); diff != "" {
-		t.Errorf("jobs that two summarizers share (-whole +merged):\n%s", diff)
+	return s.Summary(at(59))
+}
+
+// add adds a job to a summarizer.
+func add(t *testing.T, s *syncjob.Summarizer, job *syncjob.Job, now time.Time) {
+	t.Helper()
+	if err := s.Add(job, now); err != nil {
+		t.Fatal(err)
 	}
-	return whole
 }
 
 // scope returns what a summary says about a scope.

@@ -2,6 +2,7 @@ package syncjob
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -88,6 +89,12 @@ func (l *Last) Duration() (time.Duration, bool) {
 // maxUnknown bounds the unknown statuses and the unknown texts of a summary.
 const maxUnknown = 16
 
+// MaxScopes bounds the key rings or vaults of a list, and with them the number of series.
+const MaxScopes = 20_000
+
+// ErrTooManyScopes is the error of a Summarizer whose jobs cover more than MaxScopes scopes.
+var ErrTooManyScopes = fmt.Errorf("its jobs name more than %d key rings or vaults", MaxScopes)
+
 // Summarizer makes a Summary from the jobs of one list, in any order. It is not safe for concurrent
 // use.
 //
@@ -96,7 +103,7 @@ const maxUnknown = 16
 type Summarizer struct {
 	list List
 	// texts caches the meanings of texts: most jobs have one of a few.
-	texts map[string]Meaning
+	texts *meanings
 	// lastText is the last text, and lastSays its meaning.
 	lastText string
 	lastSays Meaning
@@ -130,14 +137,12 @@ type tally struct {
 
 // NewSummarizer returns a Summarizer for the jobs of list.
 func NewSummarizer(list List) *Summarizer {
-	return &Summarizer{list: list, lastSays: saysNothing, texts: map[string]Meaning{}, scopes: map[string]*tally{}}
+	return &Summarizer{list: list, lastSays: saysNothing, texts: &meanings{of: map[string]Meaning{}}, scopes: map[string]*tally{}}
 }
 
-// Fork returns a Summarizer for the same list without any job. It may be used concurrently with s.
-func (s *Summarizer) Fork() *Summarizer { return NewSummarizer(s.list) }
-
-// Add counts a job, which was read at now. A job must not be added twice. Add does not keep j.
-func (s *Summarizer) Add(j *Job, now time.Time) {
+// Add counts a job, which was read at now. A job must not be added twice. Add does not keep j. Its
+// only error is ErrTooManyScopes; s must not be used afterwards.
+func (s *Summarizer) Add(j *Job, now time.Time) error {
 	if limit := now.Add(maxAhead); j.isAfter(limit) {
 		s.future.add(&futureJob{at: j.firstAfter(limit), job: j.Clone()})
 		past := j.withTimesUntil(limit)
@@ -148,28 +153,51 @@ func (s *Summarizer) Add(j *Job, now time.Time) {
 	if status == Unknown {
 		s.unknownStatuses = addUnknown(s.unknownStatuses, j.OverallStatus)
 	}
-	for _, t := range s.touch(j, status) {
+	if err := s.touch(j, status); err != nil {
+		return err
+	}
+	for _, t := range s.touched {
 		t.scope.Jobs[t.status]++
 		t.scope.update(j, t)
 	}
+	return nil
 }
 
-// touch makes j the current job and returns the scopes that it covers, with their statuses in it.
-// status is the job's own. The result is valid until the next call.
-func (s *Summarizer) touch(j *Job, status Status) []*tally {
+// Reserve makes the scopes of a job count for MaxScopes, but not the job, which may be added to a copy.
+// Its errors are those of Add.
+func (s *Summarizer) Reserve(j *Job) error {
+	unknownTexts := s.unknownTexts
+	s.unknownTexts = nil
+	err := s.touch(j, Unknown)
+	s.unknownTexts = unknownTexts
+	s.lastText, s.lastSays = "", saysNothing
+	return err
+}
+
+// touch makes j the current job, and sets touched to the scopes that it covers, with their statuses in
+// it. status is the job's own.
+func (s *Summarizer) touch(j *Job, status Status) error {
 	s.added++
 	s.touched = s.touched[:0]
 	for _, name := range j.Scopes {
-		if name != "" {
-			s.tally(name, status).listed = true
+		if name == "" {
+			continue
 		}
+		t, err := s.tally(name, status)
+		if err != nil {
+			return err
+		}
+		t.listed = true
 	}
 	for _, d := range j.Details {
 		name := s.list.scopeOf(d.Key, s.listed)
 		if name == "" {
 			continue
 		}
-		t := s.tally(name, status)
+		t, err := s.tally(name, status)
+		if err != nil {
+			return err
+		}
 		if !t.listed {
 			// Choose a spelling that does not depend on the order of detailed_status.
 			t.name = min(t.name, name)
@@ -182,18 +210,21 @@ func (s *Summarizer) touch(j *Job, status Status) []*tally {
 			t.text = preferred(t.text, d.Text)
 		}
 	}
-	return s.touched
+	return nil
 }
 
 // tally returns the scope with the given name as one that the current job covers. If the job has not
 // covered it before, it gets the given status.
-func (s *Summarizer) tally(name string, status Status) *tally {
+func (s *Summarizer) tally(name string, status Status) (*tally, error) {
 	// Most jobs have one scope, which is also in detailed_status.
 	if n := len(s.touched); n > 0 && s.touched[n-1].name == name {
-		return s.touched[n-1]
+		return s.touched[n-1], nil
 	}
 	t := s.find(name)
 	if t == nil {
+		if len(s.scopes) == MaxScopes {
+			return nil, ErrTooManyScopes
+		}
 		t = &tally{scope: Scope{Name: name}}
 		s.scopes[s.list.ScopeKey(name)] = t
 	}
@@ -201,7 +232,7 @@ func (s *Summarizer) tally(name string, status Status) *tally {
 		t.job, t.name, t.status, t.listed, t.hasText, t.text = s.added, name, status, false, false, ""
 		s.touched = append(s.touched, t)
 	}
-	return t
+	return t, nil
 }
 
 // find returns the scope with the given name, or nil. It does not allocate for names of usual
@@ -223,8 +254,15 @@ func (s *Summarizer) listed(name string) bool {
 	return t != nil && t.job == s.added && t.listed
 }
 
-// maxTexts bounds how many texts are cached.
-const maxTexts = 1000
+// meanings caches the meanings of texts, so that each is classified once.
+type meanings struct {
+	of    map[string]Meaning
+	bytes int
+}
+
+// maxMeaningBytes bounds the size of the cached texts. Any further text is classified each time it
+// occurs.
+const maxMeaningBytes = 1 << 20
 
 // meaningOf returns the meaning of a text.
 func (s *Summarizer) meaningOf(d Detail) Meaning {
@@ -237,15 +275,16 @@ func (s *Summarizer) meaningOf(d Detail) Meaning {
 	case d.Text == s.lastText:
 		return s.lastSays
 	}
-	says, ok := s.texts[d.Text]
+	says, ok := s.texts.of[d.Text]
 	if !ok {
 		says = MeaningOf(d.Text)
-		if len(s.texts) < maxTexts {
-			s.texts[d.Text] = says
+		if size := stringBytes + len(d.Text); s.texts.bytes+size <= maxMeaningBytes {
+			s.texts.of[d.Text] = says
+			s.texts.bytes += size
 		}
-		if says == saysUnknown {
-			s.unknownTexts = addUnknown(s.unknownTexts, d.Text)
-		}
+	}
+	if says == saysUnknown {
+		s.unknownTexts = addUnknown(s.unknownTexts, d.Text)
 	}
 	s.lastText, s.lastSays = d.Text, says
 	return says
@@ -272,15 +311,17 @@ func (s *Summarizer) Summary(now time.Time) *Summary {
 	summary.Future, summary.ValidUntil = s.addDue(now)
 	tallies := slices.SortedFunc(maps.Values(s.scopes), func(a, b *tally) int { return cmp.Compare(a.scope.Name, b.scope.Name) })
 	for _, t := range tallies {
-		summary.Scopes = append(summary.Scopes, t.scope)
+		if reserved := t.scope.Jobs == [NumStatuses]int{}; !reserved {
+			summary.Scopes = append(summary.Scopes, t.scope)
+		}
 	}
 	return summary
 }
 
-// Copy returns a Summarizer that has counted the same jobs.
+// Copy returns a Summarizer that has counted the same jobs. The two must not be used concurrently.
 func (s *Summarizer) Copy() *Summarizer {
-	c := s.Fork()
-	c.jobs, c.future = s.jobs, s.future.clone()
+	c := NewSummarizer(s.list)
+	c.texts, c.jobs, c.future = s.texts, s.jobs, s.future.clone()
 	c.unknownStatuses, c.unknownTexts = slices.Clone(s.unknownStatuses), slices.Clone(s.unknownTexts)
 	for key, t := range s.scopes {
 		scope := t.scope
@@ -293,53 +334,8 @@ func (s *Summarizer) Copy() *Summarizer {
 	return c
 }
 
-// Merge adds the jobs of another Summarizer of the same list, which must not be used afterwards.
-func (s *Summarizer) Merge(other *Summarizer) {
-	for status, n := range other.jobs {
-		s.jobs[status] += n
-	}
-	for _, status := range other.unknownStatuses {
-		s.unknownStatuses = addUnknown(s.unknownStatuses, status)
-	}
-	for _, text := range other.unknownTexts {
-		s.unknownTexts = addUnknown(s.unknownTexts, text)
-	}
-	s.future.merge(&other.future)
-	for key, theirs := range other.scopes {
-		if ours := s.scopes[key]; ours != nil {
-			ours.scope.merge(&theirs.scope)
-		} else {
-			// The number of the last job is one of the other Summarizer.
-			theirs.job = 0
-			s.scopes[key] = theirs
-		}
-	}
-}
-
 // Jobs counts the jobs added so far by their own status.
 func (s *Summarizer) Jobs() [NumStatuses]int { return s.jobs }
-
-// Scopes counts the scopes of the jobs added so far.
-func (s *Summarizer) Scopes() int { return len(s.scopes) }
-
-// merge adds the jobs of another Scope with the same key.
-func (s *Scope) merge(other *Scope) {
-	for status, n := range other.Jobs {
-		s.Jobs[status] += n
-	}
-	if newer(other.Newest.CreatedAt, other.Newest.ID, s.Newest.CreatedAt, s.Newest.ID) {
-		s.Newest, s.Name = other.Newest, other.Name
-	}
-	if other.OldestInProgressID != "" && s.isOlder(other.OldestInProgress, other.OldestInProgressID) {
-		s.OldestInProgress, s.OldestInProgressID = other.OldestInProgress, other.OldestInProgressID
-		s.OldestInProgressText = other.OldestInProgressText
-	}
-	if other.Last != nil && (s.Last == nil || newer(other.Last.FinishedAt, other.Last.ID, s.Last.FinishedAt, s.Last.ID)) {
-		s.Last = other.Last
-	}
-	s.LastSuccess = later(s.LastSuccess, other.LastSuccess)
-	s.LastFailure = later(s.LastFailure, other.LastFailure)
-}
 
 // isOlder reports whether a job in progress is older than the oldest so far, by createdAt and then by
 // id. A job without a createdAt is never older than one that has it.

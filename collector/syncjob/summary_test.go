@@ -1,7 +1,9 @@
 package syncjob_test
 
 import (
+	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -288,7 +290,7 @@ func TestJobIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := syncjob.NewSummarizer(list(t, "google-keys"))
 	job := syncjob.Job{ID: "1", OverallStatus: "completed", CreatedAt: at(1), CompletedAt: at(2), Scopes: []string{"r"}, Details: []syncjob.Detail{{Key: "d"}}}
-	s.Add(&job, at(59))
+	add(t, s, &job, at(59))
 	job.Scopes[0], job.Details[0].Key = "x", "y"
 	job.ID, job.OverallStatus, job.CompletedAt = "2", "failed", at(9)
 	summary := s.Summary(at(59))
@@ -308,25 +310,28 @@ func TestEmptyList(t *testing.T) {
 	}
 }
 
-// TestAddAfterMerge holds that a summarizer goes on counting after it took over what another one has
-// counted: a text of the other's jobs is no text of a later job.
-func TestAddAfterMerge(t *testing.T) {
+// TestReserve checks that the scopes of a reserved job count for the bound and for nothing else.
+func TestReserve(t *testing.T) {
 	t.Parallel()
-	ours := syncjob.NewSummarizer(list(t, "google-keys"))
-	theirs := ours.Fork()
-	failed := syncjob.Job{
-		ID: "1", OverallStatus: "failed", CreatedAt: at(1), Scopes: []string{ring}, Details: []syncjob.Detail{{Key: ring, Text: "failed"}},
+	s := syncjob.NewSummarizer(list(t, "google-keys"))
+	reserved := syncjob.Job{ID: "1", OverallStatus: "in_progress", CreatedAt: at(1)}
+	for i := range syncjob.MaxScopes {
+		reserved.Details = append(reserved.Details, syncjob.Detail{Key: strconv.Itoa(i), Text: "skipped"})
 	}
-	completed := syncjob.Job{ID: "2", OverallStatus: "completed", CreatedAt: at(2), Scopes: []string{ring}}
-	theirs.Add(&failed, at(59))
-	ours.Merge(theirs)
-	ours.Add(&completed, at(59))
-	summary := ours.Summary(at(59))
-	if len(summary.Scopes) != 1 {
-		t.Fatalf("%d scopes, want one", len(summary.Scopes))
+	if err := s.Reserve(&reserved); err != nil {
+		t.Fatal(err)
 	}
-	want := [syncjob.NumStatuses]int{syncjob.Completed: 1, syncjob.Failed: 1}
-	if got := summary.Scopes[0]; got.Jobs != want || got.Newest.Status != syncjob.Completed {
-		t.Errorf("got %v and the newest %s, want %v and completed", got.Jobs, got.Newest.Status, want)
+	if diff := cmp.Diff(&syncjob.Summary{}, s.Copy().Summary(at(59))); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	skipped := syncjob.Job{ID: "2", OverallStatus: "completed", CreatedAt: at(1), Details: reserved.Details[:1]}
+	add(t, s, &skipped, at(59))
+	summary := s.Copy().Summary(at(59))
+	if got := scope(t, summary, "0"); len(summary.Scopes) != 1 || len(summary.UnknownTexts) != 1 || got.Jobs[syncjob.Unknown] != 1 {
+		t.Errorf("got %+v, want one scope of one job with an unknown text", summary)
+	}
+	another := syncjob.Job{ID: "3", OverallStatus: "completed", Scopes: []string{"another"}}
+	if err := s.Add(&another, at(59)); !errors.Is(err, syncjob.ErrTooManyScopes) {
+		t.Errorf("got %v, want ErrTooManyScopes", err)
 	}
 }
