@@ -1,11 +1,8 @@
 package joblist_test
 
 import (
-	"context"
-	"encoding/json"
+	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,64 +12,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-kit/log"
+
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// refusing is a joblist.Getter of a list of completed jobs, newest first. It refuses some
-// requests.
-type refusing struct {
-	jobs   int
-	refuse func(url.Values) error
-}
-
-// Get implements joblist.Getter.
-func (g *refusing) Get(_ context.Context, _ string, query url.Values, read func(io.Reader) error) error {
-	if err := g.refuse(query); err != nil {
-		return err
-	}
-	type job struct {
-		ID        string    `json:"id"`
-		CreatedAt time.Time `json:"createdAt"`
-		Status    string    `json:"overall_status"`
-		KeyRings  []string  `json:"key_rings"`
-	}
-	page := struct {
-		Total     int   `json:"total"`
-		Resources []job `json:"resources"`
-	}{Total: g.jobs, Resources: []job{}}
-	if status := query.Get("overall_status"); status != "" && status != syncjob.OverallCompleted {
-		page.Total = 0
-	}
-	skip, err := strconv.Atoi(query.Get("skip"))
-	if err != nil {
-		return fmt.Errorf("skip: %w", err)
-	}
-	limit, err := strconv.Atoi(query.Get("limit"))
-	if err != nil {
-		return fmt.Errorf("limit: %w", err)
-	}
-	newest := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	for at := skip; at < min(skip+limit, page.Total); at++ {
-		page.Resources = append(page.Resources, job{
-			ID: fmt.Sprintf("%08d-0000-4000-8000-000000000000", at), CreatedAt: newest.Add(-time.Duration(at) * time.Minute),
-			Status: syncjob.OverallCompleted, KeyRings: []string{"ring"},
-		})
-	}
-	body, err := json.Marshal(page)
-	if err != nil {
-		return fmt.Errorf("page: %w", err)
-	}
-	return read(strings.NewReader(string(body)))
-}
-
 func statusError(status int, r reason.Reason) error {
 	return reason.New(r, &ciphertrust.APIError{Status: status}, "")
 }
 
-// TestRefusedFilter holds that an appliance that refuses the filter by overall_status, with any
+// TestRefusedFilter checks that an appliance that refuses the filter by overall_status, with any
 // status, does not keep a list down that it answers without the filter.
 func TestRefusedFilter(t *testing.T) {
 	for status, r := range map[int]reason.Reason{
@@ -81,7 +33,7 @@ func TestRefusedFilter(t *testing.T) {
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			refused := statusError(status, r)
-			getter := &refusing{jobs: 100, refuse: func(query url.Values) error {
+			getter := &served{jobs: completed(100), refuse: func(query url.Values) error {
 				if query.Has("overall_status") {
 					return refused
 				}
@@ -104,11 +56,11 @@ func TestRefusedFilter(t *testing.T) {
 	}
 }
 
-// TestFilterFailsOnce holds that an incremental read outlives a single failure of the filter, and
+// TestFilterFailsOnce checks that an incremental read outlives a single failure of the filter, and
 // that a failure of every request is no doubt in the cache.
 func TestFilterFailsOnce(t *testing.T) {
 	var once atomic.Bool
-	getter := &refusing{jobs: 100, refuse: func(url.Values) error { return nil }}
+	getter := &served{jobs: completed(100)}
 	reader := joblist.NewReader(syncjob.Lists()[0], getter, joblist.Options{PageSize: 30, Concurrency: 4, Cache: true})
 	readWhole(t, reader)
 	getter.refuse = func(query url.Values) error {
@@ -126,11 +78,11 @@ func TestFilterFailsOnce(t *testing.T) {
 	}
 }
 
-// TestRequestTimeoutOfAPage holds that a full read requests a page again after a 408.
+// TestRequestTimeoutOfAPage checks that a full read requests a page again after a 408.
 func TestRequestTimeoutOfAPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var once atomic.Bool
-		getter := &refusing{jobs: 100, refuse: func(query url.Values) error {
+		getter := &served{jobs: completed(100), refuse: func(query url.Values) error {
 			if query.Get("skip") != "0" && once.CompareAndSwap(false, true) {
 				return statusError(http.StatusRequestTimeout, reason.Other)
 			}
@@ -141,12 +93,65 @@ func TestRequestTimeoutOfAPage(t *testing.T) {
 	})
 }
 
-// readWhole makes the cache of a reader by a full read.
-func readWhole(t *testing.T, reader *joblist.Reader) {
-	t.Helper()
-	full := reader.NewFullRead(false)
-	if err := full.Run(t.Context()); err != nil {
-		t.Fatal(err)
+// TestFilterIsTriedAgain checks that a filter that was refused is used again from the next full read on,
+// and that the refusal is logged once.
+func TestFilterIsTriedAgain(t *testing.T) {
+	getter := &served{jobs: completed(100)}
+	refuse := func(query url.Values) error {
+		if query.Has("overall_status") {
+			return statusError(http.StatusBadRequest, reason.Other)
+		}
+		return nil
 	}
-	reader.Adopt(t.Context(), full)
+	var logged bytes.Buffer
+	reader := newReader(getter, log.NewLogfmtLogger(&logged))
+	readWhole(t, reader)
+	getter.refuse = refuse
+	if _, _, err := reader.Update(t.Context()); !errors.Is(err, joblist.ErrUnproven) {
+		t.Fatalf("the first incremental read: %v, want ErrUnproven", err)
+	}
+	for range 3 {
+		readWhole(t, reader)
+		getter.filtered.Store(0)
+		if _, _, err := reader.Update(t.Context()); err != nil || getter.filtered.Load() != 0 {
+			t.Errorf("%v after %d requests with a filter, want none", err, getter.filtered.Load())
+		}
+	}
+	if n := strings.Count(logged.String(), "does not filter"); n != 1 {
+		t.Errorf("the refusal is logged %d times, want once:\n%s", n, &logged)
+	}
+	getter.refuse = nil
+	readWhole(t, reader)
+	getter.filtered.Store(0)
+	if _, _, err := reader.Update(t.Context()); err != nil || getter.filtered.Load() == 0 {
+		t.Errorf("%v after %d requests with a filter, want some", err, getter.filtered.Load())
+	}
+}
+
+// TestEndlessFilter checks that a filter for jobs in progress whose total grows with skip leads to a full
+// read after a few requests, and is not used until the next one.
+func TestEndlessFilter(t *testing.T) {
+	getter := &served{jobs: completed(300)}
+	getter.jobs[299].Status = syncjob.OverallInProgress
+	reader := newReader(getter, nil)
+	readWhole(t, reader)
+	getter.total = func(query url.Values, total int) int {
+		if query.Get("overall_status") == syncjob.OverallInProgress {
+			skip, _ := strconv.Atoi(query.Get("skip"))
+			return skip + 2
+		}
+		return total
+	}
+	getter.filtered.Store(0)
+	if _, _, err := reader.Update(t.Context()); !errors.Is(err, joblist.ErrUnproven) {
+		t.Errorf("got %v, want ErrUnproven", err)
+	}
+	readWhole(t, reader)
+	const most = 40 // Two times three proofs of at most six requests with a filter.
+	if n := getter.filtered.Load(); n > most {
+		t.Errorf("%d requests with a filter, want at most %d", n, most)
+	}
+	if _, _, err := reader.Update(t.Context()); err != nil {
+		t.Errorf("after the full read: %v", err)
+	}
 }

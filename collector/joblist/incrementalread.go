@@ -24,6 +24,9 @@ const (
 	probeSpan = 100
 	// maxFiltered bounds the requests for the jobs in progress.
 	maxFiltered = 8
+	// maxReadBytes bounds the size of the jobs that one incremental read returns. Several pages may
+	// have the same open job.
+	maxReadBytes = 4 * maxOpenBytes
 )
 
 // unprovenError means that the cache could not be proven.
@@ -75,6 +78,8 @@ type incrementalRead struct {
 	requests atomic.Int64
 	// responses counts the pages that have arrived.
 	responses atomic.Int64
+	// bytes is the size of the jobs in these pages.
+	bytes atomic.Int64
 	// countsErrors is true if the appliance counts failed jobs as "error" as well.
 	countsErrors bool
 
@@ -105,7 +110,8 @@ type firstResponses struct {
 	// no filter has it.
 	newest, oldest             jobPage
 	completed, failed, errored filtered
-	running                    []openJob
+	// running are jobs in progress, and the total of their filter.
+	running jobPage
 }
 
 // refusedFilterError is the error of a request that the appliance refused although it may
@@ -148,7 +154,7 @@ func (n *incrementalRead) prove(ctx context.Context) error {
 	if err := runAll(ctx, steps); err != nil {
 		return err
 	}
-	if err := n.checkAdded(); err != nil || n.reader.filter.ignored {
+	if err := cmp.Or(n.checkAdded(), n.checkOpen()); err != nil || n.reader.filter.ignored {
 		return err
 	}
 	return n.checkCounts(ctx, first)
@@ -241,8 +247,9 @@ func runAll(ctx context.Context, steps []func(context.Context) error) error {
 	return failure
 }
 
-// jobPage is a page with its jobs.
+// jobPage is a page with its jobs. It has only the status of a settled job that is cached.
 type jobPage struct {
+	read  *incrementalRead
 	jobs  []openJob
 	total int
 }
@@ -255,14 +262,21 @@ func (p *jobPage) visit(job *syncjob.Job) error {
 	if len(p.jobs) >= maxAdded {
 		return unprovenf("a page has more than %d jobs", maxAdded)
 	}
-	p.jobs = append(p.jobs, openJob{id: newJobID(job.ID), job: job.Clone()})
+	found := openJob{id: newJobID(job.ID), job: syncjob.Job{OverallStatus: job.OverallStatus}}
+	if _, open := p.read.cache.open[found.id]; open || !p.read.cache.known.has(found.id) {
+		found.job = job.Clone()
+		if p.read.bytes.Add(int64(job.Size())) > maxReadBytes {
+			return unprovenf("the jobs that can have changed take more than %d bytes", maxReadBytes)
+		}
+	}
+	p.jobs = append(p.jobs, found)
 	return nil
 }
 
 // request requests a page. If the appliance rejects the limit, it returns an unprovenError: the full
 // read that follows finds a limit that the appliance accepts.
 func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, error) {
-	var page jobPage
+	page := jobPage{read: n}
 	total, err := n.reader.get(ctx, q, &page, &n.requests)
 	page.total = total
 	switch {
@@ -282,19 +296,22 @@ func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, 
 
 // readInProgress requests the jobs in progress by the filter. They need not be complete: open jobs
 // that are missing are requested by their positions.
-func (n *incrementalRead) readInProgress(ctx context.Context) (running []openJob, err error) {
-	for range maxFiltered {
-		page, err := n.request(ctx, pageRequest{skip: len(running), limit: int(n.reader.limit.Load()), status: syncjob.OverallInProgress})
-		if err != nil {
-			return nil, err
+func (n *incrementalRead) readInProgress(ctx context.Context) (running jobPage, err error) {
+	for pages := range maxFiltered {
+		page, err := n.request(ctx, pageRequest{skip: len(running.jobs), limit: int(n.reader.limit.Load()), status: syncjob.OverallInProgress})
+		switch {
+		case err != nil:
+			return jobPage{}, err
+		case pages > 0 && page.total != running.total:
+			return jobPage{}, contradictedf("the appliance counts %d jobs in progress, and then %d", running.total, page.total)
 		}
 		for _, job := range page.jobs {
 			if job.job.Status() != syncjob.InProgress {
-				return nil, contradictedf("the filter for jobs in progress returns others")
+				return jobPage{}, contradictedf("the filter for jobs in progress returns others")
 			}
 		}
-		running = append(running, page.jobs...)
-		if len(running) >= page.total || len(page.jobs) == 0 {
+		running.jobs, running.total = append(running.jobs, page.jobs...), page.total
+		if len(running.jobs) >= page.total || len(page.jobs) == 0 {
 			break
 		}
 	}
@@ -405,8 +422,11 @@ func (n *incrementalRead) checkJob(at int, job openJob) error {
 
 // checkInProgress returns an error if the cache has a job in progress as settled. It stores the
 // others.
-func (n *incrementalRead) checkInProgress(running []openJob) error {
-	for _, job := range running {
+func (n *incrementalRead) checkInProgress(running jobPage) error {
+	if known := len(n.cache.open) + len(n.added); running.total > known {
+		return contradictedf("the appliance counts %d jobs in progress, and %d are known that can be", running.total, known)
+	}
+	for _, job := range running.jobs {
 		if _, open := n.cache.open[job.id]; !open && n.cache.known.has(job.id) {
 			return contradictedf("a settled job is in progress")
 		}
@@ -527,6 +547,21 @@ func (n *incrementalRead) checkAdded() error {
 		if _, isNew := added[id]; !isNew && !n.cache.known.has(id) {
 			return contradictedf("a job is in progress that is not at the end where the list grows")
 		}
+	}
+	return nil
+}
+
+// checkOpen returns an error if the open jobs are too large for the cache.
+func (n *incrementalRead) checkOpen() error {
+	jobs, bytes := 0, 0
+	for _, job := range n.latest {
+		if !job.job.Settled() {
+			jobs++
+			bytes += job.job.Size()
+		}
+	}
+	if jobs > maxOpen || bytes > maxOpenBytes {
+		return unprovenf("%d open jobs of %d bytes are too many to cache", jobs, bytes)
 	}
 	return nil
 }

@@ -1,0 +1,130 @@
+package joblist_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/syncjob"
+)
+
+// wordy returns a job with a long text for each of many key rings, half of a megabyte in all.
+func wordy(number int, status string) job {
+	wordy := newJob(number, status, rings(0, 1000)...)
+	wordy.Details = map[string]string{}
+	for _, ring := range wordy.KeyRings {
+		wordy.Details[ring] = strings.Repeat("x", syncjob.MaxText)
+	}
+	return wordy
+}
+
+// TestOpenJobsAreBounded checks that a list is cached as long as its open jobs take 8 MiB, whenever they
+// appear, and that it is read completely otherwise.
+func TestOpenJobsAreBounded(t *testing.T) {
+	t.Parallel()
+	const bound = 8 << 20
+	getter := &served{jobs: completed(100)}
+	reader := newReader(getter, nil)
+	readWhole(t, reader)
+	size := 0
+	for number := 1; ; number++ {
+		size += 1000 * syncjob.MaxText
+		getter.jobs = slices.Insert(getter.jobs, 0, wordy(number, syncjob.OverallInProgress))
+		_, _, err := reader.Update(t.Context())
+		if errors.Is(err, joblist.ErrUnproven) {
+			break
+		}
+		if err != nil || size > bound {
+			t.Fatalf("%d bytes: %v, want ErrUnproven", size, err)
+		}
+	}
+	if size < bound/2 {
+		t.Errorf("only %d bytes were cached", size)
+	}
+	readWhole(t, reader)
+	if reader.Known() {
+		t.Error("a list with large open jobs is cached")
+	}
+}
+
+// TestIncrementalReadIsBounded checks that an incremental read stops when the new jobs are too large, of
+// whatever status they are.
+func TestIncrementalReadIsBounded(t *testing.T) {
+	t.Parallel()
+	getter := &served{jobs: completed(100)}
+	reader := newReader(getter, nil)
+	readWhole(t, reader)
+	for number := range 70 {
+		getter.jobs = slices.Insert(getter.jobs, 0, wordy(number+1, syncjob.OverallCompleted))
+	}
+	if _, _, err := reader.Update(t.Context()); !errors.Is(err, joblist.ErrUnproven) {
+		t.Errorf("got %v, want ErrUnproven", err)
+	}
+}
+
+// TestTooManyScopes checks that a list with too many scopes is refused while it is read, of whatever
+// status its jobs are, and if they appear later.
+func TestTooManyScopes(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{syncjob.OverallInProgress, syncjob.OverallCompleted} {
+		t.Run(status, func(t *testing.T) {
+			t.Parallel()
+			const jobs, each = 400, syncjob.MaxScopes / 40
+			getter := &served{}
+			for number := range jobs {
+				getter.jobs = append(getter.jobs, newJob(-number, status, rings(number*each, each)...))
+			}
+			full := joblist.NewReader(syncjob.Lists()[0], getter, joblist.Options{PageSize: 2, Concurrency: 4, Cache: true}).NewFullRead(false)
+			if err := full.Run(t.Context()); reason.Of(err) != reason.Decode {
+				t.Errorf("got %v, want decode", err)
+			}
+			if n := getter.requests.Load(); n > jobs/4 {
+				t.Errorf("%d requests for a list that 41 of %d jobs refuse", n, jobs)
+			}
+			getter = &served{jobs: completed(100)}
+			reader := newReader(getter, nil)
+			readWhole(t, reader)
+			for number, want := range []reason.Reason{"", reason.Decode} {
+				getter.jobs = slices.Insert(getter.jobs, 0, newJob(1+number, status, rings(number*15_000, 15_000)...))
+				_, _, err := reader.Update(t.Context())
+				if got := reason.Of(err); (err != nil || want != "") && got != want {
+					t.Errorf("after %d such jobs: %v, want reason %q", number+1, err, want)
+				}
+			}
+			if reader.Known() {
+				t.Error("a list with too many scopes is cached")
+			}
+		})
+	}
+}
+
+// endless is a joblist.Getter of a page that never ends. It cancels the read in its course.
+type endless struct{ cancel context.CancelFunc }
+
+// Get implements joblist.Getter.
+func (e endless) Get(_ context.Context, _ string, _ url.Values, read func(io.Reader) error) error {
+	return read(io.MultiReader(strings.NewReader(`{"total":9,"resources":[{"id":"a"}`), e))
+}
+
+// Read implements io.Reader.
+func (e endless) Read(p []byte) (int, error) {
+	e.cancel()
+	return copy(p, `,{"id":"a"}`), nil
+}
+
+// TestDecodingEndsAtTheDeadline checks that a page that arrives as fast as it is decoded ends with the
+// context of the read.
+func TestDecodingEndsAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	reader := joblist.NewReader(syncjob.Lists()[0], endless{cancel}, joblist.Options{PageSize: 1000})
+	if err := reader.NewFullRead(false).Run(ctx); reason.Of(err) != reason.Timeout {
+		t.Errorf("got %v, want timeout", err)
+	}
+}
