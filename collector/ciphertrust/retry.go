@@ -103,7 +103,7 @@ func isTemporary(ctx context.Context, err error) bool {
 const maxRetryAfter = time.Hour
 
 // retryAfter parses the header Retry-After, in seconds or as a time (RFC 9110, section 10.2.3). It
-// returns 0 if the header is missing or invalid.
+// returns 0 if the header is missing or invalid. A time is the appliance's, like that in Date.
 func retryAfter(header http.Header) time.Duration {
 	text := header.Get("Retry-After")
 	// For digits, ParseUint only fails if the number is too large.
@@ -118,5 +118,9 @@ func retryAfter(header http.Header) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return min(max(0, time.Until(at)), maxRetryAfter)
+	now, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return min(max(0, at.Sub(now)), maxRetryAfter)
 }

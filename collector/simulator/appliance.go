@@ -147,6 +147,7 @@ func (a *Appliance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if latency != nil && !wait(r, latency(r)) {
 		panic(http.ErrAbortHandler) // To return would be to answer 200.
 	}
+	tracked.Header().Set("Date", a.opts.Clock().UTC().Format(http.TimeFormat))
 	next := http.HandlerFunc(a.answer)
 	if intercept != nil {
 		intercept(tracked, r, next)

@@ -15,7 +15,7 @@ const RootDomain = "root"
 
 // Options say what an [Appliance] is like when it starts. The zero value is usable.
 type Options struct {
-	// Clock tells the time for tokens and jobs, and may be called from several goroutines at once.
+	// Clock returns the time for tokens, jobs and the header Date, and may be called from several goroutines at once.
 	// The default is time.Now. Certificates and latency always use real time.
 	Clock func() time.Time
 
