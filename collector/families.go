@@ -20,7 +20,7 @@ type family struct {
 }
 
 // families are the metrics of a list and of its key rings or vaults, by name, as
-// they are at the given time. The names of their labels are the axes' (axis.go).
+// they are at the given time of the appliance's clock. The names of their labels are the axes' (axis.go).
 func families(now time.Time) []family {
 	all := slices.Concat(listFamilies(), scopeFamilies(), scopeAges(now), scopeTimes())
 	slices.SortFunc(all, func(a, b family) int { return cmp.Compare(a.name, b.name) })
@@ -92,7 +92,7 @@ func scopeFamilies() []family {
 }
 
 func scopeAges(now time.Time) []family {
-	// A time that lies ahead, by an appliance's clock, has the age 0.
+	// A clock that was set back leaves times in the future; their age is 0.
 	age := func(since time.Time) (float64, bool) {
 		return max(0, now.Sub(since).Seconds()), !since.IsZero()
 	}

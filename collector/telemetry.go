@@ -149,23 +149,42 @@ func NewLoginRetry(retry func() (time.Time, bool)) prometheus.Collector {
 		"When a rejected login to the appliance is retried, in seconds since the epoch. Absent if the last login was not rejected.", retry)
 }
 
-// optionalTime is a gauge that is absent while there is no time.
-type optionalTime struct {
-	at   func() (time.Time, bool)
-	desc *prometheus.Desc
+// NewClockOffset returns the metric of the appliance's clock, which is absent while its offset is
+// unknown.
+func NewClockOffset(offset func() (time.Duration, bool)) prometheus.Collector {
+	return newOptionalGauge("cckm_sync_exporter_appliance_clock_offset_seconds",
+		"By how much the appliance's clock is ahead of the exporter's (negative: behind), from the header Date of the last response, "+
+			"to within a second. Ages use the appliance's clock if it is more than 5. Absent before the first response.",
+		func() (float64, bool) {
+			d, ok := offset()
+			return d.Seconds(), ok
+		})
 }
 
-func newOptionalTime(name, help string, at func() (time.Time, bool)) *optionalTime {
-	return &optionalTime{at: at, desc: prometheus.NewDesc(name, help, nil, nil)}
+// optionalGauge is a gauge that is absent while it has no value.
+type optionalGauge struct {
+	value func() (float64, bool)
+	desc  *prometheus.Desc
+}
+
+func newOptionalGauge(name, help string, value func() (float64, bool)) *optionalGauge {
+	return &optionalGauge{value: value, desc: prometheus.NewDesc(name, help, nil, nil)}
+}
+
+func newOptionalTime(name, help string, at func() (time.Time, bool)) *optionalGauge {
+	return newOptionalGauge(name, help, func() (float64, bool) {
+		t, ok := at()
+		return float64(t.UnixMicro()) / 1e6, ok
+	})
 }
 
 // Describe implements prometheus.Collector.
-func (t *optionalTime) Describe(ch chan<- *prometheus.Desc) { ch <- t.desc }
+func (g *optionalGauge) Describe(ch chan<- *prometheus.Desc) { ch <- g.desc }
 
 // Collect implements prometheus.Collector.
-func (t *optionalTime) Collect(ch chan<- prometheus.Metric) {
-	if at, ok := t.at(); ok {
-		ch <- prometheus.MustNewConstMetric(t.desc, prometheus.GaugeValue, float64(at.UnixMicro())/1e6)
+func (g *optionalGauge) Collect(ch chan<- prometheus.Metric) {
+	if value, ok := g.value(); ok {
+		ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, value)
 	}
 }
 

@@ -83,6 +83,7 @@ type Client struct {
 	slots chan struct{}
 	// applianceExpiry and clientExpiry are the expiries of the certificates.
 	applianceExpiry, clientExpiry expiry
+	clock                         clockOffset
 	// inflaters holds *gzip.Reader, to reuse their buffers.
 	inflaters sync.Pool
 }
@@ -262,6 +263,7 @@ func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) 
 		return nil, classify(err)
 	}
 	c.observe(endpoint, resp.StatusCode, took)
+	c.clock.observe(resp, start, took)
 	return resp, nil
 }
 

@@ -20,6 +20,9 @@ type Client interface {
 	Login(ctx context.Context) error
 	// TokenExpiry returns when the token expires, and false without one.
 	TokenExpiry() (time.Time, bool)
+	// ClockCorrection returns by how much the appliance's clock is ahead of this host's, or 0 if
+	// that is negligible.
+	ClockCorrection() time.Duration
 }
 
 // List is a list to check.
@@ -69,6 +72,13 @@ func (d *Doctor) Check(ctx context.Context) {
 		detail = "token until " + expiry.UTC().Format(time.RFC3339)
 	}
 	d.ok("login", detail)
+	if offset := d.Client.ClockCorrection().Round(time.Second); offset != 0 {
+		direction := "ahead of"
+		if offset < 0 {
+			direction = "behind"
+		}
+		d.warn("clock", fmt.Sprintf("the appliance's clock is %s %s this host's", offset.Abs(), direction), "set NTP on the appliance, or on this host if its clock is wrong")
+	}
 	for i := range d.Lists {
 		d.checkList(ctx, &d.Lists[i])
 	}

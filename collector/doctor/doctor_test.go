@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakeClient struct {
 	login  error
 	expiry time.Time
+	clock  time.Duration
 }
 
 // URL implements doctor.Client.
@@ -34,6 +35,9 @@ func (c *fakeClient) Login(context.Context) error { return c.login }
 
 // TokenExpiry implements doctor.Client.
 func (c *fakeClient) TokenExpiry() (time.Time, bool) { return c.expiry, !c.expiry.IsZero() }
+
+// ClockCorrection implements doctor.Client.
+func (c *fakeClient) ClockCorrection() time.Duration { return c.clock }
 
 // list returns a list of the table whose first page a test decides on.
 func list(name string, total int, err error) doctor.List {
@@ -67,6 +71,12 @@ ok    list google-keys: total 12
 ok    list azure-certificates: total 3
 `,
 		},
+		{"a clock that is behind", fakeClient{clock: -2*time.Hour + time.Millisecond}, nil, true, `
+ok    connect: https://cm.example.com
+ok    login
+WARN  clock: the appliance's clock is 2h0m0s behind this host's
+      hint: set NTP on the appliance, or on this host if its clock is wrong
+`},
 		{"no lists, and a token whose expiry is not known", fakeClient{}, nil, true, `
 ok    connect: https://cm.example.com
 ok    login

@@ -94,6 +94,7 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		return nil, setupError(cfg, err)
 	}
 	t.client = client
+	t.exposition.ClockOffset = client.ClockCorrection
 	// A list whose pages hang leaves one slot to the others.
 	concurrency := cfg.Concurrency
 	if len(cfg.Lists) > 1 {
@@ -126,7 +127,8 @@ func New(cfg config.Target, options Options) (*Target, error) {
 	t.scraper = scrape.New(sources, scrape.Options{
 		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Redact, Hint: t.Hint, Logger: logger,
 	})
-	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewLoginRetry(client.LoginRetry), collector.NewFullReadProgress(t.scraper.Latest))
+	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewLoginRetry(client.LoginRetry),
+		collector.NewClockOffset(client.ClockOffset), collector.NewFullReadProgress(t.scraper.Latest))
 	certificates := collector.NewCertificateExpiries(client.ApplianceCertificateExpiry, client.ClientCertificateExpiry)
 	registerer.MustRegister(certificates[:]...)
 	return t, nil

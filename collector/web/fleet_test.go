@@ -177,6 +177,7 @@ func TestWhatAFleetExposes(t *testing.T) {
 		`cckm_sync_exporter_logins_total{grant="password",result="success",target="two"} 0`,
 		`cckm_sync_exporter_token_expiry_timestamp_seconds{target="one"} `,
 		`cckm_sync_exporter_appliance_certificate_expiry_timestamp_seconds{target="one"} `,
+		"\n" + `cckm_sync_exporter_appliance_clock_offset_seconds{target="one"} 0` + "\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("/metrics lacks %s:\n%s", want, text)

@@ -24,6 +24,7 @@ func (s statusSource) Targets() []statuspage.Target {
 			Lists:             t.Latest(),
 			ForgetScopesAfter: t.Config.ForgetScopesAfter,
 			Redact:            t.Client().Redact,
+			ClockOffset:       t.Client().ClockCorrection(),
 			Hint:              t.Hint,
 		})
 	}

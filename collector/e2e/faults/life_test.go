@@ -67,13 +67,14 @@ func shifted(by time.Duration) func() time.Time {
 	return func() time.Time { return time.Now().Add(by) }
 }
 
-// apart moves the appliance's clock.
+// apart moves the appliance's clock, and so the ages of jobs from before.
 func apart(name string, by time.Duration) fault {
 	clock := new(atomic.Int64)
 	return fault{
 		name:   "life: clock jumps an hour " + name,
 		place:  place{options: simulator.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }}},
-		google: whole,
+		google: counted,
+		azure:  counted,
 		bring: func(*rig) func() {
 			clock.Store(int64(by))
 			return func() { clock.Store(0) }

@@ -45,6 +45,8 @@ type Target struct {
 	// Redact removes secrets from a name of the appliance, which may repeat what it was sent; nil means
 	// that there are none. Texts and errors are redacted already.
 	Redact func(text string) string
+	// ClockOffset is by how much the appliance's clock is ahead of this host's, for ages.
+	ClockOffset time.Duration
 	// Hint rewrites advice that names flags for what has configured the target; nil means flags.
 	Hint func(hint string) string
 }

@@ -21,6 +21,9 @@ type row struct {
 	// old says that the list has not been read since its last whole read, so that
 	// nothing here is known to be still so.
 	old bool
+	// at is when the scope's state was known, by the appliance's clock: now, or if old, at the last
+	// whole read.
+	at time.Time
 }
 
 // table is every scope that the query does not leave out.
@@ -55,7 +58,7 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 			scopes := latest.Complete.Summary.Scopes
 			for k := range scopes {
 				scope := &scopes[k]
-				if forgotten(scope, target.ForgetScopesAfter, now) {
+				if forgotten(scope, target.ForgetScopesAfter, now.Add(target.ClockOffset)) {
 					t.forgotten++
 					t.forgetful = cmp.Or(t.forgetful, target)
 					continue
@@ -64,7 +67,8 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 				if old {
 					at = latest.CompleteAt
 				}
-				r := row{scope: scope, latest: latest, target: target, order: order, state: judge(scope, latest.List.Cloud, at), old: old}
+				at = at.Add(target.ClockOffset)
+				r := row{scope: scope, latest: latest, target: target, order: order, state: judge(scope, latest.List.Cloud, at), old: old, at: at}
 				tally(&t.all, &t.allOld, &r)
 				if !here || !r.holds(needle) {
 					continue

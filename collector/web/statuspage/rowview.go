@@ -55,14 +55,14 @@ type detail struct {
 }
 
 func newRowView(r *row, now time.Time) rowView {
-	s := r.scope
+	s, theirs := r.scope, now.Add(r.target.ClockOffset)
 	name := r.target.clean(s.Name)
 	v := rowView{
 		State:  r.state.info(),
 		Target: printable.Line(r.target.Name, maxName), List: r.latest.List.Name,
 		Name: printable.Shorten(r.latest.List.Identify(name).Name, maxName), Scope: printable.Shorten(name, maxName),
-		Newest: words(s.Newest.Status), NewestAt: newWhen(now, s.Newest.CreatedAt),
-		Success: newWhen(now, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
+		Newest: words(s.Newest.Status), NewestAt: newWhen(theirs, s.Newest.CreatedAt),
+		Success: newWhen(theirs, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
 	}
 	if v.Name == v.Scope {
 		v.Scope = ""
@@ -72,27 +72,23 @@ func newRowView(r *row, now time.Time) rowView {
 	}
 	if s.Last != nil {
 		v.Result, v.ResultBad = words(s.Last.Result), s.Last.Result != syncjob.Completed
-		v.ResultAt = newWhen(now, s.Last.FinishedAt)
+		v.ResultAt = newWhen(theirs, s.Last.FinishedAt)
 	}
 	if s.Jobs[syncjob.InProgress] > 0 {
-		v.Running, v.Since = true, newWhen(now, s.OldestInProgress)
-		v.For, v.Long = runningFor(r, now)
+		v.Running, v.Since = true, newWhen(theirs, s.OldestInProgress)
+		v.For, v.Long = runningFor(r)
 	}
 	v.Details = details(r, v.Long)
 	return v
 }
 
-// runningFor says for how long the oldest job has been in progress, as far as is
+// runningFor returns for how long the oldest job has been in progress, as far as is
 // known: up to the last read.
-func runningFor(r *row, now time.Time) (text string, tooLong bool) {
-	at := now
-	if r.old {
-		at = r.latest.CompleteAt
-	}
+func runningFor(r *row) (text string, tooLong bool) {
 	if r.scope.OldestInProgress.IsZero() {
 		return "", false
 	}
-	return coarse(at.Sub(r.scope.OldestInProgress)), isLong(r.scope, r.latest.List.Cloud, at)
+	return coarse(r.at.Sub(r.scope.OldestInProgress)), isLong(r.scope, r.latest.List.Cloud, r.at)
 }
 
 // words returns a status as a word of English.
