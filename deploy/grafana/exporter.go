@@ -137,11 +137,14 @@ func requests() []dashboard.Panel {
 func logins() []dashboard.Panel {
 	return []dashboard.Panel{
 		graph("Logins per hour", "Logins to the appliances by grant and result. There should be one in each lifetime of a token; more means that tokens are discarded.",
-			12, field{unit: "suffix:/h", decimals: 1}, nil,
+			8, field{unit: "suffix:/h", decimals: 1}, nil,
 			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
 		graph("Time until the token expires", "It rises at each login or refresh, and does not reach 0 if tokens are renewed in time. Absent if there is no token.",
-			12, field{unit: "s", decimals: 0}, nil,
+			8, field{unit: "s", decimals: 0}, nil,
 			query("expiry", "{{instance}} {{target}}", "min by (instance, target) ("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
+		graph("Offset of the appliance's clock", "By how much the appliance's clock is ahead of the exporter's; negative if it is behind. It is accurate to a second.",
+			8, field{unit: "s", decimals: 0}, nil,
+			query("offset", "{{instance}} {{target}}", "max by (instance, target) ("+ofTarget("cckm_sync_exporter_appliance_clock_offset_seconds", "")+")")),
 	}
 }
 

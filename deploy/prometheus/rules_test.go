@@ -335,6 +335,7 @@ func exporterMetrics(t *testing.T) map[string]bool {
 			expiry.Describe(descs)
 		}
 		collector.NewLoginRetry(nil).Describe(descs)
+		collector.NewClockOffset(nil).Describe(descs)
 	}()
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
 	for desc := range descs {

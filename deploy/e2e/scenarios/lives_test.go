@@ -160,6 +160,7 @@ func healthyLives() []*life {
 			step{m + 1, func(p *plant) { p.complete("google" + name) }},
 			step{m + 7, func(p *plant) { p.complete("azure" + name) }})
 	}
+	clockOffset := []want{{name: "ClockOffset", severity: warning, at: 10}}
 	return []*life{
 		{name: "healthy", steps: periodic},
 		{name: "slow Azure sync, below its threshold", steps: []step{
@@ -173,8 +174,8 @@ func healthyLives() []*life {
 			{5, func(p *plant) { p.begin("first", google, 0, ring) }},
 			{9, func(p *plant) { p.complete("first") }},
 		}},
-		{name: "the appliance's clock is fast", skew: 30 * minute, steps: periodic},
-		{name: "the appliance's clock is slow", skew: -30 * minute, steps: periodic},
+		{name: "the appliance's clock is fast", skew: 30 * minute, steps: periodic, wants: clockOffset},
+		{name: "the appliance's clock is slow", skew: -3 * hour, steps: periodic, wants: clockOffset},
 	}
 }
 
@@ -202,7 +203,7 @@ func jobLives() []*life {
 				{10, func(p *plant) { p.finished(google, failed, 0, ring) }},
 				{40, func(p *plant) { p.finished(google, completed, 0, ring) }},
 			},
-			wants: []want{{name: "Failed", severity: warning, about: ring, at: 10, clears: 40}},
+			wants: []want{{name: "Failed", severity: warning, about: ring, at: 10, clears: 40}, {name: "ClockOffset", severity: warning, at: 10}},
 		},
 		{
 			name: "partly failed, then fixed", steps: []step{
