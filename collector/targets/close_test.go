@@ -2,16 +2,21 @@ package targets_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
+	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/targets"
 )
 
 // TestCloseDuringRemovals has a target that was removed, and one that was changed,
@@ -140,6 +145,52 @@ func TestRemovalEndsWithClose(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	s.Close(ctx)
+}
+
+// TestCloseDuringLoad closes a set while a load waits for a file, as on a dead mount: the targets that
+// run are closed, and the load has no effect.
+func TestCloseDuringLoad(t *testing.T) {
+	a := startAppliance(t)
+	s := newSet(t, a.target("one"))
+	s.mustRead(t, "one")
+	stuck := a.target("two")
+	stuck.TLS = ciphertrust.TLSConfig{CAFile: filepath.Join(t.TempDir(), "ca.pem")}
+	if err := syscall.Mkfifo(stuck.TLS.CAFile, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := s.Load([]config.Target{stuck})
+		loaded <- err
+	}()
+	// This returns when the load has opened the file.
+	ca, err := os.OpenFile(stuck.TLS.CAFile, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.Close(t.Context())
+	}()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for the load")
+	}
+	if n := a.tokens(); n != 0 {
+		t.Errorf("%d refresh tokens are left", n)
+	}
+	// The load reads the file again.
+	removed := os.Remove(stuck.TLS.CAFile)
+	written := os.WriteFile(stuck.TLS.CAFile, a.server.CAPEM, 0o600)
+	_, answered := ca.Write(a.server.CAPEM)
+	if err := errors.Join(removed, written, answered, ca.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-loaded; !errors.Is(err, targets.ErrClosed) {
+		t.Errorf("the load ends with %v", err)
+	}
 }
 
 // TestThousandReloads holds that reloads leave nothing behind: no goroutine, no

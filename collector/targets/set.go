@@ -15,8 +15,8 @@ import (
 	"cckm_sync_exporter/collector/config"
 )
 
-// removalTimeout bounds the revocation of the refresh token of a target that the
-// configuration has no more.
+// removalTimeout bounds the revocation of the refresh token of a target that was removed from the
+// configuration.
 const removalTimeout = 30 * time.Second
 
 // ErrClosed is the error of a load after Close.
@@ -26,23 +26,23 @@ var ErrClosed = errors.New("the exporter is shutting down")
 type Set struct {
 	options Options
 
-	// loading keeps loads apart, and guards closed.
+	// loading serializes loads. Close does not wait for it, because a load reads files.
 	loading sync.Mutex
-	closed  bool
-	// mu guards targets, which are in the order of the configuration and never
-	// changed, only replaced.
+	// mu guards what follows. targets are in the order of the configuration, and replaced instead of
+	// changed.
 	mu      sync.RWMutex
 	targets []*Target
+	closed  bool
 	// removals are those of targets that are still in use, or being revoked.
 	removals sync.WaitGroup
-	// reads ends the reads of every target, and life the revocation of what is
-	// removed, where they would hold up the exporter's end.
-	reads, life         context.Context //nolint:containedctx // Removals outlive what asks for them.
+	// reads ends the reads of every target, and life the revocation of removed targets, if they would
+	// delay the exporter's end.
+	reads, life         context.Context //nolint:containedctx // Removals outlive the load that requests them.
 	stopReads, stopLife context.CancelFunc
 }
 
-// NewSet returns an empty Set. Its targets share what is known about rejected
-// logins, also with those of a later load.
+// NewSet returns an empty Set. Its targets, also those of a later load, share what is known about
+// rejected logins.
 func NewSet(options Options) *Set {
 	options.Guard = ciphertrust.NewLoginGuard()
 	s := &Set{options: options}
@@ -51,18 +51,14 @@ func NewSet(options Options) *Set {
 	return s
 }
 
-// Load makes the set what the configuration says. A target that it had before is
-// kept as it is, with its token and what is known of its lists, although its
-// labels may be others now. One that is not configured any more, or differs, is
-// closed once nobody uses it. After an error, which tells of every target that
-// cannot be, the set is what it was; after Close it is ErrClosed. Load returns the
-// targets that were not there before.
+// Load replaces the targets of the set. A target that it had before is kept, with its token and the
+// cache of its lists; its labels may be new. One that is not configured any more, or is configured
+// differently, is closed when it is not used any more. Load returns the targets that were not there
+// before. After an error, which names each invalid target, the set is unchanged; after Close, the error
+// is ErrClosed.
 func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	if s.closed {
-		return nil, ErrClosed
-	}
 	before := make(map[string]*Target)
 	for _, t := range s.All() {
 		before[t.Config.Name] = t
@@ -85,49 +81,63 @@ func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 		added = append(added, t)
 		targets = append(targets, t)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		errs = []error{ErrClosed}
+	}
 	if len(errs) > 0 {
-		// Those that were made have connected to nothing, so that there is nothing
-		// to close.
+		// The new targets have connected to nothing, so there is nothing to close.
 		return nil, errors.Join(errs...)
 	}
 	for _, t := range added {
 		t.stopGivingUp = context.AfterFunc(s.reads, t.scraper.Cancel)
 	}
-	s.mu.Lock()
 	s.targets = targets
-	s.mu.Unlock()
 	for _, gone := range before {
 		s.remove(gone.running)
 	}
 	return added, nil
 }
 
-// unchanged says whether what runs for a target goes on for its new
-// configuration. Labels are not its own: they are for those who list it. Nor is its
-// place in the file.
+// unchanged reports whether a running target is kept for its new configuration. Its labels are for
+// those who list it, and its place in the file is for hints.
 func unchanged(old, now config.Target) bool {
 	old.Labels, old.Source = now.Labels, now.Source
 	return reflect.DeepEqual(old, now)
 }
 
-// remove closes a target once nobody uses it. When reads are given up nobody gets
-// anything from it any more, so that it is closed although it is used.
+// remove closes a target when it is not used any more, or when reads are given up: then it has nothing
+// more to return. The caller holds the lock.
 func (s *Set) remove(r *running) {
-	idle := make(chan struct{})
-	go func() {
-		r.users.Wait()
-		close(idle)
-	}()
 	s.removals.Go(func() {
-		select {
-		case <-idle:
-		case <-s.reads.Done():
-		}
+		await(s.reads, r.users.Wait)
 		ctx, cancel := context.WithTimeout(s.life, removalTimeout)
 		defer cancel()
 		r.close(ctx, "reload")
 		level.Debug(r.logger).Log("during", "reload", "msg", "the target was removed")
 	})
+}
+
+// endGrace is how long await waits for what ends because its context has ended.
+const endGrace = 100 * time.Millisecond
+
+// await calls wait, and returns when that has returned, or soon after ctx has ended.
+func await(ctx context.Context, wait func()) {
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		wait()
+	}()
+	select {
+	case <-returned:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-returned:
+	case <-time.After(endGrace):
+	}
 }
 
 // All returns the targets in the order of the configuration.
@@ -137,8 +147,8 @@ func (s *Set) All() []*Target {
 	return s.targets
 }
 
-// Use returns a target by its name. Until done is called it is not closed, even
-// where it is no longer configured.
+// Use returns a target by its name. The target is not closed until done is called, even if it is not
+// configured any more.
 func (s *Set) Use(name string) (t *Target, done func(), ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -162,21 +172,21 @@ func (s *Set) Gather() ([]*dto.MetricFamily, error) {
 	return all.Gather()
 }
 
-// GiveUp ends every read that is under way and every one to come.
+// GiveUp ends every read that is in progress, and every later one.
 func (s *Set) GiveUp() { s.stopReads() }
 
-// Close ends reads and revokes the refresh token of every target, those included
-// that are being removed, at the latest when ctx ends.
+// Close ends reads and revokes the refresh token of every target, including those that are being
+// removed. It returns soon after ctx has ended.
 func (s *Set) Close(ctx context.Context) {
-	s.loading.Lock()
-	defer s.loading.Unlock()
-	s.closed = true
 	s.GiveUp()
-	stop := context.AfterFunc(ctx, s.stopLife)
-	defer stop()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	for _, t := range s.All() {
 		s.removals.Go(func() { t.close(ctx, "shutdown") })
 	}
-	s.removals.Wait()
+	stop := context.AfterFunc(ctx, s.stopLife)
+	defer stop()
+	await(ctx, s.removals.Wait)
 	s.stopLife()
 }

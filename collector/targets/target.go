@@ -182,10 +182,10 @@ func (t *Target) WarnOfExposure() {
 	}
 }
 
-// close ends reads and revokes the refresh token.
+// close ends reads and revokes the refresh token, until ctx ends.
 func (r *running) close(ctx context.Context, during string) {
 	r.stopGivingUp()
-	r.scraper.Close()
+	await(ctx, r.scraper.Close)
 	if err := r.client.Close(ctx); err != nil {
 		level.Warn(r.logger).Log("during", during, "err", err,
 			"hint", "none needed: the appliance drops an unused refresh token by itself",
