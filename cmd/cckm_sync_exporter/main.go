@@ -9,13 +9,33 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+
+	"cckm_sync_exporter/cmd/cckm_sync_exporter/hangup"
+)
+
+// abortAfter is how long after SIGTERM or SIGINT a process that has not ended is aborted. It is later
+// than the times of an orderly shutdown. The line about it may take abortGrace: standard error may be
+// what hangs.
+const (
+	abortAfter = 4700 * time.Millisecond
+	abortGrace = 100 * time.Millisecond
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// A second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:]))
+	ended := make(chan int, 3)
+	context.AfterFunc(ctx, func() {
+		// A second signal ends the process at once.
+		stop()
+		time.AfterFunc(abortAfter, func() {
+			ended <- fail(fmt.Errorf("the process was aborted because it had not ended %s after the signal; "+
+				"look for files on a dead mount, named pipes instead of files, and a log that nobody reads", abortAfter))
+		})
+		time.AfterFunc(abortAfter+abortGrace, func() { ended <- 1 })
+	})
+	go func() { ended <- run(ctx, os.Args[1:]) }()
+	os.Exit(<-ended)
 }
 
 // run runs the command that the arguments name and returns the exit code.
@@ -29,16 +49,18 @@ func run(ctx context.Context, args []string) int {
 	keepMemoryPrivate(logs.kit)
 	switch command {
 	case commandOnce:
+		hangup.Reset()
 		if !isTerminal(os.Stderr) {
 			stderr = nil
 		}
 		err = once(ctx, s, logs, os.Stdout, stderr)
 	case commandCheck:
+		hangup.Reset()
 		err = check(ctx, s, logs, os.Stdout)
 	case commandDemo:
-		err = demo(ctx, s, logs, outliveSignals())
+		err = demo(ctx, s, logs, handleHangup())
 	default:
-		err = serve(ctx, s, logs, outliveSignals())
+		err = serve(ctx, s, logs, handleHangup())
 	}
 	if err != nil {
 		return fail(err)
@@ -46,7 +68,7 @@ func run(ctx context.Context, args []string) int {
 	return 0
 }
 
-// fail tells the user what is wrong, in one sentence.
+// fail prints the error, unless it has no text because everything is printed, and returns the exit code.
 func fail(err error) int {
 	if text := err.Error(); text != "" {
 		fmt.Fprintf(os.Stderr, "%s: error: %s\n", programName, text)

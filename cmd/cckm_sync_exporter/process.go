@@ -8,6 +8,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"cckm_sync_exporter/cmd/cckm_sync_exporter/hangup"
 	"cckm_sync_exporter/collector/sandbox"
 )
 
@@ -31,14 +32,10 @@ func confine(logger log.Logger) {
 	}
 }
 
-// outliveSignals keeps a server running where a signal would end it that does
-// not ask for an end: a log that nobody reads any more (SIGPIPE, which ends a Go
-// program that writes to a closed standard error) costs the log, and SIGHUP asks
-// for a reload. It returns the channel of the latter, from before anything is
-// read until the process has ended: a reload must not end it before its time.
-func outliveSignals() <-chan os.Signal {
+// handleHangup keeps a server running when SIGPIPE or SIGHUP would end it, and returns the channel of
+// the latter. SIGPIPE ends a Go program that writes to a closed standard error: a log that nobody reads
+// any more is lost, and nothing else. SIGHUP requests a reload.
+func handleHangup() <-chan os.Signal {
 	signal.Ignore(syscall.SIGPIPE)
-	hangUps := make(chan os.Signal, 1)
-	signal.Notify(hangUps, syscall.SIGHUP)
-	return hangUps
+	return hangup.Signals()
 }

@@ -30,7 +30,7 @@ func (r *reloader) reload() (done string, err error) {
 	if r.settings.configFile == "" {
 		done = "there is nothing to reload without --config.file: passwords, certificates and CAs from files are read again by themselves; " +
 			"flags and the system's CAs need a restart"
-		level.Info(r.logger).Log("during", "reload", "msg", done)
+		level.Debug(r.logger).Log("during", "reload", "msg", done)
 		return done, nil
 	}
 	err = r.load()

@@ -17,20 +17,19 @@ import (
 	"cckm_sync_exporter/collector/web"
 )
 
-// The times of a shutdown, all counted from the signal. A process manager's
-// patience is short: five seconds must be enough for all of it.
+// The times of a shutdown, counted from the signal. It must end within five seconds; see abortAfter.
 const (
 	giveUpReadsAfter   = 3500 * time.Millisecond
-	closeServerAfter   = 4300 * time.Millisecond
-	closeExporterAfter = 4800 * time.Millisecond
+	closeServerAfter   = 4100 * time.Millisecond
+	closeExporterAfter = 4400 * time.Millisecond
 )
 
-// The times that keep clients which send or read nothing from holding
-// connections. An idle connection outlasts the usual scrape intervals, so that
-// Prometheus does not have to connect anew for each scrape.
+// The timeouts of clients that send or read nothing. An idle connection outlasts the usual scrape
+// intervals, so that Prometheus does not connect again for each scrape; a client that opens many must
+// not use up the file descriptors for long.
 const (
 	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 10 * time.Minute
+	idleTimeout       = 2 * time.Minute
 )
 
 // newServer returns a server whose scrapes take at most longest. Both of its

@@ -65,45 +65,6 @@ func TestServeWithoutProcessMetrics(t *testing.T) {
 	}
 }
 
-// TestShutdownWithHungAppliance has a scrape in flight, held up by the
-// appliance, when the signal comes: it is answered with up 0, and the process
-// ends in time.
-func TestShutdownWithHungAppliance(t *testing.T) {
-	appliance, _, env := startAppliance(t, t.TempDir())
-	asked := make(chan struct{}, 16)
-	appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodGet {
-			asked <- struct{}{}
-			<-r.Context().Done()
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-	p := start(t, env)
-	type answer struct {
-		body string
-		err  error
-	}
-	answered := make(chan answer, 1)
-	go func() {
-		body, err := p.scrape(t.Context())
-		answered <- answer{body, err}
-	}()
-	<-asked
-	if took := p.terminate(t); took > shutdownLimit {
-		t.Errorf("it ended %s after SIGTERM", took)
-	}
-	got := <-answered
-	if got.err != nil {
-		t.Fatalf("the scrape in flight: %v; log:\n%s", got.err, p.log())
-	}
-	wantLines(t, got.body, `cckm_sync_up{cloud="google",item="key"} 0`,
-		`cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`)
-	if n := len(appliance.RefreshTokens()); n != 0 {
-		t.Errorf("%d refresh tokens are left on the appliance", n)
-	}
-}
-
 // TestScrapeTimeout holds that Prometheus' own timeout bounds a scrape.
 func TestScrapeTimeout(t *testing.T) {
 	appliance, _, env := startAppliance(t, t.TempDir())
