@@ -4,26 +4,29 @@ import (
 	"context"
 	"errors"
 	"os"
+	"reflect"
 	"sync"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/targets"
 )
 
-// reloader loads the configuration file anew.
+// reloader loads the configuration file again.
 type reloader struct {
 	settings *settings
 	exporter *exporter
 	logger   log.Logger
 
-	// mu keeps reloads apart that are asked for at once.
-	mu sync.Mutex
+	// mu serializes reloads, and guards failed, which is true if the last one failed.
+	mu     sync.Mutex
+	failed bool
 }
 
-// reload loads the configuration file anew, and says in a sentence what was done.
-// After an error everything is as it was.
+// reload loads the configuration file again, and returns a sentence about what was done. After an error,
+// the previous configuration remains in use.
 func (r *reloader) reload() (done string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -33,33 +36,45 @@ func (r *reloader) reload() (done string, err error) {
 		level.Debug(r.logger).Log("during", "reload", "msg", done)
 		return done, nil
 	}
-	err = r.load()
+	changed, err := r.load()
 	if errors.Is(err, targets.ErrClosed) {
 		return "", err
 	}
 	r.exporter.reloads.Note(err)
-	if err != nil {
-		level.Error(r.logger).Log("during", "reload", "file", r.settings.configFile, "err", err,
-			"hint", "mend what it says and reload again; check says the same of the file",
-			"msg", "the configuration was not loaded, the one before goes on")
+	logger := log.With(r.logger, "during", "reload", "file", r.settings.configFile)
+	recovered := r.failed && err == nil
+	r.failed = err != nil
+	switch {
+	case err != nil:
+		level.Error(logger).Log("err", err, "hint", "correct the file and reload again; check --offline validates it",
+			"msg", "the configuration was not loaded, the previous one remains in use")
 		return "", err
+	case changed || recovered:
+		done = "the configuration was loaded"
+		level.Info(logger).Log("targets", len(r.exporter.targets.All()), "msg", done)
+	default:
+		done = "the configuration has not changed"
+		level.Debug(logger).Log("msg", done)
 	}
-	done = "the configuration was loaded"
-	level.Info(r.logger).Log("during", "reload", "file", r.settings.configFile, "targets", len(r.exporter.targets.All()),
-		"msg", done)
 	return done, nil
 }
 
-func (r *reloader) load() error {
+// load reports whether the configuration is another one.
+func (r *reloader) load() (changed bool, err error) {
 	configs, err := r.settings.targets()
 	if err != nil {
-		return err
+		return false, err
 	}
+	before := r.exporter.targets.All()
 	added, err := r.exporter.targets.Load(configs)
 	for _, t := range added {
 		t.WarnOfExposure()
 	}
-	return err
+	old := make([]config.Target, 0, len(before))
+	for _, t := range before {
+		old = append(old, t.Config)
+	}
+	return !reflect.DeepEqual(old, configs), err
 }
 
 // follow reloads at each signal until ctx ends.
@@ -69,8 +84,8 @@ func (r *reloader) follow(ctx context.Context, hangUps <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-hangUps:
-			// The log has been told of an error.
-			_, _ = r.reload() //nolint:contextcheck // A reload is not given up halfway.
+			// The error is logged.
+			_, _ = r.reload() //nolint:contextcheck // A reload is not canceled halfway.
 		}
 	}
 }

@@ -119,7 +119,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("no line of the answer begins with %s:\n%s", want, answer)
 		}
 	}
-	p.await(t, "the configuration was not loaded, the one before goes on")
+	p.await(t, "the configuration was not loaded, the previous one remains in use")
 	if successful, at := p.lastReload(t); successful != "0" || at != loaded {
 		t.Errorf("after a bad file: %s, at %s instead of %s", successful, at, loaded)
 	}
@@ -127,12 +127,28 @@ func TestReload(t *testing.T) {
 	p.probe(t, "three")
 	p.request(t, http.MethodGet, "/probe?target=four", http.StatusNotFound)
 
+	const password = "the-password-itself"
+	f.set(t, f.entryOf("five", f.server.URL, password, ""))
+	answer = p.request(t, http.MethodPost, "/-/reload", http.StatusInternalServerError)
+	p.awaitCount(t, "the configuration was not loaded", 2)
+	if !strings.Contains(answer, "targets.yml:2: targets[0].password_file: ") || strings.Contains(answer+p.log(), password) {
+		t.Errorf("a password instead of its file: %s\nlog:\n%s", answer, p.log())
+	}
+
 	f.set(t, f.entry("one", ""))
 	p.request(t, http.MethodPost, "/-/reload", http.StatusOK)
 	if successful, at := p.lastReload(t); successful != "1" || at == loaded {
 		t.Errorf("after it was mended: %s, at %s", successful, at)
 	}
 	wantLines(t, p.metrics(t), `cckm_sync_exporter_logins_total{grant="password",result="success",target="one"} 1`)
+	for range 10 {
+		if answer := p.request(t, http.MethodPost, "/-/reload", http.StatusOK); answer != "the configuration has not changed\n" {
+			t.Errorf("a reload of the same file: %s", answer)
+		}
+	}
+	if n := strings.Count(p.log(), "during=reload"); n != 4 {
+		t.Errorf("%d lines about 4 reloads of another file and 10 of the same:\n%s", n, p.log())
+	}
 	p.terminate(t)
 	if n := len(f.appliance.RefreshTokens()); n != 0 {
 		t.Errorf("%d refresh tokens are left on the appliance", n)

@@ -1,8 +1,10 @@
 package scrape
 
 import (
+	"slices"
 	"time"
 
+	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -20,6 +22,16 @@ func (s *Snapshot) Complete() bool {
 		}
 	}
 	return true
+}
+
+// Same reports whether two snapshots, which may be nil, are of the same reads.
+func (s *Snapshot) Same(other *Snapshot) bool {
+	if s == nil || other == nil {
+		return s == other
+	}
+	return slices.EqualFunc(s.Lists, other.Lists, func(a, b ListRead) bool {
+		return a.List.Name == b.List.Name && a.Summary == b.Summary && reason.Of(a.Err) == reason.Of(b.Err) && a.Took == b.Took && a.Pages == b.Pages
+	})
 }
 
 // ListRead is the outcome of a read of one list.

@@ -100,7 +100,7 @@ func TestProbeByName(t *testing.T) {
 		{"?target=prod%2Deu&other=1", http.StatusOK, []string{"cckm_sync_up"}},
 		{"", http.StatusBadRequest, []string{"/probe?target=NAME", known}},
 		{"?target=", http.StatusBadRequest, []string{known}},
-		{"?target=prod-eu&target=stage.us_1", http.StatusBadRequest, []string{"once", known}},
+		{"?target=prod-eu&target=stage.us_1", http.StatusBadRequest, []string{"Exactly one target parameter", known}},
 		{"?Target=prod-eu", http.StatusBadRequest, []string{known}},
 		{"?target=prod-e", http.StatusNotFound, []string{`There is no target "prod-e".`, known}},
 		{"?target=https://cm.example.com", http.StatusNotFound, []string{known}},
@@ -254,8 +254,17 @@ func TestReloadPath(t *testing.T) {
 			t.Errorf("%s: status %d, Allow %q", method, got.Code, got.Header().Get("Allow"))
 		}
 	}
+	for name, value := range map[string]string{"Origin": "https://other.example", "Sec-Fetch-Site": "cross-site"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/-/reload", http.NoBody)
+		r.Header.Set(name, value)
+		got := httptest.NewRecorder()
+		h.ServeHTTP(got, r)
+		if got.Code != http.StatusForbidden {
+			t.Errorf("%s: %s: status %d", name, value, got.Code)
+		}
+	}
 	if loads != 0 {
-		t.Errorf("%d loads by other methods", loads)
+		t.Errorf("%d loads by other methods and websites", loads)
 	}
 	var wait sync.WaitGroup
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPost} {

@@ -71,10 +71,13 @@ type Config struct {
 // NewHandler returns the handler of every path.
 func NewHandler(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
-	encoders := make(chan struct{}, 2)
-	scrape := limitRequests(cfg.MaxRequests, &scrapeHandler{
-		scraped: scraped{cfg.Reader, cfg.Exposition, cfg.Timeout, cfg.TimeoutOffset}, telemetry: cfg.Telemetry, encoders: encoders, logger: cfg.Logger,
-	})
+	var scrape http.Handler = &scrapeHandler{
+		limits: newLimits(cfg.MaxRequests),
+		scraped: scraped{
+			reader: cfg.Reader, exposition: cfg.Exposition, longest: cfg.Timeout, offset: cfg.TimeoutOffset,
+			telemetry: cfg.Telemetry, logger: cfg.Logger,
+		},
+	}
 	if cfg.Instrument != nil {
 		scrape = promhttp.InstrumentMetricHandler(cfg.Instrument, scrape)
 	}
@@ -82,7 +85,7 @@ func NewHandler(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("/-/healthy", alive("The exporter is healthy.\n"))
 	mux.HandleFunc("/-/ready", alive("The exporter is ready.\n"))
 	mux.HandleFunc("/-/reload", reload(cfg.Reload))
-	mux.Handle(PathProbe, &probeHandler{targets: cfg.Targets, limits: newLimits(cfg.MaxRequests), encoders: encoders, logger: cfg.Logger})
+	mux.Handle(PathProbe, &probeHandler{targets: cfg.Targets, limits: newLimits(cfg.MaxRequests), logger: cfg.Logger})
 	mux.Handle(PathDiscovery, discovery(cfg.Targets))
 	if cfg.TelemetryPath != "/" {
 		page, err := newStatusPage(cfg)

@@ -6,14 +6,19 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
 	"cckm_sync_exporter/collector"
@@ -200,6 +205,69 @@ func (w *writeHook) Write(text []byte) (int, error) {
 	}
 	return w.ResponseRecorder.Write(text)
 }
+
+// TestSlowScrapers holds that scrapers which read the same lists at the same time, and read their
+// responses slowly, share what is gathered, and that a later one gets its own ages.
+func TestSlowScrapers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gathered atomic.Int64
+		read := snapshot()
+		h := handler(t, func(cfg *web.Config) {
+			telemetry := cfg.Telemetry
+			cfg.Telemetry = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+				gathered.Add(1)
+				return telemetry.Gather()
+			})
+			cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot { return &scrape.Snapshot{Lists: slices.Clone(read.Lists)} })
+		})
+		released := make(chan struct{})
+		accepts := []string{"text/plain", "application/openmetrics-text;version=1.0.0"}
+		answers := make([]string, 40)
+		var wait sync.WaitGroup
+		for i := range answers {
+			wait.Go(func() {
+				slow := &writeHook{ResponseRecorder: httptest.NewRecorder(), first: func() { <-released }}
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody)
+				r.Header.Set("Accept", accepts[i%len(accepts)])
+				h.ServeHTTP(slow, r)
+				answers[i] = slow.Body.String()
+			})
+		}
+		synctest.Wait()
+		if n := gathered.Load(); n != int64(len(accepts)) {
+			t.Errorf("the metrics of %d scrapes in %d formats were gathered %d times", len(answers), len(accepts), n)
+		}
+		<-time.After(time.Second)
+		get(t, h, "/metrics", map[string]string{"Accept": accepts[0]})
+		if n := gathered.Load(); n != int64(len(accepts))+1 {
+			t.Errorf("a later scrape was answered from what was gathered for others")
+		}
+		close(released)
+		wait.Wait()
+		for i, answer := range answers {
+			if answer != answers[i%len(accepts)] || !strings.Contains(answer, `cckm_sync_up{cloud="google",item="key"} 1`) {
+				t.Errorf("scraper %d got:\n%s", i, answer)
+			}
+		}
+	})
+}
+
+// TestScrapersThatHangUp holds that a scraper which does not read its response costs one line at level
+// debug.
+func TestScrapersThatHangUp(t *testing.T) {
+	var logged strings.Builder
+	h := handler(t, func(cfg *web.Config) { cfg.Logger = log.NewLogfmtLogger(&logged) })
+	gone := &brokenWriter{ResponseRecorder: httptest.NewRecorder()}
+	h.ServeHTTP(gone, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	if text := logged.String(); strings.Count(text, "\n") != 1 || !strings.HasPrefix(text, "level=debug ") {
+		t.Errorf("the log is not one line at level debug:\n%s", text)
+	}
+}
+
+// brokenWriter is a response to a client that has hung up.
+type brokenWriter struct{ *httptest.ResponseRecorder }
+
+func (*brokenWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 // TestDuplicateList holds that two lists with equal labels cost no other list its
 // series, and the scrape no 200.

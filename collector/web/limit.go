@@ -6,55 +6,63 @@ import (
 	"sync"
 )
 
-// limitRequests answers 503 to scrapes beyond the bound.
-func limitRequests(bound int, next http.Handler) http.Handler {
-	limits := newLimits(bound)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limits.serve("", w, r, next)
-	})
-}
-
-// limits bounds the scrapes of each target that are served at once. Those of one
-// take no room from another: a target that hangs must not keep the others from
-// being scraped.
+// limits bounds the concurrent scrapes of each target. A target that hangs must not keep the others
+// from being scraped.
 type limits struct {
+	// bound is the largest number of scrapes; 0 means no bound.
 	bound int
+	// encoders has room for the scrapes that are gathered and encoded at once.
+	encoders chan struct{}
 
 	mu sync.Mutex
-	// served counts the scrapes by the target's name.
-	served map[string]int
+	// served are the scrapes in progress by the target's name.
+	served map[string]*served
 }
 
-func newLimits(bound int) *limits { return &limits{bound: bound, served: map[string]int{}} }
+// served are the scrapes of one target that are in progress.
+type served struct {
+	scrapes   int
+	responses responses
+}
 
-// serve serves a scrape of a target, or answers 503.
-func (l *limits) serve(name string, w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if l.bound > 0 {
-		if !l.enter(name) {
-			http.Error(w, fmt.Sprintf("%d scrapes are being served, which is the limit (--web.max-requests); try again later.", l.bound),
-				http.StatusServiceUnavailable)
-			return
-		}
-		defer l.leave(name)
+func newLimits(bound int) *limits {
+	return &limits{bound: bound, encoders: make(chan struct{}, 2), served: map[string]*served{}}
+}
+
+// serve calls scrape for a scrape of a target, or responds with 503.
+func (l *limits) serve(name string, w http.ResponseWriter, scrape func(*responses)) {
+	s := l.enter(name)
+	if s == nil {
+		http.Error(w, fmt.Sprintf("%d scrapes are being served, which is the limit (--web.max-requests); try again later.", l.bound),
+			http.StatusServiceUnavailable)
+		return
 	}
-	next.ServeHTTP(w, r)
+	defer l.leave(name)
+	scrape(&s.responses)
 }
 
-func (l *limits) enter(name string) bool {
+// enter returns nil if the bound is reached.
+func (l *limits) enter(name string) *served {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.served[name] >= l.bound {
-		return false
+	s := l.served[name]
+	if s == nil {
+		s = &served{responses: responses{encoders: l.encoders}}
+		l.served[name] = s
 	}
-	l.served[name]++
-	return true
+	if l.bound > 0 && s.scrapes >= l.bound {
+		return nil
+	}
+	s.scrapes++
+	return s
 }
 
 func (l *limits) leave(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.served[name]--
-	if l.served[name] == 0 {
+	s := l.served[name]
+	s.scrapes--
+	if s.scrapes == 0 {
 		delete(l.served, name)
 	}
 }

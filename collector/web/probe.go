@@ -9,25 +9,22 @@ import (
 	"github.com/go-kit/log"
 )
 
-// TransferTimeout is what a request and its answer may take beyond the longest
-// scrape, be it the server's or a probe's own.
+// TransferTimeout is how long a request and its response may take in addition to the longest scrape.
 const TransferTimeout = 30 * time.Second
 
-// probeHandler reads the target that the query names. A request chooses among
-// what is configured and nothing else: neither an address nor a credential.
+// probeHandler reads the target that the query names. A request can only choose one of the configured
+// targets, never an address or a credential.
 type probeHandler struct {
 	targets Targets
 	limits  *limits
-	// encoders is shared by all targets, as scrapeHandler's.
-	encoders chan struct{}
-	logger   log.Logger
+	logger  log.Logger
 }
 
 // ServeHTTP implements http.Handler.
 func (h *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	names := r.URL.Query()["target"]
 	if len(names) != 1 || names[0] == "" {
-		http.Error(w, "Say once which target to probe: "+PathProbe+"?target=NAME. "+h.known(), http.StatusBadRequest)
+		http.Error(w, "Exactly one target parameter is required: "+PathProbe+"?target=NAME. "+h.known(), http.StatusBadRequest)
 		return
 	}
 	name := names[0]
@@ -37,14 +34,14 @@ func (h *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
-	scrape := &scrapeHandler{
-		scraped: scraped{t, t.Exposition(), t.Config.Timeout, t.Config.TimeoutOffset}, encoders: h.encoders, logger: h.logger,
-	}
-	// The server's own times are made for the targets that it began with.
+	// The server's own timeouts are for the targets that it started with.
 	control := http.NewResponseController(w)
 	deadline := time.Now().Add(t.Config.Timeout + TransferTimeout)
 	_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
-	h.limits.serve(name, w, r, scrape)
+	h.limits.serve(name, w, func(responses *responses) {
+		probed := scraped{reader: t, exposition: t.Exposition(), longest: t.Config.Timeout, offset: t.Config.TimeoutOffset, logger: h.logger}
+		probed.serve(responses, w, r)
+	})
 }
 
 // known names the targets.

@@ -6,17 +6,22 @@ import (
 	"strings"
 )
 
-// reload loads the configuration anew where it is asked to by POST, or by PUT, as
-// Prometheus has it.
+// reload loads the configuration again at a POST, or a PUT, as Prometheus does. A browser that another
+// website has sent is refused.
 func reload(load func() (string, error)) http.HandlerFunc {
+	crossOrigin := http.NewCrossOriginProtection()
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost && r.Method != http.MethodPut {
 			methodNotAllowed(w, http.MethodPost, http.MethodPut)
 			return
 		}
+		if crossOrigin.Check(r) != nil {
+			http.Error(w, "A reload is not accepted from another website.", http.StatusForbidden)
+			return
+		}
 		done, err := load()
 		if err != nil {
-			http.Error(w, fmt.Sprintf("The configuration was not loaded, the one before goes on:\n%s", err), http.StatusInternalServerError)
+			http.Error(w, fmt.Sprintf("The configuration was not loaded, the previous one remains in use:\n%s", err), http.StatusInternalServerError)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -24,7 +29,7 @@ func reload(load func() (string, error)) http.HandlerFunc {
 	}
 }
 
-// methodNotAllowed says which methods are.
+// methodNotAllowed responds with the allowed methods.
 func methodNotAllowed(w http.ResponseWriter, allowed ...string) {
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	http.Error(w, "The method must be "+strings.Join(allowed, " or ")+".", http.StatusMethodNotAllowed)

@@ -4,19 +4,68 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
+	"time"
+
+	"cckm_sync_exporter/collector/scrape"
 )
 
-// response is a response that is encoded completely before any of it is sent. It is
-// kept compressed: a client that reads slowly holds neither the gathered series, which
-// are many times larger, nor their text.
+// shareFor is for how long a response is sent to other scrapers. Ages in it are out of date by as much.
+const shareFor = time.Second
+
+// responses are the responses to the scrapes of one target. Scrapes of the same reads share one.
+type responses struct {
+	// mu makes one response at a time, and encoders bounds those of all targets: the gathered series
+	// need many times the memory of the response.
+	mu       sync.Mutex
+	encoders chan struct{}
+	recent   []*response
+}
+
+// response is an http.ResponseWriter that encodes a response completely before any of it is sent. The
+// body is kept compressed, so that a client that reads slowly holds little memory.
 type response struct {
+	snapshot *scrape.Snapshot
+	// request has the parts of the request that the response depends on.
+	request [3]string
+	made    time.Time
+
 	header http.Header
 	status int
 	body   bytes.Buffer
-	// zip compresses the body; nil if the handler compresses it.
-	zip *gzip.Writer
+	// zip compresses the body if the handler does not. zipped is true when it has.
+	zip    *gzip.Writer
+	zipped bool
+}
+
+// of returns the response to a scrape of a snapshot, which may be nil. If there is none yet, write
+// writes it.
+func (s *responses) of(snapshot *scrape.Snapshot, r *http.Request, write func(http.ResponseWriter)) *response {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.recent = slices.DeleteFunc(s.recent, func(old *response) bool { return now.Sub(old.made) >= shareFor })
+	request := [...]string{r.Header.Get("Accept"), r.Header.Get("Accept-Encoding"), r.URL.RawQuery}
+	for _, other := range s.recent {
+		if other.request == request && other.snapshot.Same(snapshot) {
+			return other
+		}
+	}
+	made := &response{snapshot: snapshot, request: request, made: now, header: http.Header{}, status: http.StatusOK}
+	s.encoders <- struct{}{}
+	defer func() { <-s.encoders }()
+	write(made)
+	if made.zip != nil {
+		_ = made.zip.Close() // Writing to memory does not fail.
+		// It is larger than most bodies.
+		made.zip, made.zipped = nil, true
+	}
+	s.recent = append(s.recent, made)
+	return made
 }
 
 // Header implements http.ResponseWriter.
@@ -36,21 +85,16 @@ func (r *response) Write(p []byte) (int, error) {
 	return r.zip.Write(p)
 }
 
-// send sends the response. Writing fails if the client has left, which is its own
-// business.
-func (r *response) send(w http.ResponseWriter) {
-	if r.zip == nil {
-		r.header.Set("Content-Length", strconv.Itoa(r.body.Len()))
+// send sends the response to one scraper.
+func (r *response) send(w http.ResponseWriter) error {
+	maps.Copy(w.Header(), r.header)
+	body := io.Reader(bytes.NewReader(r.body.Bytes()))
+	if !r.zipped {
+		w.Header().Set("Content-Length", strconv.Itoa(r.body.Len()))
+	} else if text, err := gzip.NewReader(body); err == nil {
+		body = text
 	}
-	if r.status != 0 {
-		w.WriteHeader(r.status)
-	}
-	if r.zip == nil {
-		_, _ = w.Write(r.body.Bytes())
-		return
-	}
-	_ = r.zip.Close() // Writing to memory does not fail.
-	if text, err := gzip.NewReader(&r.body); err == nil {
-		_, _ = io.Copy(w, text) //nolint:gosec // It was compressed above.
-	}
+	w.WriteHeader(r.status)
+	_, err := io.Copy(w, body)
+	return err
 }

@@ -13,61 +13,71 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"cckm_sync_exporter/collector"
+	"cckm_sync_exporter/collector/scrape"
 )
 
 // scraped is what a scrape reads.
 type scraped struct {
 	reader     Reader
 	exposition *collector.Exposition
-	// longest is the longest scrape. Prometheus' own timeout, less offset, wins
-	// where it is shorter.
+	// longest is the longest scrape. Prometheus' own timeout minus offset applies if it is shorter.
 	longest, offset time.Duration
+	// telemetry gathers the metrics about the exporter itself; nil means none.
+	telemetry prometheus.Gatherer
+	logger    log.Logger
 }
 
-// scrapeHandler reads the lists and writes the metrics.
+// scrapeHandler responds to scrapes of the metrics.
 type scrapeHandler struct {
 	scraped
 
-	// telemetry gathers the metrics about the exporter itself; nil means none.
-	telemetry prometheus.Gatherer
-	// encoders bounds the scrapes that are gathered and encoded at once.
-	encoders chan struct{}
-	logger   log.Logger
+	limits *limits
 }
 
 // ServeHTTP implements http.Handler.
 func (h *scrapeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var gatherer collector.Joined
-	if h.reader != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), h.timeout(r.Header))
-		defer cancel()
-		gatherer = append(gatherer, h.exposition.Of(h.reader.Read(ctx)))
-	}
-	if h.telemetry != nil {
-		gatherer = append(gatherer, prometheus.ToTransactionalGatherer(h.telemetry))
-	}
-	select {
-	case h.encoders <- struct{}{}:
-	case <-r.Context().Done():
-		return
-	}
-	encoded := &response{header: w.Header()}
-	promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{
-		ErrorLog: errorLog{h.logger},
-		// Whatever goes wrong with one series must not hide all others.
-		ErrorHandling:     promhttp.ContinueOnError,
-		EnableOpenMetrics: true,
-	}).ServeHTTP(encoded, r)
-	<-h.encoders
-	encoded.send(w)
+	h.limits.serve("", w, func(responses *responses) { h.serve(responses, w, r) })
 }
 
-// timeout returns how long a scrape may take: Prometheus tells its own timeout
-// in a header, and needs a moment of it for the answer's way back.
+// serve reads the lists and sends the metrics. A scraper that has hung up gets nothing.
+func (s *scraped) serve(responses *responses, w http.ResponseWriter, r *http.Request) {
+	var snapshot *scrape.Snapshot
+	if s.reader != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), s.timeout(r.Header))
+		defer cancel()
+		snapshot = s.reader.Read(ctx)
+	}
+	if r.Context().Err() != nil {
+		return
+	}
+	response := responses.of(snapshot, r, func(w http.ResponseWriter) { s.handler(snapshot).ServeHTTP(w, r) })
+	if err := response.send(w); err != nil {
+		level.Debug(s.logger).Log("during", "exposition", "client", r.RemoteAddr, "err", err, "msg", "the scraper did not read the response")
+	}
+}
+
+// handler returns a handler that writes a snapshot and the exporter's own metrics.
+func (s *scraped) handler(snapshot *scrape.Snapshot) http.Handler {
+	var gatherer collector.Joined
+	if snapshot != nil {
+		gatherer = append(gatherer, s.exposition.Of(snapshot))
+	}
+	if s.telemetry != nil {
+		gatherer = append(gatherer, prometheus.ToTransactionalGatherer(s.telemetry))
+	}
+	return promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{
+		ErrorLog: errorLog{s.logger},
+		// An error of one series must not hide all others.
+		ErrorHandling:     promhttp.ContinueOnError,
+		EnableOpenMetrics: true,
+	})
+}
+
+// timeout returns how long a scrape may take. Prometheus sends its own timeout in a header, and needs
+// some of it to receive the response.
 func (s *scraped) timeout(header http.Header) time.Duration {
 	seconds, err := strconv.ParseFloat(header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
-	// The comparison is false for NaN as well. What is longer than the longest
-	// scrape need not fit into a duration.
+	// The comparison is false for NaN too. A longer timeout may not fit into a time.Duration.
 	if err != nil || !(seconds > 0 && seconds < s.longest.Seconds()+s.offset.Seconds()) {
 		return s.longest
 	}
@@ -76,7 +86,7 @@ func (s *scraped) timeout(header http.Header) time.Duration {
 	return min(s.longest, max(theirs-s.offset, theirs/2))
 }
 
-// errorLog writes what promhttp has to tell to the exporter's log.
+// errorLog is promhttp's error log.
 type errorLog struct{ logger log.Logger }
 
 // Println implements promhttp.Logger.

@@ -68,15 +68,15 @@ func (p *Process) PeakMemory(t *testing.T) int64 {
 
 // PeakMemory returns the largest resident memory that a running process has had, in
 // bytes. Unlike rusage's, it leaves out what the parent had before exec.
-func PeakMemory(t *testing.T, pid int) (bytes int64) {
-	t.Helper()
+func PeakMemory(tb testing.TB, pid int) (bytes int64) {
+	tb.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	_, after, _ := strings.Cut(string(status), "\nVmHWM:")
 	if _, err := fmt.Sscanf(after, "%d kB", &bytes); err != nil {
-		t.Fatalf("no peak memory in %s: %v", status, err)
+		tb.Fatalf("no peak memory in %s: %v", status, err)
 	}
 	return bytes << 10
 }
