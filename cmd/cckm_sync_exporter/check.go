@@ -54,7 +54,7 @@ func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, 
 		failEach(report, "settings", err)
 		return len(configs)
 	}
-	s.tellIgnored(logs.kit)
+	s.warnIgnoredEnv(logs.kit)
 	defer e.closeAfter(ctx)
 	targets := e.targets.All()
 	lists := 0

@@ -89,7 +89,7 @@ func TestIgnoredEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	s.tellIgnored(newLogs(&text, "info", "logfmt").kit)
+	s.warnIgnoredEnv(newLogs(&text, "info", "logfmt").kit)
 	for _, want := range []string{"variable=CIPHERTRUST_ADDRESS ", "variable=CM_USERNAME "} {
 		if strings.Count(text.String(), want) != 1 {
 			t.Errorf("%q is not logged once:\n%s", want, &text)

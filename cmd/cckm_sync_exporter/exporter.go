@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/version"
 
 	"cckm_sync_exporter/collector"
@@ -25,8 +24,8 @@ type exporter struct {
 	logger  log.Logger
 }
 
-// startExporter wires an exporter of the targets that the settings name, and
-// tells the log what about the settings is not as it should be.
+// startExporter wires an exporter of the targets that the settings name, and logs warnings about the
+// settings.
 func startExporter(s *settings, logs logs) (*exporter, error) {
 	configs, err := s.targets()
 	if err != nil {
@@ -36,15 +35,14 @@ func startExporter(s *settings, logs logs) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.tellIgnored(logs.kit)
+	s.warnIgnoredEnv(logs.kit)
 	for _, t := range e.targets.All() {
 		t.WarnOfExposure()
 	}
 	return e, nil
 }
 
-// newExporter wires an exporter. It connects to nothing. If it is unhurried, a read takes
-// as long as it needs.
+// newExporter wires an exporter. It does not connect. If it is unhurried, reads have no deadline.
 func newExporter(configs []config.Target, logger log.Logger, unhurried bool) (*exporter, error) {
 	e := &exporter{
 		targets: targets.NewSet(targets.Options{UserAgent: programName + "/" + version.Version, Logger: logger, Unhurried: unhurried}),
@@ -59,19 +57,10 @@ func newExporter(configs []config.Target, logger log.Logger, unhurried bool) (*e
 	return e, nil
 }
 
-// telemetry gathers the metrics about the exporter itself: as a whole, and about
-// each target.
-func (e *exporter) telemetry() prometheus.Gatherer {
-	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		joined := collector.Joined{prometheus.ToTransactionalGatherer(e.process), prometheus.ToTransactionalGatherer(e.targets)}
-		// Registries want nothing back.
-		families, _, err := joined.Gather()
-		return families, err
-	})
-}
+// telemetry returns the metrics about the exporter itself: as a whole, and about each target.
+func (e *exporter) telemetry() prometheus.Gatherer { return prometheus.Gatherers{e.process, e.targets} }
 
-// single returns the one target of the flags, or nil where there is a
-// configuration file.
+// single returns the target of the flags, or nil if there is a configuration file.
 func (e *exporter) single() *targets.Target {
 	if all := e.targets.All(); len(all) == 1 && all[0].Config.Name == "" {
 		return all[0]
@@ -87,11 +76,10 @@ func (e *exporter) addProcessMetrics() {
 	)
 }
 
-// closeTimeout bounds what follows the work of a command that ends by itself.
+// closeTimeout bounds the end of a command that is not a server.
 const closeTimeout = 5 * time.Second
 
-// closeAfter closes the exporter when a command's work is done, even where ctx
-// has ended by then.
+// closeAfter closes the exporter when a command's work is done, even if ctx has ended.
 func (e *exporter) closeAfter(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()

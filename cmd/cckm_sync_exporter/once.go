@@ -19,8 +19,8 @@ import (
 	"cckm_sync_exporter/collector/targets"
 )
 
-// once reads every enabled list of every target once and prints the metrics. A read takes
-// as long as pages arrive. Its progress is on line, unless that is nil.
+// once reads every enabled list of every target once and prints the metrics. A read takes as long as
+// pages arrive. Its progress is shown on line, which may be nil.
 func once(ctx context.Context, s *settings, logs logs, out io.Writer, line *statusLine) error {
 	if err := s.validate(); err != nil {
 		return err
@@ -65,8 +65,8 @@ func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers
 	return gatherers, whole
 }
 
-// labelled returns what a target exposes with the target's own labels, which
-// otherwise Prometheus adds: a file has nobody who would.
+// labelled returns the series of a target with the target's labels, which Prometheus adds to those
+// that it scrapes.
 func labelled(t *targets.Target, exposed prometheus.TransactionalGatherer) prometheus.Gatherer {
 	var labels []*dto.LabelPair
 	if name := t.Config.Name; name != "" {
@@ -76,8 +76,7 @@ func labelled(t *targets.Target, exposed prometheus.TransactionalGatherer) prome
 		labels = append(labels, pair(name, value))
 	}
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		// Nothing else is exposed before the process ends, so that nothing has to
-		// be given back.
+		// The memory of the series is not used again before the process ends.
 		families, _, err := exposed.Gather()
 		for _, family := range families {
 			for _, metric := range family.Metric {
@@ -91,8 +90,7 @@ func labelled(t *targets.Target, exposed prometheus.TransactionalGatherer) prome
 
 func pair(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
 
-// expose returns the exporter's own metrics in the text format, as a whole: a
-// textfile collector must never see half of it.
+// expose returns the cckm_sync_* metrics in the text format.
 func expose(gatherer prometheus.Gatherer) ([]byte, error) {
 	families, err := gatherer.Gather()
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"cckm_sync_exporter/collector/sandbox"
 )
 
-// keepMemoryPrivate keeps a crash from writing the password to a disk.
+// keepMemoryPrivate prevents a core dump, which would have the password.
 func keepMemoryPrivate(logger log.Logger) {
 	if err := sandbox.NoCoreDumps(); err != nil {
 		level.Debug(logger).Log("during", "start", "err", err, "msg", "core dumps could not be turned off")
 	}
 }
 
-// confine keeps the process from writing and executing files from now on.
+// confine prevents the process from writing and executing files from now on.
 func confine(logger log.Logger) {
 	switch enforced, err := sandbox.Enforce(); {
 	case err != nil:

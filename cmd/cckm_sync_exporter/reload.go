@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"reflect"
@@ -77,15 +76,10 @@ func (r *reloader) load() (changed bool, err error) {
 	return !reflect.DeepEqual(old, configs), err
 }
 
-// follow reloads at each signal until ctx ends.
-func (r *reloader) follow(ctx context.Context, hangUps <-chan os.Signal) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangUps:
-			// The error is logged.
-			_, _ = r.reload() //nolint:contextcheck // A reload is not canceled halfway.
-		}
+// follow reloads at each signal, also during a shutdown, until the process ends.
+func (r *reloader) follow(hangUps <-chan os.Signal) {
+	for range hangUps {
+		// The error is logged.
+		_, _ = r.reload()
 	}
 }

@@ -196,20 +196,6 @@ func TestReloadStorm(t *testing.T) {
 	}
 }
 
-// TestReloadWidens has a confined process get a target with another port, and a
-// password in a directory that it has never read from.
-func TestReloadWidens(t *testing.T) {
-	f := newTargetsFile(t)
-	gate := startGateway(t, f.server.Addr().String())
-	f.set(t, f.entry("one", ""))
-	p := f.serve(t)
-	wantConfined(t, p)
-	p.probe(t, "one")
-	f.set(t, f.entryOf("two", gate.url(), write(t, t.TempDir(), "password", []byte(simulator.DefaultPassword)), ""))
-	p.request(t, http.MethodPost, "/-/reload", http.StatusOK)
-	p.probe(t, "two")
-}
-
 // TestFleetShutdown has 200 targets, of which some hang in a probe when the signal
 // comes: the process ends in time, and revokes the refresh tokens of all others.
 func TestFleetShutdown(t *testing.T) {

@@ -32,8 +32,8 @@ const (
 	idleTimeout       = 2 * time.Minute
 )
 
-// newServer returns a server whose scrapes take at most longest. Both of its
-// times for a whole request are longer than that, so that neither ends a scrape.
+// newServer returns a server whose scrapes take at most longest. Its timeouts for a whole request are
+// longer, so that they do not end a scrape.
 func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -45,8 +45,7 @@ func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger)
 	}
 }
 
-// serve serves metrics until ctx ends, and loads the configuration anew at each
-// signal to hang up.
+// serve serves metrics until ctx ends, and loads the configuration again at each SIGHUP.
 func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal) error {
 	if err := s.validate(); err != nil {
 		return err
@@ -68,15 +67,12 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	}
 	server := newServer(handler, logStart(s, e), logs.slog)
 	confine(logs.kit)
-	// A signal that comes during the shutdown is still taken care of.
-	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
-	defer unfollow()
-	go reloads.follow(following, hangUps)
+	go reloads.follow(hangUps)
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, s.web, logs.slog) }()
 	select {
 	case err = <-served:
-		// The server could not be started; there is nothing to wait for.
+		// The server could not be started.
 	case <-ctx.Done():
 		level.Info(logs.kit).Log("during", "shutdown", "msg", "stopping")
 	}
@@ -111,7 +107,7 @@ func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Ha
 	return web.NewHandler(cfg)
 }
 
-// logStart tells the log what is read, and returns the longest scrape of a target.
+// logStart logs what is read, and returns the longest scrape of a target.
 func logStart(s *settings, e *exporter) (longest time.Duration) {
 	for _, t := range e.targets.All() {
 		longest = max(longest, t.Config.Timeout)
@@ -128,9 +124,8 @@ func logStart(s *settings, e *exporter) (longest time.Duration) {
 	return longest
 }
 
-// shutDown lets the requests in flight finish, gives up reads that an appliance
-// holds up, so that they are answered as well, and then revokes what the
-// appliance would otherwise keep.
+// shutDown waits for the requests in flight, cancels reads that the appliance delays, so that their
+// scrapes are answered too, and revokes the refresh tokens.
 func shutDown(server *http.Server, e *exporter) {
 	begun := time.Now()
 	giveUp := time.AfterFunc(giveUpReadsAfter, e.targets.GiveUp)

@@ -38,10 +38,9 @@ func (s *settings) configured() ([]config.Target, error) {
 // one.
 func (s *settings) several() bool { return s.configFile != "" || s.demoTargets > 0 }
 
-// tellIgnored tells the log which variables of the environment are ignored,
-// because they are for one appliance and the configuration file names all of
-// them. They are no mistake: Thales' own programs have the same ones.
-func (s *settings) tellIgnored(logger log.Logger) {
+// warnIgnoredEnv logs which variables of the environment are ignored because the configuration file
+// names all appliances. They are no error, because Thales' own programs use the same variables.
+func (s *settings) warnIgnoredEnv(logger log.Logger) {
 	if s.configFile == "" {
 		return
 	}
