@@ -18,8 +18,8 @@ import (
 // than the times of an orderly shutdown. The line about it may take abortGrace: standard error may be
 // what hangs.
 const (
-	abortAfter = 4700 * time.Millisecond
-	abortGrace = 100 * time.Millisecond
+	abortAfter = 4800 * time.Millisecond
+	abortGrace = 50 * time.Millisecond
 )
 
 func main() {

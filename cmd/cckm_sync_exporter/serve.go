@@ -20,8 +20,8 @@ import (
 // The times of a shutdown, counted from the signal. It must end within five seconds; see abortAfter.
 const (
 	giveUpReadsAfter   = 3500 * time.Millisecond
-	closeServerAfter   = 4100 * time.Millisecond
-	closeExporterAfter = 4400 * time.Millisecond
+	closeServerAfter   = 4200 * time.Millisecond
+	closeExporterAfter = 4600 * time.Millisecond
 )
 
 // The timeouts of clients that send or read nothing. An idle connection outlasts the usual scrape
@@ -67,7 +67,7 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	}
 	server := newServer(handler, logStart(s, e), logs.slog)
 	confine(logs.kit)
-	go reloads.follow(hangUps)
+	go reloads.follow(hangUps) //nolint:contextcheck // A reload is not canceled halfway.
 	served := make(chan error, 1)
 	go func() { served <- toolkit.ListenAndServe(server, s.web, logs.slog) }()
 	select {
