@@ -36,8 +36,10 @@ type secrets struct {
 	mu       sync.Mutex
 	password secret
 	tokens   []secret
-	// replacer redacts those that are long enough; nil if it must be made again.
+	// replacer redacts those that are long enough; nil if it must be made again. words are the shorter
+	// ones.
 	replacer *strings.Replacer
+	words    []string
 }
 
 // secret is a secret, and its forms if it is long enough to be redacted anywhere in a text.
@@ -97,7 +99,7 @@ func (s *secrets) redact(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.replacer == nil {
-		s.replacer = s.newReplacer()
+		s.prepare()
 	}
 	clean := s.replacer.Replace(text)
 	if clean != text {
@@ -108,11 +110,8 @@ func (s *secrets) redact(text string) string {
 			}
 		}
 	}
-	for _, secret := range s.all() {
-		// Redacting a part of "<secret>" itself would disclose it.
-		if secret.forms == nil && len(secret.value) >= minRedacted && !strings.Contains(redacted, secret.value) {
-			clean = redactWord(clean, secret.value)
-		}
+	for _, word := range s.words {
+		clean = redactWord(clean, word)
 	}
 	return clean
 }
@@ -127,21 +126,24 @@ func (s *secrets) setNewest(token secret) {
 	s.tokens = append(slices.DeleteFunc(s.tokens, func(t secret) bool { return t.value == token.value }), token)
 }
 
-func (s *secrets) all() []secret { return append(slices.Clip(s.tokens), s.password) }
-
-// newReplacer returns the replacer for all long secrets. Of two forms that begin at the same place, the
-// longer one counts.
-func (s *secrets) newReplacer() *strings.Replacer {
+// prepare makes the replacer and the words. Of two forms that begin at the same place, the longer one
+// counts.
+func (s *secrets) prepare() {
+	s.words = nil
 	var forms []string
-	for _, secret := range s.all() {
+	for _, secret := range append(slices.Clip(s.tokens), s.password) {
 		forms = append(forms, secret.forms...)
+		// Redacting a part of "<secret>" itself would disclose it.
+		if secret.forms == nil && len(secret.value) >= minRedacted && !strings.Contains(redacted, secret.value) {
+			s.words = append(s.words, secret.value)
+		}
 	}
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	pairs := make([]string, 0, 2*len(forms))
 	for _, form := range forms {
 		pairs = append(pairs, form, redacted)
 	}
-	return strings.NewReplacer(pairs...)
+	s.replacer = strings.NewReplacer(pairs...)
 }
 
 // redactWord redacts a short secret if it is a separate word.
