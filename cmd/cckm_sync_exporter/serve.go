@@ -38,10 +38,12 @@ func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger)
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       longest + web.TransferTimeout,
-		WriteTimeout:      longest + web.TransferTimeout,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		// Headers of net/http's default of 1 MB from many clients would take more memory than all else.
+		MaxHeaderBytes: 64 << 10,
+		ReadTimeout:    longest + web.TransferTimeout,
+		WriteTimeout:   longest + web.TransferTimeout,
+		IdleTimeout:    idleTimeout,
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }
 
