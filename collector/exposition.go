@@ -1,11 +1,9 @@
-// Package collector turns what was read of the appliance's lists into Prometheus metrics, and
-// has the exporter's own metrics.
+// Package collector converts snapshots of the appliance's lists to Prometheus metrics, and holds the
+// metrics about the exporter itself.
 package collector
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -16,34 +14,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Exposition says how a snapshot is written. It must not be copied once it is used.
+// Exposition converts snapshots to metric families. It must not be copied after first use.
 type Exposition struct {
-	// ForgetScopesAfter leaves a scope out whose newest job is older; 0 keeps
-	// every scope.
+	// ForgetScopesAfter omits scopes whose newest job is older; 0 keeps every scope.
 	ForgetScopesAfter time.Duration
-	// ClockOffset returns by how much the clock that has written the jobs' times is ahead of this
-	// host's, for ages; nil means 0.
+	// ClockOffset returns how far the appliance's clock is ahead of this host's, for ages; nil means 0.
 	ClockOffset func() time.Duration
-	// Logger gets what would otherwise be a stack trace for the scraper.
+	// Logger logs panics; nil discards them.
 	Logger log.Logger
 
-	// memories are those that no exposition uses at present.
-	memories sync.Pool
+	// arenas are those that no gathering uses.
+	arenas sync.Pool
 }
 
-// Of returns what a handler of promhttp writes of the snapshot. Ages are worked
-// out at each call of Gather, which may be called by several at once. What it
-// returns must not be used any more when its done is called.
+// Of returns a gatherer of the snapshot's metrics for promhttp. Ages are computed at each call of
+// Gather. Calls may be concurrent. Its result must not be used after its done is called.
 //
-// It is no prometheus.Collector because a registry takes series one by one,
-// through a channel, looks each of them up among all others, and sorts them. Here
-// it follows from how they are made that they are valid, in order, and not there
-// twice.
+// It is not a prometheus.Collector: a registry takes series one by one through a channel, looks each
+// up among all others, and sorts them. Here series are created valid, unique and in order.
 func (e *Exposition) Of(snapshot *scrape.Snapshot) prometheus.TransactionalGatherer {
 	return &snapshotGatherer{exposition: e, snapshot: snapshot}
 }
@@ -53,107 +45,79 @@ type snapshotGatherer struct {
 	snapshot   *scrape.Snapshot
 }
 
-// Gather implements prometheus.TransactionalGatherer. It returns the families by
-// name, each with its series by their labels. An error tells of lists that were
-// left out; the others are whole.
-func (g *snapshotGatherer) Gather() (gathered []*dto.MetricFamily, done func(), err error) {
+// Gather implements prometheus.TransactionalGatherer. Families are ordered by name, their series
+// by labels.
+func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), err error) {
 	e := g.exposition
 	now := time.Now()
 	if e.ClockOffset != nil {
 		now = now.Add(e.ClockOffset())
 	}
-	m, ok := e.memories.Get().(*memory)
+	a, ok := e.arenas.Get().(*arena)
 	if !ok {
-		m = new(memory)
+		a = new(arena)
 	}
-	lists := slices.SortedStableFunc(slices.Values(g.snapshot.Lists), byLabels)
-	table := families(now)
-	series := make([][]*dto.Metric, len(table))
-	var errs []error
+	lists := slices.SortedStableFunc(slices.Values(g.snapshot.Lists), func(a, b scrape.ListRead) int {
+		return cmp.Or(cmp.Compare(a.List.Cloud, b.List.Cloud), cmp.Compare(a.List.Item, b.List.Item))
+	})
+	series := make([][]*dto.Metric, len(metrics))
 	for i := range lists {
-		if i > 0 && byLabels(lists[i-1], lists[i]) == 0 {
-			errs = append(errs, fmt.Errorf("list %s was left out: list %s has the same labels", lists[i].List.Name, lists[i-1].List.Name))
-			continue
-		}
-		for f, metrics := range e.list(m, &lists[i], table, now) {
-			series[f] = append(series[f], metrics...)
+		for m, some := range e.list(a, &lists[i], now) {
+			series[m] = append(series[m], some...)
 		}
 	}
-	for f := range table {
-		if len(series[f]) > 0 {
-			gathered = append(gathered, &dto.MetricFamily{
-				Name: &table[f].name, Help: &table[f].help, Type: dto.MetricType_GAUGE.Enum(), Metric: series[f],
+	for m := range metrics {
+		if len(series[m]) > 0 {
+			families = append(families, &dto.MetricFamily{
+				Name: &metrics[m].name, Help: &metrics[m].help, Type: dto.MetricType_GAUGE.Enum(), Metric: series[m],
 			})
 		}
 	}
-	// Twice in the pool, it would be written to by two scrapes at once.
+	// An arena that is put back twice would be used by two gatherings at once.
 	done = sync.OnceFunc(func() {
-		m.reset()
-		e.memories.Put(m)
+		a.reset()
+		e.arenas.Put(a)
 	})
-	return gathered, done, errors.Join(errs...)
+	return families, done, nil
 }
 
-func byLabels(a, b scrape.ListRead) int {
-	return cmp.Or(cmp.Compare(a.List.Cloud, b.List.Cloud), cmp.Compare(a.List.Item, b.List.Item))
-}
-
-// list returns the series of one list for each family: all of them, or those of a
-// failed read where they cannot be written.
-func (e *Exposition) list(m *memory, read *scrape.ListRead, table []family, now time.Time) (series [][]*dto.Metric) {
-	failed := func(err error) [][]*dto.Metric {
-		return m.write(&scrape.ListRead{List: read.List, Err: err}, table, nil)
-	}
+// list returns the series of one list for each metric. If they cannot be computed, the list has the
+// series of a failed read.
+func (e *Exposition) list(a *arena, read *scrape.ListRead, now time.Time) (series [][]*dto.Metric) {
 	if read.Err != nil {
-		return failed(read.Err)
+		return a.series(read, nil, now)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			level.Error(e.logger()).Log("during", "exposition", "list", read.List.Name, "panic", p, "stack", string(debug.Stack()))
-			series = failed(scrape.InternalError(read.List, p))
+			if e.Logger != nil {
+				level.Error(e.Logger).Log("during", "exposition", "list", read.List.Name, "panic", p, "stack", string(debug.Stack()))
+			}
+			failed := scrape.ListRead{List: read.List, Err: scrape.InternalError(read.List, p)}
+			series = a.series(&failed, nil, now)
 		}
 	}()
-	scopes, err := m.named(e.remembered(read.Summary.Scopes, now))
-	if err != nil {
-		level.Error(e.logger()).Log("during", "exposition", "list", read.List.Name, "reason", reason.Other, "err", err,
-			"hint", "report it with the names", "msg", "the list was read and cannot be written")
-		return failed(reason.New(reason.Other, err, ""))
-	}
-	return m.write(read, table, scopes)
-}
-
-func (e *Exposition) logger() log.Logger {
-	if e.Logger == nil {
-		return log.NewNopLogger()
-	}
-	return e.Logger
-}
-
-// remembered returns the scopes but those whose newest job is too old.
-func (e *Exposition) remembered(scopes []syncjob.Scope, now time.Time) []*syncjob.Scope {
-	some := make([]*syncjob.Scope, 0, len(scopes))
-	for i := range scopes {
-		newest := scopes[i].Newest.CreatedAt
-		if e.ForgetScopesAfter <= 0 || newest.IsZero() || now.Sub(newest) <= e.ForgetScopesAfter {
-			some = append(some, &scopes[i])
+	scopes := make([]*syncjob.Scope, 0, len(read.Summary.Scopes))
+	for i := range read.Summary.Scopes {
+		if scope := &read.Summary.Scopes[i]; !scope.ForgottenAfter(e.ForgetScopesAfter, now) {
+			scopes = append(scopes, scope)
 		}
 	}
-	return some
+	return a.series(read, scopes, now)
 }
 
-// write returns the series of one list for each family.
-func (m *memory) write(read *scrape.ListRead, table []family, scopes []namedScope) [][]*dto.Metric {
-	axes := m.cellsOf(read, scopes)
-	all := make([][]*dto.Metric, len(table))
-	for f := range table {
-		along := axes[table[f].axis]
-		metrics := m.pointers.take(len(along))[:0]
-		for i := range along {
-			if value, ok := table[f].value(&along[i]); ok {
-				metrics = append(metrics, m.metric(value, along[i].labels))
+// series returns the series of one list for each metric.
+func (a *arena) series(read *scrape.ListRead, scopes []*syncjob.Scope, now time.Time) [][]*dto.Metric {
+	samples := a.samples(read, scopes)
+	all := make([][]*dto.Metric, len(metrics))
+	for m := range metrics {
+		per := samples[metrics[m].per]
+		series := a.pointers.take(len(per))[:0]
+		for i := range per {
+			if value, ok := metrics[m].value(&per[i], now); ok {
+				series = append(series, a.gauge(value, per[i].labels))
 			}
 		}
-		all[f] = metrics
+		all[m] = series
 	}
 	return all
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,8 +37,7 @@ func formats() []format {
 	}
 }
 
-// answer lets promhttp answer a scrape as the exporter does, and returns the
-// status.
+// answer handles a scrape with promhttp as the exporter does, and returns the status.
 func answer(tb testing.TB, gatherer prometheus.TransactionalGatherer, accept string, body io.Writer) int {
 	tb.Helper()
 	request := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/metrics", http.NoBody)
@@ -49,7 +49,7 @@ func answer(tb testing.TB, gatherer prometheus.TransactionalGatherer, accept str
 	return w.status
 }
 
-// response is an http.ResponseWriter that keeps no body.
+// response is an http.ResponseWriter that passes the body on.
 type response struct {
 	header http.Header
 	body   io.Writer
@@ -60,15 +60,14 @@ func (r *response) Header() http.Header            { return r.header }
 func (r *response) Write(text []byte) (int, error) { return r.body.Write(text) }
 func (r *response) WriteHeader(status int)         { r.status = status }
 
-// TestExpositionEqualsConstMetrics holds that what is written, in every format,
-// is to the byte what const metrics through a registry would write, whatever was
-// read.
+// TestExpositionEqualsConstMetrics checks that every format has exactly the bytes that const metrics
+// through a registry would have, for random snapshots.
 func TestExpositionEqualsConstMetrics(t *testing.T) {
 	t.Parallel()
 	forEachCase(t, 500, func(t *testing.T, rng *rand.Rand) {
 		t.Helper()
 		exposition := &collector.Exposition{ForgetScopesAfter: pick(rng, 0, time.Minute, time.Hour)}
-		// The memory of one scrape is that of the next.
+		// Later scrapes reuse the memory of the first.
 		for range 3 {
 			snapshot, format := randomSnapshot(rng), pick(rng, formats()...)
 			want, got := answers(t, newConstMetrics(snapshot, exposition.ForgetScopesAfter).gatherer(), format), answers(t, exposition.Of(snapshot), format)
@@ -89,7 +88,7 @@ func answers(t *testing.T, gatherer prometheus.TransactionalGatherer, format for
 	return body.String()
 }
 
-// randomSnapshot returns what may have been read of some lists.
+// randomSnapshot returns a snapshot of some lists.
 func randomSnapshot(rng *rand.Rand) *scrape.Snapshot {
 	snapshot := &scrape.Snapshot{}
 	lists := syncjob.Lists()
@@ -110,13 +109,14 @@ func randomSnapshot(rng *rand.Rand) *scrape.Snapshot {
 					read.Summary.Scopes = append(read.Summary.Scopes, randomScope(rng, name))
 				}
 			}
+			slices.SortFunc(read.Summary.Scopes, func(a, b syncjob.Scope) int { return strings.Compare(a.Name, b.Name) })
 		}
 		snapshot.Lists = append(snapshot.Lists, read)
 	}
 	return snapshot
 }
 
-// randomName returns an identifier of the forms that the clouds use, and now and then another.
+// randomName returns an identifier, mostly of the forms that the clouds use.
 func randomName(rng *rand.Rand, i int) string {
 	return pick(rng, "projects/p/locations/global/keyRings/ring-", "vault::260ecbe7-777b-4d3c-84ea-88762049886", "123456789012/us-east-",
 		"ocid1.vault.oc1.iad.b.", `back\slash "quoted"`, "two\nlines", "ключ", "a/b/", "::") + strconv.Itoa(i)
@@ -127,7 +127,7 @@ func randomScope(rng *rand.Rand, name string) syncjob.Scope {
 		if rng.IntN(6) == 0 {
 			return time.Time{}
 		}
-		// Some lie ahead, and some are not of whole microseconds.
+		// Some are in the future, and most are not whole microseconds.
 		return time.Now().Add(time.Duration(rng.Int64N(int64(2*time.Hour))) - 110*time.Minute)
 	}
 	statuses := syncjob.Statuses()
@@ -148,8 +148,7 @@ func randomCounts(rng *rand.Rand) (counts [syncjob.NumStatuses]int) {
 	return counts
 }
 
-// TestAges holds that a snapshot which answers several scrapes has the ages of
-// each of them.
+// TestAges checks that ages are those of the scrape, not of the snapshot.
 func TestAges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,7 +178,7 @@ func TestAges(t *testing.T) {
 	})
 }
 
-// gauges returns the values of the families that have one series.
+// gauges returns the values of the families with exactly one series.
 func gauges(t *testing.T, gatherer prometheus.TransactionalGatherer) map[string]float64 {
 	t.Helper()
 	families, done, err := gatherer.Gather()
@@ -196,8 +195,8 @@ func gauges(t *testing.T, gatherer prometheus.TransactionalGatherer) map[string]
 	return values
 }
 
-// TestScrapesAtOnce holds that scrapes at the same time do not disturb each other,
-// be they of one snapshot or of several.
+// TestScrapesAtOnce checks that concurrent scrapes of the same and of other snapshots do not share
+// memory.
 func TestScrapesAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -218,8 +217,8 @@ func TestScrapesAtOnce(t *testing.T) {
 	})
 }
 
-// TestDone holds that what was gathered stays as it is until its own done, even
-// where another's was called twice.
+// TestDone checks that gathered families do not change before their own done is called, even if
+// another's is called twice.
 func TestDone(t *testing.T) {
 	t.Parallel()
 	exposition := &collector.Exposition{}
@@ -248,7 +247,7 @@ func TestDone(t *testing.T) {
 	doneThree()
 }
 
-// TestJoined holds what is taken over of each gatherer.
+// TestJoined checks which families and errors of each gatherer are kept.
 func TestJoined(t *testing.T) {
 	t.Parallel()
 	open := 0
@@ -270,7 +269,7 @@ func TestJoined(t *testing.T) {
 	if got := strings.Join(names, ""); got != "abcd" {
 		t.Errorf("got the families %s, want a to d by name", got)
 	}
-	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "metric b was left out") {
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "metric b was gathered twice") {
 		t.Errorf("got the error %v", err)
 	}
 	if open != 2 {

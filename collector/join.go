@@ -10,18 +10,15 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Joined gathers from several gatherers that have no family in common, and whose
-// families are right by themselves: those of an Exposition, and those of a
-// registry, which checks its own.
+// Joined gathers from several gatherers that have no family in common, such as those of an Exposition
+// and of a registry.
 //
-// It stands in for prometheus.Gatherers, which may have families in common, and
-// so looks every series up among all others and sorts them all once more. That
-// would cost as much as all else that a scrape of many scopes does.
+// prometheus.Gatherers allows common families, so it looks up and sorts every series again, which would
+// double the cost of a scrape of many scopes.
 type Joined []prometheus.TransactionalGatherer
 
-// Gather implements prometheus.TransactionalGatherer. What a gatherer returns
-// beside its error is kept. Of two families of one name the first is kept, and the
-// error says so.
+// Gather implements prometheus.TransactionalGatherer. Families that a gatherer returns with an error
+// are kept. If two have the same name, the first is kept and an error is returned.
 func (j Joined) Gather() (families []*dto.MetricFamily, done func(), err error) {
 	errs := make([]error, 0, len(j))
 	dones := make([]func(), 0, len(j))
@@ -35,7 +32,7 @@ func (j Joined) Gather() (families []*dto.MetricFamily, done func(), err error) 
 	families = slices.CompactFunc(families, func(a, b *dto.MetricFamily) bool {
 		same := a.GetName() == b.GetName()
 		if same {
-			errs = append(errs, fmt.Errorf("metric %s was left out where it came for the second time", a.GetName()))
+			errs = append(errs, fmt.Errorf("metric %s was gathered twice; the second one was dropped", a.GetName()))
 		}
 		return same
 	})

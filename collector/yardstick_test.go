@@ -12,17 +12,15 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// constMetrics writes a snapshot as most exporters would: by a const metric for
-// each series, through a registry. It is what the exposition is held against,
-// for what it writes and for what it costs.
+// constMetrics exports a snapshot as most exporters would, with a const metric for each series through a
+// registry. The exposition is compared with it, in its output and its cost.
 type constMetrics struct {
 	snapshot          *scrape.Snapshot
 	forgetScopesAfter time.Duration
 	descs             map[string]*prometheus.Desc
 }
 
-// newConstMetrics returns the metrics of a snapshot. Scope names must be valid
-// UTF-8, and forgetScopesAfter is as an Exposition has it.
+// newConstMetrics returns the metrics of a snapshot. Scope names must be valid UTF-8.
 func newConstMetrics(snapshot *scrape.Snapshot, forgetScopesAfter time.Duration) *constMetrics {
 	c := &constMetrics{snapshot: snapshot, forgetScopesAfter: forgetScopesAfter, descs: map[string]*prometheus.Desc{}}
 	describe := func(labels []string, names ...string) {
@@ -42,14 +40,14 @@ func newConstMetrics(snapshot *scrape.Snapshot, forgetScopesAfter time.Duration)
 	return c
 }
 
-// registry returns a registry that has nothing but the snapshot.
+// registry returns a registry with the snapshot only.
 func (c *constMetrics) registry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c)
 	return registry
 }
 
-// gatherer returns the registry as promhttp takes an exposition.
+// gatherer returns the registry in the form that promhttp expects of an exposition.
 func (c *constMetrics) gatherer() prometheus.TransactionalGatherer {
 	return prometheus.ToTransactionalGatherer(c.registry())
 }
@@ -143,8 +141,7 @@ func truth(is bool) float64 {
 	return 0
 }
 
-// manyScopes returns a list of key rings that fare as most do: they complete,
-// and have failed at some time.
+// manyScopes returns a list of key rings that completed, and failed at some time before.
 func manyScopes(n int) *scrape.Snapshot {
 	const between = 12345678 * time.Microsecond
 	now := time.Now()

@@ -39,7 +39,7 @@ func (r *reloader) reload() (done string, err error) {
 	if errors.Is(err, targets.ErrClosed) {
 		return "", err
 	}
-	r.exporter.reloads.Note(err)
+	r.exporter.reloads.Loaded(err)
 	logger := log.With(r.logger, "during", "reload", "file", r.settings.configFile)
 	recovered := r.failed && err == nil
 	r.failed = err != nil

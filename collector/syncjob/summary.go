@@ -58,6 +58,13 @@ type Scope struct {
 	LastSuccess, LastFailure time.Time
 }
 
+// ForgottenAfter reports whether the scope's newest job is older than a limit, so that the scope is
+// omitted everywhere. A limit of 0 keeps every scope.
+func (s *Scope) ForgottenAfter(limit time.Duration, now time.Time) bool {
+	newest := s.Newest.CreatedAt
+	return limit > 0 && !newest.IsZero() && now.Sub(newest) > limit
+}
+
 // Newest is a scope's newest job.
 type Newest struct {
 	ID        string

@@ -58,7 +58,7 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 			scopes := latest.Complete.Summary.Scopes
 			for k := range scopes {
 				scope := &scopes[k]
-				if forgotten(scope, target.ForgetScopesAfter, now.Add(target.ClockOffset)) {
+				if scope.ForgottenAfter(target.ForgetScopesAfter, now.Add(target.ClockOffset)) {
 					t.forgotten++
 					t.forgetful = cmp.Or(t.forgetful, target)
 					continue
@@ -90,12 +90,6 @@ func tally(current, old *[numStates]int, r *row) {
 	} else {
 		current[r.state]++
 	}
-}
-
-// forgotten is the rule of the metrics, so that the page shows the same scopes.
-func forgotten(scope *syncjob.Scope, after time.Duration, now time.Time) bool {
-	newest := scope.Newest.CreatedAt
-	return after > 0 && !newest.IsZero() && now.Sub(newest) > after
 }
 
 // worstFirst orders rows by state; those that run long by how long, the longest

@@ -2,14 +2,12 @@ package collector
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Reloads holds the metrics about loading the configuration. It is a
-// prometheus.Collector.
+// Reloads are the metrics about loading the configuration. It implements prometheus.Collector.
 type Reloads struct {
 	successful, at prometheus.Gauge
 }
 
-// NewReloads returns the metrics about loading the configuration. Starting counts
-// as the first load, which has succeeded.
+// NewReloads returns the metrics after a first load that succeeded.
 func NewReloads() *Reloads {
 	r := &Reloads{
 		successful: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -18,15 +16,15 @@ func NewReloads() *Reloads {
 		}),
 		at: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cckm_sync_exporter_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration was last loaded with success, in seconds since the epoch.",
+			Help: "Time of the last successful load of the configuration.",
 		}),
 	}
-	r.Note(nil)
+	r.Loaded(nil)
 	return r
 }
 
-// Note takes down how a load ended.
-func (r *Reloads) Note(err error) {
+// Loaded records a load and its error, if any.
+func (r *Reloads) Loaded(err error) {
 	r.successful.Set(oneIf(err == nil))
 	if err == nil {
 		r.at.SetToCurrentTime()

@@ -11,9 +11,8 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// Telemetry holds the exporter's own metrics about how it reads one target. It is
-// the ciphertrust.Observer of the target's client, the scrape.Observer of the reads of its
-// readers, and a prometheus.Collector.
+// Telemetry are the metrics about the requests and reads of one target. It implements
+// ciphertrust.Observer, scrape.Observer and prometheus.Collector.
 type Telemetry struct {
 	requests        *prometheus.CounterVec
 	requestDuration prometheus.Histogram
@@ -22,17 +21,16 @@ type Telemetry struct {
 	historyDrift    *prometheus.CounterVec
 }
 
-// NewTelemetry returns the exporter's own metrics about how it reads one target.
+// NewTelemetry returns the metrics of a new target.
 func NewTelemetry() *Telemetry {
 	t := &Telemetry{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cckm_sync_exporter_api_requests_total",
-			Help: "Requests to the appliance's API by the path below /api/v1/ and the status code, " +
-				"which is \"error\" where no answer came.",
+			Help: "Requests to the appliance's API by path below /api/v1/ and status code; the code is \"error\" if there was no response.",
 		}, []string{"endpoint", "code"}),
 		requestDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:                            "cckm_sync_exporter_api_request_duration_seconds",
-			Help:                            "Time until the header of an answer of the appliance's API came.",
+			Help:                            "Time until the header of a response of the appliance's API arrived.",
 			Buckets:                         []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 			NativeHistogramBucketFactor:     1.1,
 			NativeHistogramMaxBucketNumber:  100,
@@ -40,16 +38,16 @@ func NewTelemetry() *Telemetry {
 		}),
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cckm_sync_exporter_logins_total",
-			Help: "Logins to the appliance by grant and result: success, rejected (the credentials were refused) or error.",
+			Help: "Logins to the appliance by grant type and result: success, rejected (the credentials were refused) or error.",
 		}, []string{"grant", "result"}),
 		listReads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cckm_sync_exporter_list_reads_total",
-			Help: "Reads of a list by how it was read: full (every page) or incremental (what may have changed, " +
-				"with a proof that nothing else has). Reads that failed are not counted.",
+			Help: "Completed reads of a list by kind: full (every page) or incremental (the pages that can have changed, " +
+				"with a proof that nothing else did).",
 		}, []string{"cloud", "item", "kind"}),
 		historyDrift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cckm_sync_exporter_history_drift_total",
-			Help: "How often a full read of the list differed from the cache, which it then replaced.",
+			Help: "Full reads of the list that differed from the cache, which they then replaced.",
 		}, []string{"cloud", "item"}),
 	}
 	for _, grant := range ciphertrust.Grants() {
@@ -75,8 +73,7 @@ func (t *Telemetry) Login(grant, result string) {
 	t.logins.WithLabelValues(grant, result).Inc()
 }
 
-// Announce writes the counters of a list before it is read, so that their first
-// increase shows.
+// Announce creates the counters of a list, so that rate() sees their first increase.
 func (t *Telemetry) Announce(list syncjob.List) {
 	for _, kind := range scrape.Kinds() {
 		t.listReads.WithLabelValues(list.Cloud, list.Item, kind)
@@ -112,15 +109,14 @@ func (t *Telemetry) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// NewTokenExpiry returns the metric of a client's token, which is absent while
-// there is no token.
+// NewTokenExpiry returns the metric of a client's token; expiry reports false if there is none.
 func NewTokenExpiry(expiry func() (time.Time, bool)) prometheus.Collector {
 	return newOptionalTime("cckm_sync_exporter_token_expiry_timestamp_seconds",
-		"When the present token for the appliance expires, in seconds since the epoch. Absent while there is none.", expiry)
+		"Time when the current token for the appliance expires. Absent if there is none.", expiry)
 }
 
-// NewCertificateExpiries returns the metrics of the certificates of an appliance and
-// of a client, each of which is absent while its expiry is unknown.
+// NewCertificateExpiries returns the metrics of the certificates of an appliance and of a client. Each
+// function reports false if the expiry is unknown.
 func NewCertificateExpiries(appliance, client func() (time.Time, bool)) (expiries [2]prometheus.Collector) {
 	for i, metric := range []struct {
 		expiry     func() (time.Time, bool)
@@ -128,12 +124,12 @@ func NewCertificateExpiries(appliance, client func() (time.Time, bool)) (expirie
 	}{
 		{
 			appliance, "cckm_sync_exporter_appliance_certificate_expiry_timestamp_seconds",
-			"Earliest expiry (notAfter) in the certificate chain that the appliance presented last, in seconds since the epoch. " +
+			"Earliest expiry (notAfter) in the certificate chain that the appliance presented last. " +
 				"Absent before the first connection, and without TLS.",
 		},
 		{
 			client, "cckm_sync_exporter_client_certificate_expiry_timestamp_seconds",
-			"Earliest expiry (notAfter) in the client certificate's file, read again at every login, in seconds since the epoch. " +
+			"Earliest expiry (notAfter) in the client certificate's file, which is read again at every login. " +
 				"Absent without a client certificate.",
 		},
 	} {
@@ -142,26 +138,26 @@ func NewCertificateExpiries(appliance, client func() (time.Time, bool)) (expirie
 	return expiries
 }
 
-// NewLoginRetry returns the metric of a client's rejected login, which is absent if
-// none was rejected.
+// NewLoginRetry returns the metric of a client's rejected login; retry reports false if the last login
+// was not rejected.
 func NewLoginRetry(retry func() (time.Time, bool)) prometheus.Collector {
 	return newOptionalTime("cckm_sync_exporter_login_retry_timestamp_seconds",
-		"When a rejected login to the appliance is retried, in seconds since the epoch. Absent if the last login was not rejected.", retry)
+		"Time when a rejected login to the appliance is retried. Absent if the last login was not rejected.", retry)
 }
 
-// NewClockOffset returns the metric of the appliance's clock, which is absent while its offset is
-// unknown.
+// NewClockOffset returns the metric of the appliance's clock; offset reports false before the first
+// response.
 func NewClockOffset(offset func() (time.Duration, bool)) prometheus.Collector {
 	return newOptionalGauge("cckm_sync_exporter_appliance_clock_offset_seconds",
-		"By how much the appliance's clock is ahead of the exporter's (negative: behind), from the header Date of the last response, "+
-			"to within a second. Ages use the appliance's clock if it is more than 5. Absent before the first response.",
+		"Seconds by which the appliance's clock is ahead of the exporter's (negative: behind), from the Date header of the last "+
+			"response, accurate to a second. Ages use the appliance's clock if it is more than 5. Absent before the first response.",
 		func() (float64, bool) {
 			d, ok := offset()
 			return d.Seconds(), ok
 		})
 }
 
-// optionalGauge is a gauge that is absent while it has no value.
+// optionalGauge is a gauge that is absent if value reports false.
 type optionalGauge struct {
 	value func() (float64, bool)
 	desc  *prometheus.Desc
@@ -188,13 +184,13 @@ func (g *optionalGauge) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// NewFullReadProgress returns the metric of how far full reads are. It has a series only for
-// lists for which one is in progress.
+// NewFullReadProgress returns the metric of the progress of full reads. Only lists with a full read in
+// progress have a series.
 func NewFullReadProgress(latest func() []scrape.Latest) prometheus.Collector {
 	return &fullReadProgress{
 		latest: latest,
 		desc: prometheus.NewDesc("cckm_sync_exporter_full_read_progress_ratio",
-			"How much of the list the full read in progress has read, from 0 to 1. Absent if none is in progress.",
+			"Share of the list that the full read in progress has read, from 0 to 1. Absent if none is in progress.",
 			[]string{"cloud", "item"}, nil),
 	}
 }
