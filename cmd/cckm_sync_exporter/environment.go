@@ -10,11 +10,10 @@ import (
 )
 
 const (
-	// envPassword holds the password itself, which no flag can: every user of a
-	// machine can read its command lines.
+	// envPassword holds the password itself. There is no flag for it, because every user of a machine
+	// can read command lines.
 	envPassword = "CM_PASSWORD"
-	// newerPrefix begins the names that newer versions of Thales' Terraform
-	// provider use for their variables.
+	// newerPrefix is the prefix of the variables of newer versions of Thales' Terraform provider.
 	newerPrefix = "CIPHERTRUST_"
 )
 
@@ -24,8 +23,8 @@ func newerNames() []string {
 }
 
 // trimEnvironment removes leading and trailing white space from the variables of
-// the flags: a value from a Secret often ends in a newline. kingpin reads the
-// variables of the process and no other, so they are changed in place.
+// the flags: a value from a Secret often ends in a newline. kingpin reads only the variables of the
+// process, so they are changed in place.
 func trimEnvironment(app *kingpin.Application) {
 	for _, flag := range app.Model().Flags {
 		name := envarOf(flag)
@@ -37,8 +36,8 @@ func trimEnvironment(app *kingpin.Application) {
 	}
 }
 
-// readEnvironment reads the variables that belong to no flag: the password, and
-// the newer names of those that neither a flag nor its own variable has set.
+// readEnvironment reads the variables without a flag: the password, and the newer names of variables
+// that neither a flag nor its own variable has set.
 func (s *settings) readEnvironment() {
 	newer := func(name string) string { return strings.TrimSpace(os.Getenv(newerPrefix + name)) }
 	s.credentials.Password = ciphertrust.Secret(os.Getenv(envPassword))

@@ -30,30 +30,28 @@ const (
 	commandDemo  = "demo"
 )
 
-// settings are what flags and the environment say.
-type settings struct { //nolint:recvcheck // Format has to hide what a copy holds as well.
+// settings are the values of flags and environment variables.
+type settings struct { //nolint:recvcheck // Format must also hide the values of a copy.
 	url         string
 	credentials ciphertrust.Credentials
 	tls         ciphertrust.TLSConfig
 
-	// lists are the enabled lists, by the flags below.
+	// lists are the enabled lists.
 	lists           []syncjob.List
 	listFlags       []*listFlag
 	disableDefaults bool
 
-	// reading is how lists are read; a target of the configuration file may say
-	// otherwise for its own.
+	// reading is how lists are read; it is the default for targets of the configuration file.
 	reading config.Reading
 
-	// configFile names the appliances or domains, in place of the flags of one.
+	// configFile names several appliances or domains; the flags of one are not allowed with it.
 	configFile string
-	// applianceFlagsGiven are the flags of one appliance that the command line has.
+	// applianceFlagsGiven are the flags of one appliance, and whether they are on the command line.
 	applianceFlagsGiven []*givenFlag
-	// demoTargets is how many appliances the demo simulates; 0 means one without a
-	// configuration file.
+	// demoTargets is the number of simulated appliances; 0 means one that /metrics reads.
 	demoTargets int
-	// demoJobs is the length of the history in each default list of a simulated appliance,
-	// and demoLatency is how long each of their pages takes.
+	// demoJobs is the number of jobs in the history of each default list of a simulated appliance,
+	// and demoLatency the duration of each page.
 	demoJobs    int
 	demoLatency time.Duration
 	// simulated are the demo's targets if it has several.
@@ -66,36 +64,34 @@ type settings struct { //nolint:recvcheck // Format has to hide what a copy hold
 
 	logLevel, logFormat string
 
-	// oneRead says that nothing comes after one read that could use what is kept
-	// of it.
+	// oneRead is true if no read follows that could use a cache.
 	oneRead bool
-	// offline keeps check from connecting.
+	// offline is true if check must not connect.
 	offline bool
 }
 
-// Format implements fmt.Formatter: fmt does not ask the values of unexported
-// fields how they want to be printed, and one of these is the password.
+// Format implements fmt.Formatter. fmt does not call the methods of unexported fields, so the password
+// would be printed.
 func (settings) Format(f fmt.State, _ rune) {
 	_, _ = f.Write([]byte("settings of " + programName))
 }
 
-// listFlag is the flag that turns a list on or off.
+// listFlag is the flag that enables a list.
 type listFlag struct {
 	list syncjob.List
 	on   *bool
-	// given is true where the command line holds the flag.
+	// given is true if the flag is on the command line.
 	given bool
 	envar string
 }
 
-// givenFlag tells whether the command line holds a flag.
+// givenFlag is a flag and whether it is on the command line.
 type givenFlag struct {
 	name, envar string
 	given       bool
 }
 
-// enabled says whether the list is read. A default counts only as long as
-// defaults are not turned off.
+// enabled reports whether the list is read. Defaults do not count if they are disabled.
 func (f *listFlag) enabled(disableDefaults bool) bool {
 	if disableDefaults && !f.given && os.Getenv(f.envar) == "" {
 		return false
@@ -103,14 +99,13 @@ func (f *listFlag) enabled(disableDefaults bool) bool {
 	return *f.on
 }
 
-// parse reads the command line and the environment. It does not return after
-// --help and --version.
+// parse parses the command line and the environment. It does not return after --help and --version.
 func parse(args []string) (command string, s *settings, err error) {
 	app, s := newApp()
 	return s.parse(app, args)
 }
 
-// parse reads what newApp has declared.
+// parse parses the flags that newApp declared.
 func (s *settings) parse(app *kingpin.Application, args []string) (command string, _ *settings, err error) {
 	trimEnvironment(app)
 	command, err = app.Parse(args)
@@ -126,10 +121,9 @@ func (s *settings) parse(app *kingpin.Application, args []string) (command strin
 	return command, s, nil
 }
 
-// newApp declares the commands and flags, and returns the settings that parsing
-// fills.
+// newApp declares the commands and flags, and returns the settings that parsing sets.
 func newApp() (*kingpin.Application, *settings) {
-	// A build by the go command alone stamps no version.
+	// A build by the go command alone does not set the version.
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version.Version = cmp.Or(version.Version, info.Main.Version, "unstamped")
 	}
@@ -170,11 +164,10 @@ func newApp() (*kingpin.Application, *settings) {
 	return app, s
 }
 
-// applianceFlags declares the flags of the appliance and the login. The
-// environment variables are those of Thales' Terraform provider, which users
-// already have.
+// applianceFlags declares the flags of the appliance and the login. Their environment variables are those
+// of Thales' Terraform provider.
 func (s *settings) applianceFlags(app *kingpin.Application) {
-	app.Flag("ciphertrust.url", "Address of the CipherTrust Manager, for example https://cm.example.com. "+
+	app.Flag("ciphertrust.url", "URL of the CipherTrust Manager, for example https://cm.example.com. "+
 		"http is accepted only for loopback addresses or with --ciphertrust.insecure-skip-verify, because it sends the password in clear text.").
 		Envar("CM_ADDRESS").StringVar(&s.url)
 	app.Flag("ciphertrust.username", "Name of the user.").
@@ -182,11 +175,11 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 	app.Flag("ciphertrust.password-file", "File with the user's password, read again at every login. "+
 		"The password itself is accepted only in the environment, as CM_PASSWORD.").
 		Envar("CM_PASSWORD_FILE").StringVar(&s.credentials.PasswordFile)
-	app.Flag("ciphertrust.domain", "Domain whose jobs are read; by default the user's own.").
+	app.Flag("ciphertrust.domain", "Domain whose jobs are read. Default: the user's own.").
 		Envar("CM_DOMAIN").StringVar(&s.credentials.Domain)
-	app.Flag("ciphertrust.auth-domain", "Domain that the user logs in to; one that begins with / is a path of domains.").
+	app.Flag("ciphertrust.auth-domain", "Domain that the user logs in to. If it begins with /, it is a path of domains.").
 		Envar("CM_AUTH_DOMAIN").StringVar(&s.credentials.AuthDomain)
-	app.Flag("ciphertrust.connection", "Connection (identity provider) of the user; by default local users.").
+	app.Flag("ciphertrust.connection", "Connection (identity provider) of the user. Default: local users.").
 		Envar("CM_CONNECTION").StringVar(&s.credentials.Connection)
 	app.Flag("ciphertrust.client-id", "Client that logs in with a certificate instead of a user and password.").
 		StringVar(&s.credentials.ClientID)
@@ -194,7 +187,7 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 	app.Flag("ciphertrust.key-file", "Key of the client certificate (PEM).").StringVar(&s.tls.KeyFile)
 	app.Flag("ciphertrust.ca-file", "CA that issued the appliance's certificate (PEM); by default the system's CAs.").
 		StringVar(&s.tls.CAFile)
-	app.Flag("ciphertrust.server-name", "Name that the appliance's certificate must have; by default the URL's host.").
+	app.Flag("ciphertrust.server-name", "Name that the appliance's certificate must have. Default: the URL's host.").
 		StringVar(&s.tls.ServerName)
 	app.Flag("ciphertrust.insecure-skip-verify", "Do not verify the appliance's certificate. Anyone on the network can then read the password.").
 		BoolVar(&s.tls.InsecureSkipVerify)
@@ -207,7 +200,7 @@ func (s *settings) applianceFlags(app *kingpin.Application) {
 	}
 }
 
-// collectorFlags declares the flags of the lists and of how they are read.
+// collectorFlags declares the flags of the lists and of their reads.
 func (s *settings) collectorFlags(app *kingpin.Application) {
 	for _, list := range syncjob.Lists() {
 		flag := &listFlag{list: list}
@@ -239,7 +232,7 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 		Default("0s").DurationVar(&s.reading.ForgetScopesAfter)
 }
 
-// webFlags declares the flags of the exporter's own HTTP interface.
+// webFlags declares the flags of the HTTP server.
 func (s *settings) webFlags(app *kingpin.Application) {
 	s.web = kingpinflag.AddFlags(app, defaultAddress)
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&s.telemetryPath)

@@ -12,9 +12,8 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 )
 
-// validateListening validates what only a server needs: the form of the addresses
-// that it listens on, and the file with its TLS settings and users. It binds no
-// address. The error joins all problems.
+// validateListening validates the settings of the HTTP server: the form of the addresses, and the
+// file with TLS settings and users. It does not bind. The error joins all problems.
 func (s *settings) validateListening(ctx context.Context) error {
 	var errs []error
 	if !s.socketActivated() {
@@ -33,11 +32,11 @@ func (s *settings) validateListening(ctx context.Context) error {
 
 // socketActivated reports whether systemd hands over the sockets.
 func (s *settings) socketActivated() bool {
-	// The flag is there on Linux only.
+	// The flag exists on Linux only.
 	return s.web.WebSystemdSocket != nil && *s.web.WebSystemdSocket
 }
 
-// listensOn names what a server would listen on.
+// listensOn returns the addresses of the HTTP server, for a message.
 func (s *settings) listensOn() string {
 	if s.socketActivated() {
 		return "sockets of systemd"
@@ -45,8 +44,7 @@ func (s *settings) listensOn() string {
 	return strings.Join(*s.web.WebListenAddresses, ", ")
 }
 
-// validateListenAddress validates the form of an address without looking up its
-// host.
+// validateListenAddress validates the form of an address. It does not resolve the host.
 func validateListenAddress(ctx context.Context, address string) error {
 	if strings.HasPrefix(address, "vsock://") {
 		uri, err := url.Parse(address)

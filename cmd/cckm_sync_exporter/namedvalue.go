@@ -8,8 +8,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// namedValue is a flag's value whose errors say of which flag they tell, which
-// kingpin's own do not.
+// namedValue is a flag's value whose errors name the flag; kingpin's own do not.
 type namedValue struct {
 	kingpin.Value
 
@@ -30,7 +29,7 @@ func nameInErrors(app *kingpin.Application) {
 }
 
 func name(clause *kingpin.FlagClause, flag *kingpin.FlagModel) {
-	// The help shows some defaults by the type of the value, which is another now.
+	// The help derives some placeholders from the type of the value, which SetValue changes.
 	clause.PlaceHolder(flag.FormatPlaceHolder())
 	clause.SetValue(&namedValue{Value: flag.Value, flag: flag.Name})
 }
@@ -41,20 +40,20 @@ func (v *namedValue) Set(text string) error {
 	if err == nil {
 		return nil
 	}
-	// The function that parses is no news to a user.
+	// The name of the parsing function does not help a user.
 	if number, ok := errors.AsType[*strconv.NumError](err); ok {
 		err = fmt.Errorf("%q: %w", number.Num, number.Err)
 	}
 	return fmt.Errorf("--%s cannot be used: %w", v.flag, err)
 }
 
-// IsBoolFlag lets kingpin know a flag that takes no value.
+// IsBoolFlag reports whether the flag needs no value, for kingpin.
 func (v *namedValue) IsBoolFlag() bool {
 	flag, ok := v.Value.(interface{ IsBoolFlag() bool })
 	return ok && flag.IsBoolFlag()
 }
 
-// IsCumulative lets kingpin know a flag that may come more than once.
+// IsCumulative reports whether the flag may be repeated, for kingpin.
 func (v *namedValue) IsCumulative() bool {
 	flag, ok := v.Value.(interface{ IsCumulative() bool })
 	return ok && flag.IsCumulative()

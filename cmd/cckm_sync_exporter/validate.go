@@ -16,18 +16,17 @@ import (
 	"cckm_sync_exporter/collector/web"
 )
 
-// envar returns the environment variable of a flag that has no other.
+// envar returns the default environment variable of a flag.
 func envar(flag string) string {
 	replace := strings.NewReplacer(".", "_", "-", "_")
 	return strings.ToUpper(programName + "_" + replace.Replace(flag))
 }
 
-// envarOf returns the environment variable of a flag, also before kingpin has
-// given it the one that follows from its name.
+// envarOf returns the environment variable of a flag, also before kingpin sets the default one.
 func envarOf(flag *kingpin.FlagModel) string { return cmp.Or(flag.Envar, envar(flag.Name)) }
 
-// validate finds the first setting that is wrong or missing. Its errors are one
-// sentence that names the flag and what to do.
+// validate returns an error for the first setting that is wrong or missing. It is one sentence with the
+// flag and what to do.
 func (s *settings) validate() error {
 	checks := []func() error{s.validateAppliance, s.validateReading, s.validateWeb}
 	if s.several() {
@@ -41,32 +40,30 @@ func (s *settings) validate() error {
 	return nil
 }
 
-// maxDemoTargets bounds what the demo simulates: each appliance has some hundreds
-// of jobs of its own.
+// maxDemoTargets bounds the memory of the demo: each appliance has some hundred jobs.
 const maxDemoTargets = 1000
 
-// validateSeveral sees to it that nothing is given for one appliance where there
-// are several: it would be ignored. Variables of the environment are, because they
-// are those of other programs as well.
+// validateSeveral rejects flags of one appliance if there are several. Environment variables are ignored
+// instead, because other programs use the same ones.
 func (s *settings) validateSeveral() error {
 	for _, flag := range s.applianceFlagsGiven {
 		switch {
 		case !flag.given:
 		case s.demoTargets > 0:
-			return fmt.Errorf("--%s is for an appliance of your own, and the demo simulates its own: leave one of the two out", flag.name)
+			return fmt.Errorf("--%s is for a real appliance, and the demo simulates its own: remove one of the two", flag.name)
 		default:
-			return fmt.Errorf("--%s is for one appliance and --config.file names all of them: say it in the file, for the targets that it is meant for",
+			return fmt.Errorf("--%s is for one appliance and --config.file names all of them: set it in the file, for the targets that need it",
 				flag.name)
 		}
 	}
 	return nil
 }
 
-// validateDemo checks that what the demo simulates is within bounds.
+// validateDemo validates the demo's own flags.
 func (s *settings) validateDemo() error {
 	switch {
 	case s.configFile != "":
-		return errors.New("the demo simulates appliances of its own, and takes no --config.file: for several, give --targets")
+		return errors.New("the demo simulates its own appliances and does not read --config.file: for several, give --targets")
 	case s.demoTargets < 0 || s.demoTargets > maxDemoTargets:
 		return fmt.Errorf("--targets is %d: give 0 to %d", s.demoTargets, maxDemoTargets)
 	case s.demoJobs < 0 || s.demoJobs > simulator.MaxHistory:
@@ -88,7 +85,7 @@ func (s *settings) validateAppliance() error {
 
 func (s *settings) validateReading() error {
 	if len(s.lists) == 0 && s.configFile == "" {
-		return fmt.Errorf("no list is enabled: turn one on, for example with --collector.%s", syncjob.Lists()[0].Name)
+		return fmt.Errorf("no list is enabled: enable one, for example with --collector.%s", syncjob.Lists()[0].Name)
 	}
 	if problems := s.reading.Problems(); len(problems) > 0 {
 		return s.problemError(problems[0])
@@ -117,7 +114,7 @@ func (s *settings) validateWeb() error {
 	switch {
 	case !isPath(s.telemetryPath) || strings.HasPrefix(s.telemetryPath, "/-/") ||
 		slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath):
-		return fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics, in which no other page of the exporter is", s.telemetryPath)
+		return fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics that no other page of the exporter has", s.telemetryPath)
 	case s.maxRequests < 0:
 		return fmt.Errorf("--web.max-requests is %d: give 0 (no limit) or more", s.maxRequests)
 	default:
