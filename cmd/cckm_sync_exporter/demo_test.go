@@ -30,7 +30,7 @@ func TestDemoBounds(t *testing.T) {
 		"--jobs=1000001":   "--jobs is 1000001: give 0 to 1000000",
 		"--latency=-1s":    "--latency is -1s: give 0s or more",
 		"--targets=1001":   "--targets is 1001: give 0 to 1000",
-		"--config.file=/x": "takes no --config.file",
+		"--config.file=/x": "does not read --config.file",
 	} {
 		_, s, err := parse([]string{commandDemo, args})
 		if err != nil {

@@ -269,25 +269,6 @@ type brokenWriter struct{ *httptest.ResponseRecorder }
 
 func (*brokenWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
-// TestDuplicateList holds that two lists with equal labels cost no other list its
-// series, and the scrape no 200.
-func TestDuplicateList(t *testing.T) {
-	var logged strings.Builder
-	twice := snapshot()
-	twice.Lists = append(twice.Lists, twice.Lists[0])
-	h := handler(t, func(cfg *web.Config) {
-		cfg.Logger = log.NewLogfmtLogger(&logged)
-		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot { return twice })
-	})
-	got := get(t, h, "/metrics", nil)
-	if got.Code != http.StatusOK || !strings.Contains(got.Body.String(), `cckm_sync_up{cloud="azure",item="certificate"} 0`) {
-		t.Errorf("status %d:\n%s", got.Code, got.Body)
-	}
-	if !strings.Contains(logged.String(), "list google-keys was left out: list google-keys has the same labels") {
-		t.Errorf("the log does not tell of the duplicate: %s", logged.String())
-	}
-}
-
 func TestMaxRequests(t *testing.T) {
 	reading, finish := make(chan struct{}), make(chan struct{})
 	h := handler(t, func(cfg *web.Config) {
