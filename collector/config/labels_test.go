@@ -59,7 +59,7 @@ func TestLabelsOfMetrics(t *testing.T) {
 	// What is exposed, series for series.
 	collect("collector/e2e/testdata/*.prom", `[{,](\w+)="`)
 	// The exporter's own metrics are declared with their labels.
-	collect("collector/telemetry.go", `\[\]string\{([^}]*)\}`)
+	collect("collector/targetmetrics.go", `\[\]string\{([^}]*)\}`)
 	// What the rules set, group and join by, but for what Prometheus sets.
 	collect("deploy/prometheus/cckm_sync_*.yml", `(?:without|by|on|ignoring|group_left|labels:) *[({]([^)}]*)[)}]`)
 	collect("deploy/prometheus/cckm_sync_alerts.yml", `labels:\n +(\w+):`)
