@@ -87,7 +87,7 @@ func TestWorstFirst(t *testing.T) {
 	}
 	want := []string{
 		"✕ Failed prod-eu google-keys payments", "was ✕ Failed", "✕ Failed prod-eu azure-certificates kv-web-prod",
-		"▲ Running long prod-eu google-keys ledger", "∅ Never succeeded prod-eu google-keys trial",
+		"▲ Stuck prod-eu google-keys ledger", "∅ Never succeeded prod-eu google-keys trial",
 		"■ Aborted prod-eu google-keys archive", "? Unknown prod-eu google-keys partner-7",
 		"► Running prod-eu azure-certificates kv-edge", "► Running prod-eu google-keys signing",
 		"✓ OK prod-us google-keys tenant-239", "✓ OK prod-us google-keys tenant-238",
@@ -120,7 +120,7 @@ func TestOldRowsAreMarked(t *testing.T) {
 		"read just now": {
 			scrape.Latest{Read: whole, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-time.Minute)},
 			false,
-			[]string{"for 3 h", "▲ running long"},
+			[]string{"for 3 h", "▲ stuck"},
 		},
 		"then failed": {
 			scrape.Latest{Read: failed, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-2 * time.Hour)},
@@ -130,7 +130,7 @@ func TestOldRowsAreMarked(t *testing.T) {
 		"not asked for any more": {
 			scrape.Latest{Read: whole, ReadAt: now.Add(-11 * time.Minute), Complete: whole, CompleteAt: now.Add(-11 * time.Minute)},
 			true,
-			[]string{"was ▲ Running long", "as of 11 min ago", "not read since", "was running for 2 h 49 min"},
+			[]string{"was ▲ Stuck", "as of 11 min ago", "not read since", "was running for 2 h 49 min"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestOldRowsAreMarked(t *testing.T) {
 }
 
 // TestUnreadableList holds that the page says why, and what to do, and that one
-// appliance that is down is one trouble.
+// appliance that is down is one problem.
 func TestUnreadableList(t *testing.T) {
 	lists := make([]scrape.Latest, 0, len(syncjob.Lists()))
 	for _, list := range syncjob.Lists() {
@@ -166,8 +166,8 @@ func TestUnreadableList(t *testing.T) {
 		}})
 	}
 	body := get(t, newPage(t, fleettest.Source{{Lists: lists}}), "")
-	if n := strings.Count(body, `<div class="trouble failed">`); n != 1 {
-		t.Errorf("%d troubles, want 1", n)
+	if n := strings.Count(body, `<div class="problem failed">`); n != 1 {
+		t.Errorf("%d problems, want 1", n)
 	}
 	main := textOf(t, body, "main")
 	for _, words := range []string{
@@ -207,16 +207,16 @@ func TestUnknownTexts(t *testing.T) {
 	}
 }
 
-// TestManyTroubles bounds what stands above the table.
-func TestManyTroubles(t *testing.T) {
+// TestManyProblems bounds what stands above the table.
+func TestManyProblems(t *testing.T) {
 	targets := make(fleettest.Source, 0, 40)
 	for i := range 40 {
 		lists := fleettest.Fleet(fleettest.Now())[1].Lists[:2]
 		targets = append(targets, statuspage.Target{Name: fmt.Sprintf("target-%d", i), URL: "https://cm.example.com", Lists: lists})
 	}
 	body := get(t, newPage(t, targets), "")
-	if n := strings.Count(body, `<div class="trouble failed">`); n != 5 {
-		t.Errorf("%d troubles, want 5", n)
+	if n := strings.Count(body, `<div class="problem failed">`); n != 5 {
+		t.Errorf("%d problems, want 5", n)
 	}
 	if !strings.Contains(body, "35 more: see") {
 		t.Error("the page does not say how many more there are")
@@ -233,7 +233,7 @@ func TestFilters(t *testing.T) {
 		"?per=20&page=3":                   "Rows 41 to 60 of 254.",
 		"?state=failed":                    "Rows 1 to 3 of 3.",
 		"?state=ok&target=prod-eu":         "Rows 1 to 5 of 5.",
-		"?state=long":                      "Rows 1 to 1 of 1.",
+		"?state=stuck":                     "Rows 1 to 1 of 1.",
 		"?list=aws-keys":                   "Rows 1 to 2 of 2.",
 		"?target=prod-us":                  "Rows 1 to 100 of 240.",
 		"?q=PAYMENTS":                      "Rows 1 to 1 of 1.",
@@ -289,19 +289,19 @@ func TestPagesHoldEachRowOnce(t *testing.T) {
 func TestBadQueries(t *testing.T) {
 	page := newPage(t, fleettest.Fleet(fleettest.Now()))
 	for query, want := range map[string]string{
-		"?page=x":                         "“x” is no page; it is 1 instead.",
-		"?page=0":                         "“0” is no page; it is 1 instead.",
-		"?page=-3":                        "“-3” is no page; it is 1 instead.",
-		"?page=99999999999999999999":      "“99999999999999999999” is no page; it is 1 instead.",
+		"?page=x":                         "“x” is not a valid page; using 1.",
+		"?page=0":                         "“0” is not a valid page; using 1.",
+		"?page=-3":                        "“-3” is not a valid page; using 1.",
+		"?page=99999999999999999999":      "“99999999999999999999” is not a valid page; using 1.",
 		"?page=4":                         "There is no page 4; this is the last one, 3.",
 		"?per=501":                        "The number of rows per page is at most 500.",
-		"?per=1.5":                        "“1.5” is no number of rows per page; it is 100 instead.",
+		"?per=1.5":                        "“1.5” is not a valid number of rows per page; using 100.",
 		"?state=broken":                   "There is no state “broken”; every state is shown.",
 		"?list=google":                    "There is no list “google”; every list is shown.",
 		"?target=prod":                    "There is no target “prod”; every target is shown.",
-		"?q=%zz":                          "A part of the address could not be read and was left out.",
+		"?q=%zz":                          "A part of the address is not valid and was ignored.",
 		"?state=a%00b":                    `There is no state “a\u{0}b”; every state is shown.`,
-		"?q=" + strings.Repeat("x", 1000): "The text to look for was cut to 200 characters.",
+		"?q=" + strings.Repeat("x", 1000): "The filter text was cut to 200 characters.",
 	} {
 		if notices := textOf(t, get(t, page, query), "li"); !strings.Contains(notices, want) {
 			t.Errorf("%s: no notice %q in:\n%s", query, want, notices)
@@ -357,11 +357,11 @@ func TestLastPage(t *testing.T) {
 	}
 }
 
-// TestTroublesByReason keeps two reasons of one target apart.
-func TestTroublesByReason(t *testing.T) {
+// TestProblemsByReason keeps two reasons of one target apart.
+func TestProblemsByReason(t *testing.T) {
 	body := get(t, newPage(t, fleettest.Fleet(fleettest.Now())[:1]), "")
-	if n := strings.Count(body, `<div class="trouble failed">`); n != 2 {
-		t.Errorf("%d troubles, want 2: a timeout, and a list that is not there", n)
+	if n := strings.Count(body, `<div class="problem failed">`); n != 2 {
+		t.Errorf("%d problems, want 2: a timeout, and a list that is not there", n)
 	}
 }
 

@@ -7,15 +7,14 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// timeLayout is how the page writes a time; it is always UTC.
+	// timeLayout is the layout of times, always in UTC.
 	timeLayout = "2006-01-02 15:04:05 UTC"
-	// clockLayout is how it writes a time of today.
+	// clockLayout is the layout of a time of day.
 	clockLayout = "15:04:05 UTC"
 )
 
-// duration writes a duration as people say it, in at most two units and never
-// rounded up: "420 ms", "12 s", "3 min 20 s", "3 h 12 min", "2 d 4 h". A negative
-// one, which only clocks that disagree can make, is 0.
+// duration formats a duration in at most two units, rounded down: "420 ms", "12 s", "3 min 20 s",
+// "3 h 12 min", "2 d 4 h". A negative one, from clocks that differ, is 0.
 func duration(d time.Duration) string {
 	d = max(0, d)
 	switch {
@@ -40,7 +39,7 @@ func duration(d time.Duration) string {
 	}
 }
 
-// twoUnits writes d in a unit and what is left in a smaller one, if any is.
+// twoUnits formats d in a unit, and the rest in a smaller one.
 func twoUnits(d, unit time.Duration, name string, smaller time.Duration, smallerName string) string {
 	text := strconv.FormatInt(int64(d/unit), 10) + " " + name
 	if smaller > 0 && d%unit >= smaller {
@@ -49,7 +48,7 @@ func twoUnits(d, unit time.Duration, name string, smaller time.Duration, smaller
 	return text
 }
 
-// ago writes how long ago a time was.
+// ago formats the time since t.
 func ago(now, t time.Time) string {
 	if d := now.Sub(t); d >= time.Second {
 		return coarse(d) + " ago"
@@ -57,8 +56,7 @@ func ago(now, t time.Time) string {
 	return "just now"
 }
 
-// coarse writes a duration that goes on: in whole seconds, and in whole minutes
-// from ten of them on.
+// coarse formats a growing duration in whole seconds, from ten minutes on in whole minutes.
 func coarse(d time.Duration) string {
 	if d < 10*time.Minute {
 		return duration(d.Truncate(time.Second))
@@ -66,7 +64,7 @@ func coarse(d time.Duration) string {
 	return duration(d.Truncate(time.Minute))
 }
 
-// number writes a number with a comma at the thousands.
+// number formats a number with commas at the thousands.
 func number(n int) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
@@ -75,7 +73,7 @@ func number(n int) string {
 	return digits
 }
 
-// countLists writes a number of lists.
+// countLists formats a number of lists.
 func countLists(n int) string {
 	if n == 1 {
 		return "1 list"
@@ -83,13 +81,13 @@ func countLists(n int) string {
 	return number(n) + " lists"
 }
 
-// when is a time as the page shows it.
+// when is a formatted time.
 type when struct {
 	// Machine is for <time datetime>, Absolute and Relative are for people.
 	Machine, Absolute, Relative string
 }
 
-// newWhen returns nil where there is no time.
+// newWhen returns nil for the zero time.
 func newWhen(now, t time.Time) *when {
 	if t.IsZero() {
 		return nil

@@ -10,27 +10,27 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// listState says what is known of a list.
+// listState is the state of a list.
 type listState uint8
 
 const (
-	// listFailed says that the last read failed.
+	// listFailed: the last read failed.
 	listFailed listState = iota
-	// listStale says that it was read, and that no scrape has asked for staleAfter.
+	// listStale: no scrape for staleAfter.
 	listStale
-	// listPending says that no scrape has asked yet.
+	// listPending: no scrape yet.
 	listPending
-	// listRead says that the last read got the whole list, of late.
+	// listRead: the last read was complete and recent.
 	listRead
 
 	numListStates = 4
 )
 
-// staleAfter is how long ago a read may be for the page to show it as the present:
-// a scrape interval is a minute or two, and the alerts wait for ten as well.
+// staleAfter is the age of a read after which the page shows it as out of date. Scrape intervals are a
+// minute or two, and the alerts wait for ten minutes, too.
 const staleAfter = 10 * time.Minute
 
-// condition returns what is known of a list.
+// condition returns the state of a list.
 func condition(l *scrape.Latest, now time.Time) listState {
 	switch {
 	case l.Read == nil:
@@ -44,7 +44,7 @@ func condition(l *scrape.Latest, now time.Time) listState {
 	}
 }
 
-// info tells how a list's state is shown.
+// info returns how the state is shown.
 func (s listState) info() (key, word, symbol string) {
 	switch s {
 	case listFailed:
@@ -60,8 +60,7 @@ func (s listState) info() (key, word, symbol string) {
 	}
 }
 
-// maxUnknownTexts bounds how many unknown texts the page shows of a list; the log
-// has more.
+// maxUnknownTexts bounds the unknown texts of a list on the page; the log has more.
 const maxUnknownTexts = 5
 
 // maxError bounds the text of an error on the page, in bytes.
@@ -71,23 +70,22 @@ const maxError = 1000
 type listView struct {
 	Name, Path        string
 	Key, Word, Symbol string
-	// Reading is how far the full read in progress is, if there is one.
+	// Reading is the progress of a full read; empty if there is none.
 	Reading string
-	// At is when the last read ended, and Took and Pages what it cost.
+	// At is the end of the last read, Took its duration and Pages its pages.
 	At    *when
 	Took  string
 	Pages string
-	// Reason, Error and Todo say why it failed.
+	// Reason, Error and Todo are the reason of a failure, its text and advice.
 	Reason, Error, Todo string
-	// AsOf is when the last whole read ended where that is not the last read, and
-	// Never that there was none. Old says that the numbers are of that time.
+	// AsOf is the time of the last complete read if the last one failed; Never is true if there was
+	// none. Old is true if the numbers may be outdated.
 	AsOf       *when
 	Never, Old bool
 	Jobs       []jobCount
 	JobsAll    string
 	Scopes     string
-	// Texts are a few texts of detailed_status that this version does not know, and
-	// MoreTexts reports that there are more.
+	// Texts are some unknown texts of detailed_status; MoreTexts is true if there are more.
 	Texts     []string
 	MoreTexts bool
 }
@@ -133,7 +131,7 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 	return v
 }
 
-// reading returns how far a full read is in progress, or nothing if there is none.
+// reading returns the progress of a full read, or "" if there is none.
 func reading(read *scrape.FullReadProgress) string {
 	if read == nil {
 		return ""
@@ -146,7 +144,7 @@ func reading(read *scrape.FullReadProgress) string {
 		number(read.Jobs) + " of " + number(read.JobsExpected) + " jobs" + since
 }
 
-// why returns the reason of a failed read, what happened, and what to do.
+// why returns the reason of a failed read, its text and advice.
 func why(err error) (name, text, todo string) {
 	if err == nil {
 		return string(reason.Other), "the read ended without a list and without an error", "report it"
@@ -154,26 +152,24 @@ func why(err error) (name, text, todo string) {
 	return string(reason.Of(err)), printable.Line(err.Error(), maxError), printable.Line(reason.RemedyOf(err), maxError)
 }
 
-// trouble is one reason why lists of a target are not read.
-type trouble struct {
+// problem is a reason why lists of a target are not read.
+type problem struct {
 	Target            string
 	Key, Word, Symbol string
 	Lists             []string
 	// Reason, Error and Todo are those of the first of the lists.
 	Reason, Error, Todo string
-	// Since is the last whole read of the first of the lists, if there was one.
+	// Since is the time of the last complete read of the first of the lists, if there was one.
 	Since   *when
 	Runbook string
 }
 
-// maxTroubles bounds what stands above the table of scopes; the table of lists
-// has every list.
-const maxTroubles = 5
+// maxProblems bounds the problems above the table of scopes; the table of lists has all lists.
+const maxProblems = 5
 
-// troubles gathers the lists that are not read, by target and reason: an appliance
-// that is down is one trouble and not thirteen. It also returns how many more
-// there are than it returns.
-func troubles(targets []Target, now time.Time) (found []trouble, more int) {
+// problemsOf returns the lists that are not read, grouped by target and reason: an appliance that is
+// down is one problem, not thirteen. It also returns how many groups are omitted.
+func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 	type kind struct {
 		target int
 		state  listState
@@ -197,17 +193,17 @@ func troubles(targets []Target, now time.Time) (found []trouble, more int) {
 				continue
 			}
 			at[k] = len(at)
-			if len(found) == maxTroubles {
+			if len(found) == maxProblems {
 				continue
 			}
-			found = append(found, newTrouble(&targets[i], l, k.state, now))
+			found = append(found, newProblem(&targets[i], l, k.state, now))
 		}
 	}
 	return found, len(at) - len(found)
 }
 
-func newTrouble(target *Target, l *scrape.Latest, state listState, now time.Time) trouble {
-	t := trouble{Target: target.Name, Lists: []string{l.List.Name}, Since: newWhen(now, l.CompleteAt)}
+func newProblem(target *Target, l *scrape.Latest, state listState, now time.Time) problem {
+	t := problem{Target: target.Name, Lists: []string{l.List.Name}, Since: newWhen(now, l.CompleteAt)}
 	t.Key, t.Word, t.Symbol = state.info()
 	if state == listStale {
 		t.Runbook = runbook("CCKMSyncExporterDown")

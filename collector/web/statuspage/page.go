@@ -1,6 +1,6 @@
-// Package statuspage is the page at "/": what the last read of each list said,
-// worst first, with the appliance's own words, which cannot be labels. It is
-// rendered here and needs no script and no other file. Opening it reads nothing.
+// Package statuspage is the page at "/". It shows the result of the last read of each list, worst scopes
+// first, with the appliance's texts, which cannot be labels. It needs no script and no other file. A
+// request for the page never contacts an appliance.
 package statuspage
 
 import (
@@ -19,39 +19,37 @@ import (
 	"cckm_sync_exporter/collector/scrape"
 )
 
-// Source tells what is to be shown. It never reads an appliance.
+// Source returns the data of the page. It never contacts an appliance.
 type Source interface {
-	// Targets returns the appliances and domains in the order of the
-	// configuration. What it returns is not changed afterwards.
+	// Targets returns the appliances and domains in the order of the configuration. The result must
+	// not change later.
 	Targets() []Target
 }
 
-// Target is what the page shows of one appliance or domain.
+// Target is the data of one appliance or domain.
 type Target struct {
-	// Name is the target's name in the configuration file, and empty where the
-	// exporter has one target, by flags.
+	// Name is the target's name in the configuration file; empty for the target of the flags.
 	Name string
-	// URL is the appliance's address, without credentials.
+	// URL is the appliance's URL, without credentials.
 	URL string
-	// Domain is the domain that is logged into; empty is the root domain.
+	// Domain is the domain of the login; empty means the root domain.
 	Domain string
-	// Labels are those of the configuration file.
+	// Labels are the labels in the configuration file.
 	Labels map[string]string
-	// Lists holds each list that is read, or would be.
+	// Lists are the enabled lists.
 	Lists []scrape.Latest
-	// ForgetScopesAfter leaves a scope out whose newest job is older, as the
-	// metrics do; 0 keeps every scope.
+	// ForgetScopesAfter omits scopes whose newest job is older, as the metrics do; 0 keeps every scope.
 	ForgetScopesAfter time.Duration
-	// Redact removes secrets from a name of the appliance, which may repeat what it was sent; nil means
-	// that there are none. Texts and errors are redacted already.
+	// Redact removes secrets from a name, because an appliance may repeat what it received; nil if there
+	// are none. Texts and errors are redacted already.
 	Redact func(text string) string
-	// ClockOffset is by how much the appliance's clock is ahead of this host's, for ages.
+	// ClockOffset is how far the appliance's clock is ahead of this host's, for ages.
 	ClockOffset time.Duration
-	// Hint rewrites advice that names flags for what has configured the target; nil means flags.
+	// Hint replaces flags in advice by the keys of the target's file; nil if the target is from flags.
 	Hint func(hint string) string
 }
 
-// clean returns a name or an id of the appliance as people may read it.
+// clean returns a name or id of the appliance redacted and printable.
 func (t *Target) clean(name string) string {
 	if t.Redact != nil {
 		name = t.Redact(name)
@@ -68,19 +66,17 @@ func (t *Target) hint(hint string) string {
 
 // Config configures the page.
 type Config struct {
-	// Source is asked at every request.
 	Source Source
-	// TelemetryPath is where the metrics are, such as "/metrics", ProbePath where one
-	// target is read, and DiscoveryPath where Prometheus finds all.
+	// TelemetryPath, ProbePath and DiscoveryPath are the paths to link to.
 	TelemetryPath, ProbePath, DiscoveryPath string
-	// Version is the exporter's version, for the foot of the page.
+	// Version is the exporter's version.
 	Version string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// maxRenderings bounds the pages that are made at once: one of 100,000 scopes
-// takes up to half a second of a processor that scrapes need as well.
+// maxRenderings bounds concurrent renderings, because a page of 100,000 scopes takes half a second of
+// CPU time.
 const maxRenderings = 2
 
 //go:embed page.html.tmpl
@@ -106,8 +102,7 @@ func New(cfg Config) (http.Handler, error) {
 	}, nil
 }
 
-// contentSecurityPolicy allows the one style sheet that is part of the page, the
-// form, the icon, which is part of the page as well, and nothing else.
+// contentSecurityPolicy allows only the embedded style sheet and icon, and the form.
 func contentSecurityPolicy(style string) string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
@@ -130,13 +125,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "The status page can only be looked at: GET or HEAD.", http.StatusMethodNotAllowed)
+		http.Error(w, "The status page allows only GET and HEAD.", http.StatusMethodNotAllowed)
 		return
 	}
 	select {
 	case h.slots <- struct{}{}:
 	case <-r.Context().Done():
-		return // Nobody waits any more.
+		return // The client has left.
 	}
 	page, err := h.render(r.URL.RawQuery)
 	<-h.slots
@@ -145,19 +140,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
 	if err != nil {
-		http.Error(w, "The status page could not be made: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "The status page could not be rendered: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", h.policy)
-	// Names of key rings may stand in the query; runbooks are on another host.
+	// The query may contain names of key rings, and runbooks are on another host.
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Content-Length", strconv.Itoa(len(page)))
 	w.Write(page) //nolint:gosec // The template has escaped what is somebody else's.
 }
 
-// render makes the page as a whole, so that a mistake in it cannot leave half a
-// page that looks as if all were well.
+// render renders the whole page before it is sent, so that an error cannot leave a partial page that
+// looks complete.
 func (h *handler) render(rawQuery string) ([]byte, error) {
 	var page bytes.Buffer
 	v := newView(&h.Config, h.Source.Targets(), parseQuery(rawQuery))
@@ -167,6 +162,6 @@ func (h *handler) render(rawQuery string) ([]byte, error) {
 	return page.Bytes(), nil
 }
 
-// relative returns a path of this exporter as a link that still holds where a
-// proxy serves the exporter below a path of its own. The page is at "/".
+// relative returns a relative link to a path of the exporter, which also works if a proxy serves the
+// exporter below a path.
 func relative(path string) string { return "./" + strings.TrimLeft(path, "/") }

@@ -109,25 +109,25 @@ func TestJudge(t *testing.T) {
 		cloud string
 		want  state
 	}{
-		"completed":                           {scope(0, syncjob.Completed, time.Hour), "google", fine},
-		"completed at a time that is unknown": {timeless, "google", fine},
+		"completed":                           {scope(0, syncjob.Completed, time.Hour), "google", ok},
+		"completed at a time that is unknown": {timeless, "google", ok},
 		"failed":                              {scope(0, syncjob.Failed, time.Hour), "google", failed},
 		"failed, never succeeded":             {scope(0, syncjob.Failed, 0), "google", failed},
 		"failed, and another runs long":       {scope(9*time.Hour, syncjob.Failed, time.Hour), "google", failed},
 		"runs":                                {scope(time.Minute, syncjob.Completed, time.Hour), "google", running},
 		"runs for exactly two hours":          {scope(2*time.Hour, syncjob.Completed, time.Hour), "google", running},
-		"runs for more than two hours":        {scope(2*time.Hour+1, syncjob.Completed, time.Hour), "google", long},
+		"runs for more than two hours":        {scope(2*time.Hour+1, syncjob.Completed, time.Hour), "google", stuck},
 		"of Azure, runs for eleven hours":     {scope(11*time.Hour, syncjob.Completed, time.Hour), "azure", running},
-		"of Azure, runs for thirteen hours":   {scope(13*time.Hour, syncjob.Completed, time.Hour), "azure", long},
+		"of Azure, runs for thirteen hours":   {scope(13*time.Hour, syncjob.Completed, time.Hour), "azure", stuck},
 		"runs since a time that is unknown":   {noStart, "google", running},
 		"runs for the first time":             {scope(time.Minute, none, 0), "google", running},
-		"runs long for the first time":        {scope(3*time.Hour, none, 0), "google", long},
+		"runs long for the first time":        {scope(3*time.Hour, none, 0), "google", stuck},
 		"aborted":                             {scope(0, syncjob.Aborted, time.Hour), "google", aborted},
-		"aborted, never succeeded":            {scope(0, syncjob.Aborted, 0), "google", never},
+		"aborted, never succeeded":            {scope(0, syncjob.Aborted, 0), "google", neverSucceeded},
 		"aborted, and runs again":             {scope(time.Minute, syncjob.Aborted, time.Hour), "google", aborted},
 		"of unknown status":                   {scope(0, syncjob.Unknown, time.Hour), "google", unknown},
-		"of unknown status, never succeeded":  {scope(0, syncjob.Unknown, 0), "google", never},
-		"never succeeded, and runs long":      {scope(3*time.Hour, syncjob.Aborted, 0), "google", long},
+		"of unknown status, never succeeded":  {scope(0, syncjob.Unknown, 0), "google", neverSucceeded},
+		"never succeeded, and runs long":      {scope(3*time.Hour, syncjob.Aborted, 0), "google", stuck},
 	} {
 		if got := judge(&test.scope, test.cloud, now); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got.info().Word, test.want.info().Word)
@@ -183,7 +183,7 @@ func TestLongAfterIsTheAlerts(t *testing.T) {
 				t.Errorf("%s", rule.Expr)
 				continue
 			}
-			if got := strings.TrimSuffix(longAfter(rule.Labels["cloud"]).String(), "h0m0s"); got != match[1] {
+			if got := strings.TrimSuffix(stuckAfter(rule.Labels["cloud"]).String(), "h0m0s"); got != match[1] {
 				t.Errorf("%s: %s h, and the alert has %s", rule.Labels["cloud"], got, match[1])
 			}
 		}

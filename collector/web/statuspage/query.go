@@ -13,36 +13,33 @@ import (
 const (
 	defaultPer = 100
 	maxPer     = 500
-	// maxText bounds the text that is looked for, in runes.
+	// maxText bounds the text filter, in runes.
 	maxText = 200
 )
 
-// query is what the query string asks for. The zero value of each field but page
-// and per asks for everything.
+// query is the parsed query string. Empty fields do not filter.
 type query struct {
 	text         string
 	state        string
 	list, target string
 	page, per    int
-	// notices say what in the query string was not understood, and what is shown
-	// instead.
+	// notices are messages about ignored parts of the query string.
 	notices []string
 }
 
-// parseQuery reads a query string. It never fails: what cannot be read falls back
-// to what is shown without it, and is noticed.
+// parseQuery parses a query string. Invalid parts are ignored with a notice.
 func parseQuery(raw string) *query {
 	values, err := url.ParseQuery(raw)
 	q := &query{page: 1, per: defaultPer}
 	if err != nil {
-		q.notice("A part of the address could not be read and was left out.")
+		q.notice("A part of the address is not valid and was ignored.")
 	}
 	get := func(name string) string { return strings.TrimSpace(strings.ToValidUTF8(values.Get(name), "\uFFFD")) }
 
 	q.text = get("q")
 	if utf8.RuneCountInString(q.text) > maxText {
 		q.text = string([]rune(q.text)[:maxText])
-		q.notice("The text to look for was cut to " + strconv.Itoa(maxText) + " characters.")
+		q.notice("The filter text was cut to " + strconv.Itoa(maxText) + " characters.")
 	}
 	q.list, q.target = get("list"), get("target")
 	if q.state = get("state"); q.state != "" {
@@ -58,7 +55,7 @@ func parseQuery(raw string) *query {
 
 func (q *query) notice(text string) { q.notices = append(q.notices, text) }
 
-// whole reads a number in a range; an empty text is the default.
+// whole parses a number in a range; an empty text is the default.
 func (q *query) whole(text, what string, least, most, otherwise int) int {
 	if text == "" {
 		return otherwise
@@ -66,7 +63,7 @@ func (q *query) whole(text, what string, least, most, otherwise int) int {
 	n, err := strconv.Atoi(text)
 	switch {
 	case err != nil || n < least:
-		q.notice("“" + printable.Line(text, 40) + "” is no " + what + "; it is " + strconv.Itoa(otherwise) + " instead.")
+		q.notice("“" + printable.Line(text, 40) + "” is not a valid " + what + "; using " + strconv.Itoa(otherwise) + ".")
 		return otherwise
 	case n > most:
 		q.notice("The " + what + " is at most " + number(most) + ".")
@@ -75,7 +72,7 @@ func (q *query) whole(text, what string, least, most, otherwise int) int {
 	return n
 }
 
-// check drops a list and a target that are not there.
+// check removes a list or target that does not exist.
 func (q *query) check(lists, targets []string) {
 	if q.list != "" && !slices.Contains(lists, q.list) {
 		q.notice("There is no list “" + printable.Line(q.list, 80) + "”; every list is shown.")
@@ -87,12 +84,12 @@ func (q *query) check(lists, targets []string) {
 	}
 }
 
-// filtered says whether the query leaves anything out.
+// filtered reports whether the query omits anything.
 func (q *query) filtered() bool {
 	return q.text != "" || q.state != "" || q.list != "" || q.target != ""
 }
 
-// link returns the query with a change, as an address relative to the page.
+// link returns a relative URL of the query with a change.
 func (q *query) link(change func(*query), fragment string) string {
 	changed := *q
 	changed.page = 1
@@ -113,6 +110,6 @@ func (q *query) link(change func(*query), fragment string) string {
 	if changed.per != defaultPer {
 		set("per", strconv.Itoa(changed.per))
 	}
-	// An empty query string is said, since a link to nothing keeps the one there is.
+	// A link without "?" would keep the current query string.
 	return "./?" + values.Encode() + fragment
 }

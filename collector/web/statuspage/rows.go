@@ -18,28 +18,27 @@ type row struct {
 	// order is the list's place among all lists of all targets.
 	order int
 	state state
-	// old says that the list has not been read since its last whole read, so that
-	// nothing here is known to be still so.
+	// old is true if the list's last read failed or was long ago, so that the row may be outdated.
 	old bool
-	// at is when the scope's state was known, by the appliance's clock: now, or if old, at the last
-	// whole read.
+	// at is the time of the scope's state by the appliance's clock: now, or the last complete read if
+	// old.
 	at time.Time
 }
 
-// table is every scope that the query does not leave out.
+// table is the scopes that match the query.
 type table struct {
-	// rows are those of the state that is asked for.
+	// rows have the requested state.
 	rows []row
-	// counts and oldCounts count the scopes by state as the query has them but for
-	// its state; all and allOld count them without a query.
+	// counts and oldCounts count the scopes by state that match the query except for its state; all
+	// and allOld count all scopes.
 	counts, oldCounts, all, allOld [numStates]int
-	// forgotten counts the scopes that were left out for their age, and forgetful is the
-	// first target of which some were.
+	// forgotten counts the scopes that are omitted because of their age; forgetful is the first target
+	// with such scopes.
 	forgotten int
 	forgetful *Target
 }
 
-// newTable gathers the scopes and puts the worst first.
+// newTable returns the matching scopes, worst first.
 func newTable(targets []Target, q *query, now time.Time) *table {
 	t := &table{}
 	needle := strings.ToLower(q.text)
@@ -92,14 +91,13 @@ func tally(current, old *[numStates]int, r *row) {
 	}
 }
 
-// worstFirst orders rows by state; those that run long by how long, the longest
-// first; then by the last success, the oldest first and none before any; then as
-// the configuration and the appliance have them.
+// worstFirst orders rows by state; stuck ones by duration, longest first; then by last success, none and
+// oldest first; then in the order of lists and names.
 func worstFirst(a, b row) int {
 	if c := cmp.Compare(a.state, b.state); c != 0 {
 		return c
 	}
-	if a.state == long {
+	if a.state == stuck {
 		if c := a.scope.OldestInProgress.Compare(b.scope.OldestInProgress); c != 0 {
 			return c
 		}
@@ -110,7 +108,7 @@ func worstFirst(a, b row) int {
 	return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.scope.Name, b.scope.Name))
 }
 
-// holds says whether a text in lower case is part of what the row shows.
+// holds reports whether the row contains a lower-case text.
 func (r *row) holds(needle string) bool {
 	if needle == "" {
 		return true
@@ -124,5 +122,5 @@ func (r *row) holds(needle string) bool {
 	return s.Last != nil && (contains(s.Last.ID, needle) || contains(s.Last.Text, needle))
 }
 
-// contains costs no memory where the text has no capitals, as most have none.
+// contains allocates only if the text has upper-case letters.
 func contains(text, needle string) bool { return strings.Contains(strings.ToLower(text), needle) }

@@ -15,7 +15,7 @@ const (
 	maxWords = 1000
 )
 
-// style returns the style sheet as a part of the page that needs no escaping.
+// style returns the style sheet, which must not be escaped.
 func style() template.CSS {
 	return template.CSS(pageStyle) //nolint:gosec // It is the embedded file, whose hash the policy has.
 }
@@ -23,33 +23,29 @@ func style() template.CSS {
 // rowView is a scope as the page shows it.
 type rowView struct {
 	State stateInfo
-	// AsOf is when the list was read last, where that is long ago or its last read
-	// failed.
+	// AsOf is the time of the last complete read if the row is old.
 	AsOf         *when
 	Target, List string
-	// Name is the part of the scope's identifier that people know it by, and
-	// Scope the whole of it where that is more.
+	// Name is the name in the scope's identifier; Scope is the identifier if it differs.
 	Name, Scope string
-	// Newest and Result are the status of the newest job, and the result of the
-	// newest finished one.
+	// Newest is the status of the newest job, Result the result of the newest finished one.
 	Newest    string
 	NewestAt  *when
 	Result    string
 	ResultBad bool
 	ResultAt  *when
-	// Success is when a job completed last; Succeeded says that one did, also where
-	// its time is not known.
+	// Success is the time of the last success. Succeeded is true if there was one, with or without a
+	// time.
 	Success   *when
 	Succeeded bool
-	// Running says that a job is in progress, Since for how long, and Long that
-	// this is too long.
-	Running, Long bool
-	For           string
-	Since         *when
-	Details       []detail
+	// Running is true if a job is in progress, since Since, for For; Stuck if that is too long.
+	Running, Stuck bool
+	For            string
+	Since          *when
+	Details        []detail
 }
 
-// detail is a job to look up, with the appliance's own words.
+// detail is a job to look up, with the appliance's text.
 type detail struct {
 	ID, What, Text, API string
 }
@@ -61,7 +57,7 @@ func newRowView(r *row, now time.Time) rowView {
 		State:  r.state.info(),
 		Target: printable.Line(r.target.Name, maxName), List: r.latest.List.Name,
 		Name: printable.Shorten(r.latest.List.Identify(name).Name, maxName), Scope: printable.Shorten(name, maxName),
-		Newest: words(s.Newest.Status), NewestAt: newWhen(theirs, s.Newest.CreatedAt),
+		Newest: statusText(s.Newest.Status), NewestAt: newWhen(theirs, s.Newest.CreatedAt),
 		Success: newWhen(theirs, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
 	}
 	if v.Name == v.Scope {
@@ -71,28 +67,27 @@ func newRowView(r *row, now time.Time) rowView {
 		v.AsOf = newWhen(now, r.latest.CompleteAt)
 	}
 	if s.Last != nil {
-		v.Result, v.ResultBad = words(s.Last.Result), s.Last.Result != syncjob.Completed
+		v.Result, v.ResultBad = statusText(s.Last.Result), s.Last.Result != syncjob.Completed
 		v.ResultAt = newWhen(theirs, s.Last.FinishedAt)
 	}
 	if s.Jobs[syncjob.InProgress] > 0 {
 		v.Running, v.Since = true, newWhen(theirs, s.OldestInProgress)
-		v.For, v.Long = runningFor(r)
+		v.For, v.Stuck = runningFor(r)
 	}
-	v.Details = details(r, v.Long)
+	v.Details = details(r, v.Stuck)
 	return v
 }
 
-// runningFor returns for how long the oldest job has been in progress, as far as is
-// known: up to the last read.
-func runningFor(r *row) (text string, tooLong bool) {
+// runningFor returns how long the oldest job has been in progress, up to the last read.
+func runningFor(r *row) (text string, isTooLong bool) {
 	if r.scope.OldestInProgress.IsZero() {
 		return "", false
 	}
-	return coarse(r.at.Sub(r.scope.OldestInProgress)), isLong(r.scope, r.latest.List.Cloud, r.at)
+	return coarse(r.at.Sub(r.scope.OldestInProgress)), isStuck(r.scope, r.latest.List.Cloud, r.at)
 }
 
-// words returns a status as a word of English.
-func words(s syncjob.Status) string {
+// statusText returns a status for people.
+func statusText(s syncjob.Status) string {
 	switch s {
 	case syncjob.InProgress:
 		return "in progress"
@@ -108,8 +103,8 @@ func words(s syncjob.Status) string {
 	return "unknown"
 }
 
-// details returns the jobs that tell more about a scope that is not well.
-func details(r *row, tooLong bool) (found []detail) {
+// details returns the jobs that explain a bad state.
+func details(r *row, isTooLong bool) (found []detail) {
 	s := r.scope
 	add := func(what, id, text string) {
 		if id == "" && text == "" {
@@ -123,7 +118,7 @@ func details(r *row, tooLong bool) (found []detail) {
 		found = append(found, d)
 	}
 	if last := s.Last; last != nil && last.Result != syncjob.Completed && r.state.bad() {
-		what := words(last.Result)
+		what := statusText(last.Result)
 		switch last.Result {
 		case syncjob.Aborted:
 			what = "was aborted"
@@ -136,7 +131,7 @@ func details(r *row, tooLong bool) (found []detail) {
 		}
 		add(what, last.ID, last.Text)
 	}
-	if tooLong {
+	if isTooLong {
 		add("is in progress", s.OldestInProgressID, s.OldestInProgressText)
 	}
 	return found

@@ -6,55 +6,54 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// state is how a scope is, in one word. The order is the page's: worst first.
+// state is the state of a scope. The order is the page's: worst first.
 type state uint8
 
 const (
-	// failed says that the newest finished job failed for the scope.
+	// failed: the newest finished job failed for the scope.
 	failed state = iota
-	// long says that a job has been in progress for longer than longAfter.
-	long
-	// never says that jobs have finished for the scope, and that none completed. A
-	// first job that is still in progress is no news yet: it is running, or long.
-	never
-	// aborted and unknown say how the newest finished job ended.
+	// stuck: a job has been in progress for longer than stuckAfter.
+	stuck
+	// neverSucceeded: jobs have finished for the scope, and none completed.
+	neverSucceeded
+	// aborted, unknown: the result of the newest finished job.
 	aborted
 	unknown
-	// running says that a job is in progress, and not for long.
+	// running: a job is in progress and not stuck.
 	running
-	// fine says that the newest finished job completed.
-	fine
+	// ok: the newest finished job completed.
+	ok
 
 	numStates = 7
 )
 
-// stateInfo is what the page says about a state.
+// stateInfo is how the page shows a state.
 type stateInfo struct {
 	// Key is the state in the query string.
 	Key string
-	// Word and Symbol show it; neither colour nor symbol stands alone.
+	// Word and Symbol are both shown, because a color or a symbol alone is not accessible.
 	Word, Symbol string
-	// Runbook is the alert whose runbook tells more.
+	// Runbook is the name of the alert with the runbook; empty if there is none.
 	Runbook string
-	// Todo is what to do about it.
+	// Todo is advice.
 	Todo string
 }
 
-// info tells how a state is shown and what can be done about it.
+// info returns how the state is shown.
 func (s state) info() stateInfo {
 	switch s {
 	case failed:
 		return stateInfo{
 			"failed", "Failed", "✕", "CCKMSyncFailed",
-			"Read the appliance’s words in the row. Check the cloud’s connection on the appliance, then start the synchronization anew.",
+			"Read the appliance’s words in the row. Check the cloud’s connection on the appliance, then start the synchronization again.",
 		}
-	case long:
+	case stuck:
 		return stateInfo{
-			"long", "Running long", "▲", "CCKMSyncStuck",
-			"In progress for more than " + duration(longAfter("")) + " (Azure: " + duration(longAfter("azure")) +
+			"stuck", "Stuck", "▲", "CCKMSyncStuck",
+			"In progress for more than " + duration(stuckAfter("")) + " (Azure: " + duration(stuckAfter("azure")) +
 				"), the alert’s default. Look the job up: if its updatedAt still moves it is working; else cancel it and start a new one.",
 		}
-	case never:
+	case neverSucceeded:
 		return stateInfo{
 			"never", "Never succeeded", "∅", "CCKMSyncNeverSucceeded",
 			"Jobs have ended and none completed. Check the name of the key ring or vault and the permissions of its connection.",
@@ -71,7 +70,7 @@ func (s state) info() stateInfo {
 		}
 	case running:
 		return stateInfo{"running", "Running", "►", "", ""}
-	case fine:
+	case ok:
 		return stateInfo{"ok", "OK", "✓", "", ""}
 	default:
 		return stateInfo{}
@@ -80,13 +79,13 @@ func (s state) info() stateInfo {
 
 // states returns every state, worst first.
 func states() [numStates]state {
-	return [...]state{failed, long, never, aborted, unknown, running, fine}
+	return [...]state{failed, stuck, neverSucceeded, aborted, unknown, running, ok}
 }
 
-// bad says whether somebody has to do something.
+// bad reports whether the state needs attention.
 func (s state) bad() bool { return s < running }
 
-// stateOf returns the state with a key of the query string.
+// stateOf returns the state with a key, if there is one.
 func stateOf(key string) (state, bool) {
 	for _, s := range states() {
 		if s.info().Key == key {
@@ -96,20 +95,19 @@ func stateOf(key string) (state, bool) {
 	return 0, false
 }
 
-// longAfter returns how long a job of a cloud may be in progress before the page
-// calls it long. These are the alerts' defaults, of
-// deploy/prometheus/cckm_sync_thresholds.yml; the exporter itself has none, and
-// does not know whether they were edited.
-func longAfter(cloud string) time.Duration {
+// stuckAfter returns how long a job of a cloud may be in progress before the page shows it as stuck.
+// These are the alerts' defaults in deploy/prometheus/cckm_sync_thresholds.yml. The exporter does not
+// know whether a user changed them.
+func stuckAfter(cloud string) time.Duration {
 	if cloud == "azure" {
 		return 12 * time.Hour // One job of all vaults takes hours.
 	}
 	return 2 * time.Hour
 }
 
-// isLong says whether a scope has had a job in progress for long at a time.
-func isLong(scope *syncjob.Scope, cloud string, at time.Time) bool {
-	return !scope.OldestInProgress.IsZero() && at.Sub(scope.OldestInProgress) > longAfter(cloud)
+// isStuck reports whether a scope has a stuck job at a time.
+func isStuck(scope *syncjob.Scope, cloud string, at time.Time) bool {
+	return !scope.OldestInProgress.IsZero() && at.Sub(scope.OldestInProgress) > stuckAfter(cloud)
 }
 
 // judge returns the state of a scope at the time when its list was read.
@@ -117,11 +115,11 @@ func judge(scope *syncjob.Scope, cloud string, at time.Time) state {
 	switch {
 	case scope.Last != nil && scope.Last.Result == syncjob.Failed:
 		return failed
-	case isLong(scope, cloud, at):
-		return long
-	// A job may have completed at a time that cannot be read.
+	case isStuck(scope, cloud, at):
+		return stuck
+	// A completed job may have no valid time.
 	case scope.Last != nil && scope.Jobs[syncjob.Completed] == 0 && scope.LastSuccess.IsZero():
-		return never
+		return neverSucceeded
 	case scope.Last != nil && scope.Last.Result == syncjob.Aborted:
 		return aborted
 	case scope.Last != nil && scope.Last.Result == syncjob.Unknown, scope.Newest.Status == syncjob.Unknown:
@@ -129,6 +127,6 @@ func judge(scope *syncjob.Scope, cloud string, at time.Time) state {
 	case scope.Jobs[syncjob.InProgress] > 0:
 		return running
 	default:
-		return fine
+		return ok
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// judgeAll says in a few words how everything is, whatever the query leaves out,
-// the worst first, and whether that is "bad", "ok", or not all known yet ("pending").
+// judgeAll returns the summary of all lists and scopes, worst first, and its tone: "bad", "ok", or
+// "pending" if a list has not been read yet. It ignores the query.
 func judgeAll(targets []Target, t *table, now time.Time) (verdict []string, tone string) {
 	var lists [numListStates]int
 	for i := range targets {
@@ -15,12 +15,12 @@ func judgeAll(targets []Target, t *table, now time.Time) (verdict []string, tone
 		}
 	}
 	pending := lists[listPending]
-	verdict, tone = problems(t, lists), "bad"
+	verdict, tone = countProblems(t, lists), "bad"
 	if len(verdict) == 0 {
 		switch {
 		case lists[listRead] > 0:
 			tone = "ok"
-			verdict = append(verdict, "All is well: "+number(t.all[fine])+" OK")
+			verdict = append(verdict, "All is well: "+number(t.all[ok])+" OK")
 		case pending > 0:
 			return []string{"Nothing read yet"}, "pending"
 		default:
@@ -39,8 +39,8 @@ func judgeAll(targets []Target, t *table, now time.Time) (verdict []string, tone
 	return verdict, tone
 }
 
-// problems counts what somebody has to do something about.
-func problems(t *table, lists [numListStates]int) []string {
+// countProblems returns the counts of lists and scopes that need attention.
+func countProblems(t *table, lists [numListStates]int) []string {
 	var found []string
 	if n := lists[listFailed]; n > 0 {
 		found = append(found, countLists(n)+" not read")

@@ -16,7 +16,7 @@ const (
 	runbooks  = documents + "deploy/runbooks/"
 )
 
-// runbook returns the address of an alert's runbook, and nothing for none.
+// runbook returns the URL of an alert's runbook, or "" without an alert.
 func runbook(alert string) string {
 	if alert == "" {
 		return ""
@@ -24,34 +24,34 @@ func runbook(alert string) string {
 	return runbooks + alert + ".md"
 }
 
-// maxListRows bounds the table of lists: a fleet of hundreds of appliances has
-// thousands, and the form finds one of them.
+// maxListRows bounds the table of lists. Hundreds of appliances have thousands; the form finds one.
 const maxListRows = 500
 
-// view is all that the template shows. Every text in it is plain.
+// view is the data of the template. Its texts are not HTML.
 type view struct {
 	Style any
-	// Verdict says how everything is, and Tone whether that is bad.
+	// Verdict is the summary, and Tone its CSS class.
 	Verdict []string
 	Tone    string
 	Now     *when
 	Reload  string
 	Notices []string
 
-	Troubles     []trouble
-	MoreTroubles int
+	Problems     []problem
+	MoreProblems int
 	States       []stateCount
 	All          stateCount
-	// Forgotten is how many scopes are left out for their age, and ForgetHint what sets the age.
+	// Forgotten is the number of scopes that are omitted because of their age; ForgetHint names the
+	// setting.
 	Forgotten  int
 	ForgetHint string
 
 	Form form
-	// Groups hold the rows of this page, by state; they are First to Last of Matching.
+	// Groups are the rows of this page by state. They are rows First to Last of Matching.
 	Groups                []group
 	First, Last, Matching string
 	Pages                 *pages
-	// Columns is how many columns the table has: one more where there are targets.
+	// Columns is the number of columns, one more with several targets.
 	Columns     int
 	ManyTargets bool
 
@@ -62,12 +62,11 @@ type view struct {
 	Metrics, Discovery string
 	Readme, Runbooks   string
 	Version            string
-	// Example is an address of the API to try a token with.
+	// Example is a base URL of the API for an example request.
 	Example string
 }
 
-// stateCount is a state with how many scopes are in it, and the link that shows
-// only them.
+// stateCount is a state with the number of its scopes, and a link that selects them.
 type stateCount struct {
 	stateInfo
 
@@ -77,7 +76,7 @@ type stateCount struct {
 	Chosen     bool
 }
 
-// group is the rows of one state, with what to do about them.
+// group is the rows of one state.
 type group struct {
 	stateInfo
 
@@ -85,7 +84,7 @@ type group struct {
 	Rows       []rowView
 }
 
-// form is the filter with what is chosen in it.
+// form is the filter form with its current values.
 type form struct {
 	Text    string
 	States  []option
@@ -120,12 +119,12 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	lists, names := namesOf(targets)
 	q.check(lists, names)
 	rows := newTable(targets, q, now)
-	troubles, more := troubles(targets, now)
+	problems, more := problemsOf(targets, now)
 	verdict, tone := judgeAll(targets, rows, now)
 	v := &view{
 		Style: style(), Verdict: verdict, Tone: tone, Now: newWhen(now, now),
 		Reload:   q.link(func(c *query) { c.page = q.page }, ""),
-		Troubles: troubles, MoreTroubles: more,
+		Problems: problems, MoreProblems: more,
 		Forgotten:   rows.forgotten,
 		ManyTargets: len(targets) > 1,
 		Metrics:     relative(cfg.TelemetryPath),
@@ -151,7 +150,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	return v
 }
 
-// namesOf returns the names of all lists and of all targets, each once.
+// namesOf returns the unique names of lists and the names of targets.
 func namesOf(targets []Target) (lists, names []string) {
 	seen := map[string]bool{}
 	for i := range targets {
@@ -228,7 +227,7 @@ func options(names []string, chosen string) []option {
 	return all
 }
 
-// cut takes the rows of the page that is asked for.
+// cut selects the rows of the requested page.
 func (v *view) cut(rows []row, q *query, now time.Time) {
 	last := max(1, (len(rows)+q.per-1)/q.per)
 	if q.page > last {
@@ -259,7 +258,7 @@ func (v *view) cut(rows []row, q *query, now time.Time) {
 	}
 }
 
-// listTargets fills the table of lists with those that the query does not leave out.
+// listTargets fills the table of lists with those that match the query.
 func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Time) {
 	shown, all := 0, 0
 	for i := range targets {
@@ -297,17 +296,17 @@ func newTargetView(cfg *Config, target *Target, q *query) targetView {
 	return t
 }
 
-// withoutUser makes sure that no password is shown that stands in an address.
+// withoutUser removes user and password from a URL, or returns "" if it cannot be parsed.
 func withoutUser(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
-		return "" // What cannot be read may hold one.
+		return "" // It may contain a password.
 	}
 	u.User = nil
 	return u.String()
 }
 
-// apiBase returns an appliance's address in the form that /api/v1/ is put behind.
+// apiBase returns an appliance's URL to which /api/v1/ can be appended.
 func apiBase(address string) string {
 	return strings.TrimSuffix(strings.TrimRight(withoutUser(address), "/"), "/api")
 }
