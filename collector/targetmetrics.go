@@ -12,7 +12,7 @@ import (
 )
 
 // Telemetry are the metrics about the requests and reads of one target. It implements
-// ciphertrust.Observer, scrape.Observer and prometheus.Collector.
+// scrape.Observer and prometheus.Collector.
 type Telemetry struct {
 	requests        *prometheus.CounterVec
 	requestDuration prometheus.Histogram
@@ -58,7 +58,7 @@ func NewTelemetry() *Telemetry {
 	return t
 }
 
-// Request implements ciphertrust.Observer.
+// Request counts a request; see ciphertrust.Config.
 func (t *Telemetry) Request(endpoint string, code int, took time.Duration) {
 	label := "error"
 	if code != 0 {
@@ -68,7 +68,7 @@ func (t *Telemetry) Request(endpoint string, code int, took time.Duration) {
 	t.requestDuration.Observe(took.Seconds())
 }
 
-// Login implements ciphertrust.Observer.
+// Login counts a login; see ciphertrust.Config.
 func (t *Telemetry) Login(grant, result string) {
 	t.logins.WithLabelValues(grant, result).Inc()
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/syncjob"
@@ -68,14 +67,8 @@ func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, 
 	report.OK("settings", summary)
 	for _, t := range targets {
 		step := doctor.StepOf(t.Config.Name, "settings")
-		if t.Client().ShortPassword() {
-			report.Warn(step, ciphertrust.ShortPasswordText, ciphertrust.ShortPasswordRemedy)
-		}
-		if t.Config.TLS.InsecureSkipVerify {
-			report.Warn(step, "the appliance's certificate is not verified, anyone on the network can read the password", "give the appliance's CA")
-		}
-		for _, file := range t.Client().Exposed() {
-			report.Warn(step, file.String(), file.Remedy())
+		for _, warning := range t.Client().Warnings(ctx) {
+			report.Warn(step, warning.Text, warning.Hint)
 		}
 	}
 	if !s.offline {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -43,8 +44,11 @@ type Config struct {
 	Guard *LoginGuard
 	// UserAgent is sent with every request.
 	UserAgent string
-	// Observer is called for every request and login; it may be nil.
-	Observer Observer
+	// OnRequest is called after each request, with the path below /api/v1/, the status code, or 0 if
+	// there was no response, and the time until the response header. It may be nil.
+	OnRequest func(endpoint string, code int, took time.Duration)
+	// OnLogin is called after each login, with one of Grants and one of LoginResults. It may be nil.
+	OnLogin func(grant, result string)
 	// Logger is for events that no error reports; it may be nil.
 	Logger log.Logger
 	// Hint rewrites the hints in the log for the target's configuration; it may be nil.
@@ -54,21 +58,13 @@ type Config struct {
 // Format implements fmt.Formatter, because fmt would print the key in the TLS settings.
 func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "configuration of %s", c.URL) }
 
-// Observer is notified of requests and logins, for the exporter's own metrics.
-type Observer interface {
-	// Request is called after each request, with the path below /api/v1/, the status code, or 0 if
-	// there was no response, and the time until the response header.
-	Request(endpoint string, code int, took time.Duration)
-	// Login is called after each login. The result is one of LoginResults.
-	Login(grant, result string)
-}
-
 // Client reads from one appliance. It is safe for concurrent use.
 type Client struct {
 	base      *url.URL
 	http      *http.Client
 	userAgent string
-	observer  Observer
+	onRequest func(endpoint string, code int, took time.Duration)
+	onLogin   func(grant, result string)
 	logger    log.Logger
 	hint      func(string) string
 	session   *session
@@ -81,9 +77,12 @@ type Client struct {
 	lists holds
 	// slots bounds the concurrent page requests.
 	slots chan struct{}
-	// applianceExpiry and clientExpiry are the expiries of the certificates.
-	applianceExpiry, clientExpiry expiry
-	clock                         clockOffset
+	// applianceExpiry and clientExpiry are the expiries of the certificates, nil if unknown.
+	applianceExpiry, clientExpiry atomic.Pointer[time.Time]
+	// clockOffset is by how much the appliance's clock is ahead of this host's, nil if unknown.
+	clockOffset atomic.Pointer[time.Duration]
+	// certificateAsked is true once the appliance has requested a client certificate and got none.
+	certificateAsked atomic.Bool
 	// inflaters holds *gzip.Reader, to reuse their buffers.
 	inflaters sync.Pool
 }
@@ -109,17 +108,24 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Guard == nil {
 		cfg.Guard = NewLoginGuard()
 	}
+	if cfg.OnRequest == nil {
+		cfg.OnRequest = func(string, int, time.Duration) {}
+	}
+	if cfg.OnLogin == nil {
+		cfg.OnLogin = func(string, string) {}
+	}
 	c := &Client{
 		base:           base,
 		userAgent:      cfg.UserAgent,
-		observer:       cfg.Observer,
+		onRequest:      cfg.OnRequest,
+		onLogin:        cfg.OnLogin,
 		logger:         cfg.Logger,
 		hint:           cfg.Hint,
 		retries:        max(0, cfg.Retries),
 		attemptTimeout: cfg.AttemptTimeout,
 		slots:          make(chan struct{}, cfg.Concurrency),
 	}
-	transport, err := newTransport(cfg.TLS, &c.files, cfg.Concurrency)
+	transport, err := c.newTransport(cfg.TLS, cfg.Concurrency)
 	if err != nil {
 		return nil, err
 	}
@@ -250,27 +256,6 @@ func (c *Client) newRequest(ctx context.Context, method, path string, query url.
 		req.Header.Set("User-Agent", c.userAgent)
 	}
 	return req, nil
-}
-
-// do sends a request and notifies the observer.
-func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) {
-	start := time.Now()
-	resp, err := c.http.Do(req)
-	took := time.Since(start)
-	c.observeChain(resp, err)
-	if err != nil {
-		c.observe(endpoint, 0, took)
-		return nil, classify(err)
-	}
-	c.observe(endpoint, resp.StatusCode, took)
-	c.clock.observe(resp, start, took)
-	return resp, nil
-}
-
-func (c *Client) observe(endpoint string, code int, took time.Duration) {
-	if c.observer != nil {
-		c.observer.Request(endpoint, code, took)
-	}
 }
 
 // Close cancels logins in progress, revokes the refresh token on the appliance, and closes idle

@@ -58,36 +58,15 @@ func (e *APIError) Error() string {
 	return b.String()
 }
 
-// reason maps the status to the contract's reasons.
-func (e *APIError) reason() reason.Reason {
-	switch {
-	case e.Status == http.StatusUnauthorized:
-		return reason.Auth
-	case e.Status == http.StatusForbidden:
-		return reason.Forbidden
-	case e.Status == http.StatusNotFound:
-		return reason.NotFound
-	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
-		return reason.Server
-	case e.Status == http.StatusProxyAuthRequired:
-		return reason.Network
-	default:
-		return reason.Other
-	}
-}
-
-// The hints for users, in the log, in the output of check and in the README.
+// The hints that several errors share.
 const (
 	remedyPassword = "check --ciphertrust.username, the password (--ciphertrust.password-file or CM_PASSWORD), " +
 		"--ciphertrust.domain, --ciphertrust.auth-domain and --ciphertrust.connection, and whether the user is locked out"
 	remedyCertificate = "check --ciphertrust.client-id, --ciphertrust.cert-file and --ciphertrust.key-file, " +
 		"and whether the appliance still knows the client"
-	remedyForbidden = "" // The missing permission depends on the list, so the list's reader names it.
-	remedyLicense   = "CCKM is not licensed for this on the appliance: add the license there, or turn the list off"
-	remedyNotFound  = "this appliance does not have the path: turn the list off, or check --ciphertrust.url"
-	remedyAddress   = "check that --ciphertrust.url is the address of a CipherTrust Manager"
-	remedyServer    = "look at the appliance's health and its own log; the next scrape tries again"
-	remedyDecode    = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
+	remedyAddress = "check that --ciphertrust.url is the address of a CipherTrust Manager"
+	remedyServer  = "look at the appliance's health and its own log; the next scrape tries again"
+	remedyDecode  = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
 		"if it is, report the answer's form"
 	remedyTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
 	remedyProxyAuth = "give the proxy's user name and password in its URL (HTTPS_PROXY), or exempt the appliance from the proxy (NO_PROXY)"
@@ -95,33 +74,30 @@ const (
 	// The exporter itself needs few files, so the cause is connections of others to it.
 	remedyOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
 	remedyTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
-	remedyCiphers    = "cipher suites: the appliance has none in common with the exporter; enable one with ECDHE, because a key exchange by RSA alone is not supported"
-	remedyPlainHTTP  = "give --ciphertrust.url with https: the server does not take plain HTTP at this address"
-	remedyAuth       = "the appliance refuses a token that it has just given: look at its clock and its own log"
+	remedyTLSClient  = "check the client certificate (--ciphertrust.cert-file, --ciphertrust.key-file) and the TLS version of the appliance"
 )
 
-func (e *APIError) remedy() string {
-	switch e.reason() {
-	case reason.Auth:
-		return remedyAuth
-	case reason.Forbidden:
-		// An appliance without a license for a cloud responds like this.
-		if strings.Contains(strings.ToLower(e.Message), "license") {
-			return remedyLicense
-		}
-		return remedyForbidden
-	case reason.NotFound:
-		return remedyNotFound
-	case reason.Server:
-		return remedyServer
-	case reason.Network:
-		return remedyProxyAuth
-	case reason.Timeout, reason.TLS, reason.Decode, reason.Inconsistent, reason.Other:
+// cause maps the status to a reason and a hint.
+func (e *APIError) cause() (r reason.Reason, remedy string) {
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		return reason.Auth, "the appliance refuses a token that it has just given: look at its clock and its own log"
+	case e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "license"):
+		return reason.Forbidden, "CCKM is not licensed for this on the appliance: add the license there, or turn the list off"
+	case e.Status == http.StatusForbidden:
+		// The missing permission depends on the list, so the list's reader names it.
+		return reason.Forbidden, ""
+	case e.Status == http.StatusNotFound:
+		return reason.NotFound, "this appliance does not have the path: turn the list off, or check --ciphertrust.url"
+	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
+		return reason.Server, remedyServer
+	case e.Status == http.StatusProxyAuthRequired:
+		return reason.Network, remedyProxyAuth
+	case e.Status/100 == 3:
+		return reason.Other, "give the address that the redirect points to in --ciphertrust.url; redirects are never followed"
+	default:
+		return reason.Other, remedyAddress
 	}
-	if e.Status/100 == 3 {
-		return "give the address that the redirect points to in --ciphertrust.url; redirects are never followed"
-	}
-	return remedyAddress
 }
 
 const (
@@ -167,7 +143,10 @@ func (c *Client) apiError(resp *http.Response) *APIError {
 }
 
 // withReason returns the error with its reason and hint.
-func (e *APIError) withReason() error { return reason.New(e.reason(), e, e.remedy()) }
+func (e *APIError) withReason() error {
+	r, remedy := e.cause()
+	return reason.New(r, e, remedy)
+}
 
 func isUnauthorized(err error) bool {
 	failure, ok := errors.AsType[*APIError](err)
@@ -176,29 +155,24 @@ func isUnauthorized(err error) bool {
 
 // classify adds the reason to an error of the transport.
 func classify(err error) error {
-	r, remedy := transportReason(err)
-	return reason.New(r, err, remedy)
-}
-
-func transportReason(err error) (r reason.Reason, remedy string) {
+	netErr, isNet := errors.AsType[net.Error](err)
+	remedy := tlsRemedy(err)
+	switch {
 	// A scrape that leaves cancels the read. So both mean that the time was too short.
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return reason.Timeout, remedyTimeout
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return reason.New(reason.Timeout, err, remedyTimeout)
+	case errors.Is(err, errProxyAuth):
+		return reason.New(reason.Network, err, remedyProxyAuth)
+	// This must be checked before TLS, whose files cannot be opened either then.
+	case outOfFiles(err):
+		return reason.New(reason.Network, err, remedyOutOfFiles)
+	case remedy != "":
+		return reason.New(reason.TLS, err, remedy)
+	case isNet && netErr.Timeout():
+		return reason.New(reason.Timeout, err, remedyTimeout)
+	default:
+		return reason.New(reason.Network, err, remedyNetwork)
 	}
-	if errors.Is(err, errProxyAuth) {
-		return reason.Network, remedyProxyAuth
-	}
-	// This must be checked first: TLS files cannot be opened either then.
-	if outOfFiles(err) {
-		return reason.Network, remedyOutOfFiles
-	}
-	if remedy, ok := tlsRemedy(err); ok {
-		return reason.TLS, remedy
-	}
-	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
-		return reason.Timeout, remedyTimeout
-	}
-	return reason.Network, remedyNetwork
 }
 
 // outOfFiles reports whether the process or the machine has reached its limit of open files and
@@ -219,59 +193,58 @@ func unreadable(err error, remedy string) error {
 	}
 }
 
-// hasAlternativeNames reports whether a certificate has a name that can match a host.
-func hasAlternativeNames(c *x509.Certificate) bool {
-	return len(c.DNSNames) > 0 || len(c.IPAddresses) > 0
-}
+// handshakeAlert is in the error if the appliance ends a handshake without saying why.
+const handshakeAlert = "tls: handshake failure"
 
-// tlsRemedy reports whether err is the reason why there is no trusted TLS connection, and returns the
-// hint for it.
-func tlsRemedy(err error) (remedy string, ok bool) {
-	if errors.Is(err, http.ErrSchemeMismatch) {
-		return "the appliance speaks plain HTTP at this address: check the scheme and port of --ciphertrust.url", true
+// tlsRemedy returns the hint for an error of TLS, or "" if err is another error.
+func tlsRemedy(err error) string {
+	if remedy := certificateRemedy(err); remedy != "" {
+		return remedy
 	}
-	if remedy, ok := certificateRemedy(err); ok {
-		return remedy, true
+	// Alerts, and some errors of the standard library and of Prometheus' package, have no exported type.
+	text := err.Error()
+	alert, isAlert := errors.AsType[*net.OpError](err)
+	file, isFile := errors.AsType[*os.PathError](err)
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the appliance speaks plain HTTP at this address: check the scheme and port of --ciphertrust.url"
+	case isA[tls.RecordHeaderError](err):
+		return "the appliance does not speak TLS at this address: check the scheme and port of --ciphertrust.url"
+	case strings.Contains(text, handshakeAlert), strings.Contains(text, "cipher suite"):
+		return "cipher suites: the appliance has none in common with the exporter; enable one with ECDHE, " +
+			"because a key exchange by RSA alone is not supported"
+	case isAlert && (alert.Op == "remote error" || alert.Op == "local error"):
+		return remedyTLSClient
+	case isFile:
+		return fmt.Sprintf("make %s readable", file.Path)
+	case strings.Contains(text, "tls: "), strings.Contains(text, "unable to use specified CA cert"):
+		return remedyTLS
+	default:
+		return ""
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "the appliance does not speak TLS at this address: check the scheme and port of --ciphertrust.url", true
-	}
-	// The alert has no exported type, and the client's own error has none at all.
-	_, asked := errors.AsType[certificateAskedError](err)
-	if text := err.Error(); !asked && strings.Contains(text, "tls: handshake failure") || strings.Contains(text, "cipher suite") {
-		return remedyCiphers, true
-	}
-	// An alert of the other side ("certificate required"), or of ours
-	// ("protocol version not supported"), has no exported type.
-	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
-		return "check the client certificate (--ciphertrust.cert-file, --ciphertrust.key-file) and the TLS version of the appliance", true
-	}
-	if path, ok := errors.AsType[*os.PathError](err); ok {
-		return fmt.Sprintf("make %s readable", path.Path), true
-	}
-	// Prometheus' package has no error type for a CA file that became invalid at run time.
-	if text := err.Error(); strings.Contains(text, "tls: ") || strings.Contains(text, "unable to use specified CA cert") {
-		return remedyTLS, true
-	}
-	return "", false
 }
 
 // certificateRemedy is tlsRemedy for an appliance's certificate that was refused.
-func certificateRemedy(err error) (remedy string, ok bool) {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "give the CA of the appliance's certificate in --ciphertrust.ca-file; the system's CAs are read at the start only", true
+func certificateRemedy(err error) string {
+	mismatch, wrongName := errors.AsType[x509.HostnameError](err)
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
+	switch {
+	case isA[x509.UnknownAuthorityError](err):
+		return "give the CA of the appliance's certificate in --ciphertrust.ca-file; the system's CAs are read at the start only"
+	case wrongName && len(mismatch.Certificate.DNSNames) == 0 && len(mismatch.Certificate.IPAddresses) == 0:
+		return "issue the appliance's certificate with a subject alternative name (SAN): its common name does not count"
+	case wrongName:
+		return "use a name of the appliance's certificate in --ciphertrust.url, or give it in --ciphertrust.server-name"
+	case isInvalid && invalid.Reason == x509.Expired:
+		return "renew the appliance's certificate, or correct the clock of this machine"
+	case isA[*tls.CertificateVerificationError](err):
+		return remedyTLS
+	default:
+		return ""
 	}
-	if mismatch, ok := errors.AsType[x509.HostnameError](err); ok {
-		if !hasAlternativeNames(mismatch.Certificate) {
-			return "issue the appliance's certificate with a subject alternative name (SAN): its common name does not count", true
-		}
-		return "use a name of the appliance's certificate in --ciphertrust.url, or give it in --ciphertrust.server-name", true
-	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return "renew the appliance's certificate, or correct the clock of this machine", true
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return remedyTLS, true
-	}
-	return "", false
+}
+
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

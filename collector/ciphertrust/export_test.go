@@ -26,7 +26,7 @@ func (c *Client) EndBackoff() {
 func (c *Client) ExpireToken() {
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()
-	c.session.token.renewAt, c.session.token.expiresAt = time.Now(), time.Now()
+	c.session.tokens.renewAt, c.session.tokens.expiresAt = time.Now(), time.Now()
 }
 
 // Secrets returns how many secrets a guard remembers.

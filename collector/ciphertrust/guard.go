@@ -40,7 +40,7 @@ type LoginGuard struct {
 	appliances holds
 
 	mu      sync.Mutex
-	secrets map[fingerprint]*secretState
+	secrets map[uint64]*secretState
 	// swept is when unused secrets were last forgotten.
 	swept time.Time
 }
@@ -71,20 +71,18 @@ type loginState struct {
 
 // NewLoginGuard returns a guard that knows of no rejection.
 func NewLoginGuard() *LoginGuard {
-	return &LoginGuard{seed: maphash.MakeSeed(), secrets: make(map[fingerprint]*secretState), swept: time.Now()}
+	return &LoginGuard{seed: maphash.MakeSeed(), secrets: make(map[uint64]*secretState), swept: time.Now()}
 }
 
-// fingerprint is a hash of a secret, to detect a change without storing the secret.
-type fingerprint uint64
-
-func (g *LoginGuard) fingerprint(parts ...string) fingerprint {
-	return fingerprint(maphash.String(g.seed, strings.Join(parts, "\x00")))
+// fingerprint returns a hash of a secret, to detect a change without storing the secret.
+func (g *LoginGuard) fingerprint(parts ...string) uint64 {
+	return maphash.String(g.seed, strings.Join(parts, "\x00"))
 }
 
 // attempt calls send to log in, or returns an error if the secret must not be sent yet. It waits until
 // ctx ends while another client tries the same secret. begins is true if the login was rejected and
 // the one before was not.
-func (g *LoginGuard) attempt(ctx context.Context, secret fingerprint, domain string, send func() error) (begins bool, err error) {
+func (g *LoginGuard) attempt(ctx context.Context, secret uint64, domain string, send func() error) (begins bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all := g.state(secret)
@@ -146,10 +144,10 @@ func (g *LoginGuard) wait(ctx context.Context, ended <-chan struct{}) error {
 }
 
 // state returns the state of a secret, and makes one if there is none.
-func (g *LoginGuard) state(secret fingerprint) *secretState {
+func (g *LoginGuard) state(secret uint64) *secretState {
 	if time.Since(g.swept) > forgetSecretAfter {
 		g.swept = time.Now()
-		maps.DeleteFunc(g.secrets, func(_ fingerprint, s *secretState) bool { return time.Since(s.used) > forgetSecretAfter })
+		maps.DeleteFunc(g.secrets, func(_ uint64, s *secretState) bool { return time.Since(s.used) > forgetSecretAfter })
 	}
 	s := g.secrets[secret]
 	if s == nil {
@@ -189,7 +187,7 @@ func (s *secretState) check(one *loginState) error {
 
 // retryAt returns when a rejected login is tried again, and false if it was not
 // rejected.
-func (g *LoginGuard) retryAt(secret fingerprint, domain string) (time.Time, bool) {
+func (g *LoginGuard) retryAt(secret uint64, domain string) (time.Time, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all := g.secrets[secret]

@@ -52,7 +52,8 @@ func (h *harness) configure(url string, change func(*ciphertrust.Config)) cipher
 		URL:         url,
 		Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: password},
 		UserAgent:   "cckm_sync_exporter/test",
-		Observer:    h.observed,
+		OnRequest:   h.observed.request,
+		OnLogin:     h.observed.login,
 		Logger:      log.NewLogfmtLogger(log.NewSyncWriter(h)),
 	}
 	if change != nil {
@@ -311,8 +312,7 @@ type observer struct {
 	onLogin func()
 }
 
-// Request implements ciphertrust.Observer.
-func (o *observer) Request(endpoint string, code int, took time.Duration) {
+func (o *observer) request(endpoint string, code int, took time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.events = append(o.events, fmt.Sprintf("%s %d", endpoint, code))
@@ -321,8 +321,7 @@ func (o *observer) Request(endpoint string, code int, took time.Duration) {
 	}
 }
 
-// Login implements ciphertrust.Observer.
-func (o *observer) Login(grant, result string) {
+func (o *observer) login(grant, result string) {
 	o.mu.Lock()
 	o.events = append(o.events, "login "+grant+" "+result)
 	call := o.onLogin

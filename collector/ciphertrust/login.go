@@ -156,21 +156,22 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 // loginFailure returns the error of a login whose response is not a 2xx.
 func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
 	failure := c.apiError(resp)
+	r, remedy := failure.cause()
 	switch {
 	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && failure.CodeDesc == "":
 		// A server that expects TLS answers plain HTTP like this.
-		return reason.New(reason.TLS, fmt.Errorf("login over plain HTTP: %w", failure), remedyPlainHTTP)
+		return reason.New(reason.TLS, fmt.Errorf("login over plain HTTP: %w", failure),
+			"give --ciphertrust.url with https: the server does not take plain HTTP at this address")
 	case isCredentialStatus(resp.StatusCode):
-		remedy := remedyPassword
+		remedy = remedyPassword
 		if body.GrantType == grantCertificate {
 			remedy = remedyCertificate
 		}
 		return reason.New(reason.Auth, fmt.Errorf("login by %s was refused: %w", body.GrantType, failure), remedy)
-	case isRejection(resp.StatusCode) && failure.reason() != reason.Network:
-		return reason.New(reason.Other, fmt.Errorf("login: %w", failure), remedyAddress)
-	default:
-		return reason.New(failure.reason(), fmt.Errorf("login: %w", failure), failure.remedy())
+	case isRejection(resp.StatusCode) && r != reason.Network:
+		r, remedy = reason.Other, remedyAddress
 	}
+	return reason.New(r, fmt.Errorf("login: %w", failure), remedy)
 }
 
 // LoginError is the error of a request that was not sent because the login failed. It is not about

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
+	"golang.org/x/sync/singleflight"
 
 	"cckm_sync_exporter/collector/reason"
 )
@@ -34,7 +35,7 @@ const (
 	longestFailureBackoff = 30 * time.Second
 )
 
-// session caches one token. If it is not valid any more, all callers wait for one login.
+// session caches the tokens. If the token is not valid any more, all callers wait for one login.
 type session struct {
 	client      *Client
 	credentials Credentials
@@ -46,37 +47,31 @@ type session struct {
 	ctx    context.Context //nolint:containedctx // Logins outlive the scrape that asks for them.
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	token   token
-	refresh refreshToken
+	// renewals has one login at a time, for all callers that need a token.
+	renewals singleflight.Group
+
+	mu     sync.Mutex
+	tokens tokens
 	// secret is the fingerprint of the password or certificate that was used last; 0 if none was.
-	secret fingerprint
+	secret uint64
 	// failed is the backoff after a login that failed but was not rejected.
 	failed pause
-	// renewal is the one in progress, or nil.
-	renewal *renewal
-	closed  bool
+	closed bool
 }
 
-// renewal is a login for all callers that need a token.
-type renewal struct {
-	// done is closed when jwt and err are set.
-	done chan struct{}
-	jwt  string
-	err  error
-}
-
-// token is what requests are authorized with. It is zero if there is none.
-type token struct {
-	jwt string
-	// renewAt is from when on the token is replaced, and expiresAt when it becomes invalid.
+// tokens are those that a login has returned. They are zero if there are none.
+type tokens struct {
+	// jwt authorizes requests. From renewAt on it is replaced, and at expiresAt it becomes invalid.
+	jwt                string
 	renewAt, expiresAt time.Time
+
+	// refresh gets the next jwt, and refreshID revokes it.
+	refresh   Secret
+	refreshID string
 }
 
-type refreshToken struct {
-	token Secret
-	id    string
-}
+// dropJWT removes the jwt and keeps the refresh token.
+func (t *tokens) dropJWT() { t.jwt, t.renewAt, t.expiresAt = "", time.Time{}, time.Time{} }
 
 func newSession(c *Client, credentials Credentials, tls TLSConfig, guard *LoginGuard) *session {
 	s := &session{client: c, credentials: credentials, tls: tls, guard: guard, exposed: make(map[string]bool)}
@@ -89,47 +84,46 @@ func newSession(c *Client, credentials Credentials, tls TLSConfig, guard *LoginG
 
 // jwt returns a valid token, after a login if necessary. It waits until ctx ends at most.
 func (s *session) jwt(ctx context.Context) (string, error) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return "", errClosed()
+	if jwt, err := s.current(); jwt != "" || err != nil {
+		return jwt, err
 	}
-	if time.Now().Before(s.token.renewAt) {
-		defer s.mu.Unlock()
-		return s.token.jwt, nil
-	}
-	r := s.renewal
-	if r == nil {
-		r = &renewal{done: make(chan struct{})}
-		s.renewal = r
-		go s.renew(r)
-	}
-	s.mu.Unlock()
 	select {
-	case <-r.done:
-		return r.jwt, r.err
+	case renewed := <-s.renewals.DoChan("", s.renew):
+		jwt, _ := renewed.Val.(string)
+		return jwt, renewed.Err
 	case <-ctx.Done():
 		return "", classify(fmt.Errorf("waiting for a login: %w", context.Cause(ctx)))
 	}
 }
 
+// current returns the token, or "" if it has to be renewed. It returns an error if the session is closed.
+func (s *session) current() (jwt string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return "", reason.New(reason.Other, errors.New("the session with the appliance is closed"), "")
+	}
+	if time.Now().Before(s.tokens.renewAt) {
+		return s.tokens.jwt, nil
+	}
+	return "", nil
+}
+
 // renew gets a new token. If that fails, it returns the old token until that expires.
-func (s *session) renew(r *renewal) {
+func (s *session) renew() (any, error) {
+	// Another renewal may just have ended.
+	if jwt, err := s.current(); jwt != "" || err != nil {
+		return jwt, err
+	}
 	jwt, err := s.obtain(s.ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil && time.Now().Before(s.token.expiresAt) {
-		level.Debug(s.client.logger).Log("during", "login", "err", err, "expires", clock(s.token.expiresAt),
+	if err != nil && time.Now().Before(s.tokens.expiresAt) {
+		level.Debug(s.client.logger).Log("during", "login", "err", err, "expires", clock(s.tokens.expiresAt),
 			"msg", "the token could not be renewed, the old one is used until it expires")
-		jwt, err = s.token.jwt, nil
+		return s.tokens.jwt, nil
 	}
-	r.jwt, r.err = jwt, err
-	s.renewal = nil
-	close(r.done)
-}
-
-func errClosed() error {
-	return reason.New(reason.Other, errors.New("the session with the appliance is closed"), "")
+	return jwt, err
 }
 
 // discard drops a token that the appliance has refused, unless it was replaced already. So several
@@ -137,15 +131,15 @@ func errClosed() error {
 func (s *session) discard(jwt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token.jwt == jwt {
-		s.token = token{}
+	if s.tokens.jwt == jwt {
+		s.tokens.dropJWT()
 	}
 }
 
 func (s *session) expiry() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.token.expiresAt, !s.token.expiresAt.IsZero()
+	return s.tokens.expiresAt, !s.tokens.expiresAt.IsZero()
 }
 
 // retryAt returns when a rejected login is tried again, and false if it was not
@@ -163,15 +157,15 @@ func (s *session) retryAt() (time.Time, bool) {
 func (s *session) obtain(ctx context.Context) (jwt string, err error) {
 	s.mu.Lock()
 	err = s.failed.check()
-	refresh := s.refresh
+	old := s.tokens
 	s.mu.Unlock()
 	if err != nil {
 		return "", &LoginError{Err: err}
 	}
-	if refresh.token == "" {
+	if old.refresh == "" {
 		return s.loginBySecret(ctx)
 	}
-	jwt, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)})
+	jwt, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(old.refresh)})
 	failure, failed := errors.AsType[*LoginError](err)
 	if !failed || !failure.answered {
 		return jwt, err
@@ -180,14 +174,14 @@ func (s *session) obtain(ctx context.Context) (jwt string, err error) {
 		"msg", "the refresh token could not be used, logging in again")
 	if failure.rejected {
 		s.mu.Lock()
-		s.refresh = refreshToken{}
+		s.tokens.refresh, s.tokens.refreshID = "", ""
 		s.mu.Unlock()
 	}
 	jwt, err = s.loginBySecret(ctx)
 	if err == nil && !failure.rejected {
 		// The old refresh token may still be valid, but is not used any more. If it cannot be revoked,
 		// the appliance drops it later.
-		_ = s.revoke(ctx, jwt, refresh.id)
+		_ = s.revoke(ctx, jwt, old.refreshID)
 	}
 	return jwt, err
 }
@@ -219,10 +213,10 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 
 // primary returns the grant for the credentials, the body of the login, and a fingerprint of the
 // secret, the user and the appliance.
-func (s *session) primary(ctx context.Context) (grant string, body loginBody, secret fingerprint, err error) {
+func (s *session) primary(ctx context.Context) (grant string, body loginBody, secret uint64, err error) {
 	body = loginBody{Domain: s.credentials.Domain, Connection: s.credentials.Connection}
 	body.setAuthDomain(s.credentials.AuthDomain)
-	fingerprint := func(secrets ...string) fingerprint {
+	fingerprint := func(secrets ...string) uint64 {
 		return s.guard.fingerprint(append(secrets, s.client.address(), s.credentials.AuthDomain, s.credentials.Connection)...)
 	}
 	if s.credentials.ClientID != "" {
@@ -253,9 +247,7 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 	s.client.readClientExpiry(ctx, &s.tls)
 	asked := time.Now()
 	answer, err := s.client.login(ctx, body)
-	if s.client.observer != nil {
-		s.client.observer.Login(grant, loginResult(err))
-	}
+	s.client.onLogin(grant, loginResult(err))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -268,10 +260,10 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 	}
 	s.failed = pause{}
 	lifetime := answer.lifetime()
-	s.token = token{answer.JWT, asked.Add(lifetime - min(renewBefore, lifetime/5)), asked.Add(lifetime)}
+	s.tokens.jwt, s.tokens.renewAt, s.tokens.expiresAt = answer.JWT, asked.Add(lifetime-min(renewBefore, lifetime/5)), asked.Add(lifetime)
 	if answer.RefreshToken != "" {
 		// The response to a refresh may omit the id if the refresh token stays the same.
-		s.refresh = refreshToken{token: Secret(answer.RefreshToken), id: cmp.Or(answer.RefreshTokenID, s.refresh.id)}
+		s.tokens.refresh, s.tokens.refreshID = Secret(answer.RefreshToken), cmp.Or(answer.RefreshTokenID, s.tokens.refreshID)
 	}
 	return answer.JWT, nil
 }
@@ -280,27 +272,24 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 func (s *session) close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
-	r := s.renewal
 	s.mu.Unlock()
 	s.cancel()
-	if r != nil {
-		// A login whose response has arrived may still store a refresh token.
-		select {
-		case <-r.done:
-		case <-ctx.Done():
-			return classify(fmt.Errorf("waiting for the end of a login: %w", context.Cause(ctx)))
-		}
+	// A login whose response has arrived may still store a refresh token.
+	select {
+	case <-s.renewals.DoChan("", s.renew):
+	case <-ctx.Done():
+		return classify(fmt.Errorf("waiting for the end of a login: %w", context.Cause(ctx)))
 	}
-	jwt, refresh := s.removeTokens()
-	if refresh.id == "" {
+	old := s.removeTokens()
+	if old.refreshID == "" {
 		return nil
 	}
-	err := s.revoke(ctx, jwt, refresh.id)
+	err := s.revoke(ctx, old.jwt, old.refreshID)
 	if isUnauthorized(err) {
 		// The token has expired. The refresh token can still get another one.
-		if _, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(refresh.token)}); err == nil {
-			jwt, latest := s.removeTokens()
-			err = s.revoke(ctx, jwt, cmp.Or(latest.id, refresh.id))
+		if _, err = s.send(ctx, grantRefresh, loginBody{RefreshToken: string(old.refresh)}); err == nil {
+			latest := s.removeTokens()
+			err = s.revoke(ctx, latest.jwt, cmp.Or(latest.refreshID, old.refreshID))
 		}
 	}
 	if err != nil {
@@ -310,12 +299,12 @@ func (s *session) close(ctx context.Context) error {
 }
 
 // removeTokens removes the tokens from the session and returns them.
-func (s *session) removeTokens() (jwt string, refresh refreshToken) {
+func (s *session) removeTokens() tokens {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	jwt, refresh = s.token.jwt, s.refresh
-	s.token, s.refresh = token{}, refreshToken{}
-	return jwt, refresh
+	removed := s.tokens
+	s.tokens = tokens{}
+	return removed
 }
 
 // revoke revokes the refresh token with the given id.

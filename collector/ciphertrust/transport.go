@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -29,8 +28,8 @@ func (c TLSConfig) Format(f fmt.State, verb rune) {
 
 // newTransport returns a transport for the given number of concurrent requests. It uses HTTP/1.1 only:
 // bulk reads over HTTP/2 share one connection and its flow control, which makes them slower.
-func newTransport(cfg TLSConfig, files *files, concurrency int) (http.RoundTripper, error) {
-	settings := files.tlsFiles(&cfg)
+func (c *Client) newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
+	settings := c.files.tlsFiles(&cfg)
 	// Prometheus' package would wait for a file that blocks.
 	for _, file := range []config.SecretReader{settings.CA, settings.Cert, settings.Key} {
 		if file == nil {
@@ -47,10 +46,9 @@ func newTransport(cfg TLSConfig, files *files, concurrency int) (http.RoundTripp
 	if tlsConfig.MinVersion == 0 {
 		tlsConfig.MinVersion = tls.VersionTLS12
 	}
-	asked := new(atomic.Bool)
 	if tlsConfig.GetClientCertificate == nil {
 		tlsConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			asked.Store(true)
+			c.certificateAsked.Store(true)
 			return new(tls.Certificate), nil
 		}
 	}
@@ -76,8 +74,7 @@ func newTransport(cfg TLSConfig, files *files, concurrency int) (http.RoundTripp
 			TLSHandshakeTimeout:    10 * time.Second,
 		}, nil
 	}
-	next, err := config.NewTLSRoundTripper(tlsConfig, settings, newTransport)
-	return &certificateWatch{next: next, asked: asked}, err
+	return config.NewTLSRoundTripper(tlsConfig, settings, newTransport)
 }
 
 // errProxyAuth is the error of a connection for which the proxy requires credentials, or other ones.
@@ -90,34 +87,3 @@ func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Respo
 	}
 	return nil
 }
-
-// certificateWatch marks the error of a handshake that failed after the appliance had requested a
-// client certificate and got none. In TLS 1.2, the alert alone may also mean that there is no common
-// cipher suite.
-type certificateWatch struct {
-	next  http.RoundTripper
-	asked *atomic.Bool
-}
-
-// RoundTrip implements http.RoundTripper.
-func (w *certificateWatch) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := w.next.RoundTrip(req)
-	if err != nil && w.asked.Swap(false) {
-		return resp, certificateAskedError{err}
-	}
-	return resp, err
-}
-
-// CloseIdleConnections is called by http.Client.
-func (w *certificateWatch) CloseIdleConnections() {
-	if closer, ok := w.next.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
-	}
-}
-
-// certificateAskedError is an error of a connection for which the appliance requested a client
-// certificate and got none.
-type certificateAskedError struct{ error }
-
-// Unwrap returns the error of the handshake.
-func (e certificateAskedError) Unwrap() error { return e.error }

@@ -6,7 +6,6 @@ package targets
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -86,7 +85,8 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		AttemptTimeout: cfg.Timeout / 2,
 		Guard:          options.Guard,
 		UserAgent:      options.UserAgent,
-		Observer:       telemetry,
+		OnRequest:      telemetry.Request,
+		OnLogin:        telemetry.Login,
 		Logger:         logger,
 		Hint:           t.Hint,
 	})
@@ -163,22 +163,10 @@ func (t *Target) Client() *ciphertrust.Client { return t.client }
 // Lists returns the target's lists, in the order of its configuration.
 func (t *Target) Lists() []*scrape.List { return t.lists }
 
-// WarnOfExposure tells the log where others can get at the target's secrets.
+// WarnOfExposure logs which settings expose the target's secrets.
 func (t *Target) WarnOfExposure() {
-	switch {
-	case !t.Config.TLS.InsecureSkipVerify:
-	case strings.HasPrefix(t.client.URL(), "http:"):
-		level.Warn(t.logger).Log("during", "start", "hint", t.Hint("give --ciphertrust.url with https"),
-			"msg", "the password is sent in clear text, anyone on the network can read it")
-	default:
-		level.Warn(t.logger).Log("during", "start", "hint", t.Hint("give the appliance's CA in --ciphertrust.ca-file"),
-			"msg", "the appliance's certificate is not verified, anyone on the network can read the password")
-	}
-	if t.client.ShortPassword() {
-		level.Warn(t.logger).Log("during", "start", "hint", ciphertrust.ShortPasswordRemedy, "msg", ciphertrust.ShortPasswordText)
-	}
-	for _, file := range t.client.Exposed() {
-		level.Warn(t.logger).Log("during", "start", "hint", file.Remedy(), "msg", file.String())
+	for _, warning := range t.client.Warnings(context.Background()) {
+		level.Warn(t.logger).Log("during", "start", "hint", warning.Hint, "msg", warning.Text)
 	}
 }
 
