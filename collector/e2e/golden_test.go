@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,51 +33,40 @@ func goldenTime() time.Time {
 
 func TestGolden(t *testing.T) {
 	const google, azure = "cckm/google/synchronization-jobs", "cckm/azure/certificates/synchronization-jobs"
-	tests := []struct {
-		name string
-		// arrange prepares the appliance.
-		arrange func(*simulator.Appliance)
-	}{
-		{
-			// The example responses of the API's own documents.
-			name: "documents",
-			arrange: func(a *simulator.Appliance) {
-				a.SetFixture(google, simulator.GoogleKeysExample())
-				a.SetFixture(azure, simulator.AzureCertificatesExample())
-			},
+	for name, arrange := range map[string]func(*simulator.Appliance){
+		// The example responses of the API's own documents.
+		"documents": func(a *simulator.Appliance) {
+			a.SetFixture(google, simulator.GoogleKeysExample())
+			a.SetFixture(azure, simulator.AzureCertificatesExample())
 		},
-		{
-			// Vaults that fail alone, jobs that were aborted, hang, or have a
-			// status that nobody knows, and times that cannot be read.
-			name: "troubles",
-			arrange: func(a *simulator.Appliance) {
-				a.SetFixture(google, readFile(t, "troubles_google.json"))
-				a.SetFixture(azure, readFile(t, "troubles_azure.json"))
-			},
+		// Jobs in which a single vault fails, that were aborted, that hang or have an unknown status, and
+		// times that cannot be parsed.
+		"troubles": func(a *simulator.Appliance) {
+			a.SetFixture(google, readFile(t, "troubles_google.json"))
+			a.SetFixture(azure, readFile(t, "troubles_azure.json"))
 		},
-		{
-			// One list that the appliance does not have leaves the other whole.
-			name: "list_missing",
-			arrange: func(a *simulator.Appliance) {
-				a.Unregister(simulator.AzureCertificates)
-				a.SetFixture(google, simulator.GoogleKeysExample())
-			},
+		// A list that the appliance does not have does not affect the other.
+		"list_missing": func(a *simulator.Appliance) {
+			a.Unregister(simulator.AzureCertificates)
+			a.SetFixture(google, simulator.GoogleKeysExample())
 		},
-		{name: "empty", arrange: func(*simulator.Appliance) {}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+		"empty": func(*simulator.Appliance) {},
+	} {
+		t.Run(name, func(t *testing.T) {
 			appliance := simulator.New(simulator.Options{})
-			test.arrange(appliance)
-			snapshot := readAppliance(t, appliance, defaultLists()...)
-			wantGolden(t, test.name, snapshot)
+			arrange(appliance)
+			defaults := slices.DeleteFunc(syncjob.Lists(), func(list syncjob.List) bool { return !list.Default })
+			wantGolden(t, name, readAppliance(t, appliance, defaults...))
 		})
 	}
 }
 
-// TestGoldenLists reads the example of each list, and holds what is exposed of it
-// against its golden file and against the oracle.
+// TestGoldenLists reads the example of each list, and compares the exposition with its golden file and
+// with the oracle.
 func TestGoldenLists(t *testing.T) {
+	if simulated, lists := len(simulator.AllKinds()), len(syncjob.Lists()); simulated != lists {
+		t.Errorf("the simulator has %d lists and the exporter %d", simulated, lists)
+	}
 	for _, list := range syncjob.Lists() {
 		t.Run(list.Name, func(t *testing.T) {
 			appliance := simulator.New(simulator.Options{Kinds: simulator.AllKinds()})
@@ -112,58 +100,25 @@ func TestGoldenLists(t *testing.T) {
 	}
 }
 
-// wantEveryField holds that an example says something by each of the list's scope
-// fields that detailed_status does not say as well, so that a field which is not
-// read shows. The documentation's own examples, of the default lists, do not.
+// wantEveryField fails unless each scope field of the example adds something to what detailed_status
+// contains, so that a field that is not read changes the exposition. The examples of the default lists
+// are the documentation's and do not.
 func wantEveryField(t *testing.T, list syncjob.List, records []json.RawMessage, got map[string]float64) {
 	t.Helper()
 	for _, field := range list.ScopeFields {
 		without := list
 		without.ScopeFields = slices.DeleteFunc(slices.Clone(list.ScopeFields), func(name string) bool { return name == field })
 		if !list.Default && difference(expected(t, without, records, 0), got) == "" {
-			t.Errorf("the example says nothing by %s", field)
+			t.Errorf("the example has the same series without %s", field)
 		}
 	}
 }
 
-// TestListsAgree holds the two tables of lists against each other: the
-// exporter's, and the simulation's, which is written down apart from it.
-func TestListsAgree(t *testing.T) {
-	kinds := make(map[string]simulator.Kind)
-	for _, kind := range simulator.AllKinds() {
-		kinds[kind.Name] = kind
-	}
-	for _, list := range syncjob.Lists() {
-		kind, ok := kinds[list.Name]
-		if !ok {
-			t.Errorf("the simulation has no list %s", list.Name)
-			continue
-		}
-		delete(kinds, list.Name)
-		if kind.Path != list.Path {
-			t.Errorf("%s: the path is %s, and the simulation's %s", list.Name, list.Path, kind.Path)
-		}
-		fields := []string{kind.ScopeField}
-		if kind.StartField != "" {
-			fields = append(fields, kind.StartField)
-		}
-		if diff := cmp.Diff(fields, list.ScopeFields); diff != "" {
-			t.Errorf("%s: the scope fields (-simulation +exporter):\n%s", list.Name, diff)
-		}
-		if prefixed := kind.Detail == simulator.DetailRegionScope; prefixed != list.RegionPrefixed {
-			t.Errorf("%s: region prefixed %t, in the simulation %t", list.Name, list.RegionPrefixed, prefixed)
-		}
-	}
-	for name := range kinds {
-		t.Errorf("the exporter has no list %s", name)
-	}
-}
-
-// wantGolden holds what is exposed of a snapshot against a golden file.
+// wantGolden compares the exposition of a snapshot with a golden file.
 func wantGolden(t *testing.T, name string, snapshot *scrape.Snapshot) {
 	t.Helper()
 	for i := range snapshot.Lists {
-		// How long a read took is another number in every run.
+		// The duration of a read differs in each run.
 		snapshot.Lists[i].Took = 250 * time.Millisecond
 	}
 	got := expose(t, &collector.Exposition{}, snapshot, goldenTime())
@@ -185,43 +140,8 @@ func wantGolden(t *testing.T, name string, snapshot *scrape.Snapshot) {
 	}
 }
 
-// TestForgetScopes holds the one setting of the exposition: a scope is left out
-// when its newest job is older, and counts on in the list.
-func TestForgetScopes(t *testing.T) {
-	snapshot := &scrape.Snapshot{Lists: []scrape.ListRead{{
-		List: syncjob.Lists()[0],
-		Summary: &syncjob.Summary{
-			Jobs: [syncjob.NumStatuses]int{syncjob.Completed: 2},
-			Scopes: []syncjob.Scope{
-				{Name: "gone", Newest: syncjob.Newest{ID: "1", CreatedAt: goldenTime().Add(-time.Hour - time.Second)}},
-				{Name: "kept", Newest: syncjob.Newest{ID: "2", CreatedAt: goldenTime().Add(-time.Hour)}},
-				{Name: "timeless", Newest: syncjob.Newest{ID: "3"}},
-			},
-		},
-	}}}
-	for forget, want := range map[time.Duration]map[string]bool{
-		0:         {"gone": true, "kept": true, "timeless": true},
-		time.Hour: {"gone": false, "kept": true, "timeless": true},
-	} {
-		got := string(expose(t, &collector.Exposition{ForgetScopesAfter: forget}, snapshot, goldenTime()))
-		for scope, present := range want {
-			if strings.Contains(got, `scope="`+scope+`"`) != present {
-				t.Errorf("with %s, scope %s present: want %v in\n%s", forget, scope, present, got)
-			}
-		}
-		if !strings.Contains(got, `cckm_sync_jobs{cloud="google",item="key",status="completed"} 2`) {
-			t.Errorf("with %s, the list's own count is not 2 in\n%s", forget, got)
-		}
-	}
-}
-
-// defaultLists returns the lists that are read unless they are turned off.
-func defaultLists() []syncjob.List {
-	return slices.DeleteFunc(syncjob.Lists(), func(list syncjob.List) bool { return !list.Default })
-}
-
-// connect starts a simulated appliance, and returns a client of it over real TLS.
-func connect(t *testing.T, appliance *simulator.Appliance) *ciphertrust.Client {
+// readAppliance reads lists of a simulated appliance over TLS.
+func readAppliance(t *testing.T, appliance *simulator.Appliance, lists ...syncjob.List) *scrape.Snapshot {
 	t.Helper()
 	server, err := appliance.StartTLS()
 	if err != nil {
@@ -241,13 +161,6 @@ func connect(t *testing.T, appliance *simulator.Appliance) *ciphertrust.Client {
 			t.Error(err)
 		}
 	})
-	return client
-}
-
-// readAppliance reads lists of a simulated appliance over real TLS.
-func readAppliance(t *testing.T, appliance *simulator.Appliance, lists ...syncjob.List) *scrape.Snapshot {
-	t.Helper()
-	client := connect(t, appliance)
 	sources := make([]scrape.Source, 0, len(lists))
 	for _, list := range lists {
 		sources = append(sources, scrape.Source{
@@ -259,7 +172,7 @@ func readAppliance(t *testing.T, appliance *simulator.Appliance, lists ...syncjo
 	return c.Read(t.Context())
 }
 
-// expose returns the text exposition of a snapshot as it is at the given time.
+// expose returns the text exposition of a snapshot at the given time.
 func expose(t *testing.T, exposition *collector.Exposition, snapshot *scrape.Snapshot, at time.Time) []byte {
 	t.Helper()
 	var text bytes.Buffer

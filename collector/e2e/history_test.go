@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
@@ -28,19 +30,19 @@ func (k *kinds) ListRead(_ syncjob.List, kind string) {
 // HistoryDrift implements scrape.Observer.
 func (k *kinds) HistoryDrift(syncjob.List) { k.drifts.Add(1) }
 
-// longLife is a list whose jobs start and end as an appliance's do.
+// longLife is a list whose jobs start and end as those of an appliance do.
 type longLife struct {
 	*pagedList
 
 	jobs    *jobMaker
 	created time.Time
-	// skew is by how much the clocks of the appliance's nodes differ.
+	// skew is the difference between the clocks of the appliance's nodes.
 	skew time.Duration
-	// calm lives have no job that is open.
+	// calm means that no job is open.
 	calm bool
 }
 
-// make makes a job's record.
+// make returns the record of a job.
 func (l *longLife) make(r record) record {
 	made := l.jobs.make(r)
 	for l.calm && made.open {
@@ -49,7 +51,7 @@ func (l *longLife) make(r record) record {
 	return made
 }
 
-// start starts a job where the list grows.
+// start inserts a new job at the end at which the list grows.
 func (l *longLife) start() {
 	l.created = l.created.Add(time.Duration(l.rng.Int64N(int64(time.Minute))) / 1000 * 1000)
 	r := l.jobs.next()
@@ -64,7 +66,7 @@ func (l *longLife) start() {
 	l.insert(l.make(r))
 }
 
-// appear lets a job appear that was created earlier, among the others.
+// appear inserts a job that was created earlier, between the others.
 func (l *longLife) appear() {
 	r := l.jobs.next()
 	at := l.rng.IntN(len(l.records) + 1)
@@ -74,7 +76,7 @@ func (l *longLife) appear() {
 	l.records = slices.Insert(l.records, at, l.make(r))
 }
 
-// purge takes the oldest jobs away.
+// purge removes the oldest jobs.
 func (l *longLife) purge() {
 	n := min(1+l.rng.IntN(3), len(l.records))
 	if l.order == oldestFirst {
@@ -84,7 +86,7 @@ func (l *longLife) purge() {
 	}
 }
 
-// goOn lets jobs that are open go on or end, however deep.
+// goOn changes or ends some of the open jobs, at any position.
 func (l *longLife) goOn() {
 	for i, r := range l.records {
 		if l.jobs.oneIn(3) {
@@ -93,10 +95,10 @@ func (l *longLife) goOn() {
 	}
 }
 
-// swap lets a job go and another one appear, neither of them at an end, where
-// the counts by status tell.
+// swap replaces a job by another one, at other positions between the ends of the list, if the counts by
+// status show it.
 func (l *longLife) swap() {
-	if l.filter != heedsFilter || len(l.records) < 4 {
+	if l.filter != usesFilter || len(l.records) < 4 {
 		return
 	}
 	gone, at := 1+l.rng.IntN(len(l.records)-2), 1+l.rng.IntN(len(l.records)-2)
@@ -110,7 +112,7 @@ func (l *longLife) swap() {
 	}
 }
 
-// move lets an old job move to where the list grows, while another one appears.
+// move moves an old job to the end at which the list grows, and inserts another one.
 func (l *longLife) move() {
 	if len(l.records) < 2 {
 		return
@@ -122,7 +124,7 @@ func (l *longLife) move() {
 	l.insert(moved)
 }
 
-// live lets something happen.
+// live makes a random change.
 func (l *longLife) live() {
 	switch l.rng.IntN(18) {
 	case 0:
@@ -140,7 +142,7 @@ func (l *longLife) live() {
 	case 5:
 		l.purge()
 	case 6:
-		// A deletion in the middle and a start in the same breath.
+		// A deletion in the middle and a start at the same time.
 		l.remove()
 		l.start()
 	case 7:
@@ -169,23 +171,23 @@ func (l *longLife) live() {
 	}
 }
 
-// TestHistoryEqualsOracle holds that what is exposed of a list of which a history is kept is at every
-// step of its life what the oracle makes of the whole of it.
+// TestHistoryEqualsOracle compares the exposition of a cached list at every step of its life with what the
+// oracle computes from the complete list.
 //
-// One thing is left out: a settled job that goes while another one of the same status appears, both
-// between the ends of the list. See joblist's increment.
+// One change is left out: a finished job that disappears while another one with the same status appears, both
+// between the ends of the list. An incremental read cannot see it.
 func TestHistoryEqualsOracle(t *testing.T) {
 	t.Parallel()
 	var all kinds
 	var quiet atomic.Int64
 	t.Cleanup(func() {
 		t.Logf("%d full reads, %d incremental ones, of which %d found nothing new", all.full.Load(), all.incremental.Load(), quiet.Load())
-		// The property would be empty if hardly any read were incremental.
+		// If hardly any read were incremental, the test would prove nothing.
 		if *propertyCase < 0 && (all.incremental.Load() < all.full.Load()/4 || all.full.Load() < all.incremental.Load()/10) {
-			t.Error("the cases are too much alike")
+			t.Error("the cases are too similar")
 		}
 		if n := all.drifts.Load(); n > 0 {
-			t.Errorf("%d histories differed from a full read", n)
+			t.Errorf("%d caches did not match a full read", n)
 		}
 	})
 	forEachCase(t, 500, func(t *testing.T, rng *rand.Rand) {
@@ -206,7 +208,9 @@ func TestHistoryEqualsOracle(t *testing.T) {
 			life.start()
 		}
 		options := scrape.ListOptions{
-			PageSize: 2 + rng.IntN(15), Concurrency: 1 + rng.IntN(4), FullReadInterval: 10 * time.Minute, Observer: &all,
+			PageSize: 2 + rng.IntN(15), Concurrency: 1 + rng.IntN(4), Observer: &all,
+			// With the shortest one, each incremental read is compared with a full read.
+			FullReadInterval: pick(rng, 10*time.Minute, 10*time.Minute, 10*time.Minute, time.Nanosecond),
 		}
 		reader := scrape.NewList(list, life, options)
 		defer reader.Close()
@@ -227,20 +231,23 @@ func TestHistoryEqualsOracle(t *testing.T) {
 			if diff := difference(want, got); diff != "" {
 				t.Fatalf("step %d of %s, with %+v: (-want +got)\n%s\nof %s", step, life, options, diff, raws(life.records))
 			}
+			if diff := cmp.Diff(expectedWords(t, list, raws(life.records)), wordsOf(summary)); diff != "" {
+				t.Fatalf("step %d of %s, with %+v: texts (-want +got)\n%s\nof %s", step, life, options, diff, raws(life.records))
+			}
 			advance(time.Duration(rng.IntN(4)) * time.Minute)
 			life.live()
 		}
 	})
 }
 
-// TestChangingHistory holds what TestChangingList does, for the incremental reads of a list.
+// TestChangingHistory checks what TestChangingList does, for incremental reads of a list.
 func TestChangingHistory(t *testing.T) {
 	t.Parallel()
 	var all kinds
 	t.Cleanup(func() {
 		t.Logf("%d full reads, %d incremental ones", all.full.Load(), all.incremental.Load())
 		if *propertyCase < 0 && all.incremental.Load() < all.full.Load()/10 {
-			t.Error("the cases are too much alike")
+			t.Error("the cases are too similar")
 		}
 	})
 	forEachCase(t, 500, func(t *testing.T, rng *rand.Rand) {

@@ -18,16 +18,16 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// misbehaving is a list whose pages make no whole; it implements joblist.Getter. Its first page is
-// like any other.
+// misbehaving is a list with a normal first page whose later pages do not fit. It implements
+// joblist.Getter.
 type misbehaving struct {
-	// later says what a page behind the first holds and which total it tells.
+	// later returns the total and the ids of a page after the first.
 	later func(skip, limit int) (total int, ids []string)
 	first int
 	clamp int
-	// behaves is true while the list is like any other.
+	// behaves is true while the list is a normal one.
 	behaves bool
-	// most is after how many pages the list gives up, so that a reader without an end fails its test.
+	// most is the number of pages after which all requests fail, so that a read that never ends fails its test.
 	most int
 
 	mu    sync.Mutex
@@ -71,9 +71,8 @@ func span(from, until int) []string {
 	return ids
 }
 
-// TestBoundedWork holds that a list which never ends, does not heed skip or lies about its length is
-// an error, after no more pages than four readings of a list can take that doubles, and grows by a
-// thousand, while it is read.
+// TestBoundedWork reads lists that never end, ignore skip or report a wrong total. Each is an error, after
+// at most four times the pages of a list that doubles and grows by a thousand records during the read.
 func TestBoundedWork(t *testing.T) {
 	t.Parallel()
 	for name, behave := range map[string]func(rng *rand.Rand, first int) func(skip, limit int) (int, []string){
@@ -96,7 +95,7 @@ func TestBoundedWork(t *testing.T) {
 				return total, span(skip, max(skip+limit, total+1))
 			}
 		},
-		// Never to the end of the page: a list with deleted jobs would look the same.
+		// Never to the end of the page, as the total of a list with deleted jobs does.
 		"a total that jumps": func(rng *rand.Rand, _ int) func(skip, limit int) (int, []string) {
 			return func(skip, _ int) (int, []string) {
 				return pick(rng, rng.IntN(skip+1), skip+2+rng.IntN(100)), span(skip, skip+1)
@@ -111,13 +110,13 @@ func TestBoundedWork(t *testing.T) {
 		"skip is one too high": func(_ *rand.Rand, total int) func(skip, limit int) (int, []string) {
 			return func(skip, limit int) (int, []string) { return total, span(skip+1, min(skip+1+limit, total)) }
 		},
-		"one page for ever": func(_ *rand.Rand, total int) func(skip, limit int) (int, []string) {
+		"the same page forever": func(_ *rand.Rand, total int) func(skip, limit int) (int, []string) {
 			return func(_, limit int) (int, []string) { return total, span(limit, 2*limit) }
 		},
 		"empty pages": func(_ *rand.Rand, total int) func(skip, limit int) (int, []string) {
 			return func(int, int) (int, []string) { return total, nil }
 		},
-		"empty pages that tell no total": func(*rand.Rand, int) func(skip, limit int) (int, []string) {
+		"empty pages with a total of 0": func(*rand.Rand, int) func(skip, limit int) (int, []string) {
 			return func(int, int) (int, []string) { return 0, nil }
 		},
 		"another list each time": func(rng *rand.Rand, total int) func(skip, limit int) (int, []string) {
@@ -153,10 +152,10 @@ func TestBoundedWork(t *testing.T) {
 				}
 				_, pages, err := reader.Read(t.Context())
 				if list.pages > bound || pages != list.pages {
-					t.Errorf("%d pages, of which the reader tells %d, for a first total of %d", list.pages, pages, first)
+					t.Errorf("%d pages, and the reader reports %d, for a first total of %d", list.pages, pages, first)
 				}
 				if err == nil && options.FullReadInterval > 0 {
-					// Both ends of the list are as they were before.
+					// Neither end of the list has changed.
 					return
 				}
 				if err == nil {
@@ -168,48 +167,4 @@ func TestBoundedWork(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestFirstPageThatCannotBe holds that a first page which says that the list cannot be read ends the
-// read, without one page more of it.
-func TestFirstPageThatCannotBe(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		page string
-		want reason.Reason
-		most int
-	}{
-		"more records than anybody has": {`{"total":1000000000000,"resources":[{"id":"1"},{"id":"2"}]}`, reason.Inconsistent, 4},
-		"empty before its end":          {`{"total":5,"resources":[]}`, reason.Inconsistent, 4},
-		"fewer than came":               {`{"total":1,"resources":[{"id":"1"},{"id":"2"}]}`, reason.Inconsistent, 33},
-		"null before its end":           {`{"total":5,"resources":null}`, reason.Decode, 1},
-		"negative":                      {`{"total":-1,"resources":[]}`, reason.Decode, 1},
-		"no JSON":                       {`<html>`, reason.Decode, 1},
-		"an array":                      {`[]`, reason.Decode, 1},
-		"nothing":                       {``, reason.Decode, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			asked := 0
-			get := getterFunc(func(read func(io.Reader) error) error {
-				asked++
-				return read(strings.NewReader(test.page))
-			})
-			_, pages, err := newList(t, syncjob.Lists()[0], get, scrape.ListOptions{PageSize: 10, Concurrency: 4}).Read(t.Context())
-			if err == nil || reason.Of(err) != test.want {
-				t.Errorf("got %v, want reason %s", err, test.want)
-			}
-			if asked > test.most || pages != asked {
-				t.Errorf("%d pages, of which the reader tells %d, want no more than %d", asked, pages, test.most)
-			}
-		})
-	}
-}
-
-// getterFunc answers every request for a page alike.
-type getterFunc func(read func(io.Reader) error) error
-
-// Get implements joblist.Getter.
-func (f getterFunc) Get(_ context.Context, _ string, _ url.Values, read func(io.Reader) error) error {
-	return f(read)
 }

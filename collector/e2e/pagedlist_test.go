@@ -14,13 +14,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 
 	"cckm_sync_exporter/collector/ciphertrust"
-	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
-	"cckm_sync_exporter/collector/syncjob"
 )
 
 // order is the order in which a list is served.
@@ -29,43 +26,41 @@ type order int
 const (
 	newestFirst order = iota
 	oldestFirst
-	// unordered lists keep the order that they have, which follows from nothing that a job tells.
+	// unordered lists have an order that does not follow from the jobs.
 	unordered
 )
 
-// String returns what the order is called in a failure's message.
+// String implements fmt.Stringer.
 func (o order) String() string { return [...]string{"newest first", "oldest first", "unordered"}[o] }
 
-// filter is what a list does with a filter.
+// filter is how a list handles the filter overall_status.
 type filter int
 
 const (
-	heedsFilter filter = iota
+	usesFilter filter = iota
 	ignoresFilter
 	refusesFilter
-	// misreadsFilter lists nothing, whatever is filtered for.
+	// misreadsFilter lists nothing for any filter.
 	misreadsFilter
 )
 
-// String returns what the filter is called in a failure's message.
-func (f filter) String() string { return [...]string{"heeded", "ignored", "refused", "misread"}[f] }
+// String implements fmt.Stringer.
+func (f filter) String() string { return [...]string{"used", "ignored", "refused", "misread"}[f] }
 
-// pagedList is an appliance's list in memory; it implements joblist.Getter. It may change between
-// two pages, and remembers every version of itself since the read began.
+// pagedList is a list of an appliance in memory; it implements joblist.Getter. It may change between
+// two pages, and records its versions since the read began.
 type pagedList struct {
 	order order
-	// clamp is the most records that a page holds, whatever was asked for; 0 means no such bound.
+	// clamp is the maximum number of records in a page; 0 means no maximum.
 	clamp int
-	// refused is the limit above which the list answers 422; 0 means none.
+	// refused is the limit above which a request is rejected with 422; 0 means none.
 	refused int
-	// short has pages hold fewer records than there are, at random, but never fewer than two.
+	// short makes pages contain a random number of records, but at least two.
 	short bool
-	// cut has bodies end too early, at random, and the page be asked for again,
-	// as the client does with a failure that may pass.
-	cut bool
-	// filter says what the list does with overall_status.
+	// cut truncates random bodies. The page is then requested again, as the client retries a temporary failure.
+	cut    bool
 	filter filter
-	// between is called before each page but the first of a read, and may change the list.
+	// between is called before each page of a read except the first, and may change the list.
 	between func()
 
 	mu       sync.Mutex
@@ -91,7 +86,7 @@ func (l *pagedList) Get(ctx context.Context, _ string, query url.Values, read fu
 	}
 }
 
-// page returns the body of a page, and whether it is all of it.
+// page returns the body of a page, and reports whether it is complete.
 func (l *pagedList) page(query url.Values) (body string, whole bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +124,7 @@ func (l *pagedList) page(query url.Values) (body string, whole bool, err error) 
 	return body, true, nil
 }
 
-// filtered returns the records that a request asks for.
+// filtered returns the records that match the filter of a request.
 func (l *pagedList) filtered(query url.Values) ([]record, error) {
 	if !query.Has("overall_status") || l.filter == ignoresFilter {
 		return l.records, nil
@@ -150,7 +145,7 @@ func (l *pagedList) filtered(query url.Values) ([]record, error) {
 	return matching, nil
 }
 
-// status returns the overall_status of a record, and "" where it has none.
+// status returns the overall_status of a record, or "" if it has none.
 func (r record) status() string {
 	var job struct {
 		Status string `json:"overall_status"`
@@ -159,17 +154,9 @@ func (r record) status() string {
 	return job.Status
 }
 
-// form returns the overall_status of a record as the API documents it.
+// form returns the overall_status of a record in the form that the API documents.
 func (r record) form() string {
 	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(r.status()))
-}
-
-// newList returns a List that is closed at the end of the test.
-func newList(t *testing.T, list syncjob.List, getter joblist.Getter, options scrape.ListOptions) *scrape.List {
-	t.Helper()
-	l := scrape.NewList(list, getter, options)
-	t.Cleanup(l.Close)
-	return l
 }
 
 // settle waits until no full read of the list is in progress.
@@ -179,13 +166,13 @@ func settle(list *scrape.List) {
 	}
 }
 
-// begin tells the list that a read begins.
+// begin starts a new read.
 func (l *pagedList) begin() {
 	l.pages = 0
 	l.versions = [][]record{slices.Clone(l.records)}
 }
 
-// insert adds a job where a new one stands.
+// insert adds a job at the position of a new one.
 func (l *pagedList) insert(r record) {
 	at := 0
 	switch l.order {
@@ -198,7 +185,7 @@ func (l *pagedList) insert(r record) {
 	l.records = slices.Insert(l.records, at, r)
 }
 
-// remove takes a job away, whichever it is.
+// remove removes a random job.
 func (l *pagedList) remove() {
 	if len(l.records) > 0 {
 		at := l.rng.IntN(len(l.records))
@@ -206,10 +193,10 @@ func (l *pagedList) remove() {
 	}
 }
 
-// remember keeps the present version.
+// remember records the current version.
 func (l *pagedList) remember() { l.versions = append(l.versions, slices.Clone(l.records)) }
 
-// String describes the list for a failure's message.
+// String describes the list for the message of a failed test.
 func (l *pagedList) String() string {
 	return fmt.Sprintf("%s, %d records, clamp %d, refused above %d, short %t, cut %t, filter %s", l.order, len(l.records), l.clamp, l.refused, l.short, l.cut, l.filter)
 }
@@ -223,7 +210,7 @@ func raws(records []record) []json.RawMessage {
 	return out
 }
 
-// position returns skip and limit of a request for a page.
+// position returns skip and limit of a request.
 func position(query url.Values) (skip, limit int, err error) {
 	if skip, err = strconv.Atoi(query.Get("skip")); err != nil {
 		return 0, 0, reason.New(reason.Other, err, "")
