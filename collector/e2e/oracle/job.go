@@ -23,7 +23,7 @@ func statuses() []string {
 	return []string{inProgress, completed, failed, aborted, unknown}
 }
 
-// worstFirst returns the statuses in the order in which they win where a job names a scope twice.
+// worstFirst returns the statuses in their precedence if a job names a scope twice.
 func worstFirst() []string {
 	return []string{failed, aborted, unknown, inProgress, completed}
 }
@@ -31,13 +31,13 @@ func worstFirst() []string {
 // A job is one record of a list.
 type job struct {
 	id string
-	// own is the job's own status, whatever became of a cancel.
+	// own is the job's own status, before abort is considered.
 	own   string
 	abort bool
 	// created and finish are nil if the record has no such time that counts.
 	created, finish *time.Time
 	// scopes maps the key of each scope of the job to the scope's own status in it, texts to the
-	// appliance's own words for that, and names to how the job spells the scope.
+	// appliance's text for that status, and names to the job's spelling of the scope.
 	scopes, texts, names map[string]string
 }
 
@@ -55,7 +55,7 @@ func (j job) cancelled(status string) string {
 	return status
 }
 
-// decode reads the records of a list as they are at a time. The first record of each id counts.
+// decode decodes the records of a list at the given time. The first record of each id counts.
 func decode(list List, records []json.RawMessage, now time.Time) ([]job, error) {
 	var jobs []job
 	seen := make(map[string]bool)
@@ -93,8 +93,8 @@ func read(list List, fields map[string]any, now time.Time) job {
 	}
 
 	declared := declaredScopes(list, fields)
-	// The statuses that detailed_status gives each scope, and the texts for each of them. Null is a text
-	// that is still to come.
+	// The statuses that detailed_status gives each scope, and the texts for each of them. Null is an empty
+	// text.
 	given := make(map[string][]string)
 	texts := make(map[string][]string)
 	var detailed []string
@@ -104,7 +104,7 @@ func read(list List, fields map[string]any, now time.Time) job {
 		scope, status := list.key(name), j.textStatus(text)
 		given[scope] = append(given[scope], status)
 		if text != "" {
-			// People read a text in one line.
+			// A text is shown on one line.
 			texts[scope+" "+status] = append(texts[scope+" "+status], strings.ReplaceAll(text, "\n", " "))
 		}
 	}
@@ -141,7 +141,7 @@ func read(list List, fields map[string]any, now time.Time) job {
 	return j
 }
 
-// declaredScopes returns what stands in the scope fields of a job.
+// declaredScopes returns the values of the scope fields of a job.
 func declaredScopes(list List, fields map[string]any) []string {
 	var declared []string
 	for _, field := range list.ScopeFields {
@@ -181,7 +181,7 @@ func worst(given []string) string {
 	panic("no status among " + strings.Join(given, ", "))
 }
 
-// key returns what identifies a scope: Azure's names do not differ by case.
+// key returns what identifies a scope: Azure's names are compared ignoring case.
 func (l List) key(name string) string {
 	if l.RegionPrefix {
 		return strings.ToLower(name)
@@ -204,7 +204,7 @@ func ownStatus(value any) string {
 	}
 }
 
-// underscored returns a status in lower case, with underscores for blanks and hyphens.
+// underscored returns a status in lower case, with underscores instead of blanks and hyphens.
 func underscored(status string) string {
 	return strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(status))
 }
@@ -224,7 +224,7 @@ func cut(text string) string {
 	return short + "…"
 }
 
-// The words of a text, as the contract lists them.
+// The words of a text that decide on its status.
 var (
 	denialOfSuccess = regexp.MustCompile(`(?i)(\bnot|n't|\bnever)(\s+(be|been|yet|fully))*\s+(synchronized|complete|success|refreshed)`)
 	plainSuccess    = regexp.MustCompile(`(?i)synchronized successfully$`)
@@ -237,7 +237,7 @@ var (
 
 // textStatus returns the status that a text of detailed_status gives its scope in the job.
 func (j job) textStatus(text string) string {
-	// What was cut away from a text may have named a failure.
+	// The part that was cut off may have named a failure.
 	wasCut := len(text) > 508 && cutText.MatchString(text)
 	text = strings.TrimSpace(text)
 	denied := denialOfSuccess.MatchString(text)
@@ -253,7 +253,7 @@ func (j job) textStatus(text string) string {
 	case text == "", underscored(text) == "in_progress":
 		return j.counted()
 	case j.own == completed:
-		// Nobody knows what it says, so it is no success.
+		// The text is not understood, so it is no success.
 		return unknown
 	default:
 		return j.counted()
@@ -263,7 +263,7 @@ func (j job) textStatus(text string) string {
 // rfc3339 is the form of a time.
 var rfc3339 = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:)(\d{2})((?:\.\d+)?(?:Z|[+-]\d{2}:\d{2}))$`)
 
-// readTime returns a time, or nil if there is none that counts at now.
+// readTime parses a time. It returns nil if there is none, or if it does not count at now.
 func readTime(value any, now time.Time) *time.Time {
 	text, _ := value.(string)
 	parts := rfc3339.FindStringSubmatch(strings.ToUpper(text))

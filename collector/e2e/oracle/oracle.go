@@ -1,8 +1,8 @@
-// Package oracle recomputes, in the plainest way and from the whole list, what the exporter has to
-// expose; tests hold the exporter against it.
+// Package oracle computes what the exporter has to expose in the plainest way, from the complete list.
+// Tests compare the exporter with it.
 //
-// It shares no code with the exporter: it decodes with encoding/json, keeps every job, and for each
-// scope goes through all of them once more for every series.
+// It shares no code with the exporter: it decodes with encoding/json, keeps every job in memory, and goes
+// through all jobs of a scope again for every series.
 package oracle
 
 import (
@@ -15,27 +15,37 @@ import (
 	"time"
 )
 
-// A List says what the oracle has to know of a list of synchronization jobs.
+// A List describes a list of synchronization jobs.
 type List struct {
 	Cloud, Item string
 	// Kind is the kind of the list's scopes: "key_ring", "key_vault" and so on.
 	Kind string
 	// ScopeFields are the fields of a job that may hold its scopes.
 	ScopeFields []string
-	// RegionPrefix is set if detailed_status may put a region before a scope, and names do not differ by
-	// case, as in Azure.
+	// RegionPrefix is set if detailed_status may put a region before a scope, and names are compared
+	// ignoring case, as for Azure.
 	RegionPrefix bool
 }
 
-// Series returns every series of a list that was read whole, by its name and labels as [Key] writes
-// them. A scope whose newest job is older than forgetAfter is left out, unless that is 0. The
-// duration and the pages of the read are not the oracle's to know.
-func Series(list List, records []json.RawMessage, now time.Time, forgetAfter time.Duration) (map[string]float64, error) {
+// A Text is a job and its text in detailed_status for a scope, cut to 512 bytes.
+type Text struct{ ID, Text string }
+
+// Texts are the jobs of a scope that the log and the status page show. The id is empty if there is none.
+type Texts struct {
+	// Newest is the newest job, Last the one that finished last, and Oldest the oldest that is in
+	// progress for the scope: of those with a createdAt, if there are any.
+	Newest, Last, Oldest Text
+}
+
+// Compute returns every series of a list that was read completely, by name and labels as [Key] writes
+// them, except the duration and the pages of the read; and the texts for every scope. A scope whose newest
+// job is older than forgetAfter has no series, unless that is 0.
+func Compute(list List, records []json.RawMessage, now time.Time, forgetAfter time.Duration) (map[string]float64, map[string]Texts, error) {
 	jobs, err := decode(list, records, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make(series)
+	out, texts := make(series), make(map[string]Texts)
 	of := map[string]string{"cloud": list.Cloud, "item": list.Item}
 	out.set("cckm_sync_up", of, 1)
 	for _, reason := range reasons() {
@@ -51,24 +61,40 @@ func Series(list List, records []json.RawMessage, now time.Time, forgetAfter tim
 		out.set("cckm_sync_jobs", with(of, "status", status), float64(n))
 	}
 	for _, scope := range scopes(jobs) {
-		var covering []job
-		for _, j := range jobs {
-			if _, ok := j.scopes[scope]; ok {
-				covering = append(covering, j)
-			}
-		}
+		covering := only(jobs, func(j job) bool { return j.scopes[scope] != "" })
 		newest := slices.MaxFunc(covering, byCreation)
+		name := newest.names[scope]
+		texts[name] = textsOf(scope, covering)
 		if forgetAfter > 0 && newest.created != nil && now.Sub(*newest.created) > forgetAfter {
 			continue
 		}
-		name := newest.names[scope]
 		writeScope(out, with(of, "scope", name), scope, covering, now)
 		out.set("cckm_sync_scope_info", info(list, with(of, "scope", name), name), 1)
 	}
-	return out, nil
+	return out, texts, nil
 }
 
-// writeScope writes what the jobs that cover a scope say about it.
+// textsOf returns the texts of the jobs that cover a scope.
+func textsOf(scope string, covering []job) Texts {
+	running := only(covering, func(j job) bool { return j.scopes[scope] == inProgress })
+	if timed := only(running, func(j job) bool { return j.created != nil }); len(timed) > 0 {
+		running = timed
+	}
+	text := func(jobs []job, choose func([]job, func(a, b job) int) job, order func(a, b job) int) Text {
+		if len(jobs) == 0 {
+			return Text{}
+		}
+		chosen := choose(jobs, order)
+		return Text{ID: chosen.id, Text: chosen.texts[scope]}
+	}
+	return Texts{
+		Newest: text(covering, slices.MaxFunc, byCreation),
+		Last:   text(only(covering, job.finished), slices.MaxFunc, byFinish),
+		Oldest: text(running, slices.MinFunc, byCreation),
+	}
+}
+
+// writeScope writes the series of a scope from the jobs that cover it.
 func writeScope(out series, labels map[string]string, scope string, covering []job, now time.Time) {
 	for _, status := range statuses() {
 		n := 0
@@ -101,7 +127,7 @@ func writeScope(out series, labels map[string]string, scope string, covering []j
 	writeFinished(out, labels, scope, only(covering, job.finished))
 }
 
-// writeFinished writes what a scope's finished jobs say about it: nothing, where there is none.
+// writeFinished writes the series of a scope's finished jobs, if there are any.
 func writeFinished(out series, labels map[string]string, scope string, finished []job) {
 	if len(finished) == 0 {
 		return
@@ -127,8 +153,8 @@ func writeFinished(out series, labels map[string]string, scope string, finished 
 	}
 }
 
-// info returns the labels of a scope's info series: the parts of its identifier, where it has the
-// form of its cloud, else the whole of it as its name.
+// info returns the labels of a scope's info series: the parts of its identifier if it has the form of its
+// cloud, else the complete identifier as its name.
 func info(list List, labels map[string]string, scope string) map[string]string {
 	labels = with(labels, "kind", list.Kind)
 	labels["name"], labels["project"], labels["location"], labels["subscription"] = scope, "", "", ""
@@ -149,14 +175,14 @@ func info(list List, labels map[string]string, scope string) map[string]string {
 	return labels
 }
 
-// The forms in which an identifier that stays whole as a name holds a region: ACCOUNT/REGION, and
+// The forms of an identifier that contains a region but is used completely as a name: ACCOUNT/REGION, and
 // ocid1.vault.REALM.REGION and more.
 var (
 	regionOfAccount = regexp.MustCompile(`^\d{12}/([a-z][a-z0-9]*(?:-[a-z0-9]+)+-\d+)$`)
 	regionOfOCID    = regexp.MustCompile(`(?s)^ocid1\.vault\.[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.([a-z][a-z0-9]*(?:-[a-z0-9]+)*)\..+$`)
 )
 
-// regionIn returns the region that such an identifier holds, or nothing.
+// regionIn returns the region in such an identifier, or "".
 func regionIn(cloud, scope string) string {
 	var found []string
 	switch cloud {
@@ -201,7 +227,7 @@ func byCreation(a, b job) int {
 	return strings.Compare(a.id, b.id)
 }
 
-// byFinish orders jobs by when they finished, then by id; one without that time is older than any other.
+// byFinish orders jobs by their finish time, then by id; one without that time is older than any other.
 func byFinish(a, b job) int {
 	if c := compare(a.finish, b.finish); c != 0 {
 		return c
@@ -209,7 +235,7 @@ func byFinish(a, b job) int {
 	return strings.Compare(a.id, b.id)
 }
 
-// compare orders times; none is older than any.
+// compare orders times; nil is older than any other.
 func compare(a, b *time.Time) int {
 	switch {
 	case a == nil && b == nil:
@@ -223,7 +249,7 @@ func compare(a, b *time.Time) int {
 	}
 }
 
-// since returns the seconds from a time to a later one, and 0 where the later one is not.
+// since returns the seconds from earlier to later, or 0 if later is the earlier one.
 func since(later, earlier time.Time) float64 {
 	return max(0, later.Sub(earlier).Seconds())
 }
@@ -233,7 +259,7 @@ func unix(t time.Time) float64 {
 	return float64(t.Unix()) + float64(t.Nanosecond())/1e9
 }
 
-// truth returns a member of a state set.
+// truth returns the value of a member of a state set.
 func truth(is bool) float64 {
 	if is {
 		return 1
@@ -249,7 +275,7 @@ func reasons() []string {
 // series holds values by their key.
 type series map[string]float64
 
-// set adds a value, and panics where the same series is written twice: then the oracle is wrong.
+// set adds a value. It panics if the series has one: then the oracle is wrong.
 func (s series) set(name string, labels map[string]string, value float64) {
 	key := Key(name, labels)
 	if _, twice := s[key]; twice {
@@ -270,7 +296,7 @@ func Key(name string, labels map[string]string) string {
 	return name + "{" + strings.Join(pairs, ",") + "}"
 }
 
-// with returns the labels and one more.
+// with returns the labels and another one.
 func with(labels map[string]string, name, value string) map[string]string {
 	more := maps.Clone(labels)
 	more[name] = value

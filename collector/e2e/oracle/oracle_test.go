@@ -3,9 +3,6 @@ package oracle_test
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,40 +12,22 @@ import (
 	"cckm_sync_exporter/collector/e2e/oracle"
 )
 
-// google is the list of seed 000.
 func google() oracle.List {
 	return oracle.List{Cloud: "google", Item: "key", Kind: "key_ring", ScopeFields: []string{"key_rings"}}
 }
 
-// azure is the list of seed 004.
 func azure() oracle.List {
 	return oracle.List{Cloud: "azure", Item: "certificate", Kind: "key_vault", ScopeFields: []string{"key_vaults"}, RegionPrefix: true}
 }
 
-// example reads the records of an example response of the documentation.
-func example(t *testing.T, name string) []json.RawMessage {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "simulator", "fixtures", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var page struct {
-		Resources []json.RawMessage `json:"resources"`
-	}
-	if err := json.Unmarshal(content, &page); err != nil {
-		t.Fatal(err)
-	}
-	return page.Resources
-}
-
-// compute asks the oracle, at a time.
+// compute returns the oracle's series at a time.
 func compute(t *testing.T, list oracle.List, records []json.RawMessage, at string, forgetAfter time.Duration) map[string]float64 {
 	t.Helper()
 	now, err := time.Parse(time.RFC3339, at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := oracle.Series(list, records, now, forgetAfter)
+	got, _, err := oracle.Compute(list, records, now, forgetAfter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +43,7 @@ func raw(records ...string) []json.RawMessage {
 	return out
 }
 
-// about keeps what is neither zero nor the same for every list, without the labels named.
+// about returns the values that are not 0 and depend on the jobs, without some labels.
 func about(got map[string]float64, dropLabels ...string) map[string]float64 {
 	kept := make(map[string]float64)
 	for key, value := range got {
@@ -82,82 +61,7 @@ func about(got map[string]float64, dropLabels ...string) map[string]float64 {
 	return kept
 }
 
-// A list of seed 000 has one job, which runs.
-func TestGoogleExample(t *testing.T) {
-	t.Parallel()
-	got := compute(t, google(), example(t, "google_keys.json"), "2021-05-05T08:37:36.676642Z", 0)
-	const scope = `cloud="google",item="key",scope="projects/gemalto-kyloeng/locations/global/keyRings/demo-key-ring"`
-	want := map[string]float64{
-		`cckm_sync_up{cloud="google",item="key"}`:                        1,
-		`cckm_sync_jobs{cloud="google",item="key",status="in_progress"}`: 1,
-		`cckm_sync_jobs{cloud="google",item="key",status="completed"}`:   0,
-		`cckm_sync_jobs{cloud="google",item="key",status="failed"}`:      0,
-		`cckm_sync_jobs{cloud="google",item="key",status="aborted"}`:     0,
-		`cckm_sync_jobs{cloud="google",item="key",status="unknown"}`:     0,
-		`cckm_sync_scope_jobs{` + scope + `,status="in_progress"}`:       1,
-		`cckm_sync_scope_jobs{` + scope + `,status="completed"}`:         0,
-		`cckm_sync_scope_jobs{` + scope + `,status="failed"}`:            0,
-		`cckm_sync_scope_jobs{` + scope + `,status="aborted"}`:           0,
-		`cckm_sync_scope_jobs{` + scope + `,status="unknown"}`:           0,
-		`cckm_sync_scope_status{` + scope + `,status="in_progress"}`:     1,
-		`cckm_sync_scope_status{` + scope + `,status="completed"}`:       0,
-		`cckm_sync_scope_status{` + scope + `,status="failed"}`:          0,
-		`cckm_sync_scope_status{` + scope + `,status="aborted"}`:         0,
-		`cckm_sync_scope_status{` + scope + `,status="unknown"}`:         0,
-		`cckm_sync_scope_last_job_timestamp_seconds{` + scope + `}`:      1620203796.676642,
-		`cckm_sync_scope_job_age_seconds{` + scope + `}`:                 60,
-		`cckm_sync_scope_in_progress_age_seconds{` + scope + `}`:         60,
-		`cckm_sync_scope_info{cloud="google",item="key",kind="key_ring",location="global",name="demo-key-ring",project="gemalto-kyloeng",scope="projects/gemalto-kyloeng/locations/global/keyRings/demo-key-ring",subscription=""}`: 1,
-	}
-	for _, reason := range []string{"auth", "forbidden", "not_found", "timeout", "tls", "network", "server", "decode", "inconsistent", "other"} {
-		want[fmt.Sprintf(`cckm_sync_scrape_error{cloud="google",item="key",reason=%q}`, reason)] = 0
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("series (-want +got):\n%s", diff)
-	}
-}
-
-// A list of seed 004 has two completed jobs over the same two vaults.
-func TestAzureExample(t *testing.T) {
-	t.Parallel()
-	got := compute(t, azure(), example(t, "azure_certificates.json"), "2022-05-17T10:40:35.546384Z", 0)
-	want := map[string]float64{`jobs{status="completed"}`: 2}
-	for _, vault := range []string{"cckm-vault", "cckm-demo-vault"} {
-		scope := `scope="` + vault + `::260ecbe7-777b-4d3c-84ea-887620498863"`
-		maps.Copy(want, map[string]float64{
-			`scope_jobs{` + scope + `,status="completed"}`:           2,
-			`scope_status{` + scope + `,status="completed"}`:         1,
-			`scope_last_result{result="completed",` + scope + `}`:    1,
-			`scope_last_job_timestamp_seconds{` + scope + `}`:        1652780435.546384,
-			`scope_job_age_seconds{` + scope + `}`:                   3600,
-			`scope_in_progress_age_seconds{` + scope + `}`:           0,
-			`scope_last_completion_timestamp_seconds{` + scope + `}`: 1652780461.958222,
-			`scope_last_success_timestamp_seconds{` + scope + `}`:    1652780461.958222,
-			`scope_last_duration_seconds{` + scope + `}`:             26.411838,
-		})
-	}
-	if diff := cmp.Diff(want, about(got, `cloud="azure",item="certificate",`)); diff != "" {
-		t.Errorf("series (-want +got):\n%s", diff)
-	}
-}
-
-// The two lists have three scopes and no fourth.
-func TestExamplesHaveThreeScopes(t *testing.T) {
-	t.Parallel()
-	var infos []string
-	for name, list := range map[string]oracle.List{"google_keys.json": google(), "azure_certificates.json": azure()} {
-		for key := range compute(t, list, example(t, name), "2022-05-18T00:00:00Z", 0) {
-			if strings.HasPrefix(key, "cckm_sync_scope_info{") {
-				infos = append(infos, key)
-			}
-		}
-	}
-	if len(infos) != 3 {
-		t.Errorf("got the scopes %q, want three", infos)
-	}
-}
-
-// Each case's expectations were worked out by hand.
+// TestSeries compares the oracle with series that were computed by hand.
 func TestSeries(t *testing.T) {
 	t.Parallel()
 	const finished = `"createdAt":"2022-01-01T00:00:00Z","updatedAt":"2022-01-01T00:00:11Z","completed_at":"2022-01-01T00:00:10Z"`
@@ -168,7 +72,7 @@ func TestSeries(t *testing.T) {
 		want    map[string]float64
 	}{
 		"no jobs": {list: google(), want: map[string]float64{}},
-		"a cancelled job is no success": {
+		"a canceled job is no success": {
 			list:    google(),
 			records: raw(`{"id":"1","overall_status":"completed","abort":true,"key_rings":["r"],` + finished + `}`),
 			want: map[string]float64{
@@ -221,7 +125,7 @@ func TestSeries(t *testing.T) {
 				`scope_last_result{result="unknown",scope="r"}`: 1,
 			},
 		},
-		"two run at once, and a clock that runs behind": {
+		"two jobs in progress, and a clock that is behind": {
 			list: google(),
 			records: raw(
 				`{"id":"1","overall_status":"in_progress","key_rings":["r"],"createdAt":"2022-01-01T00:00:30Z"}`,
@@ -237,7 +141,7 @@ func TestSeries(t *testing.T) {
 				`scope_in_progress_age_seconds{scope="r"}`:     30,
 			},
 		},
-		"one scope of a job that runs is done": {
+		"a completed scope of a job in progress": {
 			list: google(),
 			records: raw(`{"id":"1","overall_status":"in_progress","key_rings":["r"],"detailed_status":{` +
 				`"r":"key ring synchronized successfully"},"createdAt":"2022-01-01T00:00:00Z"}`),
@@ -250,7 +154,7 @@ func TestSeries(t *testing.T) {
 				`scope_in_progress_age_seconds{scope="r"}`:    0,
 			},
 		},
-		"a vault under three regions fares as in the worst": {
+		"a vault in three regions has the worst status": {
 			list: azure(),
 			records: raw(`{"id":"1","overall_status":"in_progress","detailed_status":{` +
 				`"east/a::s":"vault synchronized successfully","west/a::s":null,"north/a::s":"Vault not synchronized successfully"}}`),
@@ -260,13 +164,13 @@ func TestSeries(t *testing.T) {
 				`scope_status{scope="a::s",status="in_progress"}`: 1,
 			},
 		},
-		"a scope is forgotten, its jobs are not": {
+		"a scope is omitted, but not its jobs": {
 			list:    google(),
 			forget:  59 * time.Second,
 			records: raw(`{"id":"1","overall_status":"completed","key_rings":["r"],` + finished + `}`),
 			want:    map[string]float64{`jobs{status="completed"}`: 1},
 		},
-		"a clock that is wrong, and names in another case": {
+		"a wrong clock, and names that differ in case": {
 			list: azure(),
 			records: raw(
 				`{"id":"1","overall_status":"completed","key_vaults":["A::s"],"createdAt":"2022-01-01t00:00:00z","completed_at":"1970-01-01T00:00:00Z"}`,
@@ -315,7 +219,7 @@ func TestSeries(t *testing.T) {
 	}
 }
 
-// The status of a scope whose text and job are these.
+// TestTexts checks the status that a text gives its scope.
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ own, text, want string }{
