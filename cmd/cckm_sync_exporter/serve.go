@@ -100,7 +100,7 @@ func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Ha
 		Logger:        logs.kit,
 	}
 	if t := e.single(); t != nil {
-		cfg.Reader, cfg.Exposition = t, t.Exposition()
+		cfg.Read, cfg.Exposition = t.Read, t.Exposition()
 		cfg.Timeout, cfg.TimeoutOffset = t.Config.Timeout, t.Config.TimeoutOffset
 	}
 	if !s.disableExporterMetrics {

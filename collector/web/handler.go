@@ -1,6 +1,5 @@
-// Package web serves the exporter's HTTP interface: the metrics, the probes of
-// single targets and their discovery, a status page, and what looks after the
-// process.
+// Package web serves the exporter's HTTP interface: the metrics, the probes of single targets and their
+// discovery, the status page, health checks and reloads.
 package web
 
 import (
@@ -26,67 +25,47 @@ const (
 	PathDiscovery = "/sd"
 )
 
-// Reader reads the lists of an appliance. collector.Collector is one.
-type Reader interface {
-	// Read returns what the lists hold, at the latest when ctx ends.
-	Read(ctx context.Context) *scrape.Snapshot
-}
-
-// Targets are the appliances and domains that are configured. targets.Set is one.
-type Targets interface {
-	// All returns them in the order of the configuration.
-	All() []*targets.Target
-	// Use returns one by its name, which lasts until done is called.
-	Use(name string) (t *targets.Target, done func(), ok bool)
-}
-
 // Config configures a handler.
 type Config struct {
 	// Targets can be probed by name and are discovered by Prometheus.
-	Targets Targets
-	// Reader is read at every scrape of the metrics; nil means that the metrics are
-	// those about the exporter itself.
-	Reader Reader
-	// Exposition says how what was read is written.
+	Targets *targets.Set
+	// Read returns a snapshot of the lists for a scrape of TelemetryPath, at the latest when ctx ends. If
+	// it is nil, TelemetryPath has only the metrics about the exporter itself.
+	Read func(ctx context.Context) *scrape.Snapshot
+	// Exposition writes the snapshots of Read.
 	Exposition *collector.Exposition
 	// Telemetry gathers the metrics about the exporter itself.
 	Telemetry prometheus.Gatherer
-	// Instrument gets promhttp's metrics about the scrapes themselves; nil means
-	// none.
+	// Instrument gets promhttp's metrics about the scrapes themselves. It may be nil.
 	Instrument prometheus.Registerer
-	// TelemetryPath is where the metrics are.
+	// TelemetryPath is the path of the metrics.
 	TelemetryPath string
-	// MaxRequests bounds the scrapes that are served at once of the metrics and of
-	// each target; 0 means no bound.
+	// MaxRequests bounds the concurrent scrapes of the metrics and of each target; 0 means no bound.
 	MaxRequests int
-	// Timeout is the longest scrape; Prometheus' own timeout, less
-	// TimeoutOffset, wins where it is shorter.
+	// Timeout is the longest scrape. Prometheus' own timeout minus TimeoutOffset applies if it is shorter.
 	Timeout, TimeoutOffset time.Duration
-	// Reload loads the configuration anew, and says in a sentence what was done.
+	// Reload loads the configuration again, and returns a sentence about what was done.
 	Reload func() (done string, err error)
-	// Logger gets what no scraper is told.
+	// Logger gets errors that no response contains.
 	Logger log.Logger
 }
 
 // NewHandler returns the handler of every path.
 func NewHandler(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
-	var scrape http.Handler = &scrapeHandler{
-		limits: newLimits(cfg.MaxRequests),
-		scraped: scraped{
-			reader: cfg.Reader, exposition: cfg.Exposition, longest: cfg.Timeout, offset: cfg.TimeoutOffset,
-			telemetry: cfg.Telemetry, logger: cfg.Logger,
-		},
-	}
+	var metrics http.Handler = scraped{
+		read: cfg.Read, exposition: cfg.Exposition, longest: cfg.Timeout, offset: cfg.TimeoutOffset,
+		telemetry: cfg.Telemetry, logger: cfg.Logger,
+	}.handler(newLimits(cfg.MaxRequests))
 	if cfg.Instrument != nil {
-		scrape = promhttp.InstrumentMetricHandler(cfg.Instrument, scrape)
+		metrics = promhttp.InstrumentMetricHandler(cfg.Instrument, metrics)
 	}
-	mux.Handle(cfg.TelemetryPath, scrape)
+	mux.Handle(cfg.TelemetryPath, metrics)
 	mux.HandleFunc("/-/healthy", alive("The exporter is healthy.\n"))
 	mux.HandleFunc("/-/ready", alive("The exporter is ready.\n"))
 	mux.HandleFunc("/-/reload", reload(cfg.Reload))
-	mux.Handle(PathProbe, &probeHandler{targets: cfg.Targets, limits: newLimits(cfg.MaxRequests), logger: cfg.Logger})
-	mux.Handle(PathDiscovery, discovery(cfg.Targets))
+	mux.HandleFunc(PathProbe, probe(cfg.Targets, newLimits(cfg.MaxRequests), cfg.Logger))
+	mux.HandleFunc(PathDiscovery, discovery(cfg.Targets))
 	if cfg.TelemetryPath != "/" {
 		page, err := newStatusPage(cfg)
 		if err != nil {
@@ -97,8 +76,7 @@ func NewHandler(cfg Config) (http.Handler, error) {
 	return mux, nil
 }
 
-// alive answers without asking an appliance: a restart of the exporter would
-// not mend one.
+// alive responds without contacting an appliance, because a restart of the exporter does not fix one.
 func alive(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,11 +30,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// readerFunc is a web.Reader.
-type readerFunc func(context.Context) *scrape.Snapshot
-
-func (f readerFunc) Read(ctx context.Context) *scrape.Snapshot { return f(ctx) }
-
 func snapshot() *scrape.Snapshot {
 	lists := syncjob.Lists()
 	return &scrape.Snapshot{Lists: []scrape.ListRead{
@@ -49,7 +43,7 @@ func handler(t *testing.T, change func(*web.Config)) http.Handler {
 	telemetry := prometheus.NewRegistry()
 	cfg := web.Config{
 		Targets:       targets.NewSet(targets.Options{Logger: log.NewNopLogger()}),
-		Reader:        readerFunc(func(context.Context) *scrape.Snapshot { return snapshot() }),
+		Read:          func(context.Context) *scrape.Snapshot { return snapshot() },
 		Exposition:    &collector.Exposition{},
 		Telemetry:     telemetry,
 		Instrument:    telemetry,
@@ -79,7 +73,7 @@ func get(t *testing.T, h http.Handler, path string, header map[string]string) *h
 	return recorder
 }
 
-// TestTimeout holds which deadline a read gets from Prometheus' header.
+// TestTimeout checks the deadline of a read for each value of Prometheus' header.
 func TestTimeout(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"":      30 * time.Second,
@@ -88,7 +82,7 @@ func TestTimeout(t *testing.T) {
 		"30":    29500 * time.Millisecond,
 		"31":    30 * time.Second,
 		"1e300": 30 * time.Second,
-		// An offset that is the whole timeout would leave no time to read.
+		// With the whole offset, no time would be left to read.
 		"0.5":   250 * time.Millisecond,
 		"0.6":   300 * time.Millisecond,
 		"0":     30 * time.Second,
@@ -102,14 +96,14 @@ func TestTimeout(t *testing.T) {
 		t.Run(header, func(t *testing.T) {
 			var got time.Duration
 			h := handler(t, func(cfg *web.Config) {
-				cfg.Reader = readerFunc(func(ctx context.Context) *scrape.Snapshot {
+				cfg.Read = func(ctx context.Context) *scrape.Snapshot {
 					deadline, ok := ctx.Deadline()
 					if !ok {
 						t.Error("the read has no deadline")
 					}
 					got = time.Until(deadline)
 					return snapshot()
-				})
+				}
 			})
 			get(t, h, "/metrics", map[string]string{"X-Prometheus-Scrape-Timeout-Seconds": header})
 			if got > want || got < want-time.Second {
@@ -162,36 +156,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestScrapeWithinScrape holds that a scrape shows what was read for it, and
-// nothing of another that comes while its answer is still being written.
-func TestScrapeWithinScrape(t *testing.T) {
-	reads := 0
-	h := handler(t, func(cfg *web.Config) {
-		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot {
-			reads++
-			jobs := [syncjob.NumStatuses]int{syncjob.Completed: reads}
-			summary := &syncjob.Summary{Jobs: jobs}
-			for i := range 500 {
-				summary.Scopes = append(summary.Scopes, syncjob.Scope{Name: strconv.Itoa(i), Jobs: jobs})
-			}
-			return &scrape.Snapshot{Lists: []scrape.ListRead{{List: syncjob.Lists()[0], Summary: summary}}}
-		})
-	})
-	outer := &writeHook{ResponseRecorder: httptest.NewRecorder()}
-	outer.first = func() { get(t, h, "/metrics", nil) }
-	h.ServeHTTP(outer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
-	if reads != 2 {
-		t.Fatalf("%d reads, want one within another", reads)
-	}
-	body := outer.Body.String()
-	for series, want := range map[string]int{`status="completed"} 1` + "\n": 501, `status="completed"} 2` + "\n": 0} {
-		if got := strings.Count(body, series); got != want {
-			t.Errorf("%d series with %q, want %d", got, series, want)
-		}
-	}
-}
-
-// writeHook is a response that does something before it is written to.
+// writeHook is a response that calls first before the first write.
 type writeHook struct {
 	*httptest.ResponseRecorder
 
@@ -206,8 +171,8 @@ func (w *writeHook) Write(text []byte) (int, error) {
 	return w.ResponseRecorder.Write(text)
 }
 
-// TestSlowScrapers holds that scrapers which read the same lists at the same time, and read their
-// responses slowly, share what is gathered, and that a later one gets its own ages.
+// TestSlowScrapers checks that scrapers that read the same lists at the same time, and read their
+// responses slowly, share what is gathered, and that a later scrape has its own ages.
 func TestSlowScrapers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gathered atomic.Int64
@@ -218,7 +183,7 @@ func TestSlowScrapers(t *testing.T) {
 				gathered.Add(1)
 				return telemetry.Gather()
 			})
-			cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot { return &scrape.Snapshot{Lists: slices.Clone(read.Lists)} })
+			cfg.Read = func(context.Context) *scrape.Snapshot { return &scrape.Snapshot{Lists: slices.Clone(read.Lists)} }
 		})
 		released := make(chan struct{})
 		accepts := []string{"text/plain", "application/openmetrics-text;version=1.0.0"}
@@ -240,7 +205,7 @@ func TestSlowScrapers(t *testing.T) {
 		<-time.After(time.Second)
 		get(t, h, "/metrics", map[string]string{"Accept": accepts[0]})
 		if n := gathered.Load(); n != int64(len(accepts))+1 {
-			t.Errorf("a later scrape was answered from what was gathered for others")
+			t.Errorf("a later scrape got what was gathered for others")
 		}
 		close(released)
 		wait.Wait()
@@ -252,7 +217,7 @@ func TestSlowScrapers(t *testing.T) {
 	})
 }
 
-// TestScrapersThatHangUp holds that a scraper which does not read its response costs one line at level
+// TestScrapersThatHangUp checks that a scraper that does not read its response causes one line at level
 // debug.
 func TestScrapersThatHangUp(t *testing.T) {
 	var logged strings.Builder
@@ -273,11 +238,11 @@ func TestMaxRequests(t *testing.T) {
 	reading, finish := make(chan struct{}), make(chan struct{})
 	h := handler(t, func(cfg *web.Config) {
 		cfg.MaxRequests = 2
-		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot {
+		cfg.Read = func(context.Context) *scrape.Snapshot {
 			reading <- struct{}{}
 			<-finish
 			return snapshot()
-		})
+		}
 	})
 	var wait sync.WaitGroup
 	for range 2 {
@@ -296,13 +261,13 @@ func TestMaxRequests(t *testing.T) {
 	wait.Wait()
 }
 
-// TestOtherPaths holds that no path but the metrics' asks an appliance.
+// TestOtherPaths checks that only scrapes contact an appliance.
 func TestOtherPaths(t *testing.T) {
 	noRead := func(cfg *web.Config) {
-		cfg.Reader = readerFunc(func(context.Context) *scrape.Snapshot {
-			t.Error("the appliance was asked")
+		cfg.Read = func(context.Context) *scrape.Snapshot {
+			t.Error("the appliance was contacted")
 			return snapshot()
-		})
+		}
 	}
 	tests := []struct {
 		path string
@@ -335,16 +300,9 @@ func TestOtherPaths(t *testing.T) {
 
 func TestTelemetryPath(t *testing.T) {
 	for _, path := range []string{"/", "/sync"} {
-		h := handler(t, func(cfg *web.Config) { cfg.TelemetryPath = path })
-		if got := get(t, h, path, nil); !strings.Contains(got.Body.String(), "cckm_sync_up") {
-			t.Errorf("%s has no metrics: %s", path, got.Body)
+		body := get(t, handler(t, func(cfg *web.Config) { cfg.TelemetryPath, cfg.Instrument = path, nil }), path, nil).Body.String()
+		if !strings.Contains(body, "cckm_sync_up") || strings.Contains(body, "promhttp_") {
+			t.Errorf("%s, without promhttp's metrics:\n%s", path, body)
 		}
-	}
-}
-
-func TestWithoutInstrument(t *testing.T) {
-	h := handler(t, func(cfg *web.Config) { cfg.Instrument = nil })
-	if got := get(t, h, "/metrics", nil); strings.Contains(got.Body.String(), "promhttp_") {
-		t.Errorf("promhttp's metrics are there:\n%s", got.Body)
 	}
 }

@@ -11,7 +11,8 @@ import (
 type limits struct {
 	// bound is the largest number of scrapes; 0 means no bound.
 	bound int
-	// encoders has room for the scrapes that are gathered and encoded at once.
+	// encoders has room for the scrapes of all targets that are gathered and encoded at the same time:
+	// the gathered series need many times the memory of the response.
 	encoders chan struct{}
 
 	mu sync.Mutex
@@ -21,8 +22,13 @@ type limits struct {
 
 // served are the scrapes of one target that are in progress.
 type served struct {
-	scrapes   int
-	responses responses
+	// scrapes is how many there are. limits.mu guards it.
+	scrapes int
+	// encoders is limits.encoders.
+	encoders chan struct{}
+	// mu makes one response at a time, and guards the recent ones.
+	mu     sync.Mutex
+	recent []*response
 }
 
 func newLimits(bound int) *limits {
@@ -30,7 +36,7 @@ func newLimits(bound int) *limits {
 }
 
 // serve calls scrape for a scrape of a target, or responds with 503.
-func (l *limits) serve(name string, w http.ResponseWriter, scrape func(*responses)) {
+func (l *limits) serve(name string, w http.ResponseWriter, scrape func(*served)) {
 	s := l.enter(name)
 	if s == nil {
 		http.Error(w, fmt.Sprintf("%d scrapes are being served, which is the limit (--web.max-requests); try again later.", l.bound),
@@ -38,7 +44,7 @@ func (l *limits) serve(name string, w http.ResponseWriter, scrape func(*response
 		return
 	}
 	defer l.leave(name)
-	scrape(&s.responses)
+	scrape(s)
 }
 
 // enter returns nil if the bound is reached.
@@ -47,7 +53,7 @@ func (l *limits) enter(name string) *served {
 	defer l.mu.Unlock()
 	s := l.served[name]
 	if s == nil {
-		s = &served{responses: responses{encoders: l.encoders}}
+		s = &served{encoders: l.encoders}
 		l.served[name] = s
 	}
 	if l.bound > 0 && s.scrapes >= l.bound {

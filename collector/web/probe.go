@@ -7,48 +7,44 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+
+	"cckm_sync_exporter/collector/targets"
 )
 
 // TransferTimeout is how long a request and its response may take in addition to the longest scrape.
 const TransferTimeout = 30 * time.Second
 
-// probeHandler reads the target that the query names. A request can only choose one of the configured
+// probe reads the target that the query names. A request can only choose one of the configured
 // targets, never an address or a credential.
-type probeHandler struct {
-	targets Targets
-	limits  *limits
-	logger  log.Logger
-}
-
-// ServeHTTP implements http.Handler.
-func (h *probeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	names := r.URL.Query()["target"]
-	if len(names) != 1 || names[0] == "" {
-		http.Error(w, "Exactly one target parameter is required: "+PathProbe+"?target=NAME. "+h.known(), http.StatusBadRequest)
-		return
+func probe(set *targets.Set, limits *limits, logger log.Logger) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		names := r.URL.Query()["target"]
+		if len(names) != 1 || names[0] == "" {
+			http.Error(w, "Exactly one target parameter is required: "+PathProbe+"?target=NAME. "+known(set), http.StatusBadRequest)
+			return
+		}
+		name := names[0]
+		t, done, ok := set.Use(name)
+		if !ok {
+			http.Error(w, fmt.Sprintf("There is no target %q. %s", name, known(set)), http.StatusNotFound)
+			return
+		}
+		defer done()
+		// The server's own timeouts are for the targets that it started with.
+		control := http.NewResponseController(w)
+		deadline := time.Now().Add(t.Config.Timeout + TransferTimeout)
+		_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
+		limits.serve(name, w, func(served *served) {
+			probed := scraped{read: t.Read, exposition: t.Exposition(), longest: t.Config.Timeout, offset: t.Config.TimeoutOffset, logger: logger}
+			probed.serve(served, w, r)
+		})
 	}
-	name := names[0]
-	t, done, ok := h.targets.Use(name)
-	if !ok {
-		http.Error(w, fmt.Sprintf("There is no target %q. %s", name, h.known()), http.StatusNotFound)
-		return
-	}
-	defer done()
-	// The server's own timeouts are for the targets that it started with.
-	control := http.NewResponseController(w)
-	deadline := time.Now().Add(t.Config.Timeout + TransferTimeout)
-	_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
-	h.limits.serve(name, w, func(responses *responses) {
-		probed := scraped{reader: t, exposition: t.Exposition(), longest: t.Config.Timeout, offset: t.Config.TimeoutOffset, logger: h.logger}
-		probed.serve(responses, w, r)
-	})
 }
 
 // known names the targets.
-func (h *probeHandler) known() string {
-	targets := h.targets.All()
-	names := make([]string, 0, len(targets))
-	for _, t := range targets {
+func known(set *targets.Set) string {
+	var names []string
+	for _, t := range set.All() {
 		if t.Config.Name != "" {
 			names = append(names, t.Config.Name)
 		}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"cckm_sync_exporter/collector/scrape"
@@ -16,15 +15,6 @@ import (
 
 // shareFor is for how long a response is sent to other scrapers. Ages in it are out of date by as much.
 const shareFor = time.Second
-
-// responses are the responses to the scrapes of one target. Scrapes of the same reads share one.
-type responses struct {
-	// mu makes one response at a time, and encoders bounds those of all targets: the gathered series
-	// need many times the memory of the response.
-	mu       sync.Mutex
-	encoders chan struct{}
-	recent   []*response
-}
 
 // response is an http.ResponseWriter that encodes a response completely before any of it is sent. The
 // body is kept compressed, so that a client that reads slowly holds little memory.
@@ -42,9 +32,9 @@ type response struct {
 	zipped bool
 }
 
-// of returns the response to a scrape of a snapshot, which may be nil. If there is none yet, write
-// writes it.
-func (s *responses) of(snapshot *scrape.Snapshot, r *http.Request, write func(http.ResponseWriter)) *response {
+// response returns the response to a scrape of a snapshot, which may be nil. Scrapes of the same reads
+// share a response; if there is none yet, handler writes it.
+func (s *served) response(snapshot *scrape.Snapshot, r *http.Request, handler http.Handler) *response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -58,7 +48,7 @@ func (s *responses) of(snapshot *scrape.Snapshot, r *http.Request, write func(ht
 	made := &response{snapshot: snapshot, request: request, made: now, header: http.Header{}, status: http.StatusOK}
 	s.encoders <- struct{}{}
 	defer func() { <-s.encoders }()
-	write(made)
+	handler.ServeHTTP(made, r)
 	if made.zip != nil {
 		_ = made.zip.Close() // Writing to memory does not fail.
 		// It is larger than most bodies.

@@ -18,7 +18,8 @@ import (
 
 // scraped is what a scrape reads.
 type scraped struct {
-	reader     Reader
+	// read is Config.Read.
+	read       func(context.Context) *scrape.Snapshot
 	exposition *collector.Exposition
 	// longest is the longest scrape. Prometheus' own timeout minus offset applies if it is shorter.
 	longest, offset time.Duration
@@ -27,37 +28,32 @@ type scraped struct {
 	logger    log.Logger
 }
 
-// scrapeHandler responds to scrapes of the metrics.
-type scrapeHandler struct {
-	scraped
-
-	limits *limits
-}
-
-// ServeHTTP implements http.Handler.
-func (h *scrapeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.limits.serve("", w, func(responses *responses) { h.serve(responses, w, r) })
+// handler returns the handler of TelemetryPath.
+func (s scraped) handler(limits *limits) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		limits.serve("", w, func(served *served) { s.serve(served, w, r) })
+	}
 }
 
 // serve reads the lists and sends the metrics. A scraper that has hung up gets nothing.
-func (s *scraped) serve(responses *responses, w http.ResponseWriter, r *http.Request) {
+func (s scraped) serve(served *served, w http.ResponseWriter, r *http.Request) {
 	var snapshot *scrape.Snapshot
-	if s.reader != nil {
+	if s.read != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), s.timeout(r.Header))
 		defer cancel()
-		snapshot = s.reader.Read(ctx)
+		snapshot = s.read(ctx)
 	}
 	if r.Context().Err() != nil {
 		return
 	}
-	response := responses.of(snapshot, r, func(w http.ResponseWriter) { s.handler(snapshot).ServeHTTP(w, r) })
+	response := served.response(snapshot, r, s.exposed(snapshot))
 	if err := response.send(w); err != nil {
 		level.Debug(s.logger).Log("during", "exposition", "client", r.RemoteAddr, "err", err, "msg", "the scraper did not read the response")
 	}
 }
 
-// handler returns a handler that writes a snapshot and the exporter's own metrics.
-func (s *scraped) handler(snapshot *scrape.Snapshot) http.Handler {
+// exposed returns a handler that writes a snapshot and the exporter's own metrics.
+func (s scraped) exposed(snapshot *scrape.Snapshot) http.Handler {
 	var gatherer collector.Joined
 	if snapshot != nil {
 		gatherer = append(gatherer, s.exposition.Of(snapshot))
@@ -75,7 +71,7 @@ func (s *scraped) handler(snapshot *scrape.Snapshot) http.Handler {
 
 // timeout returns how long a scrape may take. Prometheus sends its own timeout in a header, and needs
 // some of it to receive the response.
-func (s *scraped) timeout(header http.Header) time.Duration {
+func (s scraped) timeout(header http.Header) time.Duration {
 	seconds, err := strconv.ParseFloat(header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
 	// The comparison is false for NaN too. A longer timeout may not fit into a time.Duration.
 	if err != nil || !(seconds > 0 && seconds < s.longest.Seconds()+s.offset.Seconds()) {

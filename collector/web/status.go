@@ -5,17 +5,18 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"cckm_sync_exporter/collector/targets"
 	"cckm_sync_exporter/collector/web/statuspage"
 )
 
-// statusSource shows the configured targets on the status page.
-type statusSource struct{ targets Targets }
+// statusSource returns the configured targets to the status page.
+type statusSource struct{ targets *targets.Set }
 
 // Targets implements statuspage.Source.
 func (s statusSource) Targets() []statuspage.Target {
-	targets := s.targets.All()
-	shown := make([]statuspage.Target, 0, len(targets))
-	for _, t := range targets {
+	all := s.targets.All()
+	shown := make([]statuspage.Target, 0, len(all))
+	for _, t := range all {
 		shown = append(shown, statuspage.Target{
 			Name:              t.Config.Name,
 			URL:               t.Client().URL(),
@@ -31,7 +32,7 @@ func (s statusSource) Targets() []statuspage.Target {
 	return shown
 }
 
-// newStatusPage returns the page that shows what the last reads said.
+// newStatusPage returns the page that shows the outcome of the last reads.
 func newStatusPage(cfg Config) (http.Handler, error) {
 	return statuspage.New(statuspage.Config{
 		Source: statusSource{cfg.Targets}, Version: version.Version,

@@ -218,7 +218,7 @@ func (r *rig) wire() (*exporter, error) {
 	var err error
 	e.handler, err = web.NewHandler(web.Config{
 		Targets:       e.targets,
-		Reader:        printing{e.target, r.transcript},
+		Read:          r.printing(e.target.Read),
 		Exposition:    e.target.Exposition(),
 		Telemetry:     prometheus.Gatherers{scrapes, e.targets},
 		Instrument:    scrapes,
@@ -244,22 +244,17 @@ func (e *exporter) close(r *rig) {
 	r.transcript.show(e.target.Config)
 }
 
-// printing is a web.Reader that prints what it reads.
-type printing struct {
-	web.Reader
-
-	transcript *transcript
-}
-
-// Read implements web.Reader.
-func (p printing) Read(ctx context.Context) *scrape.Snapshot {
-	snapshot := p.Reader.Read(ctx)
-	for i := range snapshot.Lists {
-		p.transcript.show(snapshot.Lists[i].Err)
-		p.transcript.showWords(snapshot.Lists[i].Summary)
+// printing returns a function that reads, and prints the snapshot.
+func (r *rig) printing(read func(context.Context) *scrape.Snapshot) func(context.Context) *scrape.Snapshot {
+	return func(ctx context.Context) *scrape.Snapshot {
+		snapshot := read(ctx)
+		for i := range snapshot.Lists {
+			r.transcript.show(snapshot.Lists[i].Err)
+			r.transcript.showWords(snapshot.Lists[i].Summary)
+		}
+		r.transcript.show(*snapshot)
+		return snapshot
 	}
-	p.transcript.show(*snapshot)
-	return snapshot
 }
 
 // firstPages returns what the doctor reads of a target, and prints its errors.
