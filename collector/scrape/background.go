@@ -55,6 +55,27 @@ func (p *FullReadProgress) Ratio() float64 {
 	return min(1, float64(p.Jobs)/float64(p.JobsExpected))
 }
 
+// String describes the progress.
+func (p *FullReadProgress) String() string {
+	if p.PagesExpected == 0 {
+		return "no page has arrived"
+	}
+	return fmt.Sprintf("%d of about %d pages", p.Pages, p.PagesExpected)
+}
+
+// progress may be called at any time.
+func (f *fullRead) progress() *FullReadProgress {
+	return &FullReadProgress{Progress: f.Progress(), Started: f.started}
+}
+
+// lastPage returns when the last page arrived, or when the read started.
+func (f *fullRead) lastPage() time.Time {
+	if at := f.Progress().LastPage; !at.IsZero() {
+		return at
+	}
+	return f.started
+}
+
 // FullRead returns the progress of the full read that is running, or nil.
 func (l *List) FullRead() *FullReadProgress {
 	l.mu.Lock()
@@ -62,36 +83,22 @@ func (l *List) FullRead() *FullReadProgress {
 	if l.running == nil {
 		return nil
 	}
-	return &FullReadProgress{Progress: l.running.Progress(), Started: l.running.started}
+	return l.running.progress()
 }
 
-// startIfDue starts a gentle full read if one is due, none is running, and none waits to replace the
-// cache.
+// startIfDue starts a gentle full read if one is due, none is running, none waits to replace the cache,
+// and not too many other lists have one. Else the next scrape tries again.
 func (l *List) startIfDue() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.running == nil && l.finished == nil && (!now.Before(l.due) || l.reader.Incomplete()) && !now.Before(l.failedAt.Add(l.pause)) {
-		l.startDue()
-	}
-}
-
-// startDue starts a full read at a part of the concurrency, unless too many other lists have one. The
-// caller holds the lock.
-func (l *List) startDue() {
-	if l.options.DueReads == nil {
-		l.start(true)
+	if l.running != nil || l.finished != nil || now.Before(l.failedAt.Add(l.pause)) || (now.Before(l.due) && !l.reader.Incomplete()) {
 		return
 	}
 	select {
 	case l.options.DueReads <- struct{}{}:
-		full := l.start(true)
-		l.reads.Go(func() {
-			<-full.done
-			<-l.options.DueReads
-		})
+		l.start(true)
 	default:
-		// The next scrape tries again.
 	}
 }
 
@@ -106,7 +113,7 @@ func (l *List) join() (*fullRead, error) {
 		l.running.Hurry()
 		l.running.awaited = true
 		return l.running, nil
-	case full != nil && full.awaited && time.Since(full.LastPage()) < l.options.FullReadInterval:
+	case full != nil && full.awaited && time.Since(full.lastPage()) < l.options.FullReadInterval:
 		return full, nil
 	}
 	if l.failed != nil && time.Now().Before(l.failedAt.Add(min(l.pause, longestFirstPause))) {
@@ -117,13 +124,17 @@ func (l *List) join() (*fullRead, error) {
 	return full, nil
 }
 
-// start starts a full read. The caller holds the lock.
+// start starts a full read. A gentle one uses a part of the concurrency, and has taken a place of
+// DueReads. The caller holds the lock.
 func (l *List) start(gentle bool) *fullRead {
 	full := newFullRead(l.reader.NewFullRead(gentle))
 	l.running, l.finished = full, nil
 	l.reads.Go(func() {
 		defer close(full.done)
-		l.run(l.life, full)
+		full.err = l.run(l.life, full)
+		if gentle {
+			<-l.options.DueReads
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.running = nil
@@ -149,34 +160,12 @@ func (l *List) delay(longest time.Duration) {
 	l.failedAt = time.Now()
 }
 
-// run runs a full read and sets its error. Meanwhile, watch logs its progress.
-func (l *List) run(ctx context.Context, full *fullRead) {
+// run runs a full read. Meanwhile, watch logs its progress. A bug that panics must fail this read only;
+// no scrape's goroutine would recover it.
+func (l *List) run(ctx context.Context, full *fullRead) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		l.watch(full, cancel, stop)
-	}()
-	full.err = l.runSafely(ctx, full)
-	close(stop)
-	<-stopped
-	if full.err != nil {
-		return
-	}
-	took := time.Since(full.started).Round(time.Millisecond)
-	logger := level.Debug(l.logger)
-	if took > progressInterval {
-		logger = level.Info(l.logger)
-	}
-	progress := full.Progress()
-	logger.Log("during", "full read", "list", l.list.Name, "pages", progress.Pages, "jobs", progress.Jobs, "took", took, "msg", "the whole list was read")
-}
-
-// runSafely runs a full read. A bug that panics must fail this read only; no scrape's goroutine
-// would recover it.
-func (l *List) runSafely(ctx context.Context, full *fullRead) (err error) {
+	l.reads.Go(func() { l.watch(ctx, full, cancel) })
 	defer func() {
 		if p := recover(); p != nil {
 			err = InternalError(l.list, p)
@@ -186,7 +175,14 @@ func (l *List) runSafely(ctx context.Context, full *fullRead) (err error) {
 	if err := full.Run(ctx); err != nil {
 		return err //nolint:wrapcheck // It names the list.
 	}
-	l.observer.ListRead(l.list, KindFull)
+	l.countRead(KindFull)
+	took := time.Since(full.started).Round(time.Millisecond)
+	logger := level.Debug(l.logger)
+	if took > progressInterval {
+		logger = level.Info(l.logger)
+	}
+	progress := full.Progress()
+	logger.Log("during", "full read", "list", l.list.Name, "pages", progress.Pages, "jobs", progress.Jobs, "took", took, "msg", "the whole list was read")
 	return nil
 }
 
@@ -203,9 +199,9 @@ func (l *List) logFailed(full *fullRead) {
 		"pages", full.Progress().Pages, "retry_after", l.pause, "hint", hint, "msg", "the full read failed")
 }
 
-// watch logs the progress of a full read until stop is closed. It cancels the read if no page has
-// arrived for FullReadTimeout.
-func (l *List) watch(full *fullRead, cancel context.CancelCauseFunc, stop <-chan struct{}) {
+// watch logs the progress of a full read until ctx has ended. It cancels the read if no page has arrived
+// for FullReadTimeout.
+func (l *List) watch(ctx context.Context, full *fullRead, cancel context.CancelCauseFunc) {
 	report := time.NewTicker(progressInterval)
 	defer report.Stop()
 	longest := l.options.FullReadTimeout
@@ -216,14 +212,14 @@ func (l *List) watch(full *fullRead, cancel context.CancelCauseFunc, stop <-chan
 	}
 	for {
 		select {
-		case <-stop:
+		case <-ctx.Done():
 			return
 		case <-report.C:
 			progress := full.Progress()
 			level.Info(l.logger).Log("during", "full read", "list", l.list.Name, "pages", progress.Pages, "pages_expected", progress.PagesExpected,
 				"jobs", progress.Jobs, "jobs_expected", progress.JobsExpected, "elapsed", time.Since(full.started).Round(time.Second), "msg", "reading the whole list")
 		case <-stalled.C:
-			idle := time.Since(full.LastPage())
+			idle := time.Since(full.lastPage())
 			if idle >= longest {
 				cancel(reason.New(reason.Timeout, fmt.Errorf("no page has arrived for %s: %w", longest, context.DeadlineExceeded), "check why the appliance is slow, or raise --collector.full-read-timeout"))
 				return
@@ -231,12 +227,4 @@ func (l *List) watch(full *fullRead, cancel context.CancelCauseFunc, stop <-chan
 			stalled.Reset(longest - idle)
 		}
 	}
-}
-
-// LastPage returns when the last page arrived, or when the read started.
-func (f *fullRead) LastPage() time.Time {
-	if at := f.Progress().LastPage; !at.IsZero() {
-		return at
-	}
-	return f.started
 }

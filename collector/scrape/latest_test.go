@@ -104,35 +104,6 @@ func TestLatestOfSharedRead(t *testing.T) {
 	})
 }
 
-// TestLatestByEnd holds that what is newer is decided by when reads ended, and not by when that came to be known.
-func TestLatestByEnd(t *testing.T) {
-	list := syncjob.Lists()[0]
-	begun := time.Now()
-	ended := func(second int, why reason.Reason) scrape.ListRead {
-		read := scrape.ListRead{List: list, Started: begun, Took: time.Duration(second) * time.Second, Summary: &syncjob.Summary{}}
-		if why != "" {
-			read.Summary, read.Err = nil, reason.New(why, context.DeadlineExceeded, "")
-		}
-		return read
-	}
-	for name, test := range map[string]struct {
-		reads       []scrape.ListRead
-		read, whole int
-	}{
-		"in their order":                    {[]scrape.ListRead{ended(1, ""), ended(2, "")}, 2, 2},
-		"the older one comes later":         {[]scrape.ListRead{ended(2, ""), ended(1, "")}, 2, 2},
-		"a failure that comes later":        {[]scrape.ListRead{ended(2, ""), ended(1, reason.Timeout)}, 2, 2},
-		"a success behind a newer failure":  {[]scrape.ListRead{ended(2, reason.Timeout), ended(1, "")}, 2, 1},
-		"a success behind a newer success":  {[]scrape.ListRead{ended(3, ""), ended(4, reason.Server), ended(1, "")}, 4, 3},
-		"a failure is newer than a success": {[]scrape.ListRead{ended(1, ""), ended(2, reason.Timeout)}, 2, 1},
-	} {
-		got := scrape.LatestOf(list, test.reads...)
-		if read, whole := int(got.ReadAt.Sub(begun).Seconds()), int(got.CompleteAt.Sub(begun).Seconds()); read != test.read || whole != test.whole {
-			t.Errorf("%s: the last read ended at %d and the last whole one at %d, want %d and %d", name, read, whole, test.read, test.whole)
-		}
-	}
-}
-
 // TestLatestAtTheEnd holds that what the exporter's own end does to a read is no news about the list.
 func TestLatestAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -153,32 +124,5 @@ func TestLatestAtTheEnd(t *testing.T) {
 		synctest.Wait()
 		wantLatest(t, c, begun, 2, "", 2)
 		wantLines(t, "the end", logged.take(t, "debug", "info", "warn", "error"))
-	})
-}
-
-// TestLatestWhileReading has the race detector watch over those who look while scrapes go on.
-func TestLatestWhileReading(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := scrape.New(sourceOf(slow(time.Second)), scrape.Options{Timeout: 30 * time.Second})
-		defer c.Close()
-		var wait sync.WaitGroup
-		for i := range 4 {
-			wait.Go(func() {
-				for range 20 {
-					scrapeOnce(t, c, time.Duration(400+300*i)*time.Millisecond)
-				}
-			})
-			wait.Go(func() {
-				for range 100 {
-					advance(100 * time.Millisecond)
-					latest := c.Latest()
-					if whole := latest[0].Complete; whole != nil && whole.Summary.Jobs[0] == 0 {
-						t.Errorf("a whole read says %+v", whole.Summary)
-					}
-					latest[0] = scrape.Latest{} // Who looks may keep what was returned.
-				}
-			})
-		}
-		wait.Wait()
 	})
 }

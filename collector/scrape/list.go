@@ -32,8 +32,8 @@ type ListOptions struct {
 	Logger log.Logger
 	// Observer may be nil.
 	Observer Observer
-	// DueReads bounds the full reads that are due at the same time, of all lists that share it. It
-	// may be nil.
+	// DueReads bounds the full reads that are due at the same time, of all lists that share it. If it
+	// is nil, the list does not share it.
 	DueReads chan struct{}
 	// Hint rewrites the hint about a failed read for the target's configuration. It may be nil.
 	Hint func(hint string) string
@@ -58,12 +58,6 @@ type Observer interface {
 	HistoryDrift(list syncjob.List)
 }
 
-// noObserver is the Observer of a Scraper without one.
-type noObserver struct{}
-
-func (noObserver) ListRead(syncjob.List, string) {}
-func (noObserver) HistoryDrift(syncjob.List)     {}
-
 // List decides what a scrape reads of one list.
 //
 // If the list is known (there is a cache), each scrape reads it incrementally. If it is not known,
@@ -73,11 +67,10 @@ func (noObserver) HistoryDrift(syncjob.List)     {}
 // Every FullReadInterval, a full read of a known list is due, to check the cache. No scrape waits
 // for it; the first scrape after its end compares and replaces the cache (update).
 type List struct {
-	list     syncjob.List
-	reader   *joblist.Reader
-	options  ListOptions
-	observer Observer
-	logger   log.Logger
+	list    syncjob.List
+	reader  *joblist.Reader
+	options ListOptions
+	logger  log.Logger
 	// life is the context of full reads in the background, and reads their WaitGroup.
 	life   context.Context //nolint:containedctx // A full read outlives the scrape that starts it.
 	cancel context.CancelFunc
@@ -102,9 +95,9 @@ type List struct {
 
 // NewList returns a List. It reads nothing before the first scrape.
 func NewList(list syncjob.List, getter joblist.Getter, options ListOptions) *List {
-	l := &List{list: list, options: options, observer: options.Observer, logger: options.Logger, turn: make(chan struct{}, 1)}
-	if l.observer == nil {
-		l.observer = noObserver{}
+	l := &List{list: list, options: options, logger: options.Logger, turn: make(chan struct{}, 1)}
+	if options.DueReads == nil {
+		l.options.DueReads = make(chan struct{}, 1)
 	}
 	if l.logger == nil {
 		l.logger = log.NewNopLogger()
@@ -158,11 +151,11 @@ func (l *List) readFull(ctx context.Context) (*syncjob.Summary, int, error) {
 	l.mu.Lock()
 	l.running = full
 	l.mu.Unlock()
-	l.run(ctx, full)
+	err := l.run(ctx, full)
 	l.mu.Lock()
 	l.running = nil
 	l.mu.Unlock()
-	return full.Summary, full.Requests(), full.err
+	return full.Summary, full.Requests(), err
 }
 
 // update reads a known list incrementally. If a full read has finished in the background, update
@@ -174,7 +167,7 @@ func (l *List) update(ctx context.Context) (*syncjob.Summary, int, error) {
 	if full == nil {
 		summary, requests, err := l.reader.Update(ctx)
 		if err == nil {
-			l.observer.ListRead(l.list, KindIncremental)
+			l.countRead(KindIncremental)
 			l.startIfDue()
 		}
 		return summary, requests, err
@@ -183,12 +176,14 @@ func (l *List) update(ctx context.Context) (*syncjob.Summary, int, error) {
 	if err != nil {
 		return nil, requests, err
 	}
-	l.observer.ListRead(l.list, KindIncremental)
+	l.countRead(KindIncremental)
 	switch outcome {
 	case joblist.ReplacedDifferent:
 		level.Warn(l.logger).Log("during", "read", "list", l.list.Name, "hint", "report it with the appliance's version if it repeats; a full-read interval of 0s turns the cache off",
 			"msg", "the cache did not match a full read, which replaces it")
-		l.observer.HistoryDrift(l.list)
+		if l.options.Observer != nil {
+			l.options.Observer.HistoryDrift(l.list)
+		}
 		l.adopted(full)
 	case joblist.ReplacedEqual:
 		l.adopted(full)
@@ -200,6 +195,13 @@ func (l *List) update(ctx context.Context) (*syncjob.Summary, int, error) {
 	case joblist.ReplaceLater:
 	}
 	return summary, requests, nil
+}
+
+// countRead counts a read that succeeded.
+func (l *List) countRead(kind string) {
+	if l.options.Observer != nil {
+		l.options.Observer.ListRead(l.list, kind)
+	}
 }
 
 // adopted sets when the next full read is due, after full has become the cache.
@@ -260,7 +262,7 @@ func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary
 // the list had changed meanwhile. If there is no time for another one, the first one is as new as
 // that of a list can be that changes during each of its reads, unless it ended before the scrape.
 func (l *List) readAgain(ctx context.Context, begun time.Time, full *fullRead) (*syncjob.Summary, int, error) {
-	if full.LastPage().Before(begun) {
+	if full.lastPage().Before(begun) {
 		return l.awaitFull(ctx, begun)
 	}
 	waiting := ctx
@@ -288,17 +290,9 @@ const remedyTimeout = "wait: the list comes up when the full read is done; " +
 // late returns the error of a scrape whose deadline passes before the full read ends. If the read's
 // last request has failed, it is that request's error.
 func (l *List) late(ctx context.Context, full *fullRead) error {
-	progress := full.Progress()
+	progress := full.progress()
 	if err := progress.Failure; err != nil {
 		return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", l.list.Name, err), reason.RemedyOf(err))
 	}
-	return l.timeout(ctx, "while the whole list is being read, which goes on: "+pagesOf(progress))
-}
-
-// pagesOf describes the progress of a full read.
-func pagesOf(p joblist.Progress) string {
-	if p.PagesExpected == 0 {
-		return "no page has arrived"
-	}
-	return fmt.Sprintf("%d of about %d pages", p.Pages, p.PagesExpected)
+	return l.timeout(ctx, "while the whole list is being read, which goes on: "+progress.String())
 }

@@ -1,19 +1,16 @@
 // Package scrape decides what a scrape reads of each list of one appliance. A Scraper shares one
-// read of a list among scrapes that overlap (shared.go), and stores and logs the outcome (latest.go,
-// readlog.go, failurelog.go). A List decides whether a read is incremental or full (list.go), and
-// runs full reads in the background (background.go).
+// read of a list among scrapes that overlap (shared.go), and logs the outcome (readlog.go,
+// failurelog.go). A List decides whether a read is incremental or full (list.go), and runs full
+// reads in the background (background.go).
 package scrape
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/reason"
@@ -64,13 +61,7 @@ func (o Options) clean(name string) string {
 
 // Scraper reads the lists of one appliance.
 type Scraper struct {
-	sources    []Source
-	shared     []*sharedReads
-	latest     *latest
-	readLog    *readLog
-	failureLog *failureLog
-	hint       func(string) string
-	logger     log.Logger
+	lists []*sharedList
 	// life is the context of all reads. Cancel ends it, and Close waits for reads.
 	life   context.Context //nolint:containedctx // A read outlives the scrape that starts it.
 	cancel context.CancelCauseFunc
@@ -82,21 +73,11 @@ func New(sources []Source, options Options) *Scraper {
 	if options.Logger == nil {
 		options.Logger = log.NewNopLogger()
 	}
-	s := &Scraper{
-		sources: sources, hint: options.Hint, logger: options.Logger, latest: newLatest(sources),
-		readLog: newReadLog(options.Logger, options.clean), failureLog: newFailureLog(options.Logger, options.clean),
-	}
+	s := &Scraper{}
 	s.life, s.cancel = context.WithCancelCause(context.Background())
-	for i, source := range sources {
-		s.shared = append(s.shared, &sharedReads{
-			life:        s.life,
-			longest:     options.Timeout,
-			minInterval: options.MinInterval,
-			reads:       &s.reads,
-			list:        source.List,
-			read:        func(ctx context.Context) ListRead { return s.readList(ctx, source) },
-			ended:       func(ctx context.Context, read ListRead, left bool) { s.record(ctx, i, read, left) },
-			late:        func(read ListRead) { s.recordLate(i, read) },
+	for _, source := range sources {
+		s.lists = append(s.lists, &sharedList{
+			Source: source, options: options, scraper: s, latest: Latest{List: source.List}, log: newListLog(source.List, options),
 		})
 	}
 	return s
@@ -106,10 +87,10 @@ func New(sources []Source, options Options) *Scraper {
 // list that is not read by then has failed with reason.Timeout. The snapshot has every list, also
 // those that failed.
 func (s *Scraper) Read(ctx context.Context) *Snapshot {
-	snapshot := &Snapshot{Lists: make([]ListRead, len(s.shared))}
+	snapshot := &Snapshot{Lists: make([]ListRead, len(s.lists))}
 	var wait sync.WaitGroup
-	for i, shared := range s.shared {
-		wait.Go(func() { snapshot.Lists[i] = shared.join(ctx) })
+	for i, list := range s.lists {
+		wait.Go(func() { snapshot.Lists[i] = list.join(ctx) })
 	}
 	wait.Wait()
 	return snapshot
@@ -118,9 +99,13 @@ func (s *Scraper) Read(ctx context.Context) *Snapshot {
 // Latest returns the outcome of the last read of each list, and the progress of full reads that are
 // running. It sends no request.
 func (s *Scraper) Latest() []Latest {
-	all := s.latest.all()
-	for i := range s.sources {
-		all[i].FullRead = s.sources[i].Reader.FullRead()
+	all := make([]Latest, 0, len(s.lists))
+	for _, list := range s.lists {
+		list.mu.Lock()
+		latest := list.latest
+		list.mu.Unlock()
+		latest.FullRead = list.Reader.FullRead()
+		all = append(all, latest)
 	}
 	return all
 }
@@ -135,54 +120,8 @@ func (s *Scraper) Cancel() {
 func (s *Scraper) Close() {
 	s.Cancel()
 	s.reads.Wait()
-	for _, source := range s.sources {
-		source.Reader.Close()
-	}
-}
-
-// readList reads one list. A bug that panics fails this list only.
-func (s *Scraper) readList(ctx context.Context, source Source) (read ListRead) {
-	read = ListRead{List: source.List, Started: time.Now()}
-	defer func() {
-		if p := recover(); p != nil {
-			read.Summary = nil
-			read.Err = InternalError(source.List, p)
-			level.Error(s.logger).Log("during", "read", "list", source.List.Name, "panic", p, "stack", string(debug.Stack()))
-		}
-		read.Took = time.Since(read.Started)
-	}()
-	read.Summary, read.Pages, read.Err = source.Reader.Read(ctx)
-	switch {
-	case read.Err != nil && s.hint != nil:
-		read.Err = reason.New(reason.Of(read.Err), read.Err, s.hint(reason.RemedyOf(read.Err)))
-	case read.Err != nil:
-	case read.Summary == nil:
-		read.Err = InternalError(source.List, "a read without a summary")
-	}
-	return read
-}
-
-// record stores and logs the outcome of a read of the i-th list. It ignores a read that failed
-// because its scrapers hung up or gave it too little time, and every read during shutdown: these
-// are not about the list.
-func (s *Scraper) record(ctx context.Context, i int, read ListRead, left bool) {
-	cause := context.Cause(ctx)
-	if s.life.Err() != nil || (read.Err != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, errImpatient))) {
-		return
-	}
-	s.latest.record(i, read)
-	s.readLog.record(read, left)
-	if read.Err == nil {
-		s.failureLog.record(read)
-	}
-}
-
-// recordLate stores and logs that a scrape's deadline passed before the i-th list was read, while
-// the read continues for another scrape.
-func (s *Scraper) recordLate(i int, read ListRead) {
-	if s.life.Err() == nil {
-		s.latest.record(i, read)
-		s.readLog.recordLate(read)
+	for _, list := range s.lists {
+		list.Reader.Close()
 	}
 }
 

@@ -4,37 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/go-kit/log/level"
+
 	"cckm_sync_exporter/collector/reason"
-	"cckm_sync_exporter/collector/syncjob"
 )
 
-// sharedReads lets overlapping scrapes share one read of a list. A scrape that leaves does not end
-// the read for the others; when the last one leaves, the read is canceled.
-type sharedReads struct {
-	// life is the Scraper's context.
-	life context.Context //nolint:containedctx // A read outlives the scrape that starts it.
-	// longest is the timeout of a read, and minInterval is Options.MinInterval.
-	longest     time.Duration
-	minInterval time.Duration
-	read        func(context.Context) ListRead
-	reads       *sync.WaitGroup
-	list        syncjob.List
-	// ended is called after each read, before it is returned to any scrape: with the read's context,
-	// its outcome, and whether the deadline of a scrape has passed before.
-	ended func(ctx context.Context, read ListRead, left bool)
-	// late is called with the outcome of a scrape whose deadline passed while the read continues for
-	// another one.
-	late func(read ListRead)
+// sharedList lets overlapping scrapes share one read of a list. A scrape that leaves does not end the
+// read for the others; when the last one leaves, the read is canceled.
+type sharedList struct {
+	Source
+
+	options Options
+	scraper *Scraper
+	log     *listLog
 
 	mu sync.Mutex
 	// running is the read in progress, or nil.
 	running *sharedRead
-	// last is the last read that a scrape has waited for until its end, and lastEnd its end.
-	last    *ListRead
-	lastEnd time.Time
+	// last is the last read that a scrape has waited for until its end, or nil.
+	last *ListRead
+	// latest has no FullRead.
+	latest Latest
 }
 
 // sharedRead is one read and the scrapes that wait for it.
@@ -58,16 +52,16 @@ const minPatience = time.Second
 // errImpatient cancels a read whose last scrape has waited for less than minPatience.
 var errImpatient = fmt.Errorf("less than %s was left: %w", minPatience, context.DeadlineExceeded)
 
-// join returns the outcome of a read: of the last one if it ended less than minInterval ago, else of
+// join returns the outcome of a read: of the last one if it ended less than MinInterval ago, else of
 // the one that is running, else of a new one. It returns soon after ctx has ended.
-func (s *sharedReads) join(ctx context.Context) ListRead {
+func (s *sharedList) join(ctx context.Context) ListRead {
 	begun := time.Now()
 	s.mu.Lock()
-	if s.last != nil && s.minInterval > 0 && time.Since(s.lastEnd) < s.minInterval {
+	if s.last != nil && time.Since(s.last.Ended()) < s.options.MinInterval {
 		defer s.mu.Unlock()
 		return *s.last
 	}
-	if err := context.Cause(s.life); err != nil { //nolint:contextcheck // The Scraper's life, not the scrape's.
+	if err := context.Cause(s.scraper.life); err != nil { //nolint:contextcheck // The Scraper's life, not the scrape's.
 		defer s.mu.Unlock()
 		return s.timeout(begun, err)
 	}
@@ -87,19 +81,19 @@ func (s *sharedReads) join(ctx context.Context) ListRead {
 }
 
 // start starts a read. The caller holds the lock.
-func (s *sharedReads) start() *sharedRead {
-	ctx, cancel := context.WithCancelCause(s.life)
+func (s *sharedList) start() *sharedRead {
+	ctx, cancel := context.WithCancelCause(s.scraper.life)
 	shared := &sharedRead{cancel: cancel, done: make(chan struct{})}
 	s.running = shared
-	s.reads.Go(func() {
+	s.scraper.reads.Go(func() {
 		defer cancel(nil)
-		ctx, stop := withTimeout(ctx, s.longest)
+		ctx, stop := withTimeout(ctx, s.options.Timeout)
 		defer stop()
 		result := s.read(ctx)
 		s.mu.Lock()
 		left := shared.left
 		s.mu.Unlock()
-		s.ended(ctx, result, left)
+		s.record(ctx, result, left)
 
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -107,11 +101,55 @@ func (s *sharedReads) start() *sharedRead {
 		close(shared.done)
 		// If every scrape has left, the read was canceled and is no last read.
 		if s.running == shared {
-			s.running = nil
-			s.last, s.lastEnd = &result, time.Now()
+			s.running, s.last = nil, &result
 		}
 	})
 	return shared
+}
+
+// read reads the list. A bug that panics fails this list only.
+func (s *sharedList) read(ctx context.Context) (read ListRead) {
+	read = ListRead{List: s.List, Started: time.Now()}
+	defer func() {
+		if p := recover(); p != nil {
+			read.Summary, read.Err = nil, InternalError(s.List, p)
+			level.Error(s.options.Logger).Log("during", "read", "list", s.List.Name, "panic", p, "stack", string(debug.Stack()))
+		}
+		read.Took = time.Since(read.Started)
+	}()
+	read.Summary, read.Pages, read.Err = s.Reader.Read(ctx)
+	switch {
+	case read.Err != nil && s.options.Hint != nil:
+		read.Err = reason.New(reason.Of(read.Err), read.Err, s.options.Hint(reason.RemedyOf(read.Err)))
+	case read.Err == nil && read.Summary == nil:
+		read.Err = InternalError(s.List, "a read without a summary")
+	}
+	return read
+}
+
+// record stores and logs a read, before it is returned to any scrape. left is true if the deadline of
+// a scrape has passed before. A read that failed because its scrapers hung up or gave it too little
+// time is ignored, and so is every read during shutdown: these are not about the list.
+func (s *sharedList) record(ctx context.Context, read ListRead, left bool) {
+	cause := context.Cause(ctx)
+	if s.scraper.life.Err() != nil || (read.Err != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, errImpatient))) {
+		return
+	}
+	s.store(read)
+	s.log.record(read, left)
+}
+
+// store stores a read as the latest one, unless a read that ended later is stored already.
+func (s *sharedList) store(read ListRead) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := read.Ended()
+	if !at.Before(s.latest.ReadAt) {
+		s.latest.Read, s.latest.ReadAt = &read, at
+	}
+	if read.Err == nil && !at.Before(s.latest.CompleteAt) {
+		s.latest.Complete, s.latest.CompleteAt = &read, at
+	}
 }
 
 // withTimeout is context.WithTimeout, except that 0 means no timeout.
@@ -124,7 +162,7 @@ func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, c
 
 // leave returns the outcome of a scrape whose deadline has passed, or that hung up. If no other
 // scrape waits for the read, leave cancels it.
-func (s *sharedReads) leave(ctx context.Context, begun time.Time, shared *sharedRead) ListRead {
+func (s *sharedList) leave(ctx context.Context, begun time.Time, shared *sharedRead) ListRead {
 	cause := context.Cause(ctx)
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(cause, context.DeadlineExceeded) && deadline.Sub(begun) < minPatience {
 		cause = errImpatient
@@ -149,16 +187,18 @@ func (s *sharedReads) leave(ctx context.Context, begun time.Time, shared *shared
 		}
 	}
 	read := s.timeout(begun, fmt.Errorf("the scrape's deadline passed while the list was being read: %w", cause))
-	if timeIsUp && !alone {
-		s.late(read)
+	if timeIsUp && !alone && s.scraper.life.Err() == nil {
+		// The read continues for another scrape.
+		s.store(read)
+		s.log.recordLate(read)
 	}
 	return read
 }
 
 // timeout returns the outcome of a scrape that did not get its read in time.
-func (s *sharedReads) timeout(begun time.Time, err error) ListRead {
+func (s *sharedList) timeout(begun time.Time, err error) ListRead {
 	return ListRead{
-		List: s.list, Started: begun, Took: time.Since(begun),
-		Err: reason.New(reason.Timeout, fmt.Errorf("list %s: %w", s.list.Name, err), remedyTimeout),
+		List: s.List, Started: begun, Took: time.Since(begun),
+		Err: reason.New(reason.Timeout, fmt.Errorf("list %s: %w", s.List.Name, err), remedyTimeout),
 	}
 }

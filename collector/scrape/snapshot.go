@@ -51,3 +51,21 @@ type ListRead struct {
 
 // Ended returns when the read ended.
 func (r *ListRead) Ended() time.Time { return r.Started.Add(r.Took) }
+
+// Latest is the outcome of the last reads of a list. What it points to is immutable.
+type Latest struct {
+	List syncjob.List
+	// Read is the last read, or nil before the first. A scrape whose deadline passed before the end
+	// of the read that it shared counts as a read that failed with reason.Timeout. A scrape that hung
+	// up does not count.
+	Read *ListRead
+	// ReadAt is when Read ended.
+	ReadAt time.Time
+	// Complete is the last read that succeeded, or nil before the first. It equals Read unless that
+	// failed.
+	Complete *ListRead
+	// CompleteAt is when Complete ended.
+	CompleteAt time.Time
+	// FullRead is the progress of the full read that is running, or nil.
+	FullRead *FullReadProgress
+}
