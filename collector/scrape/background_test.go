@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,150 +19,261 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// TestLongListComesUp has a list whose full read takes longer than three scrapes. Each scrape
-// reports a timeout with how far the read is, and the next one joins it. The first values that
-// are exposed are those of now.
-func TestLongListComesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		a.behave(func() { a.latency = 2 * time.Second })
-		r := newRig(t, a, nil)
-		for round, want := range []string{"of about 100 pages", "of about 100 pages", "of about 100 pages"} {
-			read, took := r.scrape()
-			wantReason(t, read, reason.Timeout)
-			if took != scrapeTimeout {
-				t.Errorf("scrape %d took %s", round, took)
-			}
-			if read.Err != nil && !strings.Contains(read.Err.Error(), want) {
-				t.Errorf("scrape %d does not report the progress: %v", round, read.Err)
-			}
-			if n := read.Pages; n < 10 {
-				t.Errorf("scrape %d reports %d pages", round, n)
-			}
-			running := a.start("in_progress")
-			if round > 0 {
-				a.set(running-1, "failed")
-			}
-			advance(scrapeInterval - took)
-		}
-		// It takes 52 seconds, and some for the end of the list, which has moved.
+// TestBackground scrapes a list of 100 pages, while it changes, fails or is slow.
+func TestBackground(t *testing.T) {
+	for name, run := range map[string]func(*rig){
+		"a long list comes up":                    longListComesUp,
+		"a shrinking list comes up":               shrinkingListComesUp,
+		"an outdated full read is not returned":   outdatedFullRead,
+		"a scrape reports why a page fails":       failingPage,
+		"a pair shares the full read":             pairSharesTheFullRead,
+		"a failed proof hurries the due read":     failedProofHurries,
+		"a failed due read does not delay others": failedProofAfterFailedDueRead,
+		"a slow due read is no drift":             slowDueRead,
+		"each scrape reads everything":            intervalZero,
+		"a panic fails the list only":             panicInFullRead,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				run(newRig(t, newFakeAppliance(901, 10), func(o *scrape.ListOptions) {
+					if name == "each scrape reads everything" {
+						o.FullReadInterval = 0
+					}
+				}))
+			})
+		})
+	}
+}
+
+// longListComesUp has a full read take longer than three scrapes. Each reports a timeout with the
+// progress, and the next one joins the read. The first values that are exposed are current.
+func longListComesUp(r *rig) {
+	r.latency = 2 * time.Second
+	for round := range 3 {
 		read, took := r.scrape()
-		if read.Err != nil {
-			advance(scrapeInterval - took)
-			read, took = r.scrape()
+		wantReason(r.t, read, reason.Timeout)
+		if took != scrapeTimeout || !strings.Contains(read.Err.Error(), "of about 100 pages") || read.Pages < 10 {
+			r.t.Errorf("scrape %d took %s and read %d pages: %v", round, took, read.Pages, read.Err)
 		}
-		r.wantNow("the last scrape", read)
-		if took >= scrapeTimeout {
-			t.Errorf("the last scrape took %s", took)
+		if running := r.start("in_progress"); round > 0 {
+			r.set(running-1, "failed")
 		}
-		if n := r.reads.of(scrape.KindFull); n != 1 {
-			t.Errorf("%d full reads", n)
-		}
-		// A page overlaps with the next one, and the list has grown by three jobs.
-		if n := a.sent(); n > 125 {
-			t.Errorf("%d requests", n)
-		}
-		advance(scrapeInterval)
-		before := a.sent()
-		if took := r.mustRead("a known list"); took > 3*a.latency {
-			t.Errorf("a scrape of the known list took %s", took)
-		}
-		if n := a.sent() - before; n > 8 {
-			t.Errorf("a scrape of the known list took %d requests", n)
-		}
-	})
+		advance(scrapeInterval - took)
+	}
+	// It takes 52 seconds, and some for the end of the list, which has moved.
+	read, _ := r.next()
+	if read.Err != nil {
+		read, _ = r.next()
+	}
+	r.wantNow("the last scrape", read)
+	// A page overlaps with the next one, and the list has grown by three jobs.
+	if n := r.sent(); n > 125 {
+		r.t.Errorf("%d requests", n)
+	}
+	before := r.sent()
+	if took := r.mustRead("a known list"); took > 3*r.latency || r.sent()-before > 8 {
+		r.t.Errorf("a scrape of the known list took %s and %d requests", took, r.sent()-before)
+	}
+	r.wantFullReads(1)
 }
 
-// TestOutdatedReadIsNotServed has a list change in a way that only a full read can find, after the
-// full read that outlived its scrape: the next scrape reads the list again.
-func TestOutdatedReadIsNotServed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		a.latency = time.Second
-		r := newRig(t, a, nil)
-		read, _ := r.scrape()
-		wantReason(t, read, reason.Timeout)
-		r.settle()
-		a.behave(func() { a.latency = 0 })
-		a.start("failed")
-		a.remove(400)
-		advance(9 * time.Minute)
-		r.mustRead("the next scrape")
-		if n := r.reads.of(scrape.KindFull); n != 2 {
-			t.Errorf("%d full reads, want 2", n)
+// shrinkingListComesUp has the list lose jobs during each of its full reads, which take longer than a
+// scrape. It comes up when a read ends early enough in a scrape.
+func shrinkingListComesUp(r *rig) {
+	r.latency = time.Second
+	r.answer = func(number int, _ request) error {
+		if number%11 == 0 {
+			r.remove(5)
 		}
-	})
+		return nil
+	}
+	for range 40 {
+		if read, _ := r.next(); read.Err == nil {
+			return
+		}
+	}
+	r.t.Error("the list does not come up within 40 scrapes")
 }
 
-// TestReadThatBeganBeforeTheScrape has a job deleted during a due full read, before the scrape that
-// joins it because its own proof fails. That scrape exports the list as it is.
-func TestReadThatBeganBeforeTheScrape(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		r := newRig(t, a, nil)
-		r.mustRead("the first scrape")
+// outdatedFullRead has the list change in a way that only a full read can find, after the full read
+// that outlived its scrape. The next scrape reads the list again.
+func outdatedFullRead(r *rig) {
+	r.latency = time.Second
+	read, _ := r.scrape()
+	wantReason(r.t, read, reason.Timeout)
+	r.settle()
+	r.behave(func() { r.latency = 0 })
+	r.start("failed")
+	r.remove(400)
+	advance(9 * time.Minute)
+	r.mustRead("the next scrape")
+	r.wantFullReads(2)
+}
+
+// failingPage has a page fail for a while. The scrape that waits reports why, and the full read
+// continues.
+func failingPage(r *rig) {
+	r.latency = time.Second
+	begun := time.Now()
+	r.answer = func(int, request) error {
+		if since := time.Since(begun); since > 5*time.Second && since < 12*time.Second {
+			return server()
+		}
+		return nil
+	}
+	read, _ := r.next()
+	wantReason(r.t, read, reason.Server)
+	for range 3 {
+		if read, _ = r.next(); read.Err == nil {
+			break
+		}
+		wantReason(r.t, read, reason.Timeout)
+	}
+	r.wantNow("after the failure", read)
+	r.wantFullReads(1)
+}
+
+// pairSharesTheFullRead has a pair of scrapers and a third one that hangs up, which is neither logged
+// nor stored.
+func pairSharesTheFullRead(r *rig) {
+	r.latency = time.Second // 25 seconds in all.
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Hour)
+	time.AfterFunc(3*time.Second, cancel)
+	wantReason(r.t, r.scraper.Read(ctx).Lists[0], reason.Timeout)
+	wantLines(r.t, "a scraper that hung up", r.log.take(r.t, "warn", "info", "error"))
+	if latest := r.scraper.Latest()[0]; latest.Read != nil || latest.FullRead == nil {
+		r.t.Errorf("after a scraper hung up: %+v", latest)
+	}
+	for _, up := range []bool{false, true} {
+		second := make(chan scrape.ListRead, 1)
+		go func() {
+			advance(3 * time.Second)
+			read, _ := r.scrape()
+			second <- read
+		}()
+		for _, read := range []scrape.ListRead{first(r.scrape()), <-second} {
+			if up {
+				r.wantNow("one of the pair", read)
+			} else {
+				wantReason(r.t, read, reason.Timeout)
+			}
+		}
+		advance(5 * time.Second)
+	}
+	r.wantFullReads(1)
+}
+
+func first(read scrape.ListRead, _ time.Duration) scrape.ListRead { return read }
+
+// failedProofHurries has a proof fail while a due full read runs. The scrape joins the read, which
+// then has the full concurrency.
+func failedProofHurries(r *rig) {
+	r.mustRead("at first")
+	r.behave(func() { r.latency = 200 * time.Millisecond })
+	advance(10 * time.Minute)
+	r.mustRead("when the full read is due")
+	advance(time.Second)
+	r.remove(800)
+	r.behave(func() { r.most[true] = 0 })
+	r.mustRead("after a job was deleted")
+	if r.most[true] != 4 {
+		r.t.Errorf("%d pages in flight, want 4", r.most[true])
+	}
+	advance(scrapeInterval)
+	r.mustRead("afterwards")
+	r.wantFullReads(2)
+}
+
+// failedProofAfterFailedDueRead has a proof fail just after a due full read failed. The list is read
+// again at once.
+func failedProofAfterFailedDueRead(r *rig) {
+	r.mustRead("at first")
+	r.answer = func(_ int, q request) error {
+		// An incremental read sends no such request.
+		if q.skip > 0 && r.list.FullRead() != nil {
+			return reason.New(reason.Decode, errors.New("it went wrong"), "")
+		}
+		return nil
+	}
+	advance(10 * time.Minute)
+	r.mustRead("when the full read is due")
+	r.settle()
+	r.behave(func() { r.answer = nil })
+	r.remove(450)
+	r.mustRead("after a job was deleted")
+}
+
+// slowDueRead has jobs start, finish and be deleted during a due full read that takes minutes, while
+// scrapes continue: that is no drift. A change of a settled job is one, and the full read replaces the
+// cache.
+func slowDueRead(r *rig) {
+	r.mustRead("at first")
+	r.behave(func() { r.latency = time.Second })
+	for round, change := range []func(jobs []fakeJob) []fakeJob{
+		func(jobs []fakeJob) []fakeJob { return jobs },
+		// The list is unknown until the full read is done, which lasts longer than a scrape.
+		func(jobs []fakeJob) []fakeJob { return slices.Delete(jobs, 500, 501) },
+		// Only the scope of a settled job changes.
+		func(jobs []fakeJob) []fakeJob { jobs[700].scope = "another-ring"; return jobs },
+	} {
 		advance(10 * time.Minute)
-		a.behave(func() { a.latency = 50 * time.Millisecond })
-		r.mustRead("the scrape that starts the due read")
-		advance(2 * time.Second)
-		a.remove(5)
-		r.mustRead("the scrape after the change")
-	})
+		r.mustRead("when the full read is due")
+		r.change(change)
+		for r.list.FullRead() != nil {
+			running := r.start("in_progress")
+			if read, _ := r.scrape(); round != 1 || read.Err == nil {
+				r.wantNow("during the full read", read)
+			}
+			r.set(running, []string{"completed", "failed"}[running%2])
+			advance(scrapeInterval)
+		}
+		r.mustRead("after the full read")
+		advance(scrapeInterval)
+		r.settle()
+		r.mustRead("at the end")
+		if want := round / 2; r.reads.drifts != want {
+			r.t.Errorf("round %d: %d drifts, want %d", round, r.reads.drifts, want)
+		}
+	}
+	logged := slices.DeleteFunc(r.log.take(r.t, "warn"), func(l line) bool { return l["job"] != nil || l["reason"] != nil })
+	wantLines(r.t, "the drift", logged, line{"msg": "the cache did not match a full read, which replaces it"})
+	read, _ := r.scrape()
+	if !slices.ContainsFunc(read.Summary.Scopes, func(s syncjob.Scope) bool { return s.Name == "another-ring" }) {
+		r.t.Error("the full read did not replace the cache")
+	}
 }
 
-// TestShrinkingLongListComesUp has a list lose jobs during each of its full reads, which take longer
-// than a scrape: it comes up nevertheless, when a read ends early enough in a scrape.
-func TestShrinkingLongListComesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		a.latency = time.Second
-		a.answer = func(number int, _ request) error {
-			if number%11 == 0 {
-				a.remove(5)
-			}
-			return nil
-		}
-		r := newRig(t, a, nil)
-		for range 40 {
-			if read, _ := r.next(); read.Err == nil {
-				return
-			}
-		}
-		t.Error("the list does not come up within 40 scrapes")
-	})
+// intervalZero has no cache: each scrape reads everything within its own deadline, and nothing runs in
+// the background. The read lasts as long as one of several scrapers waits.
+func intervalZero(r *rig) {
+	for n := 1; n <= 3; n++ {
+		r.mustRead("a scrape")
+		r.wantFullReads(n)
+	}
+	r.latency = time.Second // 25 seconds in all.
+	read, took := r.scrape()
+	wantReason(r.t, read, reason.Timeout)
+	sent := r.sent()
+	advance(time.Minute)
+	if r.list.FullRead() != nil || took != scrapeTimeout || r.sent() != sent {
+		r.t.Errorf("the read outlives its scrape of %s", took)
+	}
+	patient := make(chan scrape.ListRead, 1)
+	go func() { patient <- first(scrapeOnce(r.t, r.scraper, 29*time.Second)) }()
+	wantReason(r.t, first(scrapeOnce(r.t, r.scraper, 5*time.Second)), reason.Timeout)
+	r.wantNow("the patient scraper", <-patient)
 }
 
-// TestScrapeReportsTheReadsFailure has a page fail while a scrape waits: the scrape reports why,
-// and the read goes on.
-func TestScrapeReportsTheReadsFailure(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		a.behave(func() { a.latency = time.Second })
-		r := newRig(t, a, nil)
-		begun := time.Now()
-		a.answer = func(int, request) error {
-			if since := time.Since(begun); since > 5*time.Second && since < 12*time.Second {
-				return server()
-			}
-			return nil
-		}
-		read, _ := r.next()
-		wantReason(t, read, reason.Server)
-		for range 3 {
-			if read, _ = r.next(); read.Err == nil {
-				break
-			}
-			wantReason(t, read, reason.Timeout)
-		}
-		r.wantNow("after the failure", read)
-		if n := r.reads.of(scrape.KindFull); n != 1 {
-			t.Errorf("%d full reads", n)
-		}
-	})
+// panicInFullRead has a bug in a full read.
+func panicInFullRead(r *rig) {
+	r.reads.panicsOnFull = true
+	wantReason(r.t, first(r.scrape()), reason.Other)
+	r.reads.panicsOnFull = false
+	r.mustRead("without the bug")
 }
 
-// TestScrapeReportsARetriedAttempt has the appliance's client retry a page for longer than a scrape:
-// the scrape reports why the attempts fail, not that its time is up.
+// TestScrapeReportsARetriedAttempt has the client retry a page for longer than a scrape. The scrape
+// reports why the attempts fail.
 func TestScrapeReportsARetriedAttempt(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
@@ -189,81 +301,24 @@ func TestScrapeReportsARetriedAttempt(t *testing.T) {
 	}
 }
 
-// TestPairSharesTheBackgroundRead has a pair of scrapers and a third one that hangs up. The pair
-// shares one full read; nothing is logged or kept of the third.
-func TestPairSharesTheBackgroundRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		a.behave(func() { a.latency = time.Second }) // 25 seconds in all.
-		r := newRig(t, a, nil)
-		hangUp := func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-			time.AfterFunc(3*time.Second, cancel)
-			if read := r.scraper.Read(ctx).Lists[0]; read.Err == nil {
-				t.Error("the scraper that hung up got a read")
-			}
-		}
-		hangUp()
-		if lines := r.log.take(t, "warn", "info", "error"); len(lines) > 0 {
-			t.Errorf("a scraper that hung up is logged: %v", lines)
-		}
-		if latest := r.scraper.Latest()[0]; latest.Read != nil || latest.FullRead == nil {
-			t.Errorf("after a scraper hung up: %+v", latest)
-		}
-		second := make(chan scrape.ListRead, 1)
-		go func() {
-			advance(5 * time.Second)
-			read, took := scrapeOnce(t, r.scraper, scrapeTimeout)
-			if took != scrapeTimeout {
-				t.Errorf("the second of the pair took %s", took)
-			}
-			second <- read
-		}()
-		first, took := r.scrape()
-		wantReason(t, first, reason.Timeout)
-		if took != scrapeTimeout {
-			t.Errorf("the first of the pair took %s", took)
-		}
-		wantReason(t, <-second, reason.Timeout)
-		advance(5 * time.Second)
-		go func() {
-			read, _ := scrapeOnce(t, r.scraper, scrapeTimeout)
-			second <- read
-		}()
-		r.mustRead("the first of the pair")
-		r.wantNow("the second of the pair", <-second)
-		if n := r.reads.of(scrape.KindFull); n != 1 {
-			t.Errorf("%d full reads", n)
-		}
-	})
-}
-
-// TestDueReadsTakeTurns checks that lists that share a limit do not have more full reads that are due at
-// the same time, and that each gets its turn.
+// TestDueReadsTakeTurns checks that lists that share a limit do not have more full reads that are due
+// at the same time, and that each gets its turn.
 func TestDueReadsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lists, most = 5, 2
 		due := make(chan struct{}, most)
-		all := make([]*scrape.List, 0, lists)
-		for range lists {
-			a := newFakeAppliance(901, 10)
-			l := scrape.NewList(syncjob.Lists()[0], a, scrape.ListOptions{PageSize: 10, Concurrency: 4, FullReadInterval: 10 * time.Minute, DueReads: due})
-			t.Cleanup(l.Close)
-			if _, _, err := l.Read(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			a.behave(func() { a.latency = 100 * time.Millisecond })
-			all = append(all, l)
+		rigs, turns := make([]*rig, lists), map[int]bool{}
+		for i := range rigs {
+			rigs[i] = newRig(t, newFakeAppliance(901, 10), func(o *scrape.ListOptions) { o.DueReads = due })
+			rigs[i].mustRead("at first")
+			rigs[i].behave(func() { rigs[i].latency = 100 * time.Millisecond })
 		}
 		advance(10 * time.Minute)
-		turns := map[int]bool{}
 		for range 10 {
 			running := 0
-			for i, l := range all {
-				if _, _, err := l.Read(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if l.FullRead() != nil {
+			for i, r := range rigs {
+				r.mustRead("a scrape")
+				if r.list.FullRead() != nil {
 					running++
 					turns[i] = true
 				}
@@ -279,209 +334,78 @@ func TestDueReadsTakeTurns(t *testing.T) {
 	})
 }
 
-// TestDueReadIsGentle holds that no scrape of a known list waits for a full read that is due, and
-// that it has at most half of the concurrency.
+// TestDueReadIsGentle checks that no scrape of a known list waits for a full read that is due, and that
+// it uses at most half of the concurrency.
 func TestDueReadIsGentle(t *testing.T) {
-	for _, concurrency := range []int{1, 2, 3, 4, 8} {
+	for _, concurrency := range []int{1, 3, 4} {
 		t.Run(fmt.Sprintf("concurrency %d", concurrency), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				// 41 pages.
-				a := newFakeAppliance(6000, 150)
-				r := newRig(t, a, func(o *scrape.ListOptions) { o.Concurrency = concurrency })
+				r := newRig(t, newFakeAppliance(6000, 150), func(o *scrape.ListOptions) { o.Concurrency = concurrency })
 				r.mustRead("at first")
-				a.behave(func() { a.latency = time.Second })
+				r.behave(func() { r.latency = time.Second })
 				advance(scrapeInterval)
 				alone := r.mustRead("a known list")
 				advance(10 * time.Minute)
 				r.mustRead("when the full read is due")
-				a.behave(func() { a.most[true] = 0 })
+				r.behave(func() { r.most[true] = 0 })
 				scrapes := 0
-				for r.list.FullRead() != nil {
-					advance(5 * time.Second)
-					if r.list.FullRead() == nil {
-						break
-					}
+				for advance(5 * time.Second); r.list.FullRead() != nil; advance(5 * time.Second) {
 					scrapes++
-					a.start("completed")
-					took := r.mustRead("during the full read")
+					r.start("completed")
 					// Its requests may have to wait for a page in flight.
-					if longest := 2 * alone; took > longest && concurrency > 1 {
+					if took := r.mustRead("during the full read"); took > 2*alone && concurrency > 1 {
 						t.Errorf("a scrape took %s during a full read, and %s without", took, alone)
 					}
 				}
-				if scrapes == 0 {
-					t.Error("no scrape during the full read")
-				}
-				if most := max(1, concurrency/2); a.most[true] > most {
-					t.Errorf("%d pages of the full read in flight, want at most %d", a.most[true], most)
+				if most := max(1, concurrency/2); scrapes == 0 || r.most[true] > most {
+					t.Errorf("%d scrapes, and %d pages of the full read in flight, want at most %d", scrapes, r.most[true], most)
 				}
 				advance(scrapeInterval)
-				// Both caches are brought up to date side by side.
-				if took := r.mustRead("the comparison"); took > 2*alone {
-					t.Errorf("the comparison took %s", took)
+				// Both caches are brought up to date at the same time.
+				if took := r.mustRead("the comparison"); took > 2*alone || r.reads.drifts != 0 {
+					t.Errorf("the comparison took %s, %d drifts", took, r.reads.drifts)
 				}
-				if r.reads.of(scrape.KindFull) != 2 || r.reads.drifts != 0 {
-					t.Errorf("%d full reads, %d drifts", r.reads.of(scrape.KindFull), r.reads.drifts)
-				}
+				r.wantFullReads(2)
 			})
 		})
 	}
 }
 
-// TestComparisonOnASlowAppliance has incremental reads that take more than half of a scrape: the
-// comparison with a full read that was due fits into one scrape nevertheless.
-func TestComparisonOnASlowAppliance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(2700, 30)
-		r := newRig(t, a, nil)
-		r.mustRead("at first")
-		a.behave(func() { a.latency = 3 * time.Second })
-		advance(10 * time.Minute)
-		longest := time.Duration(0)
-		for range 40 {
-			a.start("completed")
-			read, took := r.next()
-			r.wantNow("a scrape", read)
-			longest = max(longest, took)
-		}
-		if longest >= scrapeTimeout {
-			t.Errorf("a scrape took %s", longest)
-		}
-		if n := r.reads.of(scrape.KindFull); n != 2 || r.list.FullRead() != nil {
-			t.Errorf("%d full reads", n)
-		}
-	})
-}
-
-// TestFailedProofHurriesTheRead has a proof fail while a due full read runs: the scrape joins the
-// read, which then has all of the concurrency.
-func TestFailedProofHurriesTheRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(6000, 150)
-		r := newRig(t, a, nil)
-		r.mustRead("at first")
-		a.behave(func() { a.latency = 200 * time.Millisecond })
-		advance(10 * time.Minute)
-		r.mustRead("when the full read is due")
-		advance(time.Second)
-		a.remove(5500)
-		a.behave(func() { a.most[true] = 0 })
-		r.mustRead("after a job was deleted")
-		if a.most[true] != 4 {
-			t.Errorf("%d pages in flight, want 4", a.most[true])
-		}
-		if n := r.reads.of(scrape.KindFull); n != 2 {
-			t.Errorf("%d full reads, want 2: the scrape did not join", n)
-		}
-		advance(scrapeInterval)
-		r.mustRead("afterwards")
-		if r.reads.of(scrape.KindFull) != 2 || r.reads.of(scrape.KindIncremental) < 2 {
-			t.Errorf("the list is not known: %v", r.reads.kinds)
-		}
-	})
-}
-
-// TestSlowDueReadIsNoDrift has jobs start, finish and be deleted during a due full read that takes
-// minutes, while scrapes go on: nothing of that is a drift. A job that changed although it was
-// settled is one, counted once, and the full read replaces the cache.
-func TestSlowDueReadIsNoDrift(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		r := newRig(t, a, nil)
-		r.mustRead("at first")
-		a.behave(func() { a.latency = time.Second })
-		for round := range 6 {
-			advance(10 * time.Minute)
-			r.mustRead("when the full read is due")
-			if round == 5 {
-				// Nothing but the scope of a settled job changes.
-				a.change(func(jobs []fakeJob) []fakeJob { jobs[700].scope = "another-ring"; return jobs })
-			}
-			for change := 0; r.list.FullRead() != nil; change++ {
-				running := a.start("in_progress")
-				if change > 0 {
-					a.set(running-1, []string{"completed", "failed"}[change%2])
-				}
-				if round == 4 && change == 1 {
-					// The list is unknown until the read is done, which lasts longer than a scrape.
-					a.remove(500)
-				}
-				if read, _ := r.scrape(); round != 4 || read.Err == nil {
-					r.wantNow("during the full read", read)
-				}
-				advance(scrapeInterval)
-			}
-			for range 3 {
-				r.mustRead("after the full read")
-				advance(scrapeInterval)
-			}
-			r.settle()
-			if want := round / 5; r.reads.drifts != want {
-				t.Errorf("round %d: %d drifts, want %d", round, r.reads.drifts, want)
-			}
-		}
-		drifted := 0
-		for _, logged := range r.log.take(t, "warn") {
-			if text, ok := logged["msg"].(string); ok && strings.Contains(text, "did not match a full read") {
-				drifted++
-			}
-		}
-		if drifted != 1 {
-			t.Errorf("the drift is logged %d times", drifted)
-		}
-		found := false
-		read, _ := r.scrape()
-		for _, scope := range read.Summary.Scopes {
-			found = found || scope.Name == "another-ring"
-		}
-		if !found {
-			t.Error("the full read did not replace the cache")
-		}
-	})
-}
-
-// TestFailedFullRead holds after how long a first full read fails that no scrape waits for any
-// more, and for which reason.
+// TestFailedFullRead checks when and why a first full read fails for which no scrape waits any more.
 func TestFailedFullRead(t *testing.T) {
-	second := func(q request) bool { return q.skip > 0 }
-	failing := func(r reason.Reason) func(int, request) error {
-		return func(_ int, q request) error {
-			if q.skip > 400 {
-				return reason.New(r, errors.New("it went wrong"), "")
+	const s = time.Second
+	failing := func(why reason.Reason) func(*rig) {
+		return func(r *rig) {
+			r.answer = func(_ int, q request) error {
+				if q.skip > 400 {
+					return reason.New(why, errors.New("it went wrong"), "")
+				}
+				return nil
 			}
-			return nil
 		}
 	}
-	for _, test := range []struct {
-		name         string
-		answer       func(int, request) error
-		hang         func(request) bool
-		pageTimeout  time.Duration
-		want         reason.Reason
-		least, most  time.Duration
-		withinScrape bool
+	hanging := func(from int) func(*rig) {
+		return func(r *rig) { r.hang = func(q request) bool { return q.skip >= from } }
+	}
+	for name, test := range map[string]struct {
+		setUp       func(*rig)
+		pageTimeout time.Duration
+		want        reason.Reason
+		least, most time.Duration
 	}{
-		{name: "no page arrives", hang: second, pageTimeout: time.Hour, want: reason.Timeout, least: 2 * time.Minute, most: 2*time.Minute + 2*time.Second},
+		"no page arrives": {hanging(1), time.Hour, reason.Timeout, 120 * s, 122 * s},
 		// The page that the read waits for may get its slot after others that hang as well.
-		{name: "a page hangs", hang: second, want: reason.Timeout, least: 30 * time.Second, most: 2*time.Minute + 2*time.Second},
-		{name: "the first page hangs", hang: func(request) bool { return true }, want: reason.Timeout, least: 30 * time.Second, most: 31 * time.Second},
-		{name: "500", answer: failing(reason.Server), want: reason.Server, least: 25 * time.Second, most: 50 * time.Second},
-		{name: "network", answer: failing(reason.Network), want: reason.Network, least: 25 * time.Second, most: 50 * time.Second},
-		{name: "auth", answer: failing(reason.Auth), want: reason.Auth, most: 20 * time.Second},
-		{name: "forbidden", answer: failing(reason.Forbidden), want: reason.Forbidden, most: 20 * time.Second},
-		{name: "not found", answer: failing(reason.NotFound), want: reason.NotFound, most: 20 * time.Second},
-		{name: "decode", answer: failing(reason.Decode), want: reason.Decode, most: 20 * time.Second},
+		"a page hangs":         {hanging(1), 30 * s, reason.Timeout, 30 * s, 122 * s},
+		"the first page hangs": {hanging(0), 30 * s, reason.Timeout, 30 * s, 31 * s},
+		"retried":              {failing(reason.Server), 30 * s, reason.Server, 25 * s, 50 * s},
+		"not retried":          {failing(reason.Decode), 30 * s, reason.Decode, 0, 20 * s},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newFakeAppliance(901, 10)
-				a.behave(func() { a.latency = time.Second })
-				a.answer, a.hang = test.answer, test.hang
-				r := newRig(t, a, func(o *scrape.ListOptions) {
-					if test.pageTimeout > 0 {
-						o.PageTimeout = test.pageTimeout
-					}
-				})
+				r := newRig(t, newFakeAppliance(901, 10), func(o *scrape.ListOptions) { o.PageTimeout = test.pageTimeout })
+				r.latency = time.Second
+				test.setUp(r)
 				begun := time.Now()
 				r.scrape()
 				r.settle()
@@ -502,62 +426,51 @@ func TestFailedFullRead(t *testing.T) {
 	}
 }
 
-// TestPausesOfFirstReads holds when a list that is not known is read again after a full read
-// failed that took longer than a scrape, and that nothing is sent during the pauses, or while
-// nobody scrapes.
+// TestPausesOfFirstReads checks the pauses between full reads of an unknown list that fail and take
+// longer than a scrape, and that nothing is sent during the pauses, or without a scrape.
 func TestPausesOfFirstReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		a.hang = func(request) bool { return true }
-		r := newRig(t, a, func(o *scrape.ListOptions) { o.PageTimeout = 20 * time.Second })
+		r := newRig(t, newFakeAppliance(901, 10), func(o *scrape.ListOptions) { o.PageTimeout = 20 * time.Second })
+		r.hang = func(request) bool { return true }
 		begun := time.Now()
-		var at []time.Duration
+		var at []int
 		for time.Since(begun) < 10*time.Minute {
-			before := a.sent()
-			scraped := time.Since(begun)
-			read, _ := scrapeOnce(t, r.scraper, 900*time.Millisecond)
-			wantReason(t, read, reason.Timeout)
-			if n := a.sent() - before; n > 0 {
-				at = append(at, scraped)
+			before, scraped := r.sent(), time.Since(begun)
+			wantReason(t, first(scrapeOnce(t, r.scraper, 900*time.Millisecond)), reason.Timeout)
+			if r.sent() > before {
+				at = append(at, int(scraped.Seconds()))
 			}
 			advance(time.Second - (time.Since(begun) - scraped))
 		}
 		// Each read takes 20 seconds.
-		want := []int{0, 30, 70, 130, 210, 290, 370, 450, 530}
-		if len(at) != len(want) {
-			t.Fatalf("full reads began after %v", at)
-		}
-		for i, seconds := range want {
-			if got := at[i] - time.Duration(seconds)*time.Second; got < 0 || got > time.Second {
-				t.Errorf("full read %d began after %s, want %d s", i, at[i], seconds)
-			}
+		if want := []int{0, 30, 70, 130, 210, 290, 370, 450, 530}; !slices.Equal(at, want) {
+			t.Errorf("full reads began after %v seconds, want %v", at, want)
 		}
 		r.settle()
-		before := a.sent()
+		before := r.sent()
 		advance(24 * time.Hour)
-		if n := a.sent() - before; n != 0 {
-			t.Errorf("%d requests were sent without a scrape", n)
+		if r.sent() != before {
+			t.Error("requests were sent without a scrape")
 		}
-		a.behave(func() { a.hang = nil })
-		r.mustRead("when the appliance answers again")
+		r.behave(func() { r.hang = nil })
+		r.mustRead("when the appliance responds again")
 	})
 }
 
-// TestPausesOfDueReads holds that a full read that was due and has failed does not disturb any
-// scrape, and that it is retried after pauses that grow from 10 s to 5 minutes.
+// TestPausesOfDueReads checks that a due full read that fails does not affect any scrape, and that it
+// is retried after pauses that grow from 10 s to 5 minutes.
 func TestPausesOfDueReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(40, 10)
-		r := newRig(t, a, nil)
+		r := newRig(t, newFakeAppliance(40, 10), nil)
 		r.mustRead("at first")
 		advance(10 * time.Minute)
-		var at []time.Duration
+		var at []int
 		begun := time.Now()
-		a.behave(func() {
-			a.answer = func(_ int, q request) error {
+		r.behave(func() {
+			r.answer = func(_ int, q request) error {
 				// An incremental read does not request the second page.
 				if q.skip == 9 && q.limit == 10 {
-					at = append(at, time.Since(begun))
+					at = append(at, int(time.Since(begun).Seconds()))
 					return reason.New(reason.Decode, errors.New("it went wrong"), "")
 				}
 				return nil
@@ -567,119 +480,54 @@ func TestPausesOfDueReads(t *testing.T) {
 			r.mustRead("while full reads fail")
 			advance(time.Second)
 		}
-		want := []int{0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510}
-		if len(at) != len(want) {
-			t.Fatalf("full reads failed after %v", at)
+		if want := []int{0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510}; !slices.Equal(at, want) {
+			t.Errorf("full reads failed after %v seconds, want %v", at, want)
 		}
-		for i, seconds := range want {
-			if at[i] != time.Duration(seconds)*time.Second {
-				t.Errorf("full read %d failed after %s, want %d s", i, at[i], seconds)
-			}
-		}
-		a.behave(func() { a.answer = nil })
+		r.behave(func() { r.answer = nil })
 		advance(5 * time.Minute)
 		for range 2 {
 			r.mustRead("when full reads succeed again")
 			r.settle()
 		}
-		if r.reads.of(scrape.KindFull) != 2 || r.reads.drifts != 0 {
-			t.Errorf("%d full reads, %d drifts", r.reads.of(scrape.KindFull), r.reads.drifts)
-		}
+		r.wantFullReads(2)
 	})
 }
 
-// TestFailureWithinTheScrape holds that the next scrape reads a list again at once that failed
-// while a scrape waited.
-func TestFailureWithinTheScrape(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		a.answer = func(int, request) error { return server() }
-		r := newRig(t, a, nil)
-		for range 3 {
-			before := a.sent()
-			read, took := r.scrape()
-			wantReason(t, read, reason.Server)
-			if n := a.sent() - before; n != 1 || took != 0 {
-				t.Errorf("%d requests in %s, want 1", n, took)
-			}
-		}
-		a.behave(func() { a.answer = nil })
-		r.mustRead("when the appliance answers again")
-	})
-}
-
-// TestProofFailsAfterADueReadFailed holds that a list which has become unknown is read again at
-// once, although a full read that was due has failed a moment before.
-func TestProofFailsAfterADueReadFailed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		r := newRig(t, a, nil)
-		r.mustRead("at first")
-		a.answer = func(_ int, q request) error {
-			// Only a full read requests so many jobs there.
-			if q.skip > 0 && r.list.FullRead() != nil {
-				return reason.New(reason.Decode, errors.New("it went wrong"), "")
-			}
-			return nil
-		}
-		advance(10 * time.Minute)
-		r.mustRead("when the full read is due")
-		r.settle()
-		a.behave(func() { a.answer = nil })
-		a.remove(450)
-		r.mustRead("after a job was deleted")
-	})
-}
-
-// TestListWithoutCache holds that a list which cannot be cached is read completely by each scrape,
-// and that a read that outlived its scrape serves the next one once.
+// TestListWithoutCache checks that a list that cannot be cached is read completely by each scrape, and
+// that a read that outlived its scrape is returned to the next one once.
 func TestListWithoutCache(t *testing.T) {
-	for _, test := range []struct {
-		name   string
+	open := func(scope, text string) func(*fakeJob) {
+		return func(job *fakeJob) { job.status, job.scope, job.text = "in_progress", scope, text }
+	}
+	for name, test := range map[string]struct {
 		jobs   int
-		change func(jobs []fakeJob) []fakeJob
+		change func(job *fakeJob)
 	}{
-		{"no order", 901, func(jobs []fakeJob) []fakeJob {
-			for i := range jobs {
-				jobs[i].created = jobs[i].created.Add(time.Duration(i*7919%901) * time.Hour / 100)
-			}
-			return jobs
+		"no order": {901, func(job *fakeJob) {
+			job.created = job.created.Add(time.Duration(job.number*7919%901) * time.Hour / 100)
 		}},
-		{"too many open jobs", 4500, func(jobs []fakeJob) []fakeJob {
-			for i := range jobs {
-				jobs[i].status = "in_progress"
+		"too many open jobs":          {4500, open("ring", "")},
+		"too many bytes of open jobs": {3200, open(strings.Repeat("r", 1000), strings.Repeat("x", 500))},
+		"a job twice": {901, func(job *fakeJob) {
+			if job.number == 300 {
+				job.number = 600
 			}
-			return jobs
 		}},
-		{"too many bytes of open jobs", 3200, func(jobs []fakeJob) []fakeJob {
-			for i := range jobs {
-				jobs[i].status, jobs[i].scope = "in_progress", strings.Repeat("r", 1000)
-				jobs[i].text = strings.Repeat("x", 500)
-			}
-			return jobs
-		}},
-		{"a job twice", 901, func(jobs []fakeJob) []fakeJob { jobs[300] = jobs[600]; return jobs }},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newFakeAppliance(test.jobs, test.jobs/20)
-				a.change(test.change)
+				for i := range a.jobs {
+					test.change(&a.jobs[i])
+				}
 				r := newRig(t, a, nil)
-				read := func(when string) {
-					t.Helper()
-					got, _ := r.scrape()
-					if got.Err != nil {
-						t.Fatalf("%s: %v", when, got.Err)
-					}
-				}
 				for n := 1; n <= 3; n++ {
-					before := a.sent()
-					read("a scrape")
-					if full := r.reads.of(scrape.KindFull); full != n || a.sent()-before < 20 {
-						t.Errorf("%d full reads in %d scrapes, %d requests", full, n, a.sent()-before)
+					if read, _ := r.scrape(); read.Err != nil {
+						t.Fatal(read.Err)
 					}
+					r.wantFullReads(n)
 				}
-				if test.name != "no order" {
+				if name != "no order" {
 					return
 				}
 				a.behave(func() { a.latency = 3 * time.Second }) // 21 pages take 18 s.
@@ -688,91 +536,38 @@ func TestListWithoutCache(t *testing.T) {
 				r.settle()
 				sent := a.sent()
 				if took := r.mustRead("the next scrape"); took != 0 || a.sent() != sent {
-					t.Errorf("the read that outlived its scrape does not serve the next one: %s, %d requests", took, a.sent()-sent)
+					t.Errorf("the read that outlived its scrape is not returned to the next one: %s, %d requests", took, a.sent()-sent)
 				}
-				again, took := r.scrape()
-				wantReason(t, again, reason.Timeout)
-				if took != scrapeTimeout || a.sent() == sent {
-					t.Errorf("the read that outlived its scrape serves two")
-				}
+				wantReason(t, first(r.scrape()), reason.Timeout)
 			})
 		})
 	}
 }
 
-// TestIntervalZero holds that each scrape reads everything within its own deadline, and that
-// nothing runs in the background.
-func TestIntervalZero(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(901, 10)
-		r := newRig(t, a, func(o *scrape.ListOptions) { o.FullReadInterval = 0 })
-		for n := 1; n <= 3; n++ {
-			r.mustRead("a scrape")
-			if r.reads.of(scrape.KindFull) != n || r.list.FullRead() != nil {
-				t.Errorf("%d full reads in %d scrapes", r.reads.of(scrape.KindFull), n)
-			}
-			advance(scrapeInterval)
-		}
-		a.behave(func() { a.latency = 2 * time.Second })
-		read, took := r.scrape()
-		wantReason(t, read, reason.Timeout)
-		sent := a.sent()
-		synctest.Wait()
-		if r.list.FullRead() != nil || took != scrapeTimeout {
-			t.Errorf("the read outlives its scrape of %s", took)
-		}
-		advance(time.Minute)
-		if a.sent() != sent {
-			t.Error("requests are sent after the scrape has left")
-		}
-		// The read lasts as long as one of several scrapers waits, here for 25 s.
-		a.behave(func() { a.latency = time.Second })
-		patient := make(chan scrape.ListRead, 1)
-		go func() {
-			read, _ := scrapeOnce(t, r.scraper, 29*time.Second)
-			patient <- read
-		}()
-		read, _ = scrapeOnce(t, r.scraper, 5*time.Second)
-		wantReason(t, read, reason.Timeout)
-		r.wantNow("the patient scraper", <-patient)
-	})
-}
-
-// TestCloseAtEveryStage holds that a scraper is closed within a moment, wherever its list is.
-// That no goroutine is left is for TestMain.
+// TestCloseAtEveryStage checks that a scraper closes at once at any stage of a list. TestMain checks
+// that no goroutine is left.
 func TestCloseAtEveryStage(t *testing.T) {
-	hangs := func(q request) bool { return q.skip > 0 && !q.filtered }
-	for _, test := range []struct {
-		name  string
+	hang := func(r *rig) { r.hang = func(request) bool { return true } }
+	due := func(r *rig) {
+		r.latency = time.Second
+		advance(10 * time.Minute)
+		r.mustRead("when the full read is due")
+	}
+	for name, test := range map[string]struct {
 		known bool
 		// reach brings the list to the stage.
 		reach func(r *rig)
 	}{
-		{"before the first page", false, func(r *rig) { r.hang = func(request) bool { return true } }},
-		{"in a page", false, func(r *rig) { r.hang = hangs }},
-		{"in a retry pause", false, func(r *rig) {
-			r.answer = func(_ int, q request) error {
-				if q.skip > 0 {
-					return server()
-				}
-				return nil
-			}
-		}},
-		{"in an incremental read", true, func(r *rig) { r.hang = func(request) bool { return true } }},
-		{"in a due read", true, func(r *rig) {
-			r.latency = time.Second
-			advance(10 * time.Minute)
-			r.mustRead("when the full read is due")
-		}},
-		{"in a comparison", true, func(r *rig) {
-			advance(10 * time.Minute)
-			r.mustRead("when the full read is due")
-			r.settle()
-			r.latency = 5 * time.Second
-		}},
+		"before the first page":   {false, hang},
+		"in a page":               {false, func(r *rig) { r.hang = func(q request) bool { return q.skip > 0 && !q.filtered } }},
+		"in a retry pause":        {false, func(r *rig) { r.answer = func(int, request) error { return server() } }},
+		"in an incremental read":  {true, hang},
+		"in a due read":           {true, due},
+		"in a comparison":         {true, func(r *rig) { due(r); r.settle(); r.latency = 5 * time.Second }},
+		"without a read, unknown": {false, func(*rig) {}},
 	} {
 		for _, scraped := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, a scrape waits: %t", test.name, scraped), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, a scrape waits: %t", name, scraped), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					r := newRig(t, newFakeAppliance(901, 10), nil)
 					if test.known {
@@ -780,21 +575,12 @@ func TestCloseAtEveryStage(t *testing.T) {
 					}
 					test.reach(r)
 					got := make(chan scrape.ListRead, 1)
-					go func() {
-						read, _ := scrapeOnce(t, r.scraper, 8*time.Second)
-						got <- read
-					}()
-					if scraped {
-						advance(7500 * time.Millisecond)
-					} else {
+					go func() { got <- first(scrapeOnce(t, r.scraper, 8*time.Second)) }()
+					if !scraped {
 						<-got
-						advance(time.Second)
 					}
+					advance(time.Second)
 					begun := time.Now()
-					if scraped {
-						r.scraper.Cancel()
-						<-got
-					}
 					r.scraper.Close()
 					if took := time.Since(begun); took > 10*time.Millisecond {
 						t.Errorf("it took %s", took)
@@ -802,7 +588,7 @@ func TestCloseAtEveryStage(t *testing.T) {
 					sent := r.sent()
 					advance(time.Hour)
 					if r.sent() != sent || r.list.FullRead() != nil {
-						t.Error("something goes on after Close")
+						t.Error("a read continues after Close")
 					}
 				})
 			})
@@ -810,26 +596,36 @@ func TestCloseAtEveryStage(t *testing.T) {
 	}
 }
 
-// TestLoadOfTheAppliance holds how many requests an hour of scrapes sends to an appliance that is
-// down, slow, hanging, or comes back. The old design began a full read at each scrape: 240 an hour.
+// TestLoadOfTheAppliance checks how many requests an hour of scrapes sends to an appliance that is
+// down, slow, hanging, or recovers.
 func TestLoadOfTheAppliance(t *testing.T) {
 	// 100 pages.
 	const jobs, pageSize, scrapes = 901, 10, int(time.Hour / scrapeInterval)
 	down := func(int, request) error { return reason.New(reason.Network, errors.New("connection refused"), "") }
-	for _, test := range []struct {
-		name  string
+	hangs := func(request) bool { return true }
+	for name, test := range map[string]struct {
 		setUp func(r *rig)
 		most  int
-		// up is how many scrapes get the list at least.
+		// up is how many scrapes return the list at least.
 		up int
 	}{
-		{"healthy, 10 ms a page", func(r *rig) { r.latency = 10 * time.Millisecond }, 100 + 5*110 + 240*6, 240},
-		{"slow, 2 s a page", func(r *rig) { r.latency = 2 * time.Second }, 100 + 5*110 + 240*6, 230},
-		{"down: refused at once", func(r *rig) { r.answer = down }, scrapes, 0},
-		{"down: refused after 3 s", func(r *rig) { r.latency, r.answer = 3*time.Second, down }, scrapes, 0},
-		{"hanging", func(r *rig) { r.hang = func(request) bool { return true } }, 45, 0},
-		{"hanging from the second page on", func(r *rig) { r.hang = func(q request) bool { return q.skip > 0 } }, 400, 0},
-		{"500 from the second page on", func(r *rig) {
+		"healthy, 10 ms a page":           {func(r *rig) { r.latency = 10 * time.Millisecond }, 100 + 5*110 + 240*6, 240},
+		"slow, 2 s a page":                {func(r *rig) { r.latency = 2 * time.Second }, 100 + 5*110 + 240*6, 230},
+		"down: refused at once":           {func(r *rig) { r.answer = down }, scrapes, 0},
+		"down: refused after 3 s":         {func(r *rig) { r.latency, r.answer = 3*time.Second, down }, scrapes, 0},
+		"hanging":                         {func(r *rig) { r.hang = hangs }, 45, 0},
+		"hanging from the second page on": {func(r *rig) { r.hang = func(q request) bool { return q.skip > 0 } }, 400, 0},
+		"known, then down":                {func(r *rig) { r.mustRead("at first"); r.answer = down }, 100 + 240 + 2, 0},
+		"known, then hanging":             {func(r *rig) { r.mustRead("at first"); r.hang = hangs }, 100 + 240 + 2, 0},
+		"down for 30 minutes, then up": {func(r *rig) {
+			r.answer = down
+			time.AfterFunc(30*time.Minute, func() { r.behave(func() { r.answer = nil }) })
+		}, 120 + 100 + 2*110 + 120*6, 119},
+		"hanging for 30 minutes, then up": {func(r *rig) {
+			r.hang = hangs
+			time.AfterFunc(30*time.Minute, func() { r.behave(func() { r.hang = nil }) })
+		}, 25 + 100 + 2*110 + 120*6, 110},
+		"errors from the second page on": {func(r *rig) {
 			r.answer = func(_ int, q request) error {
 				if q.skip > 0 {
 					return server()
@@ -837,23 +633,8 @@ func TestLoadOfTheAppliance(t *testing.T) {
 				return nil
 			}
 		}, 1400, 0},
-		{"known, then down", func(r *rig) { r.mustRead("at first"); r.answer = down }, 100 + 240 + 2, 0},
-		{"known, then hanging", func(r *rig) { r.mustRead("at first"); r.hang = func(request) bool { return true } }, 100 + 240 + 2, 0},
-		{"down for 30 minutes, then back", func(r *rig) {
-			begun := time.Now()
-			r.answer = func(n int, q request) error {
-				if time.Since(begun) < 30*time.Minute {
-					return down(n, q)
-				}
-				return nil
-			}
-		}, 120 + 100 + 2*110 + 120*6, 119},
-		{"hanging for 30 minutes, then back", func(r *rig) {
-			begun := time.Now()
-			r.hang = func(request) bool { return time.Since(begun) < 30*time.Minute }
-		}, 25 + 100 + 2*110 + 120*6, 110},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, newFakeAppliance(jobs, pageSize), nil)
 				test.setUp(r)
@@ -863,56 +644,35 @@ func TestLoadOfTheAppliance(t *testing.T) {
 						up++
 					}
 				}
-				sent := r.sent() - before
-				t.Logf("%-36s %5d requests, %d of %d scrapes up, %d full reads", test.name, sent, up, scrapes, r.reads.of(scrape.KindFull))
-				if sent > test.most {
-					t.Errorf("%d requests an hour, want at most %d", sent, test.most)
-				}
-				if up < test.up {
-					t.Errorf("%d scrapes got the list, want at least %d", up, test.up)
+				if sent := r.sent() - before; sent > test.most || up < test.up {
+					t.Errorf("%d requests an hour, want at most %d; %d scrapes returned the list, want at least %d", sent, test.most, up, test.up)
 				}
 			})
 		})
 	}
 }
 
-// TestPageSizeRecovers has the appliance reject six pages of a list: the next full read has the
+// TestPageSizeRecovers has the appliance reject six pages of a list. The next full read uses the
 // configured page size again.
 func TestPageSizeRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newFakeAppliance(3000, 1000)
-		a.answer = func(number int, _ request) error {
+		r := newRig(t, newFakeAppliance(3000, 1000), nil)
+		r.answer = func(number int, _ request) error {
 			if number <= 6 {
 				return reason.New(reason.Other, &ciphertrust.APIError{Status: http.StatusConflict}, "")
 			}
 			return nil
 		}
-		r := newRig(t, a, nil)
 		r.mustRead("with a smaller page size")
-		if n := a.sent(); n < 200 {
+		if n := r.sent(); n < 200 {
 			t.Errorf("%d requests, want the page size to be reduced", n)
 		}
 		advance(10 * time.Minute)
 		r.mustRead("when the full read is due")
 		r.settle()
-		before := a.sent()
 		r.mustRead("the comparison")
-		t.Logf("the comparison took %d requests", a.sent()-before)
-		if n := a.sent(); n > 240 {
+		if n := r.sent(); n > 240 {
 			t.Errorf("%d requests in all, want the page size to be the configured one again", n)
 		}
-	})
-}
-
-// TestPanicInTheBackground holds that a mistake of ours in a full read fails the list, and not the
-// process.
-func TestPanicInTheBackground(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, newFakeAppliance(100, 10), nil)
-		r.reads.panicsOnFull = true
-		read, _ := r.scrape()
-		wantReason(t, read, reason.Other)
-		r.reads.panicsOnFull = false
-		r.mustRead("without the mistake")
 	})
 }

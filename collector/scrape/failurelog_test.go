@@ -14,10 +14,10 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// morning returns a time of the morning on which the jobs of these tests run.
+// morning returns a minute of the morning on which the jobs of these tests run.
 func morning(minute int) time.Time { return time.Date(2026, time.May, 17, 9, minute, 0, 0, time.UTC) }
 
-// ended returns a job that was created and finished in these minutes, and says the same of each scope.
+// ended returns a job that was created and finished in these minutes, with one text for each scope.
 func ended(id, status string, created, finished int, text string, scopes ...string) syncjob.Job {
 	job := syncjob.Job{ID: id, OverallStatus: status, CreatedAt: morning(created), CompletedAt: morning(finished), Scopes: scopes}
 	for _, scope := range scopes {
@@ -26,20 +26,19 @@ func ended(id, status string, created, finished int, text string, scopes ...stri
 	return job
 }
 
-// aborted returns a job that was cancelled.
 func aborted(job syncjob.Job) syncjob.Job {
 	job.Abort = true
 	return job
 }
 
-// says returns a reader whose reads say one after another what these summaries say, the last of them for ever.
+// says returns a reader whose reads return these summaries in turn, and then the last one forever.
 func says(summaries ...*syncjob.Summary) *fakeReader {
 	return &fakeReader{read: func(_ context.Context, number int64) (*syncjob.Summary, error) {
 		return summaries[min(int(number), len(summaries))-1], nil
 	}}
 }
 
-// summed returns what a list of Google keys says that has these jobs.
+// summed returns the summary of a list of Google keys that has these jobs.
 func summed(jobs ...syncjob.Job) *syncjob.Summary {
 	s := syncjob.NewSummarizer(syncjob.Lists()[0])
 	for i := range jobs {
@@ -53,9 +52,9 @@ const (
 	denied = "failed: 403 Forbidden"
 )
 
-// TestFailuresAreToldOnce holds what the log tells of failed jobs from one read of a list to the next. Each step
-// is a read, which gets all the jobs of the steps so far but those that are gone by then.
-func TestFailuresAreToldOnce(t *testing.T) {
+// TestFailuresAreLoggedOnce checks what is logged of failed jobs. Each step is a read of the jobs of all
+// steps up to it, except those that are gone.
+func TestFailuresAreLoggedOnce(t *testing.T) {
 	warn := func(scope, job string) line { return line{"level": "warn", "scope": scope, "job": job} }
 	info := func(scope, job string) line { return line{"level": "info", "scope": scope, "job": job} }
 	type step struct {
@@ -89,14 +88,14 @@ func TestFailuresAreToldOnce(t *testing.T) {
 			{jobs: []syncjob.Job{ended("3", "completed", 60, 61, done, "r")}, want: []line{{"level": "info", "job": "3", "failing": "1h0m0s"}}},
 			{jobs: []syncjob.Job{ended("4", "failed", 62, 63, denied, "r")}, want: []line{warn("r", "4")}},
 		},
-		"a cancelled job and one of unknown status are neither": {
+		"an aborted job and one of unknown status are neither": {
 			{jobs: []syncjob.Job{aborted(ended("1", "completed", 0, 1, "", "a")), ended("2", "failed", 0, 1, denied, "b", "c")}, want: []line{warn("b", "2")}},
 			{jobs: []syncjob.Job{aborted(ended("3", "completed", 2, 3, "", "b")), ended("4", "paused", 2, 3, "", "c")}, want: []line{{"status": "paused"}}},
 			{jobs: []syncjob.Job{ended("5", "completed", 4, 5, done, "a", "b", "c")}, want: []line{
 				{"level": "info", "scope": "b", "job": "5", "scopes": 2.0, "others": `["c"]`, "failing": "4m0s"},
 			}},
 		},
-		"one job mends what failed at different times": {
+		"one job ends failures of different times": {
 			{jobs: []syncjob.Job{ended("1", "failed", 0, 10, denied, "a"), ended("2", "failed", 0, 5, denied, "b")}, want: []line{warn("b", "2"), warn("a", "1")}},
 			{jobs: []syncjob.Job{ended("3", "completed", 14, 15, done, "a", "b")}, want: []line{{"level": "info", "scope": "a", "job": "3", "failing": "10m0s"}}},
 		},
@@ -118,13 +117,13 @@ func TestFailuresAreToldOnce(t *testing.T) {
 			{gone: []string{"1"}},
 			{jobs: []syncjob.Job{ended("3", "completed", 2, 3, done, "a")}},
 		},
-		"an older failure that shows up again was told": {
+		"an older failure that is the newest again was logged": {
 			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "r")}, want: []line{warn("r", "1")}},
 			{jobs: []syncjob.Job{ended("2", "failed", 2, 3, denied, "r")}, want: []line{warn("r", "2")}},
 			{gone: []string{"2"}},
 			{jobs: []syncjob.Job{ended("3", "failed", 4, 5, denied, "r")}, want: []line{warn("r", "3")}},
 		},
-		"a failure that a success hid from the reads is not told": {
+		"a failure before a success, between two reads, is not logged": {
 			{jobs: []syncjob.Job{ended("1", "completed", 0, 1, done, "r")}},
 			{jobs: []syncjob.Job{ended("2", "failed", 2, 3, denied, "r"), ended("3", "completed", 4, 5, done, "r")}},
 		},
@@ -150,24 +149,24 @@ func TestFailuresAreToldOnce(t *testing.T) {
 	}
 }
 
-// TestManyFailures holds that a fleet which fails all at once does not fill the log: so many lines, the newest
-// failures last, and one for the others that says how to list them. The same goes for its recovery.
+// TestManyFailures checks that many failures at the same time do not fill the log: the newest ones are
+// logged, and one line counts the others. The same is true for their recovery.
 func TestManyFailures(t *testing.T) {
-	const told = 50
-	for _, n := range []int{told, told + 1, 500} {
-		broken, mended := make([]syncjob.Job, 0, n), make([]syncjob.Job, 0, n)
+	const most = 50
+	for _, n := range []int{most, most + 1, 500} {
+		broken, fixed := make([]syncjob.Job, 0, n), make([]syncjob.Job, 0, n)
 		for i := range n {
 			id, scope := fmt.Sprintf("%04d", i), fmt.Sprintf("r%04d", i)
 			broken = append(broken, ended(id, "failed", i, i+1, denied, scope))
-			mended = append(mended, ended(id+"x", "completed", n+i, n+i+1, done, scope))
+			fixed = append(fixed, ended(id+"x", "completed", n+i, n+i+1, done, scope))
 		}
 		slices.Reverse(broken)
 		var logged logbook
-		c := scrape.New(sourceOf(says(summed(broken...), summed(append(mended, broken...)...))), scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
+		c := scrape.New(sourceOf(says(summed(broken...), summed(append(fixed, broken...)...))), scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 		for _, want := range []struct{ level, suffix string }{{"warn", ""}, {"info", "x"}} {
 			c.Read(t.Context())
 			lines := logged.take(t, "info", "warn")
-			if more := n - told; more > 0 {
+			if more := n - most; more > 0 {
 				wantLines(t, "the summary", lines[:1], line{"level": want.level, "list": "google-keys", "jobs": float64(more)})
 				if hint, _ := lines[0]["hint"].(string); want.level == "warn" &&
 					!strings.Contains(hint, `cckm_sync_scope_last_result{cloud="google",item="key",result="failed"} == 1`) {
@@ -175,18 +174,18 @@ func TestManyFailures(t *testing.T) {
 				}
 				lines = lines[1:]
 			}
-			if len(lines) != told {
-				t.Fatalf("%d %s lines, want %d", len(lines), want.level, told)
+			if len(lines) != most {
+				t.Fatalf("%d %s lines, want %d", len(lines), want.level, most)
 			}
-			for i := range told {
-				wantLines(t, "a job", lines[i:i+1], line{"level": want.level, "job": fmt.Sprintf("%04d%s", n-told+i, want.suffix)})
+			for i := range most {
+				wantLines(t, "a job", lines[i:i+1], line{"level": want.level, "job": fmt.Sprintf("%04d%s", n-most+i, want.suffix)})
 			}
 		}
 		c.Close()
 	}
 }
 
-// TestFailureOfManyScopes holds that a job that failed for many scopes is one line, which names some of them.
+// TestFailureOfManyScopes checks that a job that failed for many scopes is one line, which names some of them.
 func TestFailureOfManyScopes(t *testing.T) {
 	scopes := make([]string, 200)
 	for i := range scopes {
@@ -200,9 +199,9 @@ func TestFailureOfManyScopes(t *testing.T) {
 	wantLines(t, "the job", logged.take(t, "info", "warn"), line{"scope": "r000", "scopes": 200.0, "others": fmt.Sprintf("%q", others)})
 }
 
-// TestFailuresOfOverlappingReads holds that a read which its scraper has given up, and which ends behind a newer
-// one all the same, brings back nothing that is over.
-func TestFailuresOfOverlappingReads(t *testing.T) {
+// TestOverlappingReads checks that a read that its scraper has left, and that ends after a newer one, is
+// not logged.
+func TestOverlappingReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := ended("1", "failed", 0, 1, denied, "r")
 		reader := &fakeReader{read: func(_ context.Context, number int64) (*syncjob.Summary, error) {

@@ -28,8 +28,7 @@ type fakeJob struct {
 	created time.Time
 }
 
-// fakeAppliance is a list that is slow, fails, hangs or changes as a test decides. It implements
-// joblist.Getter.
+// fakeAppliance is a list that can be slow, fail, hang and change. It implements joblist.Getter.
 type fakeAppliance struct {
 	mu sync.Mutex
 	// jobs are in the list's order; new ones are added in front.
@@ -37,10 +36,10 @@ type fakeAppliance struct {
 	made int
 	// latency is how long a request takes.
 	latency time.Duration
-	// answer is called before a request is answered, and may return an error. It is called
-	// with the number of the request, counted from 1.
+	// answer is called before the response to each request, which it may replace by an error. Requests
+	// are numbered from 1.
 	answer func(number int, query request) error
-	// hang reports whether a request is never answered.
+	// hang reports whether a request gets no response.
 	hang func(query request) bool
 
 	requests int
@@ -50,13 +49,13 @@ type fakeAppliance struct {
 	pageSize       int
 }
 
-// request is what a request asks for.
+// request has the parameters of a request.
 type request struct {
 	skip, limit int
 	filtered    bool
 }
 
-// newFakeAppliance returns a list of so many finished jobs.
+// newFakeAppliance returns a list of finished jobs.
 func newFakeAppliance(jobs, pageSize int) *fakeAppliance {
 	leave2000()
 	a := &fakeAppliance{pageSize: pageSize, inFlight: map[bool]int{}, most: map[bool]int{}}
@@ -83,7 +82,7 @@ func (a *fakeAppliance) change(change func(jobs []fakeJob) []fakeJob) {
 	a.jobs = change(slices.Clone(a.jobs))
 }
 
-// behave changes how requests are answered from now on.
+// behave changes the fields while requests may be in flight.
 func (a *fakeAppliance) behave(change func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -214,7 +213,7 @@ func (j *fakeJob) json() string {
 	return b.String()
 }
 
-// server is the error of a request that was answered with 500.
+// server returns the error of a response with the status 500.
 func server() error { return reason.New(reason.Server, errors.New("the appliance answered 500"), "") }
 
 // rig is a fakeAppliance and the scraper of it.
@@ -240,7 +239,7 @@ func (c *readCounter) ListRead(_ syncjob.List, kind string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.panicsOnFull && kind == scrape.KindFull {
-		panic("a mistake of ours")
+		panic("a bug")
 	}
 	c.kinds[kind]++
 }
@@ -264,8 +263,7 @@ const (
 	scrapeTimeout  = 10 * time.Second
 )
 
-// newRig returns a scraper of a list with the program's defaults, except for what change
-// changes.
+// newRig returns a scraper of a list with the program's defaults, which change may change.
 func newRig(t *testing.T, a *fakeAppliance, change func(*scrape.ListOptions)) *rig {
 	t.Helper()
 	r := &rig{fakeAppliance: a, t: t, log: &logbook{}, reads: &readCounter{kinds: map[string]int{}}}
@@ -297,7 +295,7 @@ func (r *rig) next() (scrape.ListRead, time.Duration) {
 	return read, took
 }
 
-// mustRead scrapes, and wants the list as it is now. It returns how long the scrape took.
+// mustRead scrapes, and fails unless the read has the list as it is now. It returns how long it took.
 func (r *rig) mustRead(when string) time.Duration {
 	r.t.Helper()
 	read, took := r.scrape()
@@ -320,5 +318,13 @@ func (r *rig) wantNow(when string, read scrape.ListRead) {
 func (r *rig) settle() {
 	for r.list.FullRead() != nil {
 		advance(100 * time.Millisecond)
+	}
+}
+
+// wantFullReads fails unless this many full reads have succeeded.
+func (r *rig) wantFullReads(want int) {
+	r.t.Helper()
+	if got := r.reads.of(scrape.KindFull); got != want {
+		r.t.Errorf("%d full reads, want %d", got, want)
 	}
 }

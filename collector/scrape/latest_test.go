@@ -12,9 +12,9 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// wantLatest fails unless the last read of the only list ended at these seconds of the test for this reason,
-// none being success, and the last whole one at those. Negative seconds are for none.
-func wantLatest(t *testing.T, c *scrape.Scraper, begun time.Time, readAt int, why reason.Reason, wholeAt int) {
+// wantLatest fails unless the last read of the only list ended after readAt seconds with the reason, which
+// is empty for a success, and the last complete read after completeAt seconds. -1 means that there is none.
+func wantLatest(t *testing.T, c *scrape.Scraper, begun time.Time, readAt int, why reason.Reason, completeAt int) {
 	t.Helper()
 	latest := c.Latest()[0]
 	seconds := func(read *scrape.ListRead, at time.Time) int {
@@ -22,18 +22,18 @@ func wantLatest(t *testing.T, c *scrape.Scraper, begun time.Time, readAt int, wh
 			return -1
 		}
 		if ended := read.Ended(); !ended.Equal(at) {
-			t.Errorf("a read that ended at %s is said to have ended at %s", ended, at)
+			t.Errorf("a read that ended at %s has the time %s", ended, at)
 		}
 		return int(at.Sub(begun).Seconds())
 	}
 	if got := seconds(latest.Read, latest.ReadAt); got != readAt {
 		t.Errorf("the last read ended after %d s, want %d", got, readAt)
 	}
-	if got := seconds(latest.Complete, latest.CompleteAt); got != wholeAt {
-		t.Errorf("the last whole read ended after %d s, want %d", got, wholeAt)
+	if got := seconds(latest.Complete, latest.CompleteAt); got != completeAt {
+		t.Errorf("the last complete read ended after %d s, want %d", got, completeAt)
 	}
 	if latest.Complete != nil && (latest.Complete.Err != nil || latest.Complete.Summary == nil) {
-		t.Errorf("the last whole read is %+v", *latest.Complete)
+		t.Errorf("the last complete read is %+v", *latest.Complete)
 	}
 	switch {
 	case latest.Read == nil:
@@ -44,7 +44,7 @@ func wantLatest(t *testing.T, c *scrape.Scraper, begun time.Time, readAt int, wh
 	}
 }
 
-// TestLatest holds what is known of a list from one scrape to the next.
+// TestLatest checks the latest reads of a list after each scrape.
 func TestLatest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -61,14 +61,14 @@ func TestLatest(t *testing.T) {
 
 		advance(9 * time.Second)
 		scrapeOnce(t, c, 5*time.Second)
-		wantLatest(t, c, begun, 1, "", 1) // It was answered from the read before.
+		wantLatest(t, c, begun, 1, "", 1) // It returned the read before.
 
 		advance(time.Second)
 		now = failing(reason.Server)
 		scrapeOnce(t, c, 5*time.Second)
 		wantLatest(t, c, begun, 11, reason.Server, 1)
 		if latest := c.Latest()[0]; latest.Complete.Summary.Jobs[0] != 1 {
-			t.Errorf("the last whole read says %+v", latest.Complete.Summary)
+			t.Errorf("the last complete read says %+v", latest.Complete.Summary)
 		}
 
 		advance(10 * time.Second)
@@ -81,8 +81,8 @@ func TestLatest(t *testing.T) {
 	})
 }
 
-// TestLatestOfSharedRead holds that a scrape which leaves early is one that failed until the read has ended
-// that it had a part in.
+// TestLatestOfSharedRead checks that the latest read is that of a scrape that left early, until the shared
+// read has ended.
 func TestLatestOfSharedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
@@ -95,7 +95,7 @@ func TestLatestOfSharedRead(t *testing.T) {
 		advance(2500 * time.Millisecond)
 		wantLatest(t, c, begun, 2, reason.Timeout, -1)
 		if took := c.Latest()[0].Read.Took; took != 2*time.Second {
-			t.Errorf("the scrape that left is said to have waited for %s", took)
+			t.Errorf("the scrape that left waited for %s", took)
 		}
 		advance(time.Second)
 		wantLatest(t, c, begun, 3, reason.Timeout, -1)
@@ -104,23 +104,23 @@ func TestLatestOfSharedRead(t *testing.T) {
 	})
 }
 
-// TestLatestAtTheEnd holds that what the exporter's own end does to a read is no news about the list.
-func TestLatestAtTheEnd(t *testing.T) {
+// TestCancel checks that scrapes end at once when reads are canceled, and that this is neither stored
+// nor logged.
+func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged logbook
 		begun := time.Now()
 		c := scrape.New(sourceOf(slow(2*time.Second)), scrape.Options{Timeout: time.Hour, Logger: logged.logger()})
 		defer c.Close()
 		scrapeOnce(t, c, time.Minute)
-		// A scraper that hangs up after another one did would be news.
-		ctx, hangUp := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, hangUp)
-		wantReason(t, c.Read(ctx).Lists[0], reason.Timeout)
 		time.AfterFunc(time.Second, c.Cancel)
-		read, _ := scrapeOnce(t, c, time.Hour)
-		wantReason(t, read, reason.Timeout)
-		read, _ = scrapeOnce(t, c, time.Hour)
-		wantReason(t, read, reason.Timeout)
+		for _, want := range []time.Duration{time.Second, 0} {
+			read, took := scrapeOnce(t, c, time.Hour)
+			wantReason(t, read, reason.Timeout)
+			if took != want {
+				t.Errorf("the scrape took %s, want %s", took, want)
+			}
+		}
 		synctest.Wait()
 		wantLatest(t, c, begun, 2, "", 2)
 		wantLines(t, "the end", logged.take(t, "debug", "info", "warn", "error"))

@@ -10,13 +10,13 @@ import (
 	"github.com/go-kit/log"
 )
 
-// logbook is a log that a test reads.
+// logbook is a log for a test.
 type logbook struct {
 	mu    sync.Mutex
 	lines bytes.Buffer
 }
 
-// line is a line of the log: its values by their keys.
+// line has the values of a line by their keys.
 type line map[string]any
 
 func (l *logbook) logger() log.Logger { return log.NewJSONLogger(l) }
@@ -28,7 +28,7 @@ func (l *logbook) Write(p []byte) (int, error) {
 	return l.lines.Write(p)
 }
 
-// take returns the lines of some levels since it was called last; all the others are thrown away.
+// take returns the lines of the given levels since the last call, and drops the others.
 func (l *logbook) take(t *testing.T, levels ...string) []line {
 	t.Helper()
 	l.mu.Lock()
@@ -47,7 +47,7 @@ func (l *logbook) take(t *testing.T, levels ...string) []line {
 	return taken
 }
 
-// wantLines fails unless there are as many lines as wanted, and each has the values wanted of it.
+// wantLines fails unless there are as many lines as wanted, each with the wanted values.
 func wantLines(t *testing.T, what string, got []line, want ...line) {
 	t.Helper()
 	if len(got) != len(want) {

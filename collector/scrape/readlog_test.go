@@ -1,89 +1,54 @@
 package scrape_test
 
 import (
-	"bytes"
 	"context"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/go-kit/log"
 
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// TestReadLog checks that a failure is logged when it begins, changes and ends.
+// TestReadLog checks that a failure is logged when it begins, changes and ends, and unknown statuses
+// once. A list that takes longer than its scrapers wait fails. A shutdown during a read is not logged.
 func TestReadLog(t *testing.T) {
-	var logged bytes.Buffer
-	now := failing(reason.Server)
-	reader := &fakeReader{read: func(ctx context.Context, number int64) (*syncjob.Summary, error) { return now.read(ctx, number) }}
-	c := scrape.New(sourceOf(reader), scrape.Options{Timeout: time.Second, Logger: log.NewLogfmtLogger(&logged)})
-	defer c.Close()
-	lines := func(what string, want ...string) {
-		t.Helper()
-		logged.Reset()
-		c.Read(t.Context())
-		var got []string
-		for line := range strings.Lines(logged.String()) {
-			if !strings.Contains(line, "level=debug") {
-				got = append(got, line)
-			}
-		}
-		if len(got) != len(want) {
-			t.Errorf("%s: got %q, want %d lines", what, got, len(want))
-			return
-		}
-		for i, line := range got {
-			if !strings.Contains(line, want[i]) {
-				t.Errorf("%s: got %q, want it to hold %q", what, line, want[i])
-			}
-		}
-	}
-	lines("the first failure", `level=warn during=read list=google-keys reason=server err="it went wrong" hint="mend it"`)
-	lines("the same failure again")
-	now = failing(reason.Timeout)
-	lines("another failure", "reason=timeout")
-	now = slow(0)
-	lines("the recovery", "level=info during=read list=google-keys")
-	lines("all well")
-	now = &fakeReader{read: func(context.Context, int64) (*syncjob.Summary, error) {
-		return &syncjob.Summary{UnknownStatuses: []string{"paused", "queued"}}, nil
-	}}
-	lines("unknown statuses", "status=paused", "status=queued")
-	lines("the same statuses again")
-}
-
-// TestReadLogOfSlowList checks that a list that takes longer than its scraper waits is logged once,
-// until it is read again, and that a shutdown in the middle of a read is not logged.
-func TestReadLogOfSlowList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged logbook
-		now := slow(time.Hour)
+		var now *fakeReader
 		reader := &fakeReader{read: func(ctx context.Context, number int64) (*syncjob.Summary, error) { return now.read(ctx, number) }}
-		c := scrape.New(sourceOf(reader), scrape.Options{Timeout: 2 * time.Hour, Logger: logged.logger()})
-		timeout := line{"level": "warn", "list": "google-keys", "reason": "timeout"}
-		scrapeOnce(t, c, 10*time.Second)
-		wantLines(t, "the first deadline", logged.take(t, "warn", "info"), timeout)
-		for range 3 {
+		c := scrape.New(sourceOf(reader), scrape.Options{Timeout: time.Hour, Logger: logged.logger()})
+		info := line{"level": "info", "during": "read", "list": "google-keys", "msg": "the list can be read again"}
+		unknown := says(&syncjob.Summary{UnknownStatuses: []string{"paused", "queued"}})
+		for _, step := range []struct {
+			what   string
+			reader *fakeReader
+			want   []line
+		}{
+			{"a failure", failing(reason.Server), []line{{"level": "warn", "during": "read", "list": "google-keys", "reason": "server", "err": "it went wrong", "hint": "fix it"}}},
+			{"the same failure", failing(reason.Server), nil},
+			{"another failure", slow(time.Hour), []line{{"level": "warn", "reason": "timeout"}}},
+			{"the same deadline", slow(time.Hour), nil},
+			{"the recovery", slow(time.Second), []line{info}},
+			{"a success", slow(time.Second), nil},
+			{"unknown statuses", unknown, []line{{"level": "warn", "status": "paused"}, {"level": "warn", "status": "queued"}}},
+			{"the same statuses", unknown, nil},
+		} {
+			now = step.reader
 			scrapeOnce(t, c, 10*time.Second)
-			wantLines(t, "another deadline", logged.take(t, "warn", "info"))
+			wantLines(t, step.what, logged.take(t, "warn", "info"), step.want...)
 		}
-		now = slow(time.Second)
-		scrapeOnce(t, c, 10*time.Second)
-		wantLines(t, "the recovery", logged.take(t, "warn", "info"), line{"level": "info", "list": "google-keys"})
 		now = slow(time.Hour)
 		time.AfterFunc(time.Second, c.Close)
 		scrapeOnce(t, c, 10*time.Second)
-		wantLines(t, "the end", logged.take(t, "warn", "info"))
+		wantLines(t, "the shutdown", logged.take(t, "warn", "info"))
 	})
 }
 
-// TestImpatientScrapers checks that a scraper that hangs up, or that leaves less than a second, says
-// nothing about the list: nothing is logged or kept, however often it comes.
+// TestImpatientScrapers checks that nothing is logged or stored of a scraper that hangs up, or whose
+// timeout is less than a second.
 func TestImpatientScrapers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged logbook
@@ -128,13 +93,13 @@ func TestReadLogOfPair(t *testing.T) {
 		pair(8 * time.Second)
 		wantLines(t, "the recovery", logged.take(t, "warn", "info"), line{"level": "info", "list": "google-keys"})
 		pair(8 * time.Second)
-		wantLines(t, "all well", logged.take(t, "warn", "info"))
+		wantLines(t, "a success", logged.take(t, "warn", "info"))
 	})
 }
 
-// TestJournalOfUnknownWords checks that statuses and texts that nobody knows are logged once each, and times of a
-// wrong clock once until they are due.
-func TestJournalOfUnknownWords(t *testing.T) {
+// TestUnknownValues checks that unknown statuses and texts are logged once each, and times in the future
+// once until they have passed.
+func TestUnknownValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		leave2000()
 		var logged logbook
@@ -161,7 +126,7 @@ func TestJournalOfUnknownWords(t *testing.T) {
 		wantLines(t, "again", logged.take(t, "warn", "info"))
 		advance(365 * 24 * time.Hour)
 		scrapeOnce(t, c, time.Second)
-		wantLines(t, "when it is due", logged.take(t, "warn", "info"))
+		wantLines(t, "when it has passed", logged.take(t, "warn", "info"))
 		jobs[2].CreatedAt = time.Now().AddDate(0, 0, 2)
 		ahead["time"] = jobs[2].CreatedAt.Format(time.RFC3339)
 		scrapeOnce(t, c, time.Second)

@@ -14,22 +14,22 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// scraper is one of several that scrape every 15 seconds.
+// scraper scrapes every 15 seconds.
 type scraper struct {
-	// at is when in each round it scrapes, and patience how long it waits.
+	// at is the time of its scrape in each round, and patience its timeout.
 	at, patience time.Duration
 }
 
 // scraped is what a scraper gets in a round.
 type scraped struct {
-	// read is the number of the read within a cycle of rounds, counted from 1; 0 stands for a timeout.
+	// read is the number of the read within a cycle of rounds, counted from 1; 0 means a timeout.
 	read int
 	took time.Duration
 }
 
-// TestHighlyAvailablePair has two scrapers, and a third that always gives up before a read ends, scrape for
-// hours. Who overlaps shares a read, the third harms nobody and gets timeout, and no read outlasts those
-// who wait for it.
+// TestHighlyAvailablePair has two scrapers, and a third whose timeout is too short, scrape for hours.
+// Scrapes that overlap share a read, the third one gets a timeout and does not affect the others, and a
+// read ends when no scrape waits for it.
 func TestHighlyAvailablePair(t *testing.T) {
 	const (
 		s        = time.Second
@@ -41,9 +41,9 @@ func TestHighlyAvailablePair(t *testing.T) {
 		name        string
 		minInterval time.Duration
 		scrapers    []scraper
-		// want is what each scraper gets, in each round of a cycle.
+		// want is what each scraper gets in each round of a cycle.
 		want [][]scraped
-		// reads is how many reads begin in a cycle, those that are given up among them.
+		// reads is how many reads start in a cycle, including canceled ones.
 		reads int
 	}{
 		{
@@ -62,7 +62,7 @@ func TestHighlyAvailablePair(t *testing.T) {
 			want:     [][]scraped{{{1, 4 * s}, {1, 4 * s}, {0, 2 * s}}},
 		},
 		{
-			name: "the third leaves as the second comes", reads: 1,
+			name: "the third leaves when the second arrives", reads: 1,
 			scrapers: []scraper{{0, 10 * s}, {2 * s, 10 * s}, {0, 2 * s}},
 			want:     [][]scraped{{{1, takes}, {1, 3 * s}, {0, 2 * s}}},
 		},
@@ -82,7 +82,7 @@ func TestHighlyAvailablePair(t *testing.T) {
 			want:     [][]scraped{{{2, takes}, {2, takes}, {0, 2 * s}}},
 		},
 		{
-			name: "nobody gets through", reads: 1,
+			name: "no scraper waits long enough", reads: 1,
 			scrapers: []scraper{{0, 3 * s}, {1 * s, 3 * s}, {0, 2 * s}},
 			want:     [][]scraped{{{0, 3 * s}, {0, 3 * s}, {0, 2 * s}}},
 		},
@@ -93,14 +93,14 @@ func TestHighlyAvailablePair(t *testing.T) {
 			want:     [][]scraped{{{1, takes}, {1, takes}, {0, 2 * s}}, {{1, 0}, {1, 0}, {1, 0}}},
 		},
 		{
-			// The third gives up a read that nobody else wants at second 19, so that the second one begins
-			// another at 22, which answers all until 39.
+			// The third starts a read at second 19 and leaves, which cancels it. The second one starts
+			// another at 22, which is returned to all until 39.
 			name: "one after the other, with an interval", minInterval: 12 * s, reads: 3,
 			scrapers: []scraper{{0, 10 * s}, {7 * s, 10 * s}, {4 * s, s / 2}},
 			want:     [][]scraped{{{1, takes}, {1, 0}, {0, s / 2}}, {{1, 0}, {3, takes}, {0, s / 2}}, {{3, 0}, {3, 0}, {3, 0}}},
 		},
 		{
-			// What the third gives up answers nobody, however new it is.
+			// The read that the third cancels is returned to no other scrape.
 			name: "the third alone, with an interval", minInterval: 5 * s, reads: 2,
 			scrapers: []scraper{{0, 10 * s}, {1 * s, 10 * s}, {12 * s, 2 * s}},
 			want:     [][]scraped{{{1, takes}, {1, 4 * s}, {0, 2 * s}}},
@@ -126,7 +126,7 @@ func TestHighlyAvailablePair(t *testing.T) {
 					wait.Wait()
 					synctest.Wait()
 					if n := active.Load(); n != 0 {
-						t.Fatalf("round %d: %d reads go on although nobody waits", round, n)
+						t.Fatalf("round %d: %d reads continue although no scrape waits", round, n)
 					}
 					advance(interval - time.Since(begun))
 				}
@@ -139,7 +139,7 @@ func TestHighlyAvailablePair(t *testing.T) {
 	}
 }
 
-// counted returns a reader whose reads take a while, and how many of them are under way.
+// counted returns a reader whose reads take a while, and the number of reads in progress.
 func counted(takes time.Duration) (reader *fakeReader, active *atomic.Int64) {
 	active = new(atomic.Int64)
 	inner := slow(takes)
@@ -150,17 +150,17 @@ func counted(takes time.Duration) (reader *fakeReader, active *atomic.Int64) {
 	}}, active
 }
 
-// wantScraped compares what a scraper got. The reads of cycles before have taken the numbers up to before.
+// wantScraped compares what a scraper got. Earlier cycles had the reads up to the number before.
 func wantScraped(t *testing.T, who string, read scrape.ListRead, took time.Duration, want scraped, before int) {
 	t.Helper()
 	if took != want.took {
-		t.Errorf("%s was answered after %s, want %s", who, took, want.took)
+		t.Errorf("%s got its read after %s, want %s", who, took, want.took)
 	}
 	switch {
 	case want.read == 0 && (read.Err == nil || reason.Of(read.Err) != reason.Timeout || read.Summary != nil):
 		t.Errorf("%s got %+v, want a timeout", who, read)
 	case want.read > 0 && read.Err != nil:
-		t.Errorf("%s was harmed: %v", who, read.Err)
+		t.Errorf("%s: %v", who, read.Err)
 	case want.read > 0 && read.Summary.Jobs[0] != before+want.read:
 		t.Errorf("%s got read %d, want %d", who, read.Summary.Jobs[0], before+want.read)
 	}
