@@ -5,11 +5,9 @@ import (
 	"time"
 )
 
-// WrapTransport puts a transport of a test around the client's own, or in its
-// place: a test's clock does not run while real sockets are waited for.
-func (c *Client) WrapTransport(wrap func(http.RoundTripper) http.RoundTripper) {
-	c.http.Transport = wrap(c.http.Transport)
-}
+// SetTransport replaces the client's transport: a test's clock does not run while real sockets are
+// waited for.
+func (c *Client) SetTransport(transport http.RoundTripper) { c.http.Transport = transport }
 
 // ErrProxyAuth is the error of a connection through a proxy that answers 407.
 var ErrProxyAuth = errProxyAuth
@@ -22,7 +20,7 @@ func (c *Client) EndBackoff() {
 	c.session.failed = pause{}
 }
 
-// ExpireToken has the present token expire now.
+// ExpireToken makes the current token expire now.
 func (c *Client) ExpireToken() {
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()
@@ -35,6 +33,3 @@ func (g *LoginGuard) Secrets() int {
 	defer g.mu.Unlock()
 	return len(g.secrets)
 }
-
-// RetryAfter is for how long an answer with this header asks to be left alone.
-func RetryAfter(header http.Header) time.Duration { return retryAfter(header) }

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
@@ -77,38 +76,6 @@ func wantPlainRefusal(t *testing.T, address string, err error) {
 	}, text) {
 		t.Errorf("%q: the error shows of it what it should not: %v", address, err)
 	}
-}
-
-// FuzzRetryAfter checks that the header Retry-After is a number of seconds, or a time in any of HTTP's forms, or
-// ignored; and that the result is between zero and an hour.
-func FuzzRetryAfter(f *testing.F) {
-	for _, value := range []string{
-		"", "0", "1", "120", "86400", "86401", "99999999999999999999999", "20000000000000000000A", "18446744073709551615", "18446744073709551616", "-1", "+1", "1.5", "1e3", "0x10", "1_0",
-		" 5", "5 ", "soon", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Fri, 31 Dec 9999 23:59:59 GMT",
-		"Sat, 01 Jan 0000 00:00:00 GMT",
-	} {
-		f.Add(value)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		const most = time.Hour
-		before := time.Now()
-		got := ciphertrust.RetryAfter(http.Header{"Retry-After": {value}})
-		after := time.Now()
-		low, high := time.Duration(0), time.Duration(0)
-		if value != "" && strings.Trim(value, "0123456789") == "" {
-			low = most
-			if digits := strings.TrimLeft(value, "0"); len(digits) < 9 {
-				seconds, _ := strconv.Atoi("0" + digits)
-				low = min(most, time.Duration(seconds)*time.Second)
-			}
-			high = low
-		} else if at, err := http.ParseTime(value); err == nil {
-			low, high = min(most, max(0, at.Sub(after))), min(most, max(0, at.Sub(before)))
-		}
-		if got < low || got > high {
-			t.Errorf("%q: %s, want %s to %s", value, got, low, high)
-		}
-	})
 }
 
 // FuzzLoginAnswer checks that no response to a login makes the client panic, hang, send an invalid header

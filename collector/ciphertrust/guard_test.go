@@ -3,17 +3,14 @@ package ciphertrust_test
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/config"
 
 	"cckm_sync_exporter/collector/ciphertrust"
@@ -109,9 +106,7 @@ func TestErrorDuringBackoff(t *testing.T) {
 		if err := h.client.Login(t.Context()); reason.Of(err) != reason.Auth {
 			t.Errorf("login: %v", err)
 		}
-		if diff := cmp.Diff([]string{"auth/tokens 401", "login password rejected"}, h.observed.take()); diff != "" {
-			t.Errorf("the observer saw: %s", diff)
-		}
+		h.wantEvents("auth/tokens 401", "login password rejected")
 	})
 }
 
@@ -140,7 +135,7 @@ func TestPasswordFileEndsTheBackOff(t *testing.T) {
 	})
 }
 
-// TestWhatIsARejection proves which responses to a login are rejections, with the
+// TestWhatIsARejection checks which responses to a login are rejections, with the
 // reason of each. A rejection is retried after 10 seconds, any other failure after
 // one second.
 func TestWhatIsARejection(t *testing.T) {
@@ -186,9 +181,7 @@ func TestWhatIsARejection(t *testing.T) {
 				if n := h.logins(); n != 1 {
 					t.Errorf("%d logins for three scrapes, want 1", n)
 				}
-				if events := h.observed.take(); len(events) != 2 || events[1] != result {
-					t.Errorf("the observer saw %q", events)
-				}
+				h.wantEvents("auth/tokens "+strconv.Itoa(status), result)
 				retry, ok := h.client.LoginRetry()
 				if ok != rejected || (ok && time.Until(retry) != backoff) {
 					t.Errorf("the rejected login is retried at %s (%t)", retry, ok)
@@ -206,33 +199,12 @@ func TestWhatIsARejection(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPToTLS proves that a server that expects TLS gets the password as
-// rarely as one that rejects it.
-func TestPlainHTTPToTLS(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, simulator.Options{})
-		h.connect("http://localhost", nil, memory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h.appliance.ServeHTTP(httptest.NewRecorder(), r) // It counts the login.
-			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
-		})})
-		for range 10 {
-			h.wantReason(reason.TLS)
-			advance(time.Second)
-		}
-		if n := h.logins(); n != 1 {
-			t.Errorf("%d logins in 10 seconds", n)
-		}
-	})
-}
-
 // TestFailuresDoNotEndABackOff checks that a failing appliance in between does not change the backoff.
 func TestFailuresDoNotEndABackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		wantTimes(t, scrapeFor(h, 10*time.Second), 0)
-		h.appliance.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			simulator.WriteError(w, http.StatusServiceUnavailable, "starting")
-		})
+		h.on(isLogin, failing(http.StatusServiceUnavailable))
 		h.wantReason(reason.Server)
 		h.appliance.Intercept(nil)
 		advance(time.Second)
@@ -297,7 +269,7 @@ func sharing(t *testing.T, guard *ciphertrust.LoginGuard, domain string, passwor
 	})
 }
 
-// TestTargetsShareARejection proves what clients have to have in common to share a
+// TestTargetsShareARejection checks what clients have to have in common to share a
 // rejection. Each is an appliance of its own here, so that its logins can be counted.
 func TestTargetsShareARejection(t *testing.T) {
 	for _, test := range []struct {
@@ -344,37 +316,7 @@ func TestTargetsShareARejection(t *testing.T) {
 	}
 }
 
-// TestDomainsApart proves that a secret that has worked is trusted: a rejection
-// concerns its domain alone, and the other logins do not wait for each other.
-func TestDomainsApart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		guard := ciphertrust.NewLoginGuard()
-		sharing(t, guard, "", password).mustGet()
-		bad := sharing(t, guard, "unknown", password)
-		bad.wantReason(reason.Auth)
-		again := sharing(t, guard, "unknown", password)
-		again.wantReason(reason.Auth)
-		if n := again.logins(); n != 0 {
-			t.Errorf("%d logins to the domain that was rejected", n)
-		}
-		begun := time.Now()
-		var wait sync.WaitGroup
-		for _, domain := range []string{"emea", "apac"} {
-			good := sharing(t, guard, domain, password)
-			good.appliance.SetLatency(within(3*time.Second, isLogin))
-			wait.Go(good.mustGet)
-		}
-		wait.Wait()
-		wantTook(t, begun, 3*time.Second)
-		advance(10*time.Second - time.Since(begun))
-		bad.wantReason(reason.Auth)
-		if n := bad.logins(); n != 2 {
-			t.Errorf("%d logins to the wrong domain, want the second one after the backoff", n)
-		}
-	})
-}
-
-// TestWaitingForAnotherTarget proves that a scrape that waits for another target's
+// TestWaitingForAnotherTarget checks that a scrape that waits for another target's
 // login leaves at its own deadline, and that closing ends the wait.
 func TestWaitingForAnotherTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -399,7 +341,7 @@ func TestWaitingForAnotherTarget(t *testing.T) {
 	})
 }
 
-// TestGuardForgets proves that a guard does not remember each password of a file that is rotated.
+// TestGuardForgets checks that a guard does not remember each password of a file that is rotated.
 func TestGuardForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guard := ciphertrust.NewLoginGuard()

@@ -2,11 +2,15 @@ package ciphertrust_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
@@ -32,34 +38,22 @@ const (
 	unroutable = "https://appliance.invalid"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // harness is a client with its appliance. When the test ends, no error that was noted and no log line may
 // contain a secret that was sent or received.
 type harness struct {
 	t         *testing.T
 	client    *ciphertrust.Client
 	appliance *simulator.Appliance
-	observed  *observer
 	secret    string // What no text may show.
+	// onLogin is called after each login, if it is not nil.
+	onLogin func()
 
-	mu     sync.Mutex
-	texts  bytes.Buffer
-	tokens map[string]bool
-}
-
-// configure returns the settings of a client that logs in by password.
-func (h *harness) configure(url string, change func(*ciphertrust.Config)) ciphertrust.Config {
-	cfg := ciphertrust.Config{
-		URL:         url,
-		Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: password},
-		UserAgent:   "cckm_sync_exporter/test",
-		OnRequest:   h.observed.request,
-		OnLogin:     h.observed.login,
-		Logger:      log.NewLogfmtLogger(log.NewSyncWriter(h)),
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	return cfg
+	mu    sync.Mutex
+	texts bytes.Buffer
+	// events are the requests and logins that the client has reported.
+	events []string
 }
 
 func newHarness(t *testing.T, opts simulator.Options) *harness {
@@ -67,7 +61,7 @@ func newHarness(t *testing.T, opts simulator.Options) *harness {
 	if opts.Password == "" {
 		opts.Password = password
 	}
-	return &harness{t: t, appliance: simulator.New(opts), observed: new(observer), secret: secret, tokens: make(map[string]bool)}
+	return &harness{t: t, appliance: simulator.New(opts), secret: secret}
 }
 
 // inMemory returns a client that reaches the appliance without sockets, so that it can be used in a synctest
@@ -75,7 +69,7 @@ func newHarness(t *testing.T, opts simulator.Options) *harness {
 func inMemory(t *testing.T, opts simulator.Options, change func(*ciphertrust.Config)) *harness {
 	t.Helper()
 	h := newHarness(t, opts)
-	h.connect(unroutable, change, memory{h.appliance})
+	h.connect(unroutable, change, inProcess(h.appliance))
 	return h
 }
 
@@ -83,7 +77,7 @@ func inMemory(t *testing.T, opts simulator.Options, change func(*ciphertrust.Con
 func serving(t *testing.T, handler http.HandlerFunc) *harness {
 	t.Helper()
 	h := newHarness(t, simulator.Options{})
-	h.connect(unroutable, nil, memory{handler})
+	h.connect(unroutable, nil, inProcess(handler))
 	return h
 }
 
@@ -128,19 +122,44 @@ func issue(t *testing.T, by *simulator.Server, name string, until time.Time) (ce
 	return string(certPEM), string(keyPEM)
 }
 
-// connect makes the client. If there is no transport, it uses its own.
+// certificateFiles writes a client certificate and its key.
+func certificateFiles(t *testing.T, server *simulator.Server) (cert, key string) {
+	t.Helper()
+	cert, key = issue(t, server, "exporter", time.Now().Add(time.Hour))
+	return write(t, "cert.pem", cert), write(t, "key.pem", key)
+}
+
+// connect makes a client that logs in by password. If there is no transport, it uses its own.
 func (h *harness) connect(url string, change func(*ciphertrust.Config), transport http.RoundTripper) {
 	h.t.Helper()
-	client, err := ciphertrust.New(h.configure(url, change))
+	cfg := ciphertrust.Config{
+		URL:         url,
+		Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: password},
+		UserAgent:   "cckm_sync_exporter/test",
+		OnRequest: func(endpoint string, code int, took time.Duration) {
+			h.report(fmt.Sprintf("%s %d", endpoint, code))
+			if took < 0 {
+				h.report("a negative time")
+			}
+		},
+		OnLogin: func(grant, result string) {
+			h.report("login " + grant + " " + result)
+			if h.onLogin != nil {
+				h.onLogin()
+			}
+		},
+		Logger: log.NewLogfmtLogger(log.NewSyncWriter(h)),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	client, err := ciphertrust.New(cfg)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	client.WrapTransport(func(own http.RoundTripper) http.RoundTripper {
-		if transport != nil {
-			own = transport
-		}
-		return &spy{next: own, harness: h}
-	})
+	if transport != nil {
+		client.SetTransport(transport)
+	}
 	h.client = client
 	h.t.Cleanup(func() {
 		// The test's own context has ended by now.
@@ -151,6 +170,23 @@ func (h *harness) connect(url string, change func(*ciphertrust.Config), transpor
 		}
 		h.wantNoSecrets()
 	})
+}
+
+func (h *harness) report(event string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, event)
+}
+
+// wantEvents fails unless the client has reported exactly these events since the last call.
+func (h *harness) wantEvents(want ...string) {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if diff := cmp.Diff(want, h.events); diff != "" {
+		h.t.Errorf("want (-) reported (+): %s", diff)
+	}
+	h.events = nil
 }
 
 // Write implements io.Writer for the log.
@@ -167,19 +203,12 @@ func (h *harness) note(err error) {
 
 func (h *harness) wantNoSecrets() {
 	h.t.Helper()
-	secrets := make([]string, 0, 16)
-	secrets = append(secrets, h.secret)
+	secrets := append(h.appliance.Issued(), h.secret)
 	for _, login := range h.appliance.Logins() {
-		secrets = append(secrets, login.Request.Password, login.Request.RefreshToken)
-	}
-	for _, refresh := range h.appliance.RefreshTokens() {
-		secrets = append(secrets, refresh.Token)
+		secrets = append(secrets, login.Request.Password)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for token := range h.tokens {
-		secrets = append(secrets, token)
-	}
 	for _, s := range secrets {
 		// A text that was shortened may show the beginning only.
 		if s != "" && strings.Contains(h.texts.String(), s[:min(len(s), 24)]) {
@@ -195,6 +224,13 @@ func (h *harness) get(ctx context.Context) error {
 		h.note(err)
 	}
 	return err
+}
+
+// getWithin is get with a deadline.
+func (h *harness) getWithin(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	return h.get(ctx)
 }
 
 // mustGet is get, and fails the test after an error.
@@ -219,7 +255,18 @@ func (h *harness) failure(want reason.Reason) error {
 	return err
 }
 
-// count returns how many requests for lists, or for tokens, have arrived.
+// close closes the client, as a program that ends does.
+func (h *harness) close() error {
+	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Second)
+	defer cancel()
+	err := h.client.Close(ctx)
+	if err != nil {
+		h.note(err)
+	}
+	return err
+}
+
+// count returns how many requests with a method and the beginning of a path have arrived.
 func (h *harness) count(method, prefix string) int {
 	n := 0
 	for _, r := range h.appliance.Requests() {
@@ -270,8 +317,16 @@ func wantText(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
-			t.Errorf("got %q, want it to hold %q", text, part)
+			t.Errorf("got %q, want it to contain %q", text, part)
 		}
+	}
+}
+
+// wantTook fails unless exactly this time has passed by the clock of the bubble.
+func wantTook(t *testing.T, begun time.Time, want time.Duration) {
+	t.Helper()
+	if took := time.Since(begun); took != want {
+		t.Errorf("it took %s, want %s", took, want)
 	}
 }
 
@@ -279,65 +334,6 @@ func wantText(t *testing.T, text string, parts ...string) {
 func discard(r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
 	return err
-}
-
-// spy records the tokens that the client sends.
-type spy struct {
-	next    http.RoundTripper
-	harness *harness
-}
-
-// RoundTrip implements http.RoundTripper.
-func (s *spy) RoundTrip(req *http.Request) (*http.Response, error) {
-	if _, token, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
-		s.harness.mu.Lock()
-		s.harness.tokens[token] = true
-		s.harness.mu.Unlock()
-	}
-	return s.next.RoundTrip(req)
-}
-
-// CloseIdleConnections is called by http.Client.
-func (s *spy) CloseIdleConnections() {
-	if closer, ok := s.next.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
-	}
-}
-
-// observer records what a client reports to its observer.
-type observer struct {
-	mu     sync.Mutex
-	events []string
-	// onLogin is called for each login, if it is not nil.
-	onLogin func()
-}
-
-func (o *observer) request(endpoint string, code int, took time.Duration) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.events = append(o.events, fmt.Sprintf("%s %d", endpoint, code))
-	if took < 0 {
-		o.events = append(o.events, "a negative time")
-	}
-}
-
-func (o *observer) login(grant, result string) {
-	o.mu.Lock()
-	o.events = append(o.events, "login "+grant+" "+result)
-	call := o.onLogin
-	o.mu.Unlock()
-	if call != nil {
-		call()
-	}
-}
-
-// take returns the events since the last call.
-func (o *observer) take() []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	events := o.events
-	o.events = nil
-	return events
 }
 
 // write writes a file into a directory of the test's own and returns its path.
@@ -355,14 +351,168 @@ func overwrite(t *testing.T, path, content string) {
 	}
 }
 
+// advance moves the clock of a synctest bubble.
+func advance(by time.Duration) {
+	time.Sleep(by) //nolint:forbidigo // It moves the clock of the test, and takes no time.
+}
+
+// within returns a latency for requests that a test picks.
+func within(d time.Duration, picked func(*http.Request) bool) func(*http.Request) time.Duration {
+	return func(r *http.Request) time.Duration {
+		if picked(r) {
+			return d
+		}
+		return 0
+	}
+}
+
 // isLogin reports whether a request is a login.
 func isLogin(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, tokensPath)
 }
+
+func isList(r *http.Request) bool { return r.Method == http.MethodGet }
+
+func isRevocation(r *http.Request) bool { return r.Method == http.MethodDelete }
+
+// isRefresh reports whether a request is a login by refresh token.
+func isRefresh(r *http.Request) bool {
+	return isLogin(r) && strings.Contains(bodyOf(r), `"refresh_token":`)
+}
+
+// bodyOf reads a request's body and leaves it readable.
+func bodyOf(r *http.Request) string {
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err.Error()
+	}
+	r.Body = io.NopCloser(bytes.NewReader(content))
+	return string(content)
+}
+
+// on answers the requests that a test picks by the handler, and others by the appliance.
+func (h *harness) on(picked func(*http.Request) bool, handler http.HandlerFunc) {
+	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if picked(r) {
+			handler(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// onPages answers requests for pages by the handler.
+func (h *harness) onPages(handler http.HandlerFunc) { h.on(isList, handler) }
 
 // respond answers with a status and a body of JSON.
 func respond(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body)) //nolint:gosec // It goes to no browser.
+}
+
+// failing answers with an error.
+func failing(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { simulator.WriteError(w, status, "no") }
+}
+
+// roundTripper is a function as an http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// inProcess returns a transport that passes requests to a handler without sockets, so that waiting in it
+// uses the clock of a synctest bubble. Like a real transport, it returns as soon as the request's context
+// ends.
+func inProcess(handler http.Handler) roundTripper {
+	return func(req *http.Request) (*http.Response, error) {
+		r := req.Clone(req.Context())
+		if r.Body == nil {
+			r.Body = http.NoBody
+		}
+		answer := make(chan *http.Response, 1)
+		go func() {
+			defer close(answer)
+			defer func() {
+				// A handler that panics so drops the connection.
+				if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // It is compared as net/http does.
+					panic(p)
+				}
+			}()
+			recorder := httptest.NewRecorder()
+			handler.ServeHTTP(recorder, r)
+			answer <- recorder.Result()
+		}()
+		select {
+		case resp, ok := <-answer:
+			if !ok {
+				return nil, errors.New("the connection was dropped")
+			}
+			resp.Request = req
+			return resp, nil
+		case <-req.Context().Done():
+			return nil, context.Cause(req.Context())
+		}
+	}
+}
+
+// raw responds with the given bytes and closes or resets the connection.
+func raw(t *testing.T, answer string, reset bool) http.HandlerFunc {
+	t.Helper()
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, answer) // The test notices what cannot be sent.
+		secure, ok := conn.(*tls.Conn)
+		if !reset || !ok {
+			return
+		}
+		if plain, ok := secure.NetConn().(*net.TCPConn); ok {
+			_ = plain.SetLinger(0)
+			_ = plain.Close()
+		}
+	}
+}
+
+// zipped returns a text compressed by gzip.
+func zipped(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, text)
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// listen passes each connection to a loopback address to the function, and closes it afterwards.
+func listen(t *testing.T, serve func(net.Conn)) (address string) {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn)
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	return listener.Addr().String()
 }

@@ -34,15 +34,33 @@ const (
 // response what it was sent, and errors quote responses.
 type secrets struct {
 	mu       sync.Mutex
-	password string
-	tokens   []string
+	password secret
+	tokens   []secret
 	// replacer redacts those that are long enough; nil if it must be made again. words are the shorter
 	// ones.
 	replacer *strings.Replacer
 	words    []string
 }
 
+// secret is a secret, and its forms if it is long enough to be redacted anywhere in a text.
+type secret struct {
+	value string
+	forms []string
+}
+
+func newSecret(value string) secret {
+	if isShort(value) {
+		return secret{value: value}
+	}
+	return secret{value: value, forms: formsOf(value)}
+}
+
 func isShort(value string) bool { return utf8.RuneCountInString(value) < minReliable }
+
+// isIn reports whether the secret is in a text.
+func (s secret) isIn(text string) bool {
+	return slices.ContainsFunc(s.forms, func(form string) bool { return strings.Contains(text, form) })
+}
 
 // Redact redacts the secrets of this client in a text of the appliance: the password, and the last 32
 // tokens and refresh tokens that were sent, received or redacted. It finds them as they are and as
@@ -58,8 +76,8 @@ func (s *secrets) rememberLogin(body *loginBody) {
 	s.rememberTokens(body.RefreshToken)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if body.Password != "" && body.Password != s.password {
-		s.password, s.replacer = body.Password, nil
+	if body.Password != "" && body.Password != s.password.value {
+		s.password, s.replacer = newSecret(body.Password), nil
 	}
 }
 
@@ -69,7 +87,7 @@ func (s *secrets) rememberTokens(tokens ...string) {
 	defer s.mu.Unlock()
 	for _, token := range tokens {
 		if token != "" {
-			s.setNewest(token)
+			s.setNewest(newSecret(token))
 		}
 	}
 	s.tokens = slices.Delete(s.tokens, 0, max(0, len(s.tokens)-maxTokens))
@@ -87,7 +105,7 @@ func (s *secrets) redact(text string) string {
 	if clean != text {
 		// The appliance keeps texts for longer than an hour: remember the tokens that it repeats.
 		for _, token := range slices.Clone(s.tokens) {
-			if slices.ContainsFunc(formsOf(token), func(form string) bool { return strings.Contains(text, form) }) {
+			if token.isIn(text) {
 				s.setNewest(token)
 			}
 		}
@@ -104,8 +122,8 @@ func (s *secrets) clean(text string, limit int) string {
 }
 
 // setNewest makes a token the newest one.
-func (s *secrets) setNewest(token string) {
-	s.tokens = append(slices.DeleteFunc(s.tokens, func(t string) bool { return t == token }), token)
+func (s *secrets) setNewest(token secret) {
+	s.tokens = append(slices.DeleteFunc(s.tokens, func(t secret) bool { return t.value == token.value }), token)
 }
 
 // prepare makes the replacer and the words. Of two forms that begin at the same place, the longer one
@@ -114,12 +132,10 @@ func (s *secrets) prepare() {
 	s.words = nil
 	var forms []string
 	for _, secret := range append(slices.Clip(s.tokens), s.password) {
-		switch {
-		case !isShort(secret):
-			forms = append(forms, formsOf(secret)...)
+		forms = append(forms, secret.forms...)
 		// Redacting a part of "<secret>" itself would disclose it.
-		case len(secret) >= minRedacted && !strings.Contains(redacted, secret):
-			s.words = append(s.words, secret)
+		if secret.forms == nil && len(secret.value) >= minRedacted && !strings.Contains(redacted, secret.value) {
+			s.words = append(s.words, secret.value)
 		}
 	}
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })

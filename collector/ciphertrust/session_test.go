@@ -1,14 +1,16 @@
 package ciphertrust_test
 
 import (
+	"context"
 	"net/http"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/simulator"
 )
@@ -33,13 +35,8 @@ func TestOneLoginPerLifetime(t *testing.T) {
 		wait.Wait()
 		h.wantLogins(1, 4)
 		h.wantRefreshTokens(1)
-		for _, r := range h.appliance.Requests() {
-			if r.Status != http.StatusOK {
-				t.Errorf("%s %s was answered %d", r.Method, r.Path, r.Status)
-			}
-		}
 		if n := h.lists(); n != 50*120 {
-			t.Errorf("%d pages were asked for", n)
+			t.Errorf("%d requests for %d pages", n, 50*120)
 		}
 	})
 }
@@ -47,41 +44,32 @@ func TestOneLoginPerLifetime(t *testing.T) {
 // TestRenewal checks when a token is replaced: half a minute before its expiry, or when a fifth of a short
 // lifetime is left.
 func TestRenewal(t *testing.T) {
-	for _, test := range []struct {
-		lifetime, renewed time.Duration
-	}{
-		{time.Second, 800 * time.Millisecond},
-		{2 * time.Second, 1600 * time.Millisecond},
-		{10 * time.Second, 8 * time.Second},
-		{150 * time.Second, 120 * time.Second},
-		{300 * time.Second, 270 * time.Second},
-		{time.Hour, 59*time.Minute + 30*time.Second},
-		// A day is the longest that a token is believed to live.
-		{1000 * time.Hour, 24*time.Hour - 30*time.Second},
+	for lifetime, renewed := range map[time.Duration]time.Duration{
+		time.Second:       800 * time.Millisecond,
+		150 * time.Second: 120 * time.Second,
+		300 * time.Second: 270 * time.Second,
+		1000 * time.Hour:  24*time.Hour - 30*time.Second, // A day is the longest that a token is believed to live.
 	} {
-		t.Run(test.lifetime.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, simulator.Options{TokenLifetime: test.lifetime}, nil)
-				begun := time.Now()
-				if err := h.client.Login(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				expiry, ok := h.client.TokenExpiry()
-				if want := begun.Add(min(test.lifetime, 24*time.Hour)); !ok || !expiry.Equal(want) {
-					t.Errorf("the token expires at %s, want %s", expiry, want)
-				}
-				advance(test.renewed - time.Nanosecond)
-				h.mustGet()
-				if n := h.logins(); n != 1 {
-					t.Errorf("%d logins before the time", n)
-				}
-				advance(time.Nanosecond)
-				before := h.logins()
-				h.mustGet()
-				if n := h.logins(); n == before {
-					t.Error("no login when it was time")
-				}
-			})
+		synctest.Test(t, func(t *testing.T) {
+			h := inMemory(t, simulator.Options{TokenLifetime: lifetime}, nil)
+			begun := time.Now()
+			if err := h.client.Login(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			expiry, ok := h.client.TokenExpiry()
+			if want := begun.Add(min(lifetime, 24*time.Hour)); !ok || !expiry.Equal(want) {
+				t.Errorf("the token expires at %s, want %s", expiry, want)
+			}
+			advance(renewed - time.Nanosecond)
+			h.mustGet()
+			if n := h.logins(); n != 1 {
+				t.Errorf("lifetime %s: %d logins before it was time", lifetime, n)
+			}
+			advance(time.Nanosecond)
+			h.mustGet()
+			if n := h.logins(); n == 1 {
+				t.Errorf("lifetime %s: no login when it was time", lifetime)
+			}
 		})
 	}
 }
@@ -89,32 +77,24 @@ func TestRenewal(t *testing.T) {
 // TestRefreshTokens checks that no renewal leaves another refresh token on the appliance, whether it
 // rotates them or not.
 func TestRefreshTokens(t *testing.T) {
-	for name, rotate := range map[string]bool{"kept": false, "rotated": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, simulator.Options{RotateRefreshTokens: rotate}, nil)
-				for range 10 {
-					h.mustGet()
-					advance(10 * time.Minute)
-				}
-				h.wantLogins(1, 9)
-				h.wantRefreshTokens(1)
-
-				// Nobody scrapes for so long that the appliance drops it.
-				advance(3 * time.Hour)
+	for _, rotate := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			h := inMemory(t, simulator.Options{RotateRefreshTokens: rotate}, nil)
+			for range 10 {
 				h.mustGet()
-				h.wantLogins(2, 9)
-				h.wantRefreshTokens(1)
-
-				h.appliance.RevokeRefreshTokens()
 				advance(10 * time.Minute)
-				h.mustGet()
-				h.wantLogins(3, 9)
-				h.wantRefreshTokens(1)
-				if n := h.appliance.LoginCount(simulator.GrantRefreshToken, simulator.LoginRejected); n != 2 {
-					t.Errorf("%d refresh tokens were refused, want 2", n)
-				}
-			})
+			}
+			h.wantLogins(1, 9)
+			h.wantRefreshTokens(1)
+
+			// Nobody scrapes for so long that the appliance drops it.
+			advance(3 * time.Hour)
+			h.mustGet()
+			h.wantLogins(2, 9)
+			h.wantRefreshTokens(1)
+			if n := h.appliance.LoginCount(simulator.GrantRefreshToken, simulator.LoginRejected); n != 1 {
+				t.Errorf("%d refresh tokens were refused, want 1", n)
+			}
 		})
 	}
 }
@@ -122,46 +102,28 @@ func TestRefreshTokens(t *testing.T) {
 // TestRefusedRefresh checks that the password follows a refused refresh at once, unless the appliance asks
 // to wait, and that no unused refresh token remains.
 func TestRefusedRefresh(t *testing.T) {
-	for _, test := range []struct {
-		status int
-		want   reason.Reason // "" if the password succeeds
-	}{
-		{http.StatusBadRequest, ""},
-		{http.StatusUnauthorized, ""},
-		{http.StatusForbidden, ""},
-		{http.StatusNotFound, ""},
-		{http.StatusUnprocessableEntity, ""},
-		{http.StatusLocked, ""},
-		{http.StatusTooManyRequests, reason.Server},
-		{http.StatusInternalServerError, ""},
-		{http.StatusServiceUnavailable, ""},
+	for status, want := range map[int]reason.Reason{ // "" if the password succeeds.
+		http.StatusBadRequest: "", http.StatusUnauthorized: "", http.StatusNotFound: "", http.StatusServiceUnavailable: "",
+		http.StatusTooManyRequests: reason.Server,
 	} {
-		t.Run(http.StatusText(test.status), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				h := inMemory(t, simulator.Options{}, nil)
+		synctest.Test(t, func(t *testing.T) {
+			h := inMemory(t, simulator.Options{}, nil)
+			h.mustGet()
+			h.on(isRefresh, failing(status))
+			advance(300 * time.Second)
+			if want == "" {
 				h.mustGet()
-				h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-					if isLogin(r) && strings.Contains(bodyOf(r), `"refresh_token":`) {
-						simulator.WriteError(w, test.status, "no")
-						return
-					}
-					next.ServeHTTP(w, r)
-				})
-				advance(300 * time.Second)
-				if test.want == "" {
-					h.mustGet()
-					h.wantLogins(2, 0)
-					if test.status >= http.StatusInternalServerError {
-						h.wantRefreshTokens(1)
-					}
-					return
+				h.wantLogins(2, 0)
+				if status >= http.StatusInternalServerError {
+					h.wantRefreshTokens(1)
 				}
-				h.wantReason(test.want)
-				h.appliance.Intercept(nil)
-				advance(time.Second)
-				h.mustGet()
-				h.wantLogins(1, 1)
-			})
+				return
+			}
+			h.wantReason(want)
+			h.appliance.Intercept(nil)
+			advance(time.Second)
+			h.mustGet()
+			h.wantLogins(1, 1)
 		})
 	}
 }
@@ -170,11 +132,10 @@ func TestRefusedRefresh(t *testing.T) {
 // each page.
 func TestRefusedToken(t *testing.T) {
 	for name, latency := range map[string]func(*http.Request) time.Duration{
-		"pages that are refused at once":         within(time.Second, isList),
-		"pages that are refused one by one":      staggered(time.Second),
-		"pages that are refused during a login":  within(time.Second, func(*http.Request) bool { return true }),
-		"pages that are refused around a login":  staggered(300 * time.Millisecond),
-		"pages that are refused before they ask": nil,
+		"pages that are refused at once":        within(time.Second, isList),
+		"pages that are refused one by one":     staggered(time.Second),
+		"pages that are refused during a login": within(time.Second, func(*http.Request) bool { return true }),
+		"pages that are refused around a login": staggered(300 * time.Millisecond),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -183,9 +144,6 @@ func TestRefusedToken(t *testing.T) {
 					t.Fatal(err)
 				}
 				h.appliance.SetLatency(latency)
-				if latency == nil {
-					h.appliance.RevokeAllTokens()
-				}
 				var wait sync.WaitGroup
 				for range 4 {
 					wait.Go(func() {
@@ -195,12 +153,10 @@ func TestRefusedToken(t *testing.T) {
 					})
 				}
 				synctest.Wait()
-				if latency != nil {
-					h.appliance.RevokeAllTokens()
-				}
+				h.appliance.RevokeAllTokens()
 				wait.Wait()
 				h.wantLogins(1, 1)
-				if n := h.lists(); latency != nil && n != 8 {
+				if n := h.lists(); n != 8 {
 					t.Errorf("%d requests for four pages that were refused once, want 8", n)
 				}
 			})
@@ -223,17 +179,10 @@ func staggered(step time.Duration) func(*http.Request) time.Duration {
 // each of its own tokens.
 func TestTokenRefusedAlways(t *testing.T) {
 	h := inMemory(t, simulator.Options{}, nil)
-	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if isList(r) {
-			simulator.WriteError(w, http.StatusUnauthorized, "the token is not valid")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	h.onPages(failing(http.StatusUnauthorized))
 	const pages = 10
 	for range pages {
-		err := h.failure(reason.Auth)
-		wantText(t, reason.RemedyOf(err), "refuses a token that it has just given")
+		h.wantReason(reason.Auth)
 	}
 	if n := h.lists(); n != 2*pages {
 		t.Errorf("%d requests for %d pages, want two for each", n, pages)
@@ -242,19 +191,13 @@ func TestTokenRefusedAlways(t *testing.T) {
 	h.wantRefreshTokens(1)
 }
 
-// TestRenewalThatFails proves that a token is used until it expires if it cannot be
-// renewed, and that the renewal is tried again meanwhile.
+// TestRenewalThatFails checks that a token is used until it expires if it cannot be renewed, and that the
+// renewal is tried again meanwhile.
 func TestRenewalThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, nil)
 		h.mustGet()
-		h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if isLogin(r) {
-				simulator.WriteError(w, http.StatusServiceUnavailable, "busy")
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
+		h.on(isLogin, failing(http.StatusServiceUnavailable))
 		advance(270 * time.Second)
 		for range 30 {
 			h.mustGet()
@@ -270,4 +213,236 @@ func TestRenewalThatFails(t *testing.T) {
 		advance(30 * time.Second)
 		h.mustGet()
 	})
+}
+
+// TestSlowLogin checks that a scrape leaves a slow login at its own deadline, that the login then serves the
+// next scrape, and that a login that never ends has a timeout.
+func TestSlowLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, simulator.Options{}, nil)
+		h.appliance.SetLatency(within(time.Hour, isLogin))
+		begun := time.Now()
+		wantReason(t, h.getWithin(time.Hour), reason.Timeout)
+		wantTook(t, begun, 10*time.Second)
+
+		h.appliance.SetLatency(within(8*time.Second, isLogin))
+		advance(time.Second)
+		begun = time.Now()
+		err := h.getWithin(time.Second)
+		wantReason(t, err, reason.Timeout)
+		wantText(t, err.Error(), "waiting for a login")
+		wantTook(t, begun, time.Second)
+		advance(4 * time.Second)
+		if err := h.getWithin(6 * time.Second); err != nil {
+			t.Error(err)
+		}
+		wantTook(t, begun, 8*time.Second)
+		h.wantLogins(1, 0)
+	})
+}
+
+// TestEndedContexts checks that any end of a scrape's context is a timeout, and that nothing is sent after
+// it.
+func TestEndedContexts(t *testing.T) {
+	for name, slow := range map[string]func(*http.Request) bool{"login": isLogin, "page": isList} {
+		for _, cancels := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 1 })
+					h.appliance.SetLatency(within(10*time.Second, slow))
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					if cancels {
+						ctx, cancel = context.WithCancel(t.Context())
+						time.AfterFunc(time.Second, cancel)
+					}
+					defer cancel()
+					begun := time.Now()
+					wantReason(t, h.get(ctx), reason.Timeout)
+					wantTook(t, begun, time.Second)
+					pages := h.lists()
+					wantReason(t, h.get(ctx), reason.Timeout)
+					if n := h.lists(); n != pages {
+						t.Errorf("%d requests after the end", n-pages)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestSlots checks that the concurrency bounds the requests of all readers, and that no reader waits for a
+// slot beyond its deadline.
+func TestSlots(t *testing.T) {
+	for concurrency, allowed := range map[int]int{0: 4, 1: 1, 3: 3} {
+		synctest.Test(t, func(t *testing.T) {
+			h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = concurrency })
+			h.mustGet()
+			h.appliance.SetLatency(within(time.Second, isList))
+			begun := time.Now()
+			results := make(chan error, 12)
+			for range cap(results) {
+				go func() { results <- h.get(t.Context()) }()
+			}
+			synctest.Wait()
+			pages := h.lists()
+			wantReason(t, h.getWithin(500*time.Millisecond), reason.Timeout)
+			wantTook(t, begun, 500*time.Millisecond)
+			if n := h.lists(); n != pages {
+				t.Errorf("%d requests without a slot", n-pages)
+			}
+			for range cap(results) {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+			wantTook(t, begun, time.Duration(cap(results)/allowed)*time.Second)
+		})
+	}
+}
+
+// TestClose checks that no refresh token remains, however old the token is, and that a closed client
+// returns an error without a request.
+func TestClose(t *testing.T) {
+	for idle, refreshes := range map[time.Duration]int{0: 0, 280 * time.Second: 0, time.Hour: 1} {
+		for _, rotate := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, simulator.Options{RotateRefreshTokens: rotate}, nil)
+				h.mustGet()
+				h.wantRefreshTokens(1)
+				advance(idle)
+				if err := h.close(); err != nil {
+					t.Error(err)
+				}
+				h.wantRefreshTokens(0)
+				h.wantLogins(1, refreshes)
+				if _, ok := h.client.TokenExpiry(); ok {
+					t.Error("a closed client has a token")
+				}
+				sent := len(h.appliance.Requests())
+				wantText(t, h.failure(reason.Other).Error(), "closed")
+				if err := h.close(); err != nil {
+					t.Errorf("closing again: %v", err)
+				}
+				if n := len(h.appliance.Requests()); n != sent {
+					t.Errorf("a closed client sent %d requests", n-sent)
+				}
+			})
+		}
+	}
+}
+
+// TestCloseRevokesTheLatest has an appliance whose refreshes return another refresh token with another
+// id: that one is revoked.
+func TestCloseRevokesTheLatest(t *testing.T) {
+	var revoked []string
+	h := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case isRefresh(r):
+			respond(w, http.StatusOK, `{"jwt":"jwt-SECRET-2","duration":300,"refresh_token":"refresh-SECRET-2","refresh_token_id":"id/2"}`)
+		case isLogin(r):
+			respond(w, http.StatusOK, `{"jwt":"jwt-SECRET-1","duration":300,"refresh_token":"refresh-SECRET-1","refresh_token_id":"id/1"}`)
+		case r.Header.Get("Authorization") != "Bearer jwt-SECRET-2" && isRevocation(r):
+			simulator.WriteError(w, http.StatusUnauthorized, "the token jwt-SECRET-1 has expired")
+		case isRevocation(r):
+			revoked = append(revoked, r.URL.EscapedPath())
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			respond(w, http.StatusOK, `{}`)
+		}
+	})
+	h.mustGet()
+	if err := h.close(); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"/api/v1/auth/tokens/id%2F2"}; !slices.Equal(revoked, want) {
+		t.Errorf("revoked %q, want %q", revoked, want)
+	}
+}
+
+// TestCloseAsALoginIsAnswered closes when the response to a login has just arrived: the refresh token in
+// it is revoked as well.
+func TestCloseAsALoginIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, simulator.Options{}, nil)
+		closed := make(chan error, 1)
+		h.onLogin = func() {
+			go func() { closed <- h.close() }()
+			synctest.Wait()
+		}
+		_ = h.get(t.Context()) // It may have got its page.
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		h.wantLogins(1, 0)
+		h.wantRefreshTokens(0)
+	})
+}
+
+// TestCloseFailures checks that closing ends at its deadline, and that its error says what remains on the
+// appliance.
+func TestCloseFailures(t *testing.T) {
+	all := func(r *http.Request) bool { return !isLogin(r) }
+	for _, test := range []struct {
+		name    string
+		arrange func(*harness)
+		idle    time.Duration
+		want    reason.Reason
+		took    time.Duration
+	}{
+		{"the revocation hangs", func(h *harness) { h.appliance.SetLatency(within(time.Hour, isRevocation)) }, 0, reason.Timeout, 2 * time.Second},
+		{"the last login hangs", func(h *harness) { h.appliance.SetLatency(within(time.Hour, isLogin)) }, time.Hour, reason.Timeout, 2 * time.Second},
+		{"no permission", func(h *harness) { h.on(all, failing(http.StatusForbidden)) }, 0, reason.Forbidden, 0},
+		{"always unauthorized", func(h *harness) { h.on(all, failing(http.StatusUnauthorized)) }, 0, reason.Auth, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := inMemory(t, simulator.Options{}, nil)
+				h.mustGet()
+				test.arrange(h)
+				advance(test.idle)
+				begun := time.Now()
+				err := h.close()
+				wantReason(t, err, test.want)
+				wantText(t, err.Error(), "revoking the refresh token")
+				wantTook(t, begun, test.took)
+				if n := h.logins(); n > 2 {
+					t.Errorf("%d logins", n)
+				}
+			})
+		})
+	}
+}
+
+// TestCloseDuringALogin closes while a scrape waits for a login: both end at once, or at the end of the
+// context if the login does not end even when it is canceled.
+func TestCloseDuringALogin(t *testing.T) {
+	for _, stuck := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHarness(t, simulator.Options{})
+			release := make(chan struct{})
+			h.connect(unroutable, nil, roundTripper(func(req *http.Request) (*http.Response, error) {
+				if !stuck {
+					<-req.Context().Done()
+				} else {
+					<-release
+				}
+				return nil, context.Canceled
+			}))
+			result := make(chan error, 1)
+			go func() { result <- h.getWithin(time.Minute) }()
+			synctest.Wait()
+			begun := time.Now()
+			if stuck {
+				wantReason(t, h.close(), reason.Timeout)
+				wantTook(t, begun, 2*time.Second)
+			} else {
+				if err := h.close(); err != nil {
+					t.Error(err)
+				}
+				wantTook(t, begun, 0)
+			}
+			close(release)
+			wantReason(t, <-result, reason.Timeout)
+		})
+	}
 }

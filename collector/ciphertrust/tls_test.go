@@ -9,11 +9,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
-	"log"
 	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -25,10 +23,22 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestVerification checks which certificates are accepted, and the hints for the others.
+// wantExpiry checks an expiry. If want is zero, it must be unknown. Certificates have whole seconds.
+func wantExpiry(t *testing.T, of string, expiry func() (time.Time, bool), want time.Time) {
+	t.Helper()
+	got, ok := expiry()
+	if ok == want.IsZero() || (ok && got.Unix() != want.Unix()) {
+		t.Errorf("the expiry of the %s certificate is %s, %t, want %s", of, got, ok, want)
+	}
+}
+
+// TestVerification checks which certificates are accepted, the hints for the others, and that the
+// expiry is known of both.
 func TestVerification(t *testing.T) {
 	now := time.Now()
 	foreign := issuer(t)
+	expired := simulator.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}
+	other := simulator.Certificate{Names: []string{"cm.example.com"}}
 	for _, test := range []struct {
 		name        string
 		certificate simulator.Certificate
@@ -36,178 +46,148 @@ func TestVerification(t *testing.T) {
 		// remedy is a part of the hint; if it is empty, the certificate is accepted.
 		remedy string
 	}{
-		{"as it should be", simulator.Certificate{}, nil, ""},
+		{"trusted", simulator.Certificate{NotAfter: now.Add(48 * time.Hour)}, func(*ciphertrust.TLSConfig) {}, ""},
 		{"system's CAs", simulator.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = "" }, "--ciphertrust.ca-file"},
 		{"another CA", simulator.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = string(foreign.CAPEM) }, "--ciphertrust.ca-file"},
-		{
-			"another CA, not verified",
-			simulator.Certificate{},
-			func(c *ciphertrust.TLSConfig) { c.CA, c.InsecureSkipVerify = string(foreign.CAPEM), true }, "",
-		},
-		{"wrong name", simulator.Certificate{Names: []string{"cm.example.com"}}, nil, "--ciphertrust.server-name"},
-		{
-			"server name",
-			simulator.Certificate{Names: []string{"cm.example.com"}},
-			func(c *ciphertrust.TLSConfig) { c.ServerName = "cm.example.com" }, "",
-		},
-		{
-			"wrong server name",
-			simulator.Certificate{},
-			func(c *ciphertrust.TLSConfig) { c.ServerName = "cm.example.com" }, "--ciphertrust.server-name",
-		},
-		{"expired", simulator.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)}, nil, "renew the appliance's certificate"},
-		{
-			"expired, not verified",
-			simulator.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)},
-			func(c *ciphertrust.TLSConfig) { c.InsecureSkipVerify = true }, "",
-		},
-		{"not valid yet", simulator.Certificate{NotBefore: now.Add(time.Hour)}, nil, "clock of this machine"},
-		{"TLS 1.3 asked for", simulator.Certificate{}, func(c *ciphertrust.TLSConfig) { c.MinVersion = tls.VersionTLS13 }, ""},
+		{"wrong name", other, func(*ciphertrust.TLSConfig) {}, "--ciphertrust.server-name"},
+		{"server name", other, func(c *ciphertrust.TLSConfig) { c.ServerName = "cm.example.com" }, ""},
+		{"expired", expired, func(*ciphertrust.TLSConfig) {}, "renew the appliance's certificate"},
+		{"expired, not verified", expired, func(c *ciphertrust.TLSConfig) { c.InsecureSkipVerify = true }, ""},
+		{"not valid yet", simulator.Certificate{NotBefore: now.Add(time.Hour)}, func(*ciphertrust.TLSConfig) {}, "clock of this machine"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t, simulator.Options{})
 			server := startTLS(t, h.appliance, test.certificate)
 			h.connect(server.URL, func(cfg *ciphertrust.Config) {
 				cfg.TLS.CA = string(server.CAPEM)
-				if test.change != nil {
-					test.change(&cfg.TLS)
-				}
+				test.change(&cfg.TLS)
 			}, nil)
+			wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, time.Time{})
 			if test.remedy == "" {
 				h.mustGet()
-				return
+			} else {
+				wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
+				if n := len(h.appliance.Requests()); n != 0 {
+					t.Errorf("%d requests went to a server that is not trusted", n)
+				}
 			}
-			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
-			if n := len(h.appliance.Requests()); n != 0 {
-				t.Errorf("%d requests went to a server that is not trusted", n)
+			if want := test.certificate.NotAfter; !want.IsZero() {
+				wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, want)
 			}
+			wantExpiry(t, "client", h.client.ClientCertificateExpiry, time.Time{})
 		})
 	}
 }
 
-// quiet starts a server of the standard library that logs nothing.
-func quiet(t *testing.T, config *tls.Config) *httptest.Server {
-	t.Helper()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		t.Error("a request arrived")
-		w.WriteHeader(http.StatusTeapot)
+// TestChainPresentedLast checks that the earliest expiry in the last chain counts.
+func TestChainPresentedLast(t *testing.T) {
+	soon, late := time.Now().Add(time.Hour), time.Now().Add(1000*time.Hour)
+	h := newHarness(t, simulator.Options{})
+	var chain []*x509.Certificate
+	h.connect(unroutable, nil, roundTripper(func(req *http.Request) (*http.Response, error) {
+		resp, err := inProcess(h.appliance).RoundTrip(req)
+		if err == nil {
+			resp.TLS = &tls.ConnectionState{PeerCertificates: chain}
+		}
+		return resp, err
 	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	if config == nil {
-		server.Start()
-	} else {
-		server.TLS = config
-		server.StartTLS()
-	}
-	t.Cleanup(server.Close)
-	return server
-}
-
-func caOf(server *httptest.Server) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-}
-
-func TestOldTLS(t *testing.T) {
-	server := quiet(t, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
-	h := newHarness(t, simulator.Options{})
-	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
-	wantText(t, reason.RemedyOf(h.failure(reason.TLS)), "TLS version")
-}
-
-// TestNoCommonCipherSuite has a server that offers only RSA key exchange. The hint must not blame the
-// client certificate.
-func TestNoCommonCipherSuite(t *testing.T) {
-	server := quiet(t, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}})
-	h := newHarness(t, simulator.Options{})
-	h.connect(server.URL, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
-	remedy := reason.RemedyOf(h.failure(reason.TLS))
-	wantText(t, remedy, "cipher suites")
-	if strings.Contains(remedy, "--ciphertrust.cert-file") {
-		t.Errorf("the client certificate is suspected: %s", remedy)
+	for _, want := range []time.Time{soon, late} {
+		chain = []*x509.Certificate{{NotAfter: late}, {NotAfter: want}}
+		h.mustGet()
+		wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, want)
 	}
 }
 
-// TestCommonNameAlone has a certificate without a subject alternative name: another address or server name
-// would not help.
-func TestCommonNameAlone(t *testing.T) {
+// handshake serves one connection by TLS. It reads on after an alert, because a reset could overtake it.
+func handshake(t *testing.T, config *tls.Config) func(net.Conn) {
+	t.Helper()
+	return func(conn net.Conn) {
+		if err := tls.Server(conn, config).HandshakeContext(t.Context()); err == nil {
+			t.Error("the handshake succeeded")
+		}
+		if plain, ok := conn.(*net.TCPConn); ok {
+			_ = plain.CloseWrite()
+		}
+		_, _ = io.Copy(io.Discard, conn)
+	}
+}
+
+// selfSigned returns a certificate for the addresses.
+func selfSigned(t *testing.T, addresses ...net.IP) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, NotAfter: time.Now().Add(time.Hour), IPAddresses: addresses,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	for _, url := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1)} {
-		h := newHarness(t, simulator.Options{})
-		h.connect(url, func(cfg *ciphertrust.Config) { cfg.TLS.CA = caOf(server) }, nil)
-		remedy := reason.RemedyOf(h.failure(reason.TLS))
-		wantText(t, remedy, "subject alternative name")
-		if strings.Contains(remedy, "--ciphertrust.server-name") {
-			t.Errorf("another name is advised: %s", remedy)
-		}
-	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestPlainHTTP confuses HTTP and HTTPS, both ways. The hint must not blame the password.
-func TestPlainHTTP(t *testing.T) {
-	plain := quiet(t, nil)
-	secure := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12})
-	noTLS := listen(t, func(conn net.Conn) {
-		_, _ = conn.Read(make([]byte, 1))
-		_, _ = io.WriteString(conn, "220 mail.example.com ESMTP\r\n")
-	})
-	for _, test := range []struct{ name, url, remedy string }{
-		{"HTTPS to plain HTTP", strings.Replace(plain.URL, "http:", "https:", 1), "speaks plain HTTP"},
-		{"HTTPS to what is no HTTP", "https://" + noTLS, "does not speak TLS"},
-		{"plain HTTP to HTTPS", strings.Replace(secure.URL, "https:", "http:", 1), "https"},
+// TestConnectionHints checks the hints for servers that speak TLS differently or not at all.
+func TestConnectionHints(t *testing.T) {
+	cert, key := certificateFiles(t, issuer(t))
+	given := func(c *ciphertrust.TLSConfig) { c.CertFile, c.KeyFile = cert, key }
+	none := func(*ciphertrust.TLSConfig) {}
+	identity, nameless := selfSigned(t, net.IPv4(127, 0, 0, 1)), selfSigned(t)
+	var ca []byte
+	for _, c := range []tls.Certificate{identity, nameless} {
+		ca = append(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})...)
+	}
+	speaking := func(change func(*tls.Config)) func(net.Conn) {
+		config := &tls.Config{Certificates: []tls.Certificate{identity}, MinVersion: tls.VersionTLS12}
+		change(config)
+		return handshake(t, config)
+	}
+	requiring := func(version uint16) func(net.Conn) {
+		return speaking(func(c *tls.Config) {
+			c.MinVersion, c.MaxVersion, c.ClientAuth, c.ClientCAs = version, version, tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		})
+	}
+	saying := func(text string) func(net.Conn) {
+		return func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 1000))
+			_, _ = io.WriteString(conn, text)
+		}
+	}
+	for _, test := range []struct {
+		name, scheme string
+		serve        func(net.Conn)
+		change       func(*ciphertrust.TLSConfig)
+		// want is in the hint, and not, if it is not empty, is not.
+		want, not string
+	}{
+		{"old TLS", "https", speaking(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), none, "TLS version", ""},
+		{"no common cipher suite", "https", speaking(func(c *tls.Config) {
+			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}
+		}), none, "cipher suites", "--ciphertrust.cert-file"},
+		{"client certificate required by TLS 1.2", "https", requiring(tls.VersionTLS12), none, "--ciphertrust.cert-file", "cipher suites"},
+		{"client certificate required by TLS 1.3", "https", requiring(tls.VersionTLS13), none, "--ciphertrust.cert-file", ""},
+		{"client certificate refused by TLS 1.2", "https", requiring(tls.VersionTLS12), given, "--ciphertrust.cert-file", ""},
+		{"client certificate refused by TLS 1.3", "https", requiring(tls.VersionTLS13), given, "--ciphertrust.cert-file", ""},
+		{"common name alone", "https", speaking(func(c *tls.Config) { c.Certificates = []tls.Certificate{nameless} }), none, "subject alternative name", "--ciphertrust.server-name"},
+		{"plain HTTP", "https", saying("HTTP/1.1 400 Bad Request\r\n\r\n"), none, "speaks plain HTTP", "password"},
+		{"no HTTP", "https", saying("220 mail.example.com ESMTP\r\n"), none, "does not speak TLS", "password"},
+		{"plain HTTP to HTTPS", "http", saying("HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server."), none, "https", "password"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t, simulator.Options{})
-			h.connect(test.url, nil, nil)
-			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
-			wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
+			h.connect(test.scheme+"://"+listen(t, test.serve), func(cfg *ciphertrust.Config) {
+				cfg.TLS.CA = string(ca)
+				test.change(&cfg.TLS)
+			}, nil)
+			remedy := reason.RemedyOf(h.failure(reason.TLS))
+			wantText(t, remedy, test.want)
+			if test.not != "" && strings.Contains(remedy, test.not) {
+				t.Errorf("the hint mentions %s: %s", test.not, remedy)
+			}
 		})
-	}
-}
-
-// TestClientCertificateRequired has a server that requires a client certificate.
-func TestClientCertificateRequired(t *testing.T) {
-	cert, key := certificateFiles(t, issuer(t))
-	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
-		for given, change := range map[string]func(*ciphertrust.TLSConfig){
-			"none":    func(*ciphertrust.TLSConfig) {},
-			"foreign": func(c *ciphertrust.TLSConfig) { c.CertFile, c.KeyFile = cert, key },
-		} {
-			t.Run(name+", "+given, func(t *testing.T) {
-				identity := quiet(t, &tls.Config{MinVersion: tls.VersionTLS12})
-				config := &tls.Config{
-					MinVersion: version, MaxVersion: version, Certificates: identity.TLS.Certificates,
-					ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool(),
-				}
-				address := listen(t, func(conn net.Conn) {
-					if err := tls.Server(conn, config).HandshakeContext(t.Context()); err == nil {
-						t.Error("the handshake succeeded")
-					}
-					if plain, ok := conn.(*net.TCPConn); ok {
-						_ = plain.CloseWrite()
-					}
-					_, _ = io.Copy(io.Discard, conn)
-				})
-				h := newHarness(t, simulator.Options{})
-				h.connect("https://"+address, func(cfg *ciphertrust.Config) {
-					cfg.TLS.CA = caOf(identity)
-					change(&cfg.TLS)
-				}, nil)
-				wantText(t, reason.RemedyOf(h.failure(reason.TLS)), "--ciphertrust.cert-file")
-			})
-		}
 	}
 }
 
@@ -222,8 +202,6 @@ func TestCAFileAtRunTime(t *testing.T) {
 	overwrite(t, path, string(server.CAPEM))
 	h.client.EndBackoff()
 	h.mustGet()
-	overwrite(t, path, string(foreign.CAPEM)+string(server.CAPEM))
-	h.mustGet()
 
 	overwrite(t, path, "no certificate")
 	err := h.failure(reason.TLS)
@@ -237,36 +215,49 @@ func TestCAFileAtRunTime(t *testing.T) {
 	wantText(t, err.Error(), path)
 	wantText(t, reason.RemedyOf(err), "make "+path+" readable")
 
-	overwrite(t, path, string(server.CAPEM))
+	overwrite(t, path, string(foreign.CAPEM)+string(server.CAPEM))
 	h.mustGet()
 	h.wantLogins(1, 0)
 }
 
-// TestClientCertificateAtRunTime has the certificate and key replaced while the
-// client runs, as an issuer of short-lived certificates does.
+// TestClientCertificateAtRunTime has the certificate and key replaced while the client runs, as an issuer
+// of short-lived certificates does. Its earliest expiry is known, also if the login is by password.
 func TestClientCertificateAtRunTime(t *testing.T) {
-	h, server := overTLS(t, simulator.Options{ClientID: "client-1"}, nil)
-	cert, key := write(t, "cert.pem", ""), write(t, "key.pem", "")
-	renew := func(name string) {
-		certPEM, keyPEM := issue(t, server, name, time.Now().Add(time.Hour))
-		overwrite(t, cert, certPEM)
-		overwrite(t, key, keyPEM)
-	}
-	renew("old")
-	h.connect(server.URL, func(cfg *ciphertrust.Config) {
-		cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1"}
-		cfg.TLS.CA, cfg.TLS.CertFile, cfg.TLS.KeyFile = string(server.CAPEM), cert, key
-	}, nil)
-	var names []string
-	h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		names = append(names, r.TLS.PeerCertificates[0].Subject.CommonName)
-		next.ServeHTTP(w, r)
-	})
-	h.mustGet()
-	renew("new")
-	h.mustGet()
-	if !slices.Equal(names, []string{"old", "old", "new"}) {
-		t.Errorf("requests came from %q", names)
+	for name, clientID := range map[string]string{"by certificate": "client-1", "by password": ""} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, simulator.Options{ClientID: clientID})
+			server := startTLS(t, h.appliance, simulator.Certificate{})
+			soon, late := time.Now().Add(24*time.Hour), time.Now().Add(1000*time.Hour)
+			cert, key := write(t, "cert.pem", ""), write(t, "key.pem", "")
+			renew := func(name string, intermediate time.Time) {
+				certPEM, keyPEM := issue(t, server, name, late)
+				other, _ := issue(t, server, "intermediate", intermediate)
+				overwrite(t, cert, certPEM+other)
+				overwrite(t, key, keyPEM)
+			}
+			renew("old", soon)
+			h.connect(server.URL, func(cfg *ciphertrust.Config) {
+				if clientID != "" {
+					cfg.Credentials = ciphertrust.Credentials{ClientID: clientID}
+				}
+				cfg.TLS.CA, cfg.TLS.CertFile, cfg.TLS.KeyFile = string(server.CAPEM), cert, key
+			}, nil)
+			wantExpiry(t, "client", h.client.ClientCertificateExpiry, soon)
+			var names []string
+			h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				names = append(names, r.TLS.PeerCertificates[0].Subject.CommonName)
+				next.ServeHTTP(w, r)
+			})
+			h.mustGet()
+			renew("new", late)
+			h.mustGet()
+			if !slices.Equal(names, []string{"old", "old", "new"}) {
+				t.Errorf("requests came from %q", names)
+			}
+			h.client.ExpireToken()
+			h.mustGet()
+			wantExpiry(t, "client", h.client.ClientCertificateExpiry, late)
+		})
 	}
 }
 
@@ -287,14 +278,11 @@ func TestTLSFilesAtTheStart(t *testing.T) {
 		"certificate without a key":        {CertFile: cert},
 		"CA in a file and in the settings": {CAFile: cert, CA: string(server.CAPEM)},
 	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := ciphertrust.New(ciphertrust.Config{URL: server.URL, TLS: cfg})
-			if err == nil {
-				t.Fatal("no error")
-			}
-			if strings.Contains(err.Error(), secret) {
-				t.Errorf("the error shows what is in the file: %v", err)
-			}
-		})
+		_, err := ciphertrust.New(ciphertrust.Config{URL: server.URL, TLS: cfg})
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		} else if strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: the error shows what is in the file: %v", name, err)
+		}
 	}
 }

@@ -10,24 +10,17 @@ import (
 func TestParseURL(t *testing.T) {
 	for _, test := range []struct{ address, want, problem string }{
 		{"https://cm.example.com", "https://cm.example.com", ""},
-		{"https://cm.example.com/", "https://cm.example.com", ""},
 		{"https://cm.example.com//", "https://cm.example.com", ""},
-		{"https://cm.example.com/api", "https://cm.example.com", ""},
 		{"https://cm.example.com/api/", "https://cm.example.com", ""},
-		{"https://cm.example.com/api/v1", "https://cm.example.com", ""},
 		{"https://cm.example.com/api/v1/", "https://cm.example.com", ""},
 		{"  https://cm.example.com\n", "https://cm.example.com", ""},
 		{"cm.example.com", "https://cm.example.com", ""},
-		{"cm.example.com:8443/api", "https://cm.example.com:8443", ""},
-		{"localhost", "https://localhost", ""},
 		{"192.0.2.1:443", "https://192.0.2.1:443", ""},
 		{"HTTPS://CM.example.com", "https://CM.example.com", ""},
 		{"http://localhost:8080", "http://localhost:8080", ""},
 		{"https://cm.example.com:65535", "https://cm.example.com:65535", ""},
-		{"https://[2001:db8::1]", "https://[2001:db8::1]", ""},
 		{"https://[2001:db8::1]:8443/api/v1", "https://[2001:db8::1]:8443", ""},
 		{"[2001:db8::1]:8443", "https://[2001:db8::1]:8443", ""},
-		{"https://gateway.example.com/cm", "https://gateway.example.com/cm", ""},
 		{"https://gateway.example.com/cm/api/v1/", "https://gateway.example.com/cm", ""},
 		{"https://gateway.example.com/my-api", "https://gateway.example.com/my-api", ""},
 		// Only as a part of /api/v1 is it the API's own version.
@@ -35,32 +28,20 @@ func TestParseURL(t *testing.T) {
 		{"https://gateway.example.com/api/v1/cm", "https://gateway.example.com/api/v1/cm", ""},
 
 		{"", "", "is empty"},
-		{"  ", "", "is empty"},
-		{"https://", "", "no host"},
 		{"https://:443", "", "no host"},
 		{"/api/v1", "", "no host"},
 		{"ftp://cm.example.com", "", `the scheme "ftp"`},
-		{"unix:///run/cm.sock", "", `the scheme "unix"`},
 		{"https://user:SECRET@cm.example.com", "", "holds credentials"},
-		{"user:SECRET@cm.example.com", "", "holds credentials"},
-		{"user@cm.example.com", "", "holds credentials"},
 		{"ftp://user:SECRET@cm.example.com", "", "holds credentials"},
 		{"https://user:SECRET%zz@cm.example.com", "", "cannot be parsed"},
 		{"https://user:SEC RET@cm.example.com", "", "cannot be parsed"},
 		{"https://cm.example.com:port", "", "cannot be parsed"},
 		{"2001:db8::1", "", "cannot be parsed"},
-		{"https://cm example.com", "", "cannot be parsed"},
 		{"https:/cm.example.com", "", "one slash"},
-		{"HTTP:/cm.example.com", "", "one slash"},
 		{"https:///cm.example.com", "", "no host"},
 		{"https://cm.example.com:0", "", "between 1 and 65535"},
-		{"https://cm.example.com:99999", "", "between 1 and 65535"},
-		{"https://cm.example.com:65536/api", "", "between 1 and 65535"},
 		{"https://cm.example.com:", "", "between 1 and 65535"},
-		{"cm.example.com:", "", "between 1 and 65535"},
 		{"https://cm.example.com/?tenant=SECRET", "", "--ciphertrust.auth-domain"},
-		{"https://cm.example.com?token=SECRET", "", "a query or a fragment"},
-		{"https://cm.example.com/api?", "", "a query or a fragment"},
 		{"https://cm.example.com/#/SECRET", "", "a query or a fragment"},
 	} {
 		t.Run(test.address, func(t *testing.T) {
@@ -73,9 +54,6 @@ func TestParseURL(t *testing.T) {
 				if strings.Contains(err.Error(), "SEC") {
 					t.Errorf("the error shows a secret: %v", err)
 				}
-				if _, err := ciphertrust.New(ciphertrust.Config{URL: test.address}); err == nil {
-					t.Error("a client was made of it")
-				}
 				return
 			}
 			if err != nil {
@@ -83,13 +61,6 @@ func TestParseURL(t *testing.T) {
 			}
 			if u.String() != test.want {
 				t.Errorf("got %s, want %s", u, test.want)
-			}
-			client, err := ciphertrust.New(ciphertrust.Config{URL: test.address})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if client.URL() != test.want {
-				t.Errorf("the client says %s, want %s", client.URL(), test.want)
 			}
 		})
 	}
