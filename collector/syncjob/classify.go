@@ -1,7 +1,6 @@
 package syncjob
 
 import (
-	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,7 +35,7 @@ const (
 	negation
 )
 
-// word is a word, or a part of words, that a text in lower case may contain.
+// word is a word, or a part of words, in lower case. It has at least three letters.
 type word struct {
 	text string
 	kind evidence
@@ -44,36 +43,33 @@ type word struct {
 	begins, ends bool
 }
 
-// dictionary holds words by their first byte.
-type dictionary struct {
-	words [256][]word
-	// seconds has, for each first byte, a set of the second bytes of its words. With it, search
-	// skips most positions of a text.
-	seconds [256]uint32
-}
-
-func (d *dictionary) add(w word) {
-	first := w.text[0]
-	d.words[first] = append(d.words[first], w)
-	d.seconds[first] |= bitOf(w.text[1])
-}
-
-// bitOf returns the bit of a byte in a set. Few bytes of texts share one.
-func bitOf(c byte) uint32 { return 1 << (c % 32) }
-
 // textWords are the words by which texts are classified. The API's documentation has only two kinds
 // of text, "in_progress" and "… synchronized successfully". The words for failures are those of the
 // clouds' error messages, which CipherTrust Manager repeats elsewhere.
+// They are grouped by their first three letters: wordGroups has the number of the group for each
+// three letters (see appendLetter), and words the groups. Group 0 is empty.
 //
-//nolint:gochecknoglobals // An immutable table.
-var textWords = func() (d dictionary) {
+//nolint:gochecknoglobals // Immutable tables.
+var wordGroups, words = func() (groups [maxLetters + 1]uint8, words [][]word) {
+	words = [][]word{nil}
+	add := func(w word) {
+		letters := 0
+		for i := range lettersInGroup {
+			letters = appendLetter(letters, w.text[i])
+		}
+		if groups[letters] == 0 {
+			groups[letters] = uint8(len(words)) //nolint:gosec // There are fewer than 256 words.
+			words = append(words, nil)
+		}
+		words[groups[letters]] = append(words[groups[letters]], w)
+	}
 	for _, text := range []string{
 		"fail", "error", "denied", "forbidden", "unauthorized", "not authorized", "unable", "cannot", "not found",
 		"timed out", "timeout", "invalid", "unsuccessful", "exception", "exceeded", "refused", "unavailable",
 		"unreachable", "not reachable", "throttl", "too many", "toomany", "quota", "expired", "reset by",
 		"no such host", "aadsts",
 	} {
-		d.add(word{text: text, kind: failure})
+		add(word{text: text, kind: failure})
 	}
 	for _, w := range []word{
 		{text: "abort", kind: abort},
@@ -88,12 +84,23 @@ var textWords = func() (d dictionary) {
 		{text: "never", kind: negation, begins: true},
 		{text: "n't", kind: negation},
 	} {
-		d.add(w)
+		add(w)
 	}
-	return d
+	return groups, words
 }()
 
-// MeaningOf returns the meaning of a text of at most MaxText bytes. It does not allocate.
+const (
+	lettersInGroup = 3
+	// maxLetters is the largest result of appendLetter.
+	maxLetters = 1<<(5*lettersInGroup) - 1
+)
+
+// appendLetter returns the last three letters of a text after c is appended, given those before, in five
+// bits each. Upper and lower case have the same bits. Other characters share the bits of letters, so
+// equal bits only mean that a word may be there.
+func appendLetter(letters int, c byte) int { return (letters<<5 | int(c)&31) & maxLetters }
+
+// MeaningOf returns the meaning of a text of at most MaxText bytes.
 //
 // The documented ending of a success is checked first, because a scope's name in the text may
 // contain any word: "failover-vault synchronized successfully".
@@ -104,16 +111,10 @@ func MeaningOf(text string) Meaning {
 	if text == "" || isFormOf(text, OverallInProgress) {
 		return saysNothing
 	}
-	var buffer [MaxText]byte
-	lower := appendLower(buffer[:0], text)
-	ended := bytes.HasSuffix(lower, []byte("synchronized successfully"))
-	decisive := failure
-	if ended {
-		decisive = 0
-	}
-	found, denied := search(lower, decisive)
+	const documented = "synchronized successfully"
+	found, denied := search(text)
 	switch {
-	case ended && !denied:
+	case !denied && hasPrefixFold(text[max(0, len(text)-len(documented)):], documented):
 		return saysCompleted
 	case found&failure != 0:
 		return saysFailed
@@ -126,26 +127,23 @@ func MeaningOf(text string) Meaning {
 	}
 }
 
-// search returns the kinds of words in a text in lower case, and whether the text denies a success.
-// It stops at the first word of a decisive kind.
-func search(lower []byte, decisive evidence) (found evidence, denied bool) {
-	for i := range len(lower) - 1 {
-		first, second := lower[i], lower[i+1]
-		if textWords.seconds[first]&bitOf(second) == 0 {
+// search returns the kinds of words in a text, and whether the text denies a success.
+func search(text string) (found evidence, denied bool) {
+	letters := 0
+	for i := range len(text) {
+		letters = appendLetter(letters, text[i])
+		group := wordGroups[letters]
+		if group == 0 {
 			continue
 		}
-		words := textWords.words[first]
-		for w := range words {
-			word := &words[w]
-			if word.text[1] != second || !word.isAt(lower, i) {
+		start := i + 1 - lettersInGroup
+		for _, word := range words[group] {
+			if start < 0 || !word.isAt(text, start) {
 				continue
 			}
 			found |= word.kind
-			if found&decisive != 0 {
-				return found, denied
-			}
 			if word.kind == negation {
-				denied = denied || deniesSuccess(lower[i+len(word.text):])
+				denied = denied || deniesSuccess(text[start+len(word.text):])
 			}
 		}
 	}
@@ -153,27 +151,40 @@ func search(lower []byte, decisive evidence) (found evidence, denied bool) {
 }
 
 // isAt reports whether the word is at index i of a text.
-func (w *word) isAt(lower []byte, i int) bool {
+func (w *word) isAt(text string, i int) bool {
 	end := i + len(w.text)
-	if end > len(lower) || string(lower[i:end]) != w.text {
+	return hasPrefixFold(text[i:], w.text) &&
+		(!w.begins || i == 0 || !isWordByte(text[i-1])) && (!w.ends || end == len(text) || !isWordByte(text[end]))
+}
+
+// hasPrefixFold reports whether a text begins with a prefix in lower case, ignoring the case of ASCII
+// letters.
+func hasPrefixFold(text, prefix string) bool {
+	if len(text) < len(prefix) {
 		return false
 	}
-	return (!w.begins || i == 0 || !isWordByte(lower[i-1])) && (!w.ends || end == len(lower) || !isWordByte(lower[end]))
+	for i := range len(prefix) {
+		if lowerByte(text[i]) != prefix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // deniesSuccess reports whether what follows "not" makes it deny a success, as in
 // "could not yet be synchronized successfully".
-func deniesSuccess(rest []byte) bool {
-	if next, _ := utf8.DecodeRune(rest); !unicode.IsSpace(next) {
+func deniesSuccess(rest string) bool {
+	if next, _ := utf8.DecodeRuneInString(rest); !unicode.IsSpace(next) {
 		return false // "notwithstanding"
 	}
-	for word := range bytes.FieldsSeq(rest) {
-		switch string(word) {
+	for word := range strings.FieldsSeq(rest) {
+		word = strings.ToLower(word)
+		switch word {
 		case "be", "been", "yet", "fully":
 			continue
 		}
 		for _, success := range [...]string{"synchronized", "complete", "success", "refreshed"} {
-			if strings.HasPrefix(string(word), success) {
+			if strings.HasPrefix(word, success) {
 				return true
 			}
 		}
@@ -183,17 +194,8 @@ func deniesSuccess(rest []byte) bool {
 }
 
 func isWordByte(c byte) bool {
+	c = lowerByte(c)
 	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z'
-}
-
-// appendLower appends a text with its ASCII letters in lower case.
-func appendLower(b []byte, text string) []byte {
-	start := len(b)
-	b = append(b, text...)
-	for i, c := range b[start:] {
-		b[start+i] = lowerByte(c)
-	}
-	return b
 }
 
 func lowerByte(c byte) byte {

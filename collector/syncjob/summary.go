@@ -109,8 +109,6 @@ var ErrTooManyScopes = fmt.Errorf("its jobs name more than %d key rings or vault
 // from call to call: a time that has counted once counts from then on.
 type Summarizer struct {
 	list List
-	// texts caches the meanings of texts: most jobs have one of a few.
-	texts *meanings
 	// lastText is the last text, and lastSays its meaning.
 	lastText string
 	lastSays Meaning
@@ -144,7 +142,7 @@ type tally struct {
 
 // NewSummarizer returns a Summarizer for the jobs of list.
 func NewSummarizer(list List) *Summarizer {
-	return &Summarizer{list: list, lastSays: saysNothing, texts: &meanings{of: map[string]Meaning{}}, scopes: map[string]*tally{}}
+	return &Summarizer{list: list, lastSays: saysNothing, scopes: map[string]*tally{}}
 }
 
 // Add counts a job, which was read at now. A job must not be added twice. Add does not keep j. Its
@@ -255,21 +253,21 @@ func (s *Summarizer) find(name string) *tally {
 	return s.scopes[string(appendLower(buffer[:0], name))]
 }
 
+// appendLower appends a text with its ASCII letters in lower case.
+func appendLower(b []byte, text string) []byte {
+	start := len(b)
+	b = append(b, text...)
+	for i, c := range b[start:] {
+		b[start+i] = lowerByte(c)
+	}
+	return b
+}
+
 // listed reports whether a name is in the scope field of the current job.
 func (s *Summarizer) listed(name string) bool {
 	t := s.find(name)
 	return t != nil && t.job == s.added && t.listed
 }
-
-// meanings caches the meanings of texts, so that each is classified once.
-type meanings struct {
-	of    map[string]Meaning
-	bytes int
-}
-
-// maxMeaningBytes bounds the size of the cached texts. Any further text is classified each time it
-// occurs.
-const maxMeaningBytes = 1 << 20
 
 // meaningOf returns the meaning of a text.
 func (s *Summarizer) meaningOf(d Detail) Meaning {
@@ -282,14 +280,7 @@ func (s *Summarizer) meaningOf(d Detail) Meaning {
 	case d.Text == s.lastText:
 		return s.lastSays
 	}
-	says, ok := s.texts.of[d.Text]
-	if !ok {
-		says = MeaningOf(d.Text)
-		if size := stringBytes + len(d.Text); s.texts.bytes+size <= maxMeaningBytes {
-			s.texts.of[d.Text] = says
-			s.texts.bytes += size
-		}
-	}
+	says := MeaningOf(d.Text)
 	if says == saysUnknown {
 		s.unknownTexts = addUnknown(s.unknownTexts, d.Text)
 	}
@@ -328,7 +319,7 @@ func (s *Summarizer) Summary(now time.Time) *Summary {
 // Copy returns a Summarizer that has counted the same jobs. The two must not be used concurrently.
 func (s *Summarizer) Copy() *Summarizer {
 	c := NewSummarizer(s.list)
-	c.texts, c.jobs, c.future = s.texts, s.jobs, s.future.clone()
+	c.jobs, c.future = s.jobs, s.future.clone()
 	c.unknownStatuses, c.unknownTexts = slices.Clone(s.unknownStatuses), slices.Clone(s.unknownTexts)
 	for key, t := range s.scopes {
 		scope := t.scope
