@@ -21,7 +21,7 @@ func Line(text string, limit int) string { return Shorten(Text(text), limit) }
 // blank, and a byte that is not UTF-8 becomes U+FFFD. Any other invisible character, for example one
 // that controls a terminal or the direction of text, becomes its number: \u{202E}.
 func Text(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !isVisible(r) }) {
+	if isVisibleASCII(text) || !strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !isVisible(r) }) {
 		return text
 	}
 	var b strings.Builder
@@ -36,6 +36,17 @@ func Text(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// isVisibleASCII reports whether a text has only visible ASCII characters and blanks. Most texts do, and
+// bytes are faster to check than characters.
+func isVisibleASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // isVisible reports whether a character is visible or a blank. Unicode has letters and marks that are
