@@ -23,6 +23,11 @@ import (
 // syncjob.MaxScopes scopes or texts of one job.
 const maxNameBytes = 1024
 
+// maxJobBytes bounds the scopes and texts of one job, because several decoders hold a job at the same
+// time. It is enough for syncjob.MaxScopes scopes with names of 150 bytes and the documented text. A
+// record that matches a template is always smaller, because it is in the input's buffer.
+const maxJobBytes = 8 << 20
+
 // remedyDecode is the hint for a response that cannot be decoded.
 const remedyDecode = "check that --ciphertrust.url is the address of a CipherTrust Manager; " +
 	"if it is, its API differs from what is documented: report the form of its answer"
@@ -36,9 +41,12 @@ type Decoder struct {
 	visit       func(*syncjob.Job) error
 	// visitErr is the error that visit returned.
 	visitErr error
-	// job is the job being decoded, and seen the fields of it that were read.
-	job     syncjob.Job
-	seen    [numFields]bool
+	// job is the job being decoded, jobBytes the size of its scopes and texts, and seen the fields of it
+	// that were read.
+	job      syncjob.Job
+	jobBytes int
+	seen     [numFields]bool
+	// strings has names of scopes.
 	strings *interner
 	// redact removes secrets from a text.
 	redact func(string) string
@@ -207,7 +215,7 @@ func (d *Decoder) jobs() error {
 // readJob reads one job with jsontext and visits it.
 func (d *Decoder) readJob() error {
 	d.job = syncjob.Job{Scopes: d.job.Scopes[:0], Details: d.job.Details[:0]}
-	d.seen = [numFields]bool{}
+	d.jobBytes, d.seen = 0, [numFields]bool{}
 	if err := d.object(d.readField); err != nil {
 		return err
 	}
@@ -261,7 +269,7 @@ func (d *Decoder) scopes() error {
 			return d.errorf("one job names more than %d scopes", syncjob.MaxScopes)
 		}
 		d.job.Scopes = append(d.job.Scopes, scope)
-		return nil
+		return d.grow(len(scope))
 	}
 	switch d.tokens.PeekKind() {
 	case jsontext.KindNull:
@@ -295,7 +303,16 @@ func (d *Decoder) details() error {
 		case len(key) > maxNameBytes:
 			return d.errorf("names a scope with %d bytes, more than the maximum of %d", len(key), maxNameBytes)
 		}
-		d.job.Details = append(d.job.Details, d.detail(key, text))
-		return nil
+		detail := d.detail(key, text)
+		d.job.Details = append(d.job.Details, detail)
+		return d.grow(len(key) + len(detail.Text))
 	})
+}
+
+// grow adds to jobBytes.
+func (d *Decoder) grow(bytes int) error {
+	if d.jobBytes += bytes; d.jobBytes > maxJobBytes {
+		return d.errorf("the names and texts of one job take more than %d bytes", maxJobBytes)
+	}
+	return nil
 }

@@ -185,6 +185,8 @@ func TestDecodePageRefuses(t *testing.T) {
 			long(maxNameBytes+1) + `":"failed"}}]}`},
 		"scopes beyond the bound":         {page: `{"total":1,"resources":[{"id":"a","key_rings":[` + strings.Repeat(`"r",`, syncjob.MaxScopes) + `"r"]}]}`},
 		"details beyond the bound":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":{` + strings.Repeat(`"r":"",`, syncjob.MaxScopes) + `"r":""}}]}`},
+		"names beyond the bound of a job": {page: `{"total":1,"resources":[{"id":"a","key_rings":[` + strings.Repeat(`"`+long(maxNameBytes)+`",`, maxJobBytes/maxNameBytes) + `"r"]}]}`},
+		"texts beyond the bound of a job": {page: `{"total":1,"resources":[{"id":"a","detailed_status":{` + strings.Repeat(`"`+long(512)+`":"`+long(syncjob.MaxText)+`",`, maxJobBytes/1024) + `"r":"x"}}]}`},
 		"a mistake behind a long name":    {page: `{"total":1,"` + long(1<<19) + `":tru}`},
 		"a wrong kind behind a long name": {page: `{"total":1,"resources":[{"id":"a","` + long(1<<19) + `":1,"id":"b"}]}`},
 		"an endless count":                {page: `{"total":1` + strings.Repeat("0", 1<<19) + `,"resources":[]}`},

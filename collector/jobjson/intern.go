@@ -1,10 +1,12 @@
 package jobjson
 
 const (
-	// maxInterned and maxInternedBytes bound the number and the length of the strings that an
-	// interner keeps, and so its memory. It allocates any other string each time.
-	maxInterned      = 1 << 14
+	// maxInternedBytes bounds the size of a string that an interner keeps, and maxInternerBytes that of
+	// all of them. It allocates any other string each time.
 	maxInternedBytes = 256
+	maxInternerBytes = 1 << 20
+	// stringOverhead is about what a string in a map takes in addition to its bytes.
+	stringOverhead = 64
 	// recentStrings is the number of strings that are found without a map.
 	recentStrings = 256
 )
@@ -15,6 +17,8 @@ type interner struct {
 	// recent has the last string for each value of recentIndex.
 	recent [recentStrings]string
 	all    map[string]string
+	// bytes is the size of the strings in all.
+	bytes int
 }
 
 func newInterner() *interner { return &interner{all: map[string]string{}} }
@@ -49,8 +53,9 @@ func (in *interner) add(s string) {
 		return
 	}
 	in.recent[recentIndex(s)] = s
-	if len(in.all) < maxInterned {
+	if size := stringOverhead + len(s); in.bytes+size <= maxInternerBytes {
 		in.all[s] = s
+		in.bytes += size
 	}
 }
 
@@ -58,6 +63,7 @@ func (in *interner) add(s string) {
 func (in *interner) reset() {
 	in.recent = [recentStrings]string{}
 	clear(in.all)
+	in.bytes = 0
 }
 
 // recentIndex is a cheap hash. Names of scopes differ in their lengths and at their ends.

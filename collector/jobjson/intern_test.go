@@ -11,7 +11,7 @@ import (
 func TestInterner(t *testing.T) {
 	strs := newInterner()
 	for round := range 3 {
-		for i := range 2 * maxInterned {
+		for i := range 20_000 {
 			want := fmt.Sprintf("projects/p/locations/l/keyRings/ring-%d", i)
 			if got := strs.string([]byte(want)); got != want {
 				t.Fatalf("round %d: %q becomes %q", round, want, got)
@@ -23,8 +23,12 @@ func TestInterner(t *testing.T) {
 			t.Errorf("%q becomes %q", want, got)
 		}
 	}
-	if len(strs.all) > maxInterned {
-		t.Errorf("%d strings are remembered", len(strs.all))
+	bytes := 0
+	for kept := range strs.all {
+		bytes += len(kept)
+	}
+	if bytes > maxInternerBytes {
+		t.Errorf("%d bytes of strings are kept, want at most %d", bytes, maxInternerBytes)
 	}
 	again := []byte("projects/p/locations/l/keyRings/ring-7")
 	if allocs := testing.AllocsPerRun(100, func() { strs.string(again) }); allocs != 0 {

@@ -95,7 +95,7 @@ func (d *Decoder) cleanText(text []byte) (raw, cleaned string) {
 	if known, ok := d.clean.find(text); ok {
 		return known, known
 	}
-	raw = d.strings.string(text)
+	raw = string(text)
 	cleaned = printable.Line(d.redact(raw), syncjob.MaxText)
 	if cleaned == raw {
 		d.clean.add(raw)
