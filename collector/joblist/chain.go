@@ -1,15 +1,9 @@
 package joblist
 
-import (
-	"time"
-
-	"cckm_sync_exporter/collector/syncjob"
-)
+import "time"
 
 // page is a page of the list: its jobs from position skip on, as they were at one moment.
 type page struct {
-	full *FullRead
-
 	skip, total, count int
 	first, last        jobID
 	// ids are the page's jobs in order: all of them if the list is to be cached, else at least the
@@ -26,7 +20,7 @@ type page struct {
 	// created is the createdAt of the last record that has one.
 	created time.Time
 	// digest is the digest of all jobs except the first.
-	digest digest
+	digest uint64
 }
 
 // end returns the position behind the page.
@@ -38,41 +32,6 @@ func (p *page) reachesEnd() bool { return p.end() == p.total && (p.count > 0 || 
 // contradictsTotal reports whether the page has jobs at positions beyond its own total. Then the
 // total and the jobs are not of the same moment, and the page is requested again.
 func (p *page) contradictsTotal() bool { return p.count > 0 && p.end() > p.total }
-
-// begin implements visitor. If an earlier transfer of the page failed, its jobs stay counted: they
-// are in the list.
-func (p *page) begin() {
-	*p = page{full: p.full, skip: p.skip, ids: p.ids[:0]}
-}
-
-// visit implements visitor.
-func (p *page) visit(job *syncjob.Job) error {
-	if most := max(p.full.limit, maxUnasked); p.count >= most {
-		return inconsistentf("a page has more than %d jobs although %d were requested", most, p.full.limit)
-	}
-	id := newJobID(job.ID)
-	p.lastStatus = job.OverallStatus
-	if p.count == 0 {
-		p.first, p.firstStatus = id, p.lastStatus
-	} else {
-		p.digest.add(id)
-	}
-	p.last = id
-	p.count++
-	p.ids = append(p.ids, id)
-	if !p.full.reader.options.Cache && len(p.ids) >= 2*recentIDs {
-		p.ids = append(p.ids[:0], p.ids[len(p.ids)-recentIDs:]...)
-	}
-	p.compare(job.CreatedAt)
-	isNew, err := p.full.add(id, job)
-	if !isNew {
-		p.duplicates++
-		if p.duplicates > p.full.limit+recentIDs {
-			return inconsistentf("a page repeats more than %d jobs", p.full.limit+recentIDs)
-		}
-	}
-	return err
-}
 
 // compare counts whether a job is newer or older than the one before it.
 func (p *page) compare(created time.Time) {
@@ -103,24 +62,20 @@ func (p *page) countRepeated() {
 	p.repeated = len(p.ids) - len(once)
 }
 
-// digest is a hash of a sequence of jobs. It depends on their order.
-type digest uint64
-
 // digestFactor is odd, so multiplying by it is reversible.
 const digestFactor = 0x9E3779B97F4A7C15
 
-func (d *digest) add(id jobID) { *d = *d*digestFactor + digest(id.high*3+id.low) }
+// extendDigest returns the digest of a sequence of jobs and one more. It depends on their order.
+func extendDigest(digest uint64, id jobID) uint64 { return digest*digestFactor + id.high*3 + id.low }
 
-// join appends another sequence, of the given number of jobs.
-func (d *digest) join(next digest, jobs int) {
-	factor := digest(digestFactor)
-	for ; jobs > 0; jobs >>= 1 {
+// joinDigests returns the digest of two sequences, the second of which has the given number of jobs.
+func joinDigests(first, second uint64, jobs int) uint64 {
+	for factor := uint64(digestFactor); jobs > 0; jobs, factor = jobs>>1, factor*factor {
 		if jobs&1 == 1 {
-			*d *= factor
+			first *= factor
 		}
-		factor *= factor
 	}
-	*d += next
+	return first + second
 }
 
 // join describes how a page continues the chain: the first keep ids of the chain are followed by
@@ -152,7 +107,7 @@ type chain struct {
 	// single is true if a page before the last has one record only, so that it cannot overlap.
 	single bool
 	// digest is the digest of the jobs. It is only valid if exact is true.
-	digest digest
+	digest uint64
 	// ids are the jobs in the order of the list: all of them if recorded, else at least the last
 	// recentIDs.
 	ids      []jobID
@@ -224,10 +179,10 @@ func (c *chain) append(p *page, j join) {
 		c.ids = append(c.ids[:0], c.ids[len(c.ids)-most:]...)
 	}
 	if j.from == 0 && p.count > 0 {
-		c.digest.add(p.first)
+		c.digest = extendDigest(c.digest, p.first)
 		c.firstStatus = p.firstStatus
 	}
-	c.digest.join(p.digest, p.count-1)
+	c.digest = joinDigests(c.digest, p.digest, p.count-1)
 	c.pages++
 	c.positions += p.count - j.from
 	c.repeated += p.repeated

@@ -153,7 +153,7 @@ func (f *FullRead) Run(ctx context.Context) error {
 // its pages are too short to overlap, it reads the list until two passes return the same jobs in the
 // same order.
 func (f *FullRead) run(ctx context.Context) error {
-	var before *digest
+	var before *uint64
 	for pass := range maxPasses {
 		if pass > 0 {
 			f.begin()
@@ -472,7 +472,7 @@ func (f *FullRead) request(ctx context.Context, skip int) (*page, error) {
 
 // send requests the page at skip and adds its jobs. The caller holds a slot.
 func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
-	p := &page{full: f, skip: skip, ids: make([]jobID, 0, min(f.limit, 2*recentIDs))}
+	p := &page{skip: skip, ids: make([]jobID, 0, min(f.limit, 2*recentIDs))}
 	if timeout := f.reader.options.PageTimeout; timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -480,18 +480,49 @@ func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
 	}
 	// A scrape that leaves while the page is retried reports why.
 	ctx = ciphertrust.WithFailures(ctx, f.failed)
-	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, p, &f.requests)
+	// If a transfer of the page fails, its jobs stay counted: they are in the list.
+	begin := func() { *p = page{skip: skip, ids: p.ids[:0]} }
+	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, &f.requests, begin, func(job *syncjob.Job) error { return f.visit(p, job) })
 	if err != nil {
 		return nil, err
 	}
+	p.total = total
 	p.countRepeated()
-	p.full, p.total = nil, total
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.leastTotal, f.mostTotal = min(f.leastTotal, total), max(f.mostTotal, total)
 	f.progress.Pages++
 	f.progress.Jobs, f.progress.LastPage, f.progress.Failure = f.seen.len(), time.Now(), nil
 	return p, nil
+}
+
+// visit adds a job to a page.
+func (f *FullRead) visit(p *page, job *syncjob.Job) error {
+	if most := max(f.limit, maxUnasked); p.count >= most {
+		return inconsistentf("a page has more than %d jobs although %d were requested", most, f.limit)
+	}
+	id := newJobID(job.ID)
+	p.lastStatus = job.OverallStatus
+	if p.count == 0 {
+		p.first, p.firstStatus = id, p.lastStatus
+	} else {
+		p.digest = extendDigest(p.digest, id)
+	}
+	p.last = id
+	p.count++
+	p.ids = append(p.ids, id)
+	if !f.reader.options.Cache && len(p.ids) >= 2*recentIDs {
+		p.ids = append(p.ids[:0], p.ids[len(p.ids)-recentIDs:]...)
+	}
+	p.compare(job.CreatedAt)
+	isNew, err := f.add(id, job)
+	if !isNew {
+		p.duplicates++
+		if p.duplicates > f.limit+recentIDs {
+			return inconsistentf("a page repeats more than %d jobs", f.limit+recentIDs)
+		}
+	}
+	return err
 }
 
 // add counts a job, unless a page had it before. It reports whether the job is new.

@@ -29,26 +29,23 @@ const (
 	maxReadBytes = 4 * maxOpenBytes
 )
 
-// unprovenError means that the cache could not be proven.
-type unprovenError struct {
-	text string
-	// byFilter is true if the filter by overall_status contradicts the cache, and nothing else does.
-	byFilter bool
-}
+// ErrUnproven is returned, wrapped, by an incremental read that could not prove that the cache has
+// exactly the appliance's jobs. The list is unknown then; it needs a full read.
+var ErrUnproven = errors.New("the cache is unproven")
 
-// Error implements error.
-func (e *unprovenError) Error() string { return e.text }
+// errByFilter is ErrUnproven if the filter by overall_status contradicts the cache, and nothing else does.
+var errByFilter = fmt.Errorf("%w by the filter", ErrUnproven)
 
-// Unwrap returns ErrUnproven.
-func (e *unprovenError) Unwrap() error { return ErrUnproven }
+// errFilterRefused is wrapped by the error of a request that the appliance refused although it may
+// answer the same one without the filter by overall_status.
+var errFilterRefused = errors.New("the filter is refused")
 
 func unprovenf(format string, args ...any) error {
-	return &unprovenError{text: fmt.Sprintf(format, args...)}
+	return fmt.Errorf("%w: %s", ErrUnproven, fmt.Sprintf(format, args...))
 }
 
-// contradictedf is unprovenf for an error by the filter by overall_status.
 func contradictedf(format string, args ...any) error {
-	return &unprovenError{text: fmt.Sprintf(format, args...), byFilter: true}
+	return fmt.Errorf("%w: %s", errByFilter, fmt.Sprintf(format, args...))
 }
 
 // incrementalRead requests what can have changed since the cache was last brought up to date, and
@@ -83,6 +80,15 @@ type incrementalRead struct {
 	// countsErrors is true if the appliance counts failed jobs as "error" as well.
 	countsErrors bool
 
+	// newest is the page of the end at which the list grows, and oldest that of the other end. oldest is
+	// empty if completed or failed has the oldest job.
+	newest, oldest jobPage
+	// completed, failed and errored are pages of the jobs with that overall_status. Each total is the
+	// number of these jobs.
+	completed, failed, errored jobPage
+	// running are jobs in progress, and the total of their filter.
+	running jobPage
+
 	// mu guards the fields below.
 	mu sync.Mutex
 	// total is the length of the list, as the first page returned it.
@@ -97,55 +103,36 @@ func newIncrementalRead(r *Reader, c *cache) *incrementalRead {
 	return &incrementalRead{reader: r, cache: c, countsErrors: r.countsErrors.Load(), latest: map[jobID]openJob{}}
 }
 
-// filtered is a page of the jobs with one overall_status. Its total is their number. It has the
-// oldest job if that has this status, else any job.
-type filtered struct {
+// jobPage is a page with its jobs. It has only the status of a settled job that is cached.
+type jobPage struct {
 	request pageRequest
-	page    jobPage
+	jobs    []openJob
+	total   int
 }
 
-// firstResponses are those of the requests that are sent first.
-type firstResponses struct {
-	// newest is the page of the end at which the list grows, and oldest that of the other end, if
-	// no filter has it.
-	newest, oldest             jobPage
-	completed, failed, errored filtered
-	// running are jobs in progress, and the total of their filter.
-	running jobPage
-}
-
-// refusedFilterError is the error of a request that the appliance refused although it may
-// answer the same one without the filter by overall_status.
-type refusedFilterError struct{ error }
-
-// Unwrap returns the error of the request.
-func (e *refusedFilterError) Unwrap() error { return e.error }
-
-// run reads what can have changed and proves the rest. It returns an unprovenError if it cannot.
+// run reads what can have changed and proves the rest. Its error wraps ErrUnproven if it cannot.
 func (n *incrementalRead) run(ctx context.Context) error {
 	err := n.prove(ctx)
 	// The request for the growing end has no filter, and its error would be the first one.
-	if refused, ok := errors.AsType[*refusedFilterError](err); ok {
-		return contradictedf("the filter is refused: %v", refused)
+	if errors.Is(err, errFilterRefused) {
+		return contradictedf("%v", err)
 	}
 	return err
 }
 
 func (n *incrementalRead) prove(ctx context.Context) error {
-	growing := n.growingEnd()
-	first, err := n.sendFirst(ctx, growing)
-	if err != nil {
+	if err := n.sendFirst(ctx); err != nil {
 		return err
 	}
-	if err := n.checkEnds(first.newest, first.oldest, growing); err != nil {
+	if err := n.checkEnds(); err != nil {
 		return err
 	}
-	if err := n.checkInProgress(first.running); err != nil {
+	if err := n.checkInProgress(); err != nil {
 		return err
 	}
-	steps := append(n.remaining(growing, first.newest), n.probes()...)
-	for _, f := range []filtered{first.completed, first.failed} {
-		step, err := n.checkOldest(f)
+	steps := append(n.remaining(), n.probes()...)
+	for _, page := range []*jobPage{&n.completed, &n.failed} {
+		step, err := n.checkOldest(page)
 		if err != nil {
 			return err
 		}
@@ -154,36 +141,36 @@ func (n *incrementalRead) prove(ctx context.Context) error {
 	if err := runAll(ctx, steps); err != nil {
 		return err
 	}
-	if err := cmp.Or(n.checkAdded(), n.checkOpen()); err != nil || n.reader.filter.ignored {
+	if err := cmp.Or(n.checkAdded(), n.checkOpen()); err != nil || n.reader.filterIgnored {
 		return err
 	}
-	return n.checkCounts(ctx, first)
+	return n.checkCounts(ctx)
 }
 
 // sendFirst sends the requests that depend on nothing but the cache.
-func (n *incrementalRead) sendFirst(ctx context.Context, growing pageRequest) (*firstResponses, error) {
-	first := &firstResponses{}
-	steps := []func(context.Context) error{n.read(growing, &first.newest)}
-	if !n.reader.filter.ignored {
-		steps = append(steps, n.filter(syncjob.OverallCompleted, &first.completed), n.filter(syncjob.OverallFailed, &first.failed))
+func (n *incrementalRead) sendFirst(ctx context.Context) error {
+	growing := n.growingEnd()
+	steps := []func(context.Context) error{n.read(growing, &n.newest)}
+	if !n.reader.filterIgnored {
+		steps = append(steps, n.read(n.filter(syncjob.OverallCompleted), &n.completed), n.read(n.filter(syncjob.OverallFailed), &n.failed))
 		if n.countsErrors {
-			steps = append(steps, n.filter(syncjob.OverallError, &first.errored))
+			steps = append(steps, n.read(n.filter(syncjob.OverallError), &n.errored))
 		}
 		if n.hasOpenBefore(growing) {
-			steps = append(steps, func(ctx context.Context) (err error) { first.running, err = n.readInProgress(ctx); return err })
+			steps = append(steps, n.readInProgress)
 		}
 	}
-	if n.reader.filter.ignored || n.cache.oldest == "" {
-		steps = append(steps, n.read(n.oldEnd(), &first.oldest))
+	if n.reader.filterIgnored || n.cache.oldest == "" {
+		steps = append(steps, n.read(n.oldEnd(), &n.oldest))
 	}
 	if n.cache.failing {
 		// An appliance that is down gets one request.
 		if err := steps[0](ctx); err != nil {
-			return nil, err
+			return err
 		}
 		steps = steps[1:]
 	}
-	return first, runAll(ctx, steps)
+	return runAll(ctx, steps)
 }
 
 // growingEnd returns the request for the end at which the list grows. It includes some known jobs:
@@ -218,6 +205,20 @@ func (n *incrementalRead) hasOpenBefore(growing pageRequest) bool {
 	return false
 }
 
+// filter returns the request for the number of jobs with a status. If the oldest job has this status,
+// the page has it, unless their number has changed.
+func (n *incrementalRead) filter(status string) pageRequest {
+	if status != n.cache.oldest || !n.cache.newestFirst {
+		return pageRequest{limit: 1, status: status}
+	}
+	settled := n.cache.settled.Jobs()
+	known := settled[syncjob.Failed]
+	if status == syncjob.OverallCompleted {
+		known = settled[syncjob.Completed] + settled[syncjob.Aborted]
+	}
+	return pageRequest{skip: max(0, known-1), limit: min(probeSpan, int(n.reader.limit.Load())), status: status}
+}
+
 // read returns a step that requests a page.
 func (n *incrementalRead) read(q pageRequest, page *jobPage) func(context.Context) error {
 	return func(ctx context.Context) (err error) {
@@ -226,9 +227,7 @@ func (n *incrementalRead) read(q pageRequest, page *jobPage) func(context.Contex
 	}
 }
 
-func asUnproven(err error) (*unprovenError, bool) { return errors.AsType[*unprovenError](err) }
-
-// runAll runs steps concurrently. It returns an unprovenError if there is one, else the first error:
+// runAll runs steps concurrently. It returns an error that wraps ErrUnproven if there is one, else the first:
 // if a response contradicts the cache, it does not matter which other requests failed.
 func runAll(ctx context.Context, steps []func(context.Context) error) error {
 	errs := make([]error, len(steps))
@@ -239,7 +238,7 @@ func runAll(ctx context.Context, steps []func(context.Context) error) error {
 	wait.Wait()
 	var failure error
 	for _, err := range errs {
-		if _, ok := asUnproven(err); ok {
+		if errors.Is(err, ErrUnproven) {
 			return err
 		}
 		failure = cmp.Or(failure, err)
@@ -247,111 +246,76 @@ func runAll(ctx context.Context, steps []func(context.Context) error) error {
 	return failure
 }
 
-// jobPage is a page with its jobs. It has only the status of a settled job that is cached.
-type jobPage struct {
-	read  *incrementalRead
-	jobs  []openJob
-	total int
-}
-
-// begin implements visitor.
-func (p *jobPage) begin() { p.jobs = p.jobs[:0] }
-
-// visit implements visitor.
-func (p *jobPage) visit(job *syncjob.Job) error {
-	if len(p.jobs) >= maxAdded {
-		return unprovenf("a page has more than %d jobs", maxAdded)
-	}
-	found := openJob{id: newJobID(job.ID), job: syncjob.Job{OverallStatus: job.OverallStatus}}
-	if _, open := p.read.cache.open[found.id]; open || !p.read.cache.known.has(found.id) {
-		found.job = job.Clone()
-		if p.read.bytes.Add(int64(job.Size())) > maxReadBytes {
-			return unprovenf("the jobs that can have changed take more than %d bytes", maxReadBytes)
-		}
-	}
-	p.jobs = append(p.jobs, found)
-	return nil
-}
-
-// request requests a page. If the appliance rejects the limit, it returns an unprovenError: the full
-// read that follows finds a limit that the appliance accepts.
+// request requests a page. If the appliance rejects the limit, the error wraps ErrUnproven: the full read
+// that follows finds a limit that the appliance accepts.
 func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, error) {
-	page := jobPage{read: n}
-	total, err := n.reader.get(ctx, q, &page, &n.requests)
-	page.total = total
+	page := jobPage{request: q}
+	begin := func() { page.jobs = page.jobs[:0] }
+	var err error
+	page.total, err = n.reader.get(ctx, q, &n.requests, begin, func(job *syncjob.Job) error { return n.visit(&page, job) })
 	switch {
 	case rejectsRequest(err) && q.status != "":
 		return jobPage{}, contradictedf("the filter is rejected: %v", err)
 	case rejectsRequest(err):
 		return jobPage{}, unprovenf("%v", err)
 	case q.status != "" && refusesRequest(err):
-		return jobPage{}, &refusedFilterError{err}
+		return jobPage{}, fmt.Errorf("%w: %w", errFilterRefused, err)
 	case err != nil:
 		return jobPage{}, err
 	}
 	n.responses.Add(1)
 	page.jobs = page.jobs[:min(len(page.jobs), q.limit)]
+	for i := range page.jobs {
+		if q.status != "" && !page.jobs[i].job.HasOverallStatus(q.status) {
+			return jobPage{}, contradictedf("the filter for overall_status=%s returns other jobs", q.status)
+		}
+	}
 	return page, nil
 }
 
-// readInProgress requests the jobs in progress by the filter. They need not be complete: open jobs
-// that are missing are requested by their positions.
-func (n *incrementalRead) readInProgress(ctx context.Context) (running jobPage, err error) {
+// visit adds a job to a page.
+func (n *incrementalRead) visit(page *jobPage, job *syncjob.Job) error {
+	if len(page.jobs) >= maxAdded {
+		return unprovenf("a page has more than %d jobs", maxAdded)
+	}
+	found := openJob{id: newJobID(job.ID), job: syncjob.Job{OverallStatus: job.OverallStatus}}
+	if _, open := n.cache.open[found.id]; open || !n.cache.known.has(found.id) {
+		found.job = job.Clone()
+		if n.bytes.Add(int64(job.Size())) > maxReadBytes {
+			return unprovenf("the jobs that can have changed take more than %d bytes", maxReadBytes)
+		}
+	}
+	page.jobs = append(page.jobs, found)
+	return nil
+}
+
+// readInProgress is the step that requests the jobs in progress by the filter. They need not be complete:
+// open jobs that are missing are requested by their positions.
+func (n *incrementalRead) readInProgress(ctx context.Context) error {
 	for pages := range maxFiltered {
-		page, err := n.request(ctx, pageRequest{skip: len(running.jobs), limit: int(n.reader.limit.Load()), status: syncjob.OverallInProgress})
+		page, err := n.request(ctx, pageRequest{skip: len(n.running.jobs), limit: int(n.reader.limit.Load()), status: syncjob.OverallInProgress})
 		switch {
 		case err != nil:
-			return jobPage{}, err
-		case pages > 0 && page.total != running.total:
-			return jobPage{}, contradictedf("the appliance counts %d jobs in progress, and then %d", running.total, page.total)
+			return err
+		case pages > 0 && page.total != n.running.total:
+			return contradictedf("the appliance counts %d jobs in progress, and then %d", n.running.total, page.total)
 		}
-		for _, job := range page.jobs {
-			if job.job.Status() != syncjob.InProgress {
-				return jobPage{}, contradictedf("the filter for jobs in progress returns others")
-			}
-		}
-		running.jobs, running.total = append(running.jobs, page.jobs...), page.total
-		if len(running.jobs) >= page.total || len(page.jobs) == 0 {
+		n.running.jobs, n.running.total = append(n.running.jobs, page.jobs...), page.total
+		if len(n.running.jobs) >= page.total || len(page.jobs) == 0 {
 			break
 		}
 	}
-	return running, nil
+	return nil
 }
 
-// filter returns a step that requests the page described at filtered.
-func (n *incrementalRead) filter(status string, into *filtered) func(context.Context) error {
-	into.request = pageRequest{limit: 1, status: status}
-	if status == n.cache.oldest && n.cache.newestFirst {
-		settled := n.cache.settled.Jobs()
-		known := settled[syncjob.Failed]
-		if status == syncjob.OverallCompleted {
-			known = settled[syncjob.Completed] + settled[syncjob.Aborted]
-		}
-		into.request.skip, into.request.limit = max(0, known-1), min(probeSpan, int(n.reader.limit.Load()))
-	}
-	return func(ctx context.Context) error {
-		page, err := n.request(ctx, into.request)
-		if err != nil {
-			return err
-		}
-		for _, job := range page.jobs {
-			if !job.job.HasOverallStatus(status) {
-				return contradictedf("the filter for overall_status=%s returns other jobs", status)
-			}
-		}
-		into.page = page
-		return nil
-	}
-}
-
-// checkOldest compares the oldest job with the cache, if f is the filter that has it. If its page
+// checkOldest compares the oldest job with the cache, if page is of the filter that has it. If the page
 // does not reach the oldest job, checkOldest returns a step that requests it.
-func (n *incrementalRead) checkOldest(f filtered) ([]func(context.Context) error, error) {
-	jobs := f.page.jobs
+func (n *incrementalRead) checkOldest(page *jobPage) ([]func(context.Context) error, error) {
+	jobs := page.jobs
 	switch {
-	case n.cache.oldest == "" || f.request.status != n.cache.oldest:
+	case n.cache.oldest == "" || page.request.status != n.cache.oldest:
 		return nil, nil
-	case len(jobs) == 0, n.cache.newestFirst && f.request.skip+len(jobs) < f.page.total:
+	case len(jobs) == 0, n.cache.newestFirst && page.request.skip+len(jobs) < page.total:
 		at := n.cache.index(0, n.total)
 		return []func(context.Context) error{n.probe(at, at+1)}, nil
 	}
@@ -365,30 +329,30 @@ func (n *incrementalRead) checkOldest(f filtered) ([]func(context.Context) error
 	return nil, nil
 }
 
-// checkEnds compares both ends of the list with the cache, and sets total. oldest is empty if a
-// filter has the oldest job.
-func (n *incrementalRead) checkEnds(newest, oldest jobPage, growing pageRequest) error {
+// checkEnds compares both ends of the list with the cache, and sets total.
+func (n *incrementalRead) checkEnds() error {
 	cached := len(n.cache.ids)
-	n.total = newest.total
+	n.total = n.newest.total
 	if n.total < cached || n.total > cached+maxAdded {
 		return unprovenf("the list has a total of %d, and %d jobs are cached", n.total, cached)
 	}
 	n.added = make([]openJob, n.total-cached)
-	if err := n.check(growing.skip, newest); err != nil || len(oldest.jobs) == 0 {
+	if err := n.check(&n.newest); err != nil || len(n.oldest.jobs) == 0 {
 		return err
 	}
-	return n.check(n.oldEnd().skip, oldest)
+	return n.check(&n.oldest)
 }
 
-// check compares a page at a position with the cache.
-func (n *incrementalRead) check(position int, page jobPage) error {
+// check compares a page of the whole list with the cache.
+func (n *incrementalRead) check(page *jobPage) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	skip := page.request.skip
 	if page.total != n.total {
-		return unprovenf("the page at skip=%d has a total of %d, and the first page has %d", position, page.total, n.total)
+		return unprovenf("the page at skip=%d has a total of %d, and the first page has %d", skip, page.total, n.total)
 	}
 	for i, job := range page.jobs {
-		at := n.cache.index(position+i, n.total)
+		at := n.cache.index(skip+i, n.total)
 		if at < 0 || at >= n.total {
 			return unprovenf("there is a job beyond the total of %d", n.total)
 		}
@@ -422,11 +386,11 @@ func (n *incrementalRead) checkJob(at int, job openJob) error {
 
 // checkInProgress returns an error if the cache has a job in progress as settled. It stores the
 // others.
-func (n *incrementalRead) checkInProgress(running jobPage) error {
-	if known := len(n.cache.open) + len(n.added); running.total > known {
-		return contradictedf("the appliance counts %d jobs in progress, and %d are known that can be", running.total, known)
+func (n *incrementalRead) checkInProgress() error {
+	if known := len(n.cache.open) + len(n.added); n.running.total > known {
+		return contradictedf("the appliance counts %d jobs in progress, and at most %d can be", n.running.total, known)
 	}
-	for _, job := range running.jobs {
+	for _, job := range n.running.jobs {
 		if _, open := n.cache.open[job.id]; !open && n.cache.known.has(job.id) {
 			return contradictedf("a settled job is in progress")
 		}
@@ -439,8 +403,8 @@ func (n *incrementalRead) checkInProgress(running jobPage) error {
 
 // remaining returns the steps that request the new jobs that no page has returned so far, and the
 // oldest job if neither a filter nor a page has returned it.
-func (n *incrementalRead) remaining(growing pageRequest, newest jobPage) []func(context.Context) error {
-	end := growing.skip + len(newest.jobs)
+func (n *incrementalRead) remaining() []func(context.Context) error {
+	end := n.newest.request.skip + len(n.newest.jobs)
 	if !n.cache.newestFirst {
 		if end < n.total {
 			return []func(context.Context) error{n.readOverlapping(end-1, n.total)}
@@ -451,7 +415,7 @@ func (n *incrementalRead) remaining(growing pageRequest, newest jobPage) []func(
 	if until := min(n.total, len(n.added)+overlap); end < until {
 		steps = append(steps, n.readOverlapping(end-1, until))
 	}
-	if n.reader.filter.ignored || n.cache.oldest == "" {
+	if n.reader.filterIgnored || n.cache.oldest == "" {
 		if _, read := n.latest[n.cache.ids[0]]; !read {
 			steps = append(steps, n.probe(n.total-1, n.total))
 		}
@@ -472,7 +436,7 @@ func (n *incrementalRead) readOverlapping(from, until int) func(context.Context)
 			if len(page.jobs) < 2 {
 				return unprovenf("the page at skip=%d has %d jobs", at, len(page.jobs))
 			}
-			if err := n.check(at, page); err != nil {
+			if err := n.check(&page); err != nil {
 				return err
 			}
 			at += len(page.jobs) - 1
@@ -521,7 +485,7 @@ func (n *incrementalRead) probe(from, end int) func(context.Context) error {
 			if len(page.jobs) == 0 {
 				return unprovenf("the page at skip=%d is empty although its total is %d", at, page.total)
 			}
-			if err := n.check(at, page); err != nil {
+			if err := n.check(&page); err != nil {
 				return err
 			}
 			at += len(page.jobs)
@@ -567,7 +531,7 @@ func (n *incrementalRead) checkOpen() error {
 }
 
 // checkCounts compares the numbers of completed and failed jobs with the totals of the filters.
-func (n *incrementalRead) checkCounts(ctx context.Context, first *firstResponses) error {
+func (n *incrementalRead) checkCounts(ctx context.Context) error {
 	want := n.cache.settled.Jobs()
 	for id := range n.cache.open {
 		job := n.latest[id].job
@@ -578,19 +542,17 @@ func (n *incrementalRead) checkCounts(ctx context.Context, first *firstResponses
 		want[job.Status()]++
 	}
 	// The appliance counts a canceled job as completed.
-	if known := want[syncjob.Completed] + want[syncjob.Aborted]; first.completed.page.total != known {
-		return miscounted(syncjob.OverallCompleted, first.completed.page.total, known)
+	if known := want[syncjob.Completed] + want[syncjob.Aborted]; n.completed.total != known {
+		return miscounted(syncjob.OverallCompleted, n.completed.total, known)
 	}
-	got := first.failed.page.total + first.errored.page.total
-	if got != want[syncjob.Failed] && !n.countsErrors {
+	if n.failed.total+n.errored.total != want[syncjob.Failed] && !n.countsErrors {
 		// Some clients of the API expect "error" instead of "failed".
 		n.countsErrors = true
-		if err := n.filter(syncjob.OverallError, &first.errored)(ctx); err != nil {
+		if err := n.read(n.filter(syncjob.OverallError), &n.errored)(ctx); err != nil {
 			return err
 		}
-		got += first.errored.page.total
 	}
-	if got != want[syncjob.Failed] {
+	if got := n.failed.total + n.errored.total; got != want[syncjob.Failed] {
 		return miscounted(syncjob.OverallFailed, got, want[syncjob.Failed])
 	}
 	return nil

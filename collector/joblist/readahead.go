@@ -15,15 +15,8 @@ type readAhead struct {
 	// stride is the number of positions from one page to the next, skip the position of the next page
 	// to request, and until the end of the list.
 	stride, skip, until int
-	// queue holds the pages that the chain has not used yet, in order.
-	queue []*pendingPage
-}
-
-// pendingPage is a page that was requested. page and err are set when done is closed.
-type pendingPage struct {
-	done chan struct{}
-	page *page
-	err  error
+	// queue holds the pages that the chain has not used yet, in order. Each function waits for its page.
+	queue []func() (*page, error)
 }
 
 func (f *FullRead) readAhead(ctx context.Context, first *page) *readAhead {
@@ -37,11 +30,16 @@ func (f *FullRead) readAhead(ctx context.Context, first *page) *readAhead {
 func (a *readAhead) fill(tail *page) {
 	a.skip = max(a.skip, tail.end()-1)
 	for len(a.queue) < 2*cap(a.full.slots) && a.skip+1 < a.until {
-		p, skip := &pendingPage{done: make(chan struct{})}, a.skip
-		a.queue = append(a.queue, p)
+		skip, done := a.skip, make(chan struct{})
+		var p *page
+		var err error
 		a.group.Go(func() {
-			defer close(p.done)
-			p.page, p.err = a.full.page(a.ctx, skip)
+			defer close(done)
+			p, err = a.full.page(a.ctx, skip)
+		})
+		a.queue = append(a.queue, func() (*page, error) {
+			<-done
+			return p, err
 		})
 		a.skip += a.stride
 	}
@@ -53,8 +51,7 @@ func (a *readAhead) first(tail *page) (*page, error) {
 	if len(a.queue) == 0 {
 		return nil, nil //nolint:nilnil // There is no page and no error.
 	}
-	<-a.queue[0].done
-	return a.queue[0].page, a.queue[0].err
+	return a.queue[0]()
 }
 
 // drop removes the first page of the queue.

@@ -83,19 +83,13 @@ type Reader struct {
 
 	// cache is nil while the list is unknown.
 	cache *cache
-	// filter is what is known of the appliance's filter by overall_status.
-	filter filterState
+	// filterIgnored leaves the appliance's filter by overall_status out of proofs until the next full read,
+	// because it does not filter as documented.
+	filterIgnored bool
+	// filterDoubted is true if a proof failed by the filter alone. Adopt decides.
+	filterDoubted bool
 	// countsErrors is true if the appliance counts failed jobs as "error" as well.
 	countsErrors atomic.Bool
-}
-
-// filterState is what is known of the appliance's filter by overall_status. Its counts are a
-// part of every proof, unless it does not filter as documented.
-type filterState struct {
-	// ignored leaves the filter out of proofs until the next full read.
-	ignored bool
-	// doubted is true if a proof failed by the filter alone. Adopt decides.
-	doubted bool
 }
 
 // NewReader returns a Reader of list.
@@ -114,10 +108,6 @@ func NewReader(list syncjob.List, getter Getter, options Options) *Reader {
 	r.limit.Store(int64(options.PageSize))
 	return r
 }
-
-// ErrUnproven is returned, wrapped, by an incremental read that could not prove that the cache has
-// exactly the appliance's jobs. The list is unknown then; it needs a full read.
-var ErrUnproven = errors.New("the cache could not be proven")
 
 // Known reports whether there is a cache. Update must not be called without one.
 func (r *Reader) Known() bool { return r.cache != nil }
@@ -144,14 +134,14 @@ func (r *Reader) Adopt(ctx context.Context, full *FullRead) (requests int) {
 		return 0
 	}
 	r.cache = full.cache
-	if !r.filter.ignored && !r.filter.doubted {
+	if !r.filterIgnored && !r.filterDoubted {
 		return 0
 	}
-	wasIgnored := r.filter.ignored
-	r.filter.ignored, r.filter.doubted = false, false
+	wasIgnored := r.filterIgnored
+	r.filterIgnored, r.filterDoubted = false, false
 	requests, err := r.update(ctx, r.cache)
-	if unproven, ok := asUnproven(err); ok && unproven.byFilter {
-		r.filter.ignored = true
+	if errors.Is(err, errByFilter) {
+		r.filterIgnored = true
 		if !wasIgnored {
 			level.Info(r.options.Logger).Log("during", "read", "list", r.list.Name, "err", err,
 				"msg", "the appliance does not filter by overall_status as documented; its counts are ignored")
@@ -166,8 +156,7 @@ func (r *Reader) Adopt(ctx context.Context, full *FullRead) (requests int) {
 func (r *Reader) Update(ctx context.Context) (summary *syncjob.Summary, requests int, err error) {
 	requests, err = r.update(ctx, r.cache)
 	if err != nil {
-		unproven, ok := asUnproven(err)
-		r.filter.doubted = ok && unproven.byFilter
+		r.filterDoubted = errors.Is(err, errByFilter)
 		if r.cache.summary == nil {
 			r.Forget()
 		}
@@ -196,7 +185,7 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 			}
 			return requests, nil
 		}
-		if _, ok := asUnproven(err); !ok {
+		if !errors.Is(err, ErrUnproven) {
 			c.failing = found.responses.Load() == 0
 			return requests, err
 		}
@@ -313,16 +302,9 @@ func (q pageRequest) String() string {
 	return fmt.Sprintf("skip=%d&limit=%d", q.skip, q.limit)
 }
 
-// visitor receives the jobs of a page.
-type visitor interface {
-	// begin is called before the first job, and again if the transfer is retried.
-	begin()
-	// visit is called with each job, in order. The job is only valid during the call.
-	visit(job *syncjob.Job) error
-}
-
-// get requests a page and returns its total. It adds 1 to sent.
-func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic.Int64) (total int, err error) {
+// get requests a page and returns its total. It adds 1 to sent, calls begin before the first job, and again
+// if the transfer is retried, and visit with each job, in order. The job is only valid during the call.
+func (r *Reader) get(ctx context.Context, q pageRequest, sent *atomic.Int64, begin func(), visit func(*syncjob.Job) error) (total int, err error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -343,13 +325,13 @@ func (r *Reader) get(ctx context.Context, q pageRequest, v visitor, sent *atomic
 		}
 	}()
 	err = r.getter.Get(ctx, r.list.Path, q.values(), func(body io.Reader) error {
-		v.begin()
+		begin()
 		var err error
 		total, err = d.Decode(body, func(job *syncjob.Job) error {
 			if ctx.Err() != nil {
 				return reason.New(reason.Timeout, context.Cause(ctx), remedyTimeout)
 			}
-			return v.visit(job)
+			return visit(job)
 		})
 		return err
 	})
