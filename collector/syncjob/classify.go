@@ -58,7 +58,7 @@ var wordGroups, words = func() (groups [maxLetters + 1]uint8, words [][]word) {
 			letters = appendLetter(letters, w.text[i])
 		}
 		if groups[letters] == 0 {
-			groups[letters] = uint8(len(words)) //nolint:gosec // There are fewer than 256 words.
+			groups[letters] = uint8(len(words)) // There are fewer than 256 groups.
 			words = append(words, nil)
 		}
 		words[groups[letters]] = append(words[groups[letters]], w)
