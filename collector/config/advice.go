@@ -6,12 +6,12 @@ import (
 )
 
 // unknown adds the mistake of an unknown key. It returns the key that was probably meant, or "".
-func (m *mistakes) unknown(at place, key string, allowed []string, belongs func(string) (todo, meant string)) (meant string) {
+func (r *reader) unknown(at place, key string, allowed []string, belongs func(string) (todo, meant string)) (meant string) {
 	if todo, meant := belongs(key); todo != "" {
-		m.addf(at, "unknown key; %s", todo)
+		r.addf(at, "unknown key; %s", todo)
 		return meant
 	}
-	m.addf(at, "unknown key; %s", advise(key, allowed))
+	r.addf(at, "unknown key; %s", advise(key, allowed))
 	return closest(key, allowed)
 }
 

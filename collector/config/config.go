@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
@@ -80,24 +79,15 @@ type Reading struct {
 // Load reads the file. Relative paths in it are relative to its directory. The error lists all
 // mistakes, one a line, in the order of the file's lines. It contains no secret.
 func Load(path string, defaults Defaults) ([]Target, error) {
-	content, err := read(path)
+	content, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	found := &mistakes{file: path}
-	root := parse(content, found)
-	if root == nil {
-		return nil, found.err()
-	}
-	targets := newDocument(found, filepath.Dir(path), defaults).targets(root)
-	if err := found.err(); err != nil {
-		return nil, err
-	}
-	return targets, nil
+	return newReader(path, defaults).read(content)
 }
 
-// read returns the file's content.
-func read(path string) ([]byte, error) {
+// readFile returns the file's content.
+func readFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)

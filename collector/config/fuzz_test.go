@@ -18,8 +18,7 @@ import (
 	"cckm_sync_exporter/collector/config"
 )
 
-// FuzzLoad reads any bytes: a file is refused by errors that name it, or its
-// targets are good in every respect.
+// FuzzLoad reads any bytes: either the errors name the file, or its targets are valid.
 func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
 	fill(f, dir)
@@ -40,7 +39,7 @@ func FuzzLoad(f *testing.F) {
 
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if namesTheKernel(content) {
-			t.Skip("the file may name one that never ends")
+			t.Skip("the file may name one without an end")
 		}
 		write(t, path, content)
 		targets, err := config.Load(path, defaults())
@@ -70,7 +69,7 @@ func FuzzLoad(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(targets, again) {
 			t.Errorf("read again: %v", err)
 		}
-		// What was merged and repeated is what the library makes of it.
+		// The library merges and repeats in the same way.
 		var whole struct {
 			Targets []map[string]any `yaml:"targets"`
 		}
@@ -92,13 +91,12 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// namesTheKernel says whether a file may name files that the kernel makes up, of
-// which some are never read to the end.
+// namesTheKernel reports whether a file may name files of the kernel, of which some have no end.
 func namesTheKernel(content []byte) bool {
 	return bytes.Contains(content, []byte("proc")) || bytes.Contains(content, []byte("sys"))
 }
 
-// checkTarget finds what no target that was loaded may have.
+// checkTarget checks a target that was loaded.
 func checkTarget(t *testing.T, target *config.Target) {
 	t.Helper()
 	if target.Name == "" || len(target.Name) > 64 || strings.ContainsAny(target.Name, " /?&=%\"\n") {

@@ -11,10 +11,10 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// secret stands wherever a password or a key may stand.
+// secret is in each place where a password or a key may be.
 const secret = "SECRET"
 
-// defaults are those of the flags, with one list of its own.
+// defaults are those of the flags, with another list.
 func defaults() config.Defaults {
 	return config.Defaults{
 		Lists: syncjob.Lists()[1:2],
@@ -25,7 +25,7 @@ func defaults() config.Defaults {
 	}
 }
 
-// fill writes into a directory the files that a configuration may name.
+// fill writes the files that a configuration may name.
 func fill(tb testing.TB, dir string) {
 	tb.Helper()
 	server, err := simulator.New(simulator.Options{}).StartTLS()

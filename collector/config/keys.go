@@ -15,23 +15,23 @@ type key struct {
 	name string
 	// flag is the name of the flag with the same meaning; empty if there is none.
 	flag string
-	read func(r *targetReader, node *yaml.Node, at place)
+	read func(r *reader, node *yaml.Node, at place)
 }
 
 // targetKeys returns the table of a target's keys.
 func targetKeys() []key {
 	return []key{
-		{"name", "", (*targetReader).readName},
-		{"url", "ciphertrust.url", (*targetReader).readURL},
+		{"name", "", (*reader).readName},
+		{"url", "ciphertrust.url", (*reader).readURL},
 		textKey("username", "ciphertrust.username", func(t *Target) *string { return &t.Credentials.Username }),
 		fileKey("password_file", "ciphertrust.password-file", func(t *Target) *string { return &t.Credentials.PasswordFile }),
 		textKey("domain", "ciphertrust.domain", func(t *Target) *string { return &t.Credentials.Domain }),
 		textKey("auth_domain", "ciphertrust.auth-domain", func(t *Target) *string { return &t.Credentials.AuthDomain }),
 		textKey("connection", "ciphertrust.connection", func(t *Target) *string { return &t.Credentials.Connection }),
 		textKey("client_id", "ciphertrust.client-id", func(t *Target) *string { return &t.Credentials.ClientID }),
-		{"tls_config", "", (*targetReader).readTLS},
-		{"collectors", "collector.disable-defaults", (*targetReader).readCollectors},
-		{"labels", "", (*targetReader).readLabels},
+		{"tls_config", "", (*reader).readTLS},
+		{"collectors", "collector.disable-defaults", (*reader).readCollectors},
+		{"labels", "", (*reader).readLabels},
 		numberKey("page_size", "collector.page-size", func(t *Target) *int { return &t.PageSize }),
 		numberKey("concurrency", "collector.concurrency", func(t *Target) *int { return &t.Concurrency }),
 		durationKey("timeout", "collector.timeout", func(t *Target) *time.Duration { return &t.Timeout }),
@@ -51,7 +51,7 @@ func tlsKeys() []key {
 		fileKey("cert_file", "ciphertrust.cert-file", func(t *Target) *string { return &t.TLS.CertFile }),
 		fileKey("key_file", "ciphertrust.key-file", func(t *Target) *string { return &t.TLS.KeyFile }),
 		textKey("server_name", "ciphertrust.server-name", func(t *Target) *string { return &t.TLS.ServerName }),
-		{"insecure_skip_verify", "ciphertrust.insecure-skip-verify", func(r *targetReader, node *yaml.Node, at place) {
+		{"insecure_skip_verify", "ciphertrust.insecure-skip-verify", func(r *reader, node *yaml.Node, at place) {
 			r.target.TLS.InsecureSkipVerify, _ = r.truth(node, at)
 		}},
 		versionKey("min_version", func(t *Target) *config.TLSVersion { return &t.TLS.MinVersion }),
@@ -96,19 +96,19 @@ func names(keys []key) []string {
 }
 
 func textKey(name, flag string, field func(*Target) *string) key {
-	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
+	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
 		*field(&r.target), _ = r.text(node, at, "a text"+orNone)
 	}}
 }
 
 func fileKey(name, flag string, field func(*Target) *string) key {
-	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
+	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
 		*field(&r.target), _ = r.filename(node, at)
 	}}
 }
 
 func numberKey(name, flag string, field func(*Target) *int) key {
-	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
+	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
 		if value, ok := r.number(node, at); ok {
 			*field(&r.target) = value
 		}
@@ -116,7 +116,7 @@ func numberKey(name, flag string, field func(*Target) *int) key {
 }
 
 func durationKey(name, flag string, field func(*Target) *time.Duration) key {
-	return key{name, flag, func(r *targetReader, node *yaml.Node, at place) {
+	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
 		if value, ok := r.duration(node, at); ok {
 			*field(&r.target) = value
 		}
@@ -125,7 +125,7 @@ func durationKey(name, flag string, field func(*Target) *time.Duration) key {
 
 // versionKey reads a TLS version by Prometheus' name for it.
 func versionKey(name string, field func(*Target) *config.TLSVersion) key {
-	return key{name, "", func(r *targetReader, node *yaml.Node, at place) {
+	return key{name, "", func(r *reader, node *yaml.Node, at place) {
 		wanted := "one of " + strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", ")
 		text, ok := r.text(node, at, wanted)
 		if !ok {

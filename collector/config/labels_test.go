@@ -12,7 +12,7 @@ import (
 	"cckm_sync_exporter/collector/config"
 )
 
-// refusal loads a target with a label, and returns what is said of it.
+// refusal loads a target with a label, and returns the error.
 func refusal(t *testing.T, label string) string {
 	t.Helper()
 	write(t, "config.yml", []byte("targets:\n  - {name: a, "+login+", labels: {"+label+": x}}\n"))
@@ -56,11 +56,11 @@ func TestLabelsOfMetrics(t *testing.T) {
 			t.Errorf("%s names no label of its own", pattern)
 		}
 	}
-	// What is exposed, series for series.
+	// The exported series.
 	collect("collector/e2e/testdata/*.prom", `[{,](\w+)="`)
 	// The exporter's own metrics are declared with their labels.
 	collect("collector/targetmetrics.go", `\[\]string\{([^}]*)\}`)
-	// What the rules set, group and join by, but for what Prometheus sets.
+	// What the rules set, group and join by, except what Prometheus sets.
 	collect("deploy/prometheus/cckm_sync_*.yml", `(?:without|by|on|ignoring|group_left|labels:) *[({]([^)}]*)[)}]`)
 	collect("deploy/prometheus/cckm_sync_alerts.yml", `labels:\n +(\w+):`)
 	if len(labels) < 15 {

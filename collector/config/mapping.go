@@ -32,13 +32,13 @@ func resolve(node *yaml.Node) *yaml.Node {
 
 // entries returns the entries of a mapping in the order of their lines, including those that are
 // merged into it ("<<"). If it is not a mapping, or cannot be merged, it adds a mistake.
-func (d *document) entries(node *yaml.Node, at place, wanted string) (all []entry, ok bool) {
+func (r *reader) entries(node *yaml.Node, at place, wanted string) (all []entry, ok bool) {
 	node = resolve(node)
 	if node.ShortTag() != tagMap {
-		d.addf(at, "is %s: give %s", kind(node), wanted)
+		r.addf(at, "is %s: give %s", kind(node), wanted)
 		return nil, false
 	}
-	lines, ok := d.ownKeys(node, at)
+	lines, ok := r.ownKeys(node, at)
 	if !ok {
 		return nil, false
 	}
@@ -46,7 +46,7 @@ func (d *document) entries(node *yaml.Node, at place, wanted string) (all []entr
 	values := map[string]yaml.Node{}
 	if err := node.Decode(&values); err != nil {
 		key := entry{key: "<<", line: cmp.Or(lines["<<"], at.line)}
-		d.addf(at.below(key), "cannot be merged: give aliases of other mappings that have each key once")
+		r.addf(at.below(key), "cannot be merged: give aliases of other mappings that have each key once")
 		return nil, false
 	}
 	for key, value := range values {
@@ -58,17 +58,17 @@ func (d *document) entries(node *yaml.Node, at place, wanted string) (all []entr
 
 // ownKeys returns the lines of a mapping's keys without those that are merged into it. It reports
 // whether each is a word that occurs once.
-func (d *document) ownKeys(mapping *yaml.Node, at place) (lines map[string]int, ok bool) {
+func (r *reader) ownKeys(mapping *yaml.Node, at place) (lines map[string]int, ok bool) {
 	lines, ok = make(map[string]int, len(mapping.Content)/2), true
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		key := resolve(mapping.Content[i])
 		e := entry{key: key.Value, line: mapping.Content[i].Line}
 		switch first, twice := lines[e.key]; {
 		case key.Kind != yaml.ScalarNode || key.ShortTag() == tagNull:
-			d.addf(place{line: e.line, key: at.key}, "a key is %s: give a word", kind(key))
+			r.addf(place{line: e.line, key: at.key}, "a key is %s: give a word", kind(key))
 			ok = false
 		case twice:
-			d.addf(at.below(e), "occurs twice, first in line %d; remove one", first)
+			r.addf(at.below(e), "occurs twice, first in line %d; remove one", first)
 			ok = false
 		default:
 			lines[e.key] = e.line
@@ -78,14 +78,14 @@ func (d *document) ownKeys(mapping *yaml.Node, at place) (lines map[string]int, 
 }
 
 // list returns the items of a list. If it is not a list, or empty, it adds a mistake.
-func (d *document) list(node *yaml.Node, at place, wanted string) []*yaml.Node {
+func (r *reader) list(node *yaml.Node, at place, wanted string) []*yaml.Node {
 	node = resolve(node)
 	if node.ShortTag() != tagSeq {
-		d.addf(at, "is %s: give %s", kind(node), wanted)
+		r.addf(at, "is %s: give %s", kind(node), wanted)
 		return nil
 	}
 	if len(node.Content) == 0 {
-		d.addf(at, "is empty: give %s", wanted)
+		r.addf(at, "is empty: give %s", wanted)
 	}
 	return node.Content
 }

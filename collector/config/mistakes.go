@@ -1,12 +1,13 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
-	"unicode/utf8"
+
+	"cckm_sync_exporter/collector/printable"
 )
 
 // maxMistakes is the number of mistakes that are reported. A file with more is probably the wrong
@@ -31,77 +32,49 @@ func (p place) below(e entry) place {
 // item returns the key of an item of a list.
 func (p place) item(i int) string { return p.key + "[" + strconv.Itoa(i) + "]" }
 
-// mistake is one mistake in the file.
-type mistake struct {
-	file string
-	at   place
-	text string
-}
-
-// Error implements error: the file, the line, the key, and what to do.
-func (m *mistake) Error() string {
-	where := m.file + ":"
-	if m.at.line > 0 {
-		where += strconv.Itoa(m.at.line) + ":"
+// addf adds a mistake: the file, the line, the key, and what to do.
+func (r *reader) addf(at place, format string, args ...any) {
+	if r.full() {
+		return
 	}
-	if m.at.key != "" {
-		where += " " + m.at.key + ":"
+	where := r.file + ":"
+	if at.line > 0 {
+		where += strconv.Itoa(at.line) + ":"
 	}
-	return where + " " + m.text
-}
-
-// mistakes collects the mistakes of a file.
-type mistakes struct {
-	file string
-	all  []*mistake
-}
-
-func (m *mistakes) addf(at place, format string, args ...any) {
-	if !m.full() {
-		m.all = append(m.all, &mistake{file: m.file, at: at, text: fmt.Sprintf(format, args...)})
+	if at.key != "" {
+		where += " " + at.key + ":"
 	}
+	r.mistakes[at.line] = append(r.mistakes[at.line], fmt.Errorf("%s "+format, append([]any{where}, args...)...))
+	r.found++
 }
 
 // full reports whether the search can stop.
-func (m *mistakes) full() bool { return len(m.all) >= maxMistakes }
+func (r *reader) full() bool { return r.found >= maxMistakes }
 
 // err returns the mistakes in the order of their lines, or nil.
-func (m *mistakes) err() error {
-	slices.SortStableFunc(m.all, func(a, b *mistake) int { return cmp.Compare(a.at.line, b.at.line) })
-	all := make([]error, 0, len(m.all)+1)
-	for _, one := range m.all {
-		all = append(all, one)
+func (r *reader) err() error {
+	all := make([]error, 0, r.found+1)
+	for _, line := range slices.Sorted(maps.Keys(r.mistakes)) {
+		all = append(all, r.mistakes[line]...)
 	}
-	if m.full() {
-		all = append(all, &mistake{
-			file: m.file,
-			text: fmt.Sprintf("has %d mistakes or more; only these are shown", maxMistakes),
-		})
+	if r.full() {
+		all = append(all, fmt.Errorf("%s: has %d mistakes or more; only these are shown", r.file, maxMistakes))
 	}
 	return errors.Join(all...)
 }
 
+// longestShown bounds the words and values of the file that a message repeats, in bytes.
+const longestShown = 64
+
 // shown returns a key or name for a message: unchanged if it is a short word, else quoted and cut.
 func shown(text string) string {
-	const longest = 64
-	if len(text) <= longest && text != "" && only(text, isWord) {
+	if len(text) <= longestShown && text != "" && only(text, isWord) {
 		return text
 	}
 	return quoted(text)
 }
 
-// quoted returns a text in quotes, cut to 64 bytes.
-func quoted(text string) string {
-	const longest = 64
-	if len(text) <= longest {
-		return strconv.Quote(text)
-	}
-	cut := longest
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return strconv.Quote(text[:cut]) + "…"
-}
+func quoted(text string) string { return strconv.Quote(printable.Shorten(text, longestShown)) }
 
 // only reports whether every byte of a text is allowed.
 func only(text string, allowed func(byte) bool) bool {

@@ -11,8 +11,8 @@ import (
 
 // parse returns the root of the file's only document, or nil after a mistake. Characters that YAML
 // does not allow are looked for first, because the library's errors lack their line.
-func parse(content []byte, found *mistakes) *yaml.Node {
-	if !printable(content, found) {
+func (r *reader) parse(content []byte) *yaml.Node {
+	if !r.checkBytes(content) {
 		return nil
 	}
 	var documents []yaml.Node
@@ -20,13 +20,13 @@ func parse(content []byte, found *mistakes) *yaml.Node {
 	switch {
 	case err != nil:
 		at, text := grammar(err)
-		found.addf(at, "%s%s", text, hint(content, at.line))
+		r.addf(at, "%s%s", text, hint(content, at.line))
 		return nil
 	case len(documents) == 0 || isNull(&documents[0]) && len(documents) == 1:
-		found.addf(place{}, "is empty; %s", firstLines)
+		r.addf(place{}, "is empty; %s", firstLines)
 		return nil
 	case len(documents) > 1:
-		found.addf(place{line: documents[1].Line}, "a second document begins; put all targets into one")
+		r.addf(place{line: documents[1].Line}, "a second document begins; put all targets into one")
 		return nil
 	}
 	return documents[0].Content[0]
@@ -39,25 +39,25 @@ func isNull(document *yaml.Node) bool {
 	return len(document.Content) == 1 && document.Content[0].ShortTag() == tagNull
 }
 
-// printable reports whether YAML allows all characters, and adds a mistake if not.
-func printable(content []byte, found *mistakes) bool {
+// checkBytes reports whether YAML allows all characters, and adds a mistake if not.
+func (r *reader) checkBytes(content []byte) bool {
 	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
 		if bytes.HasPrefix(content, []byte(mark)) {
-			found.addf(place{line: 1}, "is in UTF-16; save the file as UTF-8")
+			r.addf(place{line: 1}, "is in UTF-16; save the file as UTF-8")
 			return false
 		}
 	}
 	line := 1
 	for rest := content; len(rest) > 0; {
-		r, size := utf8.DecodeRune(rest)
+		char, size := utf8.DecodeRune(rest)
 		switch {
-		case r == utf8.RuneError && size == 1:
-			found.addf(place{line: line}, "the byte 0x%02X is not UTF-8; save the file as UTF-8", rest[0])
+		case char == utf8.RuneError && size == 1:
+			r.addf(place{line: line}, "the byte 0x%02X is not UTF-8; save the file as UTF-8", rest[0])
 			return false
-		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == '\uFFFE', r == '\uFFFF':
-			found.addf(place{line: line}, "the character U+%04X is not allowed in YAML; remove it", r)
+		case char < ' ' && char != '\t' && char != '\n' && char != '\r', char == '\uFFFE', char == '\uFFFF':
+			r.addf(place{line: line}, "the character U+%04X is not allowed in YAML; remove it", char)
 			return false
-		case r == '\n':
+		case char == '\n':
 			line++
 		}
 		rest = rest[size:]

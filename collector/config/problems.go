@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,70 +25,65 @@ type Problem struct {
 	Missing bool
 }
 
-// problems are those found so far.
-type problems []Problem
-
-func (p *problems) addf(key, format string, args ...any) {
-	*p = append(*p, Problem{Key: key, Text: fmt.Sprintf(format, args...)})
+func problemf(key, format string, args ...any) []Problem {
+	return []Problem{{Key: key, Text: fmt.Sprintf(format, args...)}}
 }
 
-func (p *problems) missing(key, todo string) {
-	*p = append(*p, Problem{Key: key, Text: "is missing: " + todo, Missing: true})
+func missing(key, todo string) []Problem {
+	return []Problem{{Key: key, Text: "is missing: " + todo, Missing: true}}
 }
 
 // Problems returns what is wrong with a target, from flags or from a file.
 // It reads the files that the target names, and connects to nothing.
 func (t *Target) Problems() []Problem {
-	all := problems(t.Reading.Problems())
-	t.checkURL(&all)
-	t.checkLogin(&all)
-	t.checkTLS(&all)
-	return all
+	return slices.Concat(t.Reading.Problems(), t.checkURL(), t.checkLogin(), t.checkTLS())
 }
 
-func (t *Target) checkURL(all *problems) {
+func (t *Target) checkURL() []Problem {
 	if t.URL == "" {
-		all.missing("url", "give the appliance's address, for example https://cm.example.com")
-		return
+		return missing("url", "give the appliance's address, for example https://cm.example.com")
 	}
 	address, err := ciphertrust.ParseURL(t.URL)
 	if err != nil {
-		all.addf("url", "is wrong: %v; give an address such as https://cm.example.com", err)
-		return
+		return problemf("url", "is wrong: %v; give an address such as https://cm.example.com", err)
 	}
 	if err := ciphertrust.CheckScheme(address, t.TLS.InsecureSkipVerify); err != nil {
-		all.addf("url", "is refused: %v", err)
+		return problemf("url", "is refused: %v", err)
 	}
+	return nil
 }
 
-func (t *Target) checkLogin(all *problems) {
+func (t *Target) checkLogin() []Problem {
 	c := &t.Credentials
 	byPassword := c.Username != "" || c.PasswordFile != ""
 	switch {
 	// Beside flags, variables such as CM_USERNAME may be set for other programs.
 	case c.ClientID != "" && byPassword && t.Source != "":
-		all.addf("client_id", "is a login by client certificate, and username with password_file a login by password: give one of the two")
+		return problemf("client_id", "is a login by client certificate, and username with password_file a login by password: give one of the two")
+	case c.ClientID != "" && t.TLS.CertFile == "" && t.TLS.KeyFile == "" && t.TLS.Cert == "":
+		return problemf("client_id", "needs a certificate: give --ciphertrust.cert-file and --ciphertrust.key-file")
 	case c.ClientID != "":
-		if t.TLS.CertFile == "" && t.TLS.KeyFile == "" && t.TLS.Cert == "" {
-			all.addf("client_id", "needs a certificate: give --ciphertrust.cert-file and --ciphertrust.key-file")
-		}
+		return nil
 	case c.Username == "":
-		all.missing("username", "give the name of the user that reads, or log in by certificate with --ciphertrust.client-id")
+		return missing("username", "give the name of the user that reads, or log in by certificate with --ciphertrust.client-id")
 	case c.PasswordFile == "" && c.Password == "":
-		all.missing("password_file", "give a file with the user's password")
-	case t.checkFile(all, "password_file", c.PasswordFile):
-		t.checkPassword(all)
+		return missing("password_file", "give a file with the user's password")
 	}
+	return t.checkPassword()
 }
 
-func (t *Target) checkPassword(all *problems) {
+func (t *Target) checkPassword() []Problem {
+	if problems := t.checkFile("password_file", t.Credentials.PasswordFile); problems != nil {
+		return problems
+	}
 	err := t.Credentials.Check()
 	switch {
 	case err == nil:
+		return nil
 	case t.Credentials.PasswordFile == "":
-		all.addf("password", "cannot be used: %v; set it to the password, or give --ciphertrust.password-file", err)
+		return problemf("password", "cannot be used: %v; set it to the password, or give --ciphertrust.password-file", err)
 	default:
-		all.addf("password_file", "cannot be used: %v; give a file that holds the password and that this user may read", err)
+		return problemf("password_file", "cannot be used: %v; give a file that holds the password and that this user may read", err)
 	}
 }
 
@@ -99,40 +95,36 @@ const (
 	maxVersion = "tls_config.max_version"
 )
 
-func (t *Target) checkTLS(all *problems) {
-	before := len(*all)
-	t.checkFile(all, caFile, t.TLS.CAFile)
-	t.checkFile(all, certFile, t.TLS.CertFile)
-	t.checkFile(all, keyFile, t.TLS.KeyFile)
-	if len(*all) > before {
-		return
+func (t *Target) checkTLS() []Problem {
+	unreadable := slices.Concat(t.checkFile(caFile, t.TLS.CAFile), t.checkFile(certFile, t.TLS.CertFile), t.checkFile(keyFile, t.TLS.KeyFile))
+	if unreadable != nil {
+		return unreadable
 	}
 	switch cert, key := t.TLS.CertFile != "", t.TLS.KeyFile != ""; {
 	case cert && !key:
-		all.addf(certFile, "needs --ciphertrust.key-file: give both or none")
+		return problemf(certFile, "needs --ciphertrust.key-file: give both or none")
 	case key && !cert:
-		all.addf(keyFile, "needs --ciphertrust.cert-file: give both or none")
+		return problemf(keyFile, "needs --ciphertrust.cert-file: give both or none")
 	case t.TLS.MaxVersion != 0 && t.TLS.MaxVersion < cmp.Or(t.TLS.MinVersion, tls.VersionTLS12):
-		all.addf(maxVersion, "is below min_version (default TLS12): give the same or a later one%s", orNone)
-	default:
-		_, err := ciphertrust.New(ciphertrust.Config{URL: "https://cm.example.com", TLS: t.TLS})
-		if err == nil {
-			return
-		}
-		at := caFile
-		if cert && t.TLS.CAFile == "" {
-			at = certFile
-		}
-		all.addf(at, "cannot be used: %s; give files in PEM form, and the key that belongs to the certificate",
-			strings.TrimPrefix(err.Error(), "TLS settings: "))
+		return problemf(maxVersion, "is below min_version (default TLS12): give the same or a later one%s", orNone)
 	}
+	_, err := ciphertrust.New(ciphertrust.Config{URL: "https://cm.example.com", TLS: t.TLS})
+	if err == nil {
+		return nil
+	}
+	at := caFile
+	if t.TLS.CertFile != "" && t.TLS.CAFile == "" {
+		at = certFile
+	}
+	return problemf(at, "cannot be used: %s; give files in PEM form, and the key that belongs to the certificate",
+		strings.TrimPrefix(err.Error(), "TLS settings: "))
 }
 
-// checkFile reports whether a file, if it is given, can be read. The path is not repeated: it may
+// checkFile returns a problem if a file is given and cannot be read. The path is not repeated: it may
 // be the secret that belongs into the file.
-func (t *Target) checkFile(all *problems, key, path string) bool {
+func (t *Target) checkFile(key, path string) []Problem {
 	if path == "" {
-		return true
+		return nil
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -149,37 +141,33 @@ func (t *Target) checkFile(all *problems, key, path string) bool {
 		}
 	}
 	if err != nil {
-		all.addf(key, "cannot be read: %v; give a file that exists and that this user may read", withoutPath(err))
+		return problemf(key, "cannot be read: %v; give a file that exists and that this user may read", withoutPath(err))
 	}
-	return err == nil
+	return nil
 }
 
-// Problems returns what is wrong with the settings, in the order of the fields.
-func (r Reading) Problems() []Problem {
-	var all problems
+// Problems returns what is wrong with the settings.
+func (r Reading) Problems() (all []Problem) {
 	if r.PageSize < joblist.MinPageSize {
-		all.addf("page_size", "is %d: give at least %d, because adjacent pages overlap by one job", r.PageSize, joblist.MinPageSize)
+		all = problemf("page_size", "is %d: give at least %d, because adjacent pages overlap by one job", r.PageSize, joblist.MinPageSize)
 	}
 	if r.Concurrency < 1 || r.Concurrency > ciphertrust.MaxConcurrency {
-		all.addf("concurrency", "is %d: give 1 to %d", r.Concurrency, ciphertrust.MaxConcurrency)
-	}
-	if r.Timeout <= 0 {
-		all.addf("timeout", "is %s: give more than 0s", r.Timeout)
-	}
-	if r.FullReadTimeout <= 0 {
-		all.addf("full_read_timeout", "is %s: give more than 0s", r.FullReadTimeout)
+		all = append(all, problemf("concurrency", "is %d: give 1 to %d", r.Concurrency, ciphertrust.MaxConcurrency)...)
 	}
 	for _, setting := range []struct {
-		key   string
-		value time.Duration
+		key          string
+		value, least time.Duration
+		allowed      string
 	}{
-		{"timeout_offset", r.TimeoutOffset},
-		{"min_interval", r.MinInterval},
-		{"full_read_interval", r.FullReadInterval},
-		{"forget_scopes_after", r.ForgetScopesAfter},
+		{"timeout", r.Timeout, 1, "more than 0s"},
+		{"full_read_timeout", r.FullReadTimeout, 1, "more than 0s"},
+		{"timeout_offset", r.TimeoutOffset, 0, "0s or more"},
+		{"min_interval", r.MinInterval, 0, "0s or more"},
+		{"full_read_interval", r.FullReadInterval, 0, "0s or more"},
+		{"forget_scopes_after", r.ForgetScopesAfter, 0, "0s or more"},
 	} {
-		if setting.value < 0 {
-			all.addf(setting.key, "is %s: give 0s or more", setting.value)
+		if setting.value < setting.least {
+			all = append(all, problemf(setting.key, "is %s: give %s", setting.value, setting.allowed)...)
 		}
 	}
 	return all

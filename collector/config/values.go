@@ -16,19 +16,19 @@ import (
 const orNone = ", or omit the key"
 
 // text reads a text. A number or boolean is accepted as it is written.
-func (d *document) text(node *yaml.Node, at place, wanted string) (string, bool) {
+func (r *reader) text(node *yaml.Node, at place, wanted string) (string, bool) {
 	node = resolve(node)
 	if !isText(node) {
-		d.addf(at, "is %s: give %s", kind(node), wanted)
+		r.addf(at, "is %s: give %s", kind(node), wanted)
 		return "", false
 	}
 	switch value := node.Value; {
 	case value == "":
-		d.addf(at, "is empty: give %s", wanted)
+		r.addf(at, "is empty: give %s", wanted)
 	case len(value) > maxTextBytes:
-		d.addf(at, "is longer than %d bytes: give %s", maxTextBytes, wanted)
+		r.addf(at, "is longer than %d bytes: give %s", maxTextBytes, wanted)
 	case strings.ContainsFunc(value, unicode.IsControl):
-		d.addf(at, "has a line break or another control character: give %s", wanted)
+		r.addf(at, "has a line break or another control character: give %s", wanted)
 	default:
 		return value, true
 	}
@@ -41,32 +41,32 @@ func isText(node *yaml.Node) bool {
 }
 
 // number reads a whole number.
-func (d *document) number(node *yaml.Node, at place) (int, bool) {
+func (r *reader) number(node *yaml.Node, at place) (int, bool) {
 	node = resolve(node)
 	value := 0
 	if node.ShortTag() != "!!int" || node.Decode(&value) != nil {
-		d.addf(at, "is %s: give a whole number such as 100, without quotes", described(node))
+		r.addf(at, "is %s: give a whole number such as 100, without quotes", described(node))
 		return 0, false
 	}
 	return value, true
 }
 
 // truth reads a boolean.
-func (d *document) truth(node *yaml.Node, at place) (value, ok bool) {
+func (r *reader) truth(node *yaml.Node, at place) (value, ok bool) {
 	node = resolve(node)
 	if node.ShortTag() != "!!bool" || node.Decode(&value) != nil {
-		d.addf(at, "is %s: give true or false, without quotes", described(node))
+		r.addf(at, "is %s: give true or false, without quotes", described(node))
 		return false, false
 	}
 	return value, true
 }
 
 // duration reads a duration with the parser that kingpin uses for flags.
-func (d *document) duration(node *yaml.Node, at place) (time.Duration, bool) {
+func (r *reader) duration(node *yaml.Node, at place) (time.Duration, bool) {
 	node = resolve(node)
 	value, err := str2duration.ParseDuration(node.Value)
 	if !isText(node) || err != nil {
-		d.addf(at, "is %s: give a number with a unit, such as 500ms, 30s, 10m, 2h30m or 90d", described(node))
+		r.addf(at, "is %s: give a number with a unit, such as 500ms, 30s, 10m, 2h30m or 90d", described(node))
 		return 0, false
 	}
 	return value, true
@@ -81,10 +81,10 @@ func described(node *yaml.Node) string {
 }
 
 // filename reads the path of a file, relative to the configuration's directory as in Prometheus.
-func (d *document) filename(node *yaml.Node, at place) (string, bool) {
-	name, ok := d.text(node, at, "the name of a file"+orNone)
+func (r *reader) filename(node *yaml.Node, at place) (string, bool) {
+	name, ok := r.text(node, at, "the name of a file"+orNone)
 	if ok && !filepath.IsAbs(name) {
-		name = filepath.Join(d.dir, name)
+		name = filepath.Join(filepath.Dir(r.file), name)
 	}
 	return name, ok
 }

@@ -11,35 +11,109 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// targetReader reads one target.
-type targetReader struct {
-	*document
-	at     place
+// keyTargets is the file's only key.
+const keyTargets = "targets"
+
+// reader reads a file and collects its mistakes.
+type reader struct {
+	file     string
+	defaults Defaults
+	// targetKeys and tlsKeys are the keys of a target and of its tls_config.
+	targetKeys, tlsKeys []key
+	// mistakes are those of each line, and found is their number.
+	mistakes map[int][]error
+	found    int
+	// target is the one that is being read.
 	target Target
-	// given are the places of the keys in the file, also of those whose value could not be read.
-	// The keys of tls_config have that as a prefix.
+	// given are the places of its keys, also of those whose value could not be read. The keys of
+	// tls_config have that as a prefix.
 	given map[string]place
 }
 
-func newTargetReader(d *document, at place) *targetReader {
-	return &targetReader{
-		document: d,
-		at:       at,
-		target: Target{
-			Lists: slices.Clone(d.defaults.Lists), Reading: d.defaults.Reading,
-			Source: d.file + ":" + strconv.Itoa(at.line),
-		},
-		given: map[string]place{},
-	}
+func newReader(path string, defaults Defaults) *reader {
+	return &reader{file: path, defaults: defaults, targetKeys: targetKeys(), tlsKeys: tlsKeys(), mistakes: map[int][]error{}}
 }
 
-// read reads the target and validates it.
-func (r *targetReader) read(node *yaml.Node) {
-	if !r.readKeys(node, r.at, "", r.targetKeys, r.belongs) {
+// read returns the targets of a file.
+func (r *reader) read(content []byte) ([]Target, error) {
+	root := r.parse(content)
+	if root == nil {
+		return nil, r.err()
+	}
+	items := r.items(root)
+	targets := make([]Target, 0, len(items))
+	named := make(map[string]place, len(items))
+	for i, item := range items {
+		if r.full() {
+			break
+		}
+		at := place{line: item.Line, key: place{key: keyTargets}.item(i)}
+		r.readTarget(item, at)
+		if name := r.target.Name; name != "" {
+			if first, twice := named[name]; twice {
+				r.addf(r.given["name"], "%s is the name of %s (line %d) already; give each target a name of its own",
+					name, first.key, first.line)
+			} else {
+				named[name] = at
+			}
+		}
+		targets = append(targets, r.target)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return targets, nil
+}
+
+// items returns the nodes of the targets.
+func (r *reader) items(root *yaml.Node) []*yaml.Node {
+	at := place{line: root.Line}
+	entries, ok := r.entries(root, at, "a mapping: "+firstLines)
+	if !ok {
+		return nil
+	}
+	var list *yaml.Node
+	for _, e := range entries {
+		if e.key == keyTargets {
+			list, at = e.value, place{}.below(e)
+			continue
+		}
+		if r.unknown(place{}.below(e), e.key, []string{keyTargets}, r.belongsAtTop) != "" {
+			list = e.value
+		}
+	}
+	if list == nil {
+		r.addf(at, "the key targets is missing: %s", firstLines)
+		return nil
+	}
+	items := r.list(list, at, "a list of mappings with name and url")
+	if len(items) > maxTargets {
+		r.addf(at, "has %d items: give at most %d, and the others to another exporter", len(items), maxTargets)
+		return nil
+	}
+	return items
+}
+
+// belongsAtTop returns where a key belongs that is unknown at the top of the file.
+func (r *reader) belongsAtTop(key string) (todo, meant string) {
+	if slices.Contains(names(r.targetKeys), key) {
+		return "it belongs to a target, in an item of the list targets", ""
+	}
+	return "", ""
+}
+
+// readTarget reads a target and validates it.
+func (r *reader) readTarget(node *yaml.Node, at place) {
+	r.given = map[string]place{}
+	r.target = Target{
+		Lists: slices.Clone(r.defaults.Lists), Reading: r.defaults.Reading,
+		Source: r.file + ":" + strconv.Itoa(at.line),
+	}
+	if !r.readKeys(node, at, "", r.targetKeys, r.belongsInTarget) {
 		return
 	}
 	if _, ok := r.given["name"]; !ok {
-		r.addf(place{line: r.at.line, key: r.at.key + ".name"}, "is missing: give the target a name, by which it is probed")
+		r.addf(place{line: at.line, key: at.key + ".name"}, "is missing: give the target a name, by which it is probed")
 	}
 	for _, problem := range r.target.Problems() {
 		given, ok := r.given[problem.Key]
@@ -50,13 +124,13 @@ func (r *targetReader) read(node *yaml.Node) {
 		case ok:
 			r.addf(given, "%s", withKeys(problem.Text))
 		default:
-			r.addf(place{line: r.at.line, key: r.at.key + "." + problem.Key}, "%s", withKeys(problem.Text))
+			r.addf(place{line: at.line, key: at.key + "." + problem.Key}, "%s", withKeys(problem.Text))
 		}
 	}
 }
 
 // readKeys reads a mapping by a table of its keys. It reports whether the node is a mapping.
-func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys []key, belongs func(string) (todo, meant string)) bool {
+func (r *reader) readKeys(node *yaml.Node, at place, within string, keys []key, belongs func(string) (todo, meant string)) bool {
 	entries, ok := r.entries(node, at, "a mapping with some of the keys "+enumerate(names(keys)))
 	for _, e := range entries {
 		at := at.below(e)
@@ -73,8 +147,8 @@ func (r *targetReader) readKeys(node *yaml.Node, at place, within string, keys [
 	return ok
 }
 
-// belongs returns what to do about a key that a target does not have, or "".
-func (r *targetReader) belongs(key string) (todo, meant string) {
+// belongsInTarget returns what to do about a key that a target does not have, or "".
+func (r *reader) belongsInTarget(key string) (todo, meant string) {
 	switch {
 	case closest(key, append([]string{"password"}, names(r.targetKeys)...)) == "password":
 		return "a password must not be in this file: put it into its own file, and give that as password_file", "password"
@@ -85,8 +159,8 @@ func (r *targetReader) belongs(key string) (todo, meant string) {
 	}
 }
 
-// belongsInTLS is belongs for the keys of tls_config.
-func (r *targetReader) belongsInTLS(key string) (todo, meant string) {
+// belongsInTLS is belongsInTarget for the keys of tls_config.
+func (r *reader) belongsInTLS(key string) (todo, meant string) {
 	switch {
 	case slices.Contains([]string{"ca", "cert", "key"}, key):
 		return "put it into a file, and give that file as " + key + "_file", ""
@@ -98,7 +172,7 @@ func (r *targetReader) belongsInTLS(key string) (todo, meant string) {
 }
 
 // readName reads the name of the target.
-func (r *targetReader) readName(node *yaml.Node, at place) {
+func (r *reader) readName(node *yaml.Node, at place) {
 	const (
 		longest = 64
 		wanted  = `1 to 64 letters (a-z, A-Z), digits, "-", "_" or ".", of which the first is a letter or a digit`
@@ -115,7 +189,7 @@ func (r *targetReader) readName(node *yaml.Node, at place) {
 }
 
 // readURL reads the address of the appliance.
-func (r *targetReader) readURL(node *yaml.Node, at place) {
+func (r *reader) readURL(node *yaml.Node, at place) {
 	const wanted = "an address such as https://cm.example.com"
 	address, ok := r.text(node, at, wanted)
 	if !ok {
@@ -129,7 +203,7 @@ func (r *targetReader) readURL(node *yaml.Node, at place) {
 }
 
 // readCollectors reads the names of the lists.
-func (r *targetReader) readCollectors(node *yaml.Node, at place) {
+func (r *reader) readCollectors(node *yaml.Node, at place) {
 	all := syncjob.Lists()
 	known := make([]string, 0, len(all))
 	for i := range all {
@@ -155,7 +229,7 @@ func (r *targetReader) readCollectors(node *yaml.Node, at place) {
 }
 
 // readLabels reads the labels that /sd adds to the target's series.
-func (r *targetReader) readLabels(node *yaml.Node, at place) {
+func (r *reader) readLabels(node *yaml.Node, at place) {
 	entries, _ := r.entries(node, at, "a mapping such as {region: eu}")
 	if len(entries) > maxLabels {
 		r.addf(at, "has %d labels: give at most %d", len(entries), maxLabels)
@@ -178,6 +252,6 @@ func (r *targetReader) readLabels(node *yaml.Node, at place) {
 }
 
 // readTLS reads how the appliance is verified and the client certificate.
-func (r *targetReader) readTLS(node *yaml.Node, at place) {
+func (r *reader) readTLS(node *yaml.Node, at place) {
 	r.readKeys(node, at, "tls_config.", r.tlsKeys, r.belongsInTLS)
 }
