@@ -105,7 +105,7 @@ func TestStatusBeforeBody(t *testing.T) {
 		"another coding":   "Content-Encoding: br\r\nContent-Length: 4\r\n\r\nnone",
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, _ := overTLS(t, simulator.Options{}, nil)
+			h, _ := overTLS(t, nil)
 			// A login on a connection that has just ended would fail, so the response announces the end.
 			h.onPages(raw(t, "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n"+rest, name == "chunks cut short"))
 			h.wantReason(reason.Auth)

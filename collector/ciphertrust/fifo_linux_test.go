@@ -9,7 +9,6 @@ import (
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
-	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestFilesThatBlock has files that block when they are opened, as a FIFO without a writer does. A
@@ -23,7 +22,7 @@ func TestFilesThatBlock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "file")
-			h, server := overTLS(t, simulator.Options{}, nil)
+			h, server := overTLS(t, nil)
 			overwrite(t, path, string(server.CAPEM))
 			h.connect(server.URL, func(cfg *ciphertrust.Config) {
 				cfg.TLS.CA = string(server.CAPEM)

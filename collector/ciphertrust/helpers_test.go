@@ -82,9 +82,9 @@ func serving(t *testing.T, handler http.HandlerFunc) *harness {
 }
 
 // overTLS returns a client that reaches the appliance over real TLS.
-func overTLS(t *testing.T, opts simulator.Options, change func(*ciphertrust.Config)) (*harness, *simulator.Server) {
+func overTLS(t *testing.T, change func(*ciphertrust.Config)) (*harness, *simulator.Server) {
 	t.Helper()
-	h := newHarness(t, opts)
+	h := newHarness(t, simulator.Options{})
 	server := startTLS(t, h.appliance, simulator.Certificate{})
 	h.connect(server.URL, func(cfg *ciphertrust.Config) {
 		cfg.TLS.CA = string(server.CAPEM)

@@ -8,13 +8,12 @@ import (
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
-	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestConnectionsAreReused counts connections by the ports of the requests: one for pages and errors one
 // after another, and one for each slot for concurrent pages.
 func TestConnectionsAreReused(t *testing.T) {
-	h, _ := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
+	h, _ := overTLS(t, func(cfg *ciphertrust.Config) { cfg.Concurrency = 4 })
 	ports := make(map[string]bool)
 	var mu sync.Mutex
 	refuse := false

@@ -37,7 +37,7 @@ func TestPassword(t *testing.T) {
 			path := write(t, "password", test.content)
 			for name, credentials := range map[string]ciphertrust.Credentials{
 				"the password file " + path: {Username: simulator.DefaultUsername, PasswordFile: path, Password: "ignored"},
-				"the password ":             {Username: simulator.DefaultUsername, Password: ciphertrust.Secret(test.content)},
+				"the password":              {Username: simulator.DefaultUsername, Password: ciphertrust.Secret(test.content)},
 			} {
 				h := inMemory(t, simulator.Options{Password: test.want}, func(cfg *ciphertrust.Config) { cfg.Credentials = credentials })
 				err := credentials.Check()

@@ -24,9 +24,8 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	cfg.TLS.Key = secret
 	h := inMemory(t, simulator.Options{}, nil)
 	h.mustGet()
-	texts := []string{
-		fmt.Sprint(s, credentials), s.String(), errors.Join(fmt.Errorf("%w for %s", errors.New("no"), s)).Error(),
-	}
+	texts := make([]string, 0, 200)
+	texts = append(texts, fmt.Sprint(s, credentials), s.String(), errors.Join(fmt.Errorf("%w for %s", errors.New("no"), s)).Error())
 	for _, value := range []any{s, &s, credentials, &credentials, cfg, &cfg, h.client, []ciphertrust.Secret{s}, map[ciphertrust.Secret]ciphertrust.Secret{s: s}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%#q", "%d", "%t", "%T", "%10.3s", "%U", "%c", "%z"} {
 			texts = append(texts, fmt.Sprintf(verb, value))

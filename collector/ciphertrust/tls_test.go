@@ -136,9 +136,8 @@ func TestConnectionHints(t *testing.T) {
 	given := func(c *ciphertrust.TLSConfig) { c.CertFile, c.KeyFile = cert, key }
 	none := func(*ciphertrust.TLSConfig) {}
 	identity, nameless := selfSigned(t, net.IPv4(127, 0, 0, 1)), selfSigned(t)
-	var ca []byte
-	for _, c := range []tls.Certificate{identity, nameless} {
-		ca = append(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})...)
+	pemOf := func(c tls.Certificate) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
 	}
 	speaking := func(change func(*tls.Config)) func(net.Conn) {
 		config := &tls.Config{Certificates: []tls.Certificate{identity}, MinVersion: tls.VersionTLS12}
@@ -179,7 +178,7 @@ func TestConnectionHints(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t, simulator.Options{})
 			h.connect(test.scheme+"://"+listen(t, test.serve), func(cfg *ciphertrust.Config) {
-				cfg.TLS.CA = string(ca)
+				cfg.TLS.CA = pemOf(identity) + pemOf(nameless)
 				test.change(&cfg.TLS)
 			}, nil)
 			remedy := reason.RemedyOf(h.failure(reason.TLS))
@@ -196,7 +195,7 @@ func TestConnectionHints(t *testing.T) {
 func TestCAFileAtRunTime(t *testing.T) {
 	foreign := issuer(t)
 	path := write(t, "ca.pem", string(foreign.CAPEM))
-	h, server := overTLS(t, simulator.Options{}, func(cfg *ciphertrust.Config) { cfg.TLS.CA, cfg.TLS.CAFile = "", path })
+	h, server := overTLS(t, func(cfg *ciphertrust.Config) { cfg.TLS.CA, cfg.TLS.CAFile = "", path })
 	h.wantReason(reason.TLS)
 
 	overwrite(t, path, string(server.CAPEM))
