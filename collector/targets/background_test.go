@@ -3,7 +3,6 @@ package targets_test
 import (
 	"context"
 	"net/http"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -12,11 +11,9 @@ import (
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
-	"cckm_sync_exporter/collector/simulator"
 )
 
-// stages are the full reads that an event can come in the middle of. Before it, first is true if
-// the list is not known.
+// stages are the full reads that a reload can interrupt, and whether the list is unknown before them.
 func stages() map[string]bool {
 	return map[string]bool{"a first read": true, "a due read": false}
 }
@@ -31,11 +28,11 @@ type readingTarget struct {
 	release func()
 }
 
-// inTheMiddle returns a target of which a full read is in progress and no scrape waits. The
+// inTheMiddle returns a target with a full read in progress that no scrape waits for. The
 // appliance does not answer requests for pages behind the first one until release is called.
-func inTheMiddle(t *testing.T, first bool, options simulator.Options) *readingTarget {
+func inTheMiddle(t *testing.T, first bool) *readingTarget {
 	t.Helper()
-	a := startApplianceWith(t, options)
+	a := startAppliance(t)
 	r := &readingTarget{appliance: a, cfg: a.target("one")}
 	r.cfg.PageSize, r.cfg.Timeout, r.cfg.FullReadTimeout, r.cfg.FullReadInterval = 20, 20*time.Second, time.Minute, time.Millisecond
 	r.set = newSet(t, r.cfg)
@@ -60,7 +57,7 @@ func inTheMiddle(t *testing.T, first bool, options simulator.Options) *readingTa
 	if first {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if snapshot := r.readWithin(ctx, t); reason.Of(snapshot.Lists[0].Err) != reason.Timeout {
+		if snapshot := r.All()[0].Read(ctx); reason.Of(snapshot.Lists[0].Err) != reason.Timeout {
 			t.Fatalf("a scrape of a list that is not known yet: %v", snapshot.Lists[0].Err)
 		}
 	}
@@ -68,7 +65,7 @@ func inTheMiddle(t *testing.T, first bool, options simulator.Options) *readingTa
 		if !first {
 			r.mustRead(t, "one")
 		}
-		progress := r.progress(t)
+		progress := r.progress()
 		return progress != nil && progress.Pages > 0
 	})
 	return r
@@ -82,26 +79,8 @@ func isLaterPage(req *http.Request) bool {
 	return req.Method == http.MethodGet && err == nil && skip > 0 && skip%19 == 0 && query.Get("overall_status") == ""
 }
 
-func (r *readingTarget) readWithin(ctx context.Context, t *testing.T) *scrape.Snapshot {
-	t.Helper()
-	one, done, ok := r.Use("one")
-	if !ok {
-		t.Fatal("there is no target")
-	}
-	defer done()
-	return one.Read(ctx)
-}
-
 // progress returns how far the full read of the target is, or nil.
-func (r *readingTarget) progress(t *testing.T) *scrape.FullReadProgress {
-	t.Helper()
-	one, done, ok := r.Use("one")
-	if !ok {
-		t.Fatal("there is no target")
-	}
-	defer done()
-	return one.Latest()[0].FullRead
-}
+func (r *readingTarget) progress() *scrape.FullReadProgress { return r.All()[0].Latest()[0].FullRead }
 
 // TestRemovalDuringFullRead removes or changes a target while a full read runs in the background:
 // the read ends, the refresh token is revoked, and nothing is left.
@@ -111,7 +90,7 @@ func TestRemovalDuringFullRead(t *testing.T) {
 		for name, removed := range map[string]bool{"removed": true, "changed": false} {
 			t.Run(stage+", "+name, func(t *testing.T) {
 				t.Parallel()
-				r := inTheMiddle(t, first, simulator.Options{})
+				r := inTheMiddle(t, first)
 				var now []config.Target
 				if !removed {
 					changed := r.cfg
@@ -133,102 +112,25 @@ func TestRemovalDuringFullRead(t *testing.T) {
 	}
 }
 
-// TestReloadKeepsTheFullRead holds that a reload that does not change a target does not disturb
+// TestReloadKeepsTheFullRead checks that a reload that does not change a target does not disturb
 // its full read.
 func TestReloadKeepsTheFullRead(t *testing.T) {
 	t.Parallel()
 	for stage, first := range stages() {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
-			r := inTheMiddle(t, first, simulator.Options{})
-			begun := r.progress(t).Started
+			r := inTheMiddle(t, first)
+			begun := r.progress().Started
 			r.load(t, r.cfg)
-			if after := r.progress(t); after == nil || !after.Started.Equal(begun) {
+			if after := r.progress(); after == nil || !after.Started.Equal(begun) {
 				t.Errorf("the full read is another one: %+v", after)
 			}
 			r.release()
 			eventually(t, "the full read is done", func() bool {
 				full, _ := r.reads(t, "one")
-				return full > 0 && r.progress(t) == nil
+				return full > 0 && r.progress() == nil
 			})
 			r.mustRead(t, "one")
 		})
 	}
-}
-
-// TestTokenExpiresDuringFullRead has every token end in the middle of a full read: it goes on
-// with a new one.
-func TestTokenExpiresDuringFullRead(t *testing.T) {
-	t.Parallel()
-	for stage, first := range stages() {
-		t.Run(stage, func(t *testing.T) {
-			t.Parallel()
-			r := inTheMiddle(t, first, simulator.Options{TokenLifetime: 2 * time.Second})
-			full, _ := r.reads(t, "one")
-			r.RevokeAllTokens()
-			r.release()
-			eventually(t, "the full read is done", func() bool {
-				after, _ := r.reads(t, "one")
-				return after > full
-			})
-			r.mustRead(t, "one")
-			if n := r.logins(); n < 2 {
-				t.Errorf("%d logins", n)
-			}
-		})
-	}
-}
-
-// TestRestartDuringFullRead restarts the appliance in the middle of a full read: the pages in
-// flight are requested again, and the read goes on.
-func TestRestartDuringFullRead(t *testing.T) {
-	t.Parallel()
-	for stage, first := range stages() {
-		t.Run(stage, func(t *testing.T) {
-			t.Parallel()
-			r := inTheMiddle(t, first, simulator.Options{})
-			begun, full := r.progress(t).Started, 0
-			full, _ = r.reads(t, "one")
-			r.server.Stop()
-			r.release()
-			eventually(t, "the appliance listens again", func() bool { return r.server.Resume() == nil })
-			eventually(t, "the full read is done", func() bool {
-				after, _ := r.reads(t, "one")
-				if progress := r.progress(t); progress != nil && after == full && !progress.Started.Equal(begun) {
-					t.Fatal("the full read began again")
-				}
-				return after > full
-			})
-			r.mustRead(t, "one")
-		})
-	}
-}
-
-// TestFullReadsLeaveNothing holds that goroutines and descriptors return to the baseline after
-// full reads that were removed in the middle.
-func TestFullReadsLeaveNothing(t *testing.T) {
-	r := inTheMiddle(t, true, simulator.Options{})
-	r.load(t)
-	eventually(t, "the refresh token is revoked", func() bool { return r.tokens() == 0 })
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
-	for i := range 10 {
-		cfg := r.cfg
-		cfg.Timeout += time.Duration(i)
-		r.load(t, cfg)
-		one, done, _ := r.Use("one")
-		// A login that the removal cuts off may leave a token that nobody knows.
-		if err := one.Client().Login(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		done()
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		r.readWithin(ctx, t)
-		cancel()
-		r.load(t)
-		eventually(t, "the refresh token is revoked", func() bool { return r.tokens() == 0 })
-	}
-	r.release()
-	eventually(t, "goroutines and descriptors are no more than at first", func() bool {
-		return runtime.NumGoroutine() <= goroutines+2 && openDescriptors(t) <= descriptors+2
-	})
 }

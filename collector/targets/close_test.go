@@ -19,9 +19,8 @@ import (
 	"cckm_sync_exporter/collector/targets"
 )
 
-// TestCloseDuringRemovals has a target that was removed, and one that was changed,
-// still be read when the exporter ends: the reads are given up, and no refresh
-// token is left.
+// TestCloseDuringRemovals closes the set while a removed target, a changed one and an unchanged one are
+// still read: the reads are given up, and no refresh token is left.
 func TestCloseDuringRemovals(t *testing.T) {
 	a := startAppliance(t)
 	removed, changed, steady := a.target("removed"), a.target("changed"), a.target("steady")
@@ -34,7 +33,7 @@ func TestCloseDuringRemovals(t *testing.T) {
 		go func() { got <- s.read(t, name) }()
 		<-asked
 	}
-	// Somebody who does not let go must not hold it up either.
+	// A user that never calls done must not delay the end either.
 	_, done, _ := s.Use("removed")
 	defer done()
 	changed.Timeout++
@@ -50,7 +49,7 @@ func TestCloseDuringRemovals(t *testing.T) {
 	select {
 	case <-closed:
 	case <-time.After(time.Minute):
-		t.Fatal("it waits for somebody who does not let go")
+		t.Fatal("it waits for a user that never calls done")
 	}
 	for range names {
 		if snapshot := <-got; snapshot.Complete() || reason.Of(snapshot.Lists[0].Err) != reason.Timeout {
@@ -62,7 +61,7 @@ func TestCloseDuringRemovals(t *testing.T) {
 	}
 }
 
-// TestGiveUp holds that reads of targets which come after it are given up as well.
+// TestGiveUp checks that later reads, also of later targets, are given up as well.
 func TestGiveUp(t *testing.T) {
 	a := startAppliance(t)
 	s := newSet(t, a.target("one"))
@@ -77,8 +76,8 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
-// TestCloseInTime has 200 targets end, of which some do not answer: the refresh
-// tokens of all others are revoked, and the end comes when its context says.
+// TestCloseInTime closes 200 targets, of which some do not answer: the refresh tokens of all others are
+// revoked, and Close returns when its context ends.
 func TestCloseInTime(t *testing.T) {
 	const targets, hung = 200, 10
 	good, bad := startAppliance(t), startAppliance(t)
@@ -129,8 +128,7 @@ func TestCloseInTime(t *testing.T) {
 	}
 }
 
-// TestRemovalEndsWithClose has a target that was removed not answer: its
-// revocation ends with the exporter.
+// TestRemovalEndsWithClose checks that Close ends the revocation of a removed target that does not answer.
 func TestRemovalEndsWithClose(t *testing.T) {
 	a := startAppliance(t)
 	s := newSet(t, a.target("one"))
@@ -193,8 +191,7 @@ func TestCloseDuringLoad(t *testing.T) {
 	}
 }
 
-// TestThousandReloads holds that reloads leave nothing behind: no goroutine, no
-// descriptor, no refresh token.
+// TestThousandReloads checks that reloads leave no goroutine, descriptor or refresh token behind.
 func TestThousandReloads(t *testing.T) {
 	const reloads = 1000
 	a := startAppliance(t)
@@ -224,11 +221,11 @@ func TestThousandReloads(t *testing.T) {
 	})
 	s.wantReads(t, "changing", 1, 0)
 	if full, _ := s.reads(t, "steady"); full != 1 {
-		t.Errorf("the target that did not change was read %d times whole", full)
+		t.Errorf("the target that did not change was read %d times completely", full)
 	}
 }
 
-// openDescriptors counts them, or returns 0 where the system does not tell.
+// openDescriptors counts them, or returns 0 if the system does not list them.
 func openDescriptors(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

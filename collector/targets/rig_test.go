@@ -27,24 +27,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // domain is the child domain that each simulated appliance has.
 const domain = "child"
 
-// appliance is a simulated one whose lists are long enough for a history.
+// appliance is a simulated one whose lists are long enough to be cached.
 type appliance struct {
 	*simulator.Appliance
 
 	server *simulator.Server
-	// password and ca are the files that lead to it.
+	// password and ca are files.
 	password, ca string
 }
 
 func startAppliance(t *testing.T) *appliance {
 	t.Helper()
-	return startApplianceWith(t, simulator.Options{})
-}
-
-func startApplianceWith(t *testing.T, options simulator.Options) *appliance {
-	t.Helper()
-	options.Domains = []string{domain}
-	a := &appliance{Appliance: simulator.New(options)}
+	a := &appliance{Appliance: simulator.New(simulator.Options{Domains: []string{domain}})}
 	for _, in := range []string{simulator.RootDomain, domain} {
 		if err := a.ListIn(in, simulator.GoogleKeys).SetHistory(300, simulator.HistoryShape{}); err != nil {
 			t.Fatal(err)
@@ -70,7 +64,7 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// target returns what a configuration file says of the appliance.
+// target returns a configuration of the appliance.
 func (a *appliance) target(name string) config.Target {
 	return config.Target{
 		Name: name, URL: a.server.URL, Lists: syncjob.Lists()[:1], Source: "targets.yml:2",
@@ -81,7 +75,7 @@ func (a *appliance) target(name string) config.Target {
 	}
 }
 
-// logins counts the logins that the appliance has seen, by whatever grant.
+// logins counts the logins by any grant.
 func (a *appliance) logins() int { return a.count(http.MethodPost) }
 
 // revocations counts the refresh tokens that were revoked.
@@ -99,8 +93,8 @@ func (a *appliance) count(method string) (n int) {
 // tokens returns how many refresh tokens are on the appliance.
 func (a *appliance) tokens() int { return len(a.RefreshTokens()) }
 
-// hold holds up the reads of lists until the result is called, which may be done
-// more than once. asked gets a value for each that has come.
+// hold delays the requests for lists until release is called, which may be called again. asked gets a value
+// for each request.
 func (a *appliance) hold() (asked chan struct{}, release func()) {
 	released, release := context.WithCancel(context.Background())
 	asked = make(chan struct{}, 1000)
@@ -159,8 +153,7 @@ func (s *set) close(t *testing.T) {
 	s.Close(ctx)
 }
 
-// load loads a configuration that is right, and returns the names of the targets
-// that are new.
+// load loads a valid configuration, and returns the names of the new targets.
 func (s *set) load(t *testing.T, configs ...config.Target) string {
 	t.Helper()
 	added, err := s.Load(configs)
@@ -186,7 +179,7 @@ func (s *set) read(t *testing.T, name string) *scrape.Snapshot {
 	return one.Read(t.Context())
 }
 
-// mustRead reads a target, whose lists must be there.
+// mustRead reads a target, and fails the test if a list fails.
 func (s *set) mustRead(t *testing.T, name string) {
 	t.Helper()
 	for _, list := range s.read(t, name).Lists {
@@ -196,8 +189,7 @@ func (s *set) mustRead(t *testing.T, name string) {
 	}
 }
 
-// reads returns how often a target's list was read whole, and how often only what
-// is new of it, as the metrics have it.
+// reads returns how often a target's lists were read completely and incrementally, according to the metrics.
 func (s *set) reads(t *testing.T, name string) (full, incremental int) {
 	t.Helper()
 	families, err := s.Gather()
@@ -225,34 +217,15 @@ func (s *set) reads(t *testing.T, name string) (full, incremental int) {
 	return full, incremental
 }
 
-// gauges returns a gauge of each target that has it.
-func (s *set) gauges(t *testing.T, name string) map[string]float64 {
-	t.Helper()
-	families, err := s.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := map[string]float64{}
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			values[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
-		}
-	}
-	return values
-}
-
-// wantReads wants what reads returns.
+// wantReads fails unless reads returns these numbers.
 func (s *set) wantReads(t *testing.T, name string, full, incremental int) {
 	t.Helper()
 	if f, i := s.reads(t, name); f != full || i != incremental {
-		t.Errorf("target %s was read %d times whole and %d times in part, want %d and %d", name, f, i, full, incremental)
+		t.Errorf("target %s was read %d times completely and %d times incrementally, want %d and %d", name, f, i, full, incremental)
 	}
 }
 
-// eventually waits until a condition holds that other goroutines bring about.
+// eventually waits for a condition that other goroutines fulfill.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

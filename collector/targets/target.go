@@ -1,6 +1,5 @@
-// Package targets keeps running what is configured: for each appliance or domain
-// a client, the readers of its lists and the collector over them. It swaps them
-// when the configuration is loaded anew.
+// Package targets runs the configured targets: for each appliance or domain, a client, the readers of its
+// lists and their metrics. It replaces them when the configuration is loaded again.
 package targets
 
 import (
@@ -19,8 +18,7 @@ import (
 	"cckm_sync_exporter/collector/scrape"
 )
 
-// Label is the label of the exporter's own metrics that names the target which
-// they are about, where there can be several.
+// Label is the label of the exporter's own metrics with the name of the target, if there can be several.
 const Label = "target"
 
 // Options are what all targets have in common.
@@ -29,20 +27,20 @@ type Options struct {
 	UserAgent string
 	// Guard is shared by all targets; NewSet sets it.
 	Guard *ciphertrust.LoginGuard
-	// Logger gets what no scraper is told; lines about a target with a name carry it.
+	// Logger is for events that no scrape reports. Lines about a target with a name have it.
 	Logger log.Logger
-	// Unhurried means that a read takes as long as it needs: for a command that reads once.
+	// Unhurried removes the deadline of reads, for a command that reads once.
 	Unhurried bool
 }
 
-// Target is one appliance, or one domain of it, as the configuration has it now.
+// Target is one appliance, or one domain of it, with its current configuration.
 type Target struct {
 	Config config.Target
 
 	*running
 }
 
-// running is what outlives a change of a target's labels.
+// running is the part of a target that is kept if only its labels change.
 type running struct {
 	client     *ciphertrust.Client
 	lists      []*scrape.List
@@ -51,15 +49,15 @@ type running struct {
 	// telemetry holds the exporter's own metrics about the target.
 	telemetry *prometheus.Registry
 	logger    log.Logger
-	// source is where the target stands in its file now.
+	// source is the target's current place in its file.
 	source atomic.Pointer[string]
-	// users are those who hold the target, for whose sake it is not closed yet.
+	// users are the callers of Use that have not called done. The target is closed after them.
 	users sync.WaitGroup
-	// stopGivingUp lets go of what gives up the target's reads with all others.
+	// stopGivingUp ends the registration by which Set.GiveUp cancels the target's reads.
 	stopGivingUp func() bool
 }
 
-// New returns a running target. It connects to nothing.
+// New returns a running target. It does not connect.
 func New(cfg config.Target, options Options) (*Target, error) {
 	logger := options.Logger
 	registry := prometheus.NewRegistry()
@@ -143,7 +141,7 @@ func setupError(cfg config.Target, err error) error {
 	return err
 }
 
-// Hint rewrites advice for what has configured the target: flags, or keys of a file.
+// Hint rewrites a hint for the target's configuration: flags, or keys of a file.
 func (r *running) Hint(hint string) string {
 	return (&config.Target{Source: *r.source.Load()}).Hint(hint)
 }
@@ -154,7 +152,7 @@ func (t *Target) Read(ctx context.Context) *scrape.Snapshot { return t.scraper.R
 // Latest returns how the last read of each list ended. It reads nothing.
 func (t *Target) Latest() []scrape.Latest { return t.scraper.Latest() }
 
-// Exposition says how what was read is written.
+// Exposition returns how the target's snapshots are written.
 func (t *Target) Exposition() *collector.Exposition { return t.exposition }
 
 // Client returns the client of the target's appliance.
