@@ -5,6 +5,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,8 +99,8 @@ func (d *Doctor) checkList(ctx context.Context, list *List) {
 	}
 }
 
-// checkDisabled looks for lists that have jobs and are not enabled. An appliance
-// that does not have a list, or does not let the user read it, is as it should be.
+// checkDisabled searches for lists that have jobs and are not enabled. It is no problem if the appliance
+// does not have a list, or does not let the user read it.
 func (d *Doctor) checkDisabled(ctx context.Context) {
 	const step = "lists not enabled"
 	var names, found []string
@@ -111,7 +112,7 @@ func (d *Doctor) checkDisabled(ctx context.Context) {
 			names = append(names, list.Name)
 			found = append(found, fmt.Sprintf("%s (total %d)", list.Name, total))
 		case err != nil && r != reason.NotFound && r != reason.Forbidden:
-			// The next list would most likely cost the same time to no avail.
+			// The next list would most likely fail in the same way.
 			d.warn(step, fmt.Sprintf("cannot be searched for jobs: %s: %s", r, err), reason.RemedyOf(err))
 			return
 		}
@@ -162,14 +163,7 @@ func (d *Doctor) step(ctx context.Context, try func(context.Context) error) erro
 	return try(ctx)
 }
 
-// answered reports whether a failed login got a response, so that the connection
-// itself works.
+// answered reports whether a failed login got a response, so that the connection itself works.
 func answered(err error) bool {
-	switch reason.Of(err) {
-	case reason.TLS, reason.Network, reason.Timeout:
-		return false
-	case reason.Auth, reason.Forbidden, reason.NotFound, reason.Server, reason.Decode, reason.Inconsistent, reason.Other:
-		return true
-	}
-	return true
+	return !slices.Contains([]reason.Reason{reason.TLS, reason.Network, reason.Timeout}, reason.Of(err))
 }

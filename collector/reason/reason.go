@@ -1,5 +1,5 @@
-// Package reason names why a list could not be read, in the fixed words of the
-// metric cckm_sync_scrape_error, and carries what the user can do about it.
+// Package reason classifies why a list could not be read, in the fixed words of the metric
+// cckm_sync_scrape_error, and adds a hint for the user.
 package reason
 
 import (
@@ -9,32 +9,32 @@ import (
 // Reason is the value of the label "reason" of cckm_sync_scrape_error.
 type Reason string
 
-// The reasons. Each of them is written for every list at every scrape.
+// The reasons. All of them are exported for every list.
 const (
-	// Auth says that the appliance did not accept the credentials or the token.
+	// Auth means that the appliance did not accept the credentials or the token.
 	Auth Reason = "auth"
-	// Forbidden says that the credentials are good and lack a permission (403).
+	// Forbidden means that the credentials are valid but lack a permission (403).
 	Forbidden Reason = "forbidden"
-	// NotFound says that the appliance does not have the path (404).
+	// NotFound means that the appliance does not have the path (404).
 	NotFound Reason = "not_found"
-	// Timeout says that the deadline of the scrape passed first.
+	// Timeout means that the deadline of the scrape passed first.
 	Timeout Reason = "timeout"
-	// TLS says that no trusted TLS connection could be made.
+	// TLS means that there was no trusted TLS connection.
 	TLS Reason = "tls"
-	// Network says that the connection failed, or that a body was cut short.
+	// Network means that the connection failed, or that a body was cut short.
 	Network Reason = "network"
-	// Server says that the appliance answered 5xx or 429.
+	// Server means that the appliance answered 5xx or 429.
 	Server Reason = "server"
-	// Decode says that an answer is not what the API describes.
+	// Decode means that a response is not what the API describes.
 	Decode Reason = "decode"
-	// Inconsistent says that the list changed while it was paged, or that its
-	// pages contradict each other, so that no whole list could be proven.
+	// Inconsistent means that the list changed while it was paged, or that its pages contradict each
+	// other, so that the list could not be read completely.
 	Inconsistent Reason = "inconsistent"
-	// Other is every failure that none of the others names.
+	// Other is any other failure.
 	Other Reason = "other"
 )
 
-// All returns the reasons in the order in which they are documented.
+// All returns the reasons in the order of the documentation.
 func All() []Reason {
 	return []Reason{Auth, Forbidden, NotFound, Timeout, TLS, Network, Server, Decode, Inconsistent, Other}
 }
@@ -42,10 +42,9 @@ func All() []Reason {
 // Error is a failure with its reason and what the user can do about it.
 type Error struct {
 	Reason Reason
-	// Remedy is one sentence for the user, without a full stop at its end. It
-	// may be empty where nothing is known that would help.
+	// Remedy is the hint for the user: one sentence without a full stop, or empty.
 	Remedy string
-	// Err says what happened. It never holds a secret.
+	// Err is what happened. It never contains a secret.
 	Err error
 }
 
@@ -54,14 +53,13 @@ func New(r Reason, err error, remedy string) *Error {
 	return &Error{Reason: r, Err: err, Remedy: remedy}
 }
 
-// Error implements error. The remedy is left out: it has a place of its own
-// where errors are shown.
+// Error implements error. It omits the hint, which is shown separately.
 func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap returns what happened.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Of returns the reason that err carries, and Other where it carries none.
+// Of returns the reason of err, or Other if it has none.
 func Of(err error) Reason {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Reason
@@ -69,7 +67,7 @@ func Of(err error) Reason {
 	return Other
 }
 
-// RemedyOf returns what the user can do about err, which may be nothing.
+// RemedyOf returns the hint of err, or "".
 func RemedyOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Remedy
