@@ -41,7 +41,7 @@ func (b *watchedBody) errorOf(ctx context.Context, resp *http.Response, err erro
 		return classify(fmt.Errorf("reading the body: %w", b.err))
 	}
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) && endsWithConnection(resp) {
-		return reason.New(reason.Network, fmt.Errorf("the connection ended within the body: %w", err), remedyNetwork)
+		return reason.New(reason.Network, fmt.Errorf("the connection ended within the body: %w", err), hintNetwork)
 	}
 	return err
 }
@@ -60,7 +60,7 @@ func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reade
 		return read(body)
 	case "gzip", "x-gzip": // RFC 9110, section 8.4.1.3.
 	default:
-		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", c.secrets.redact(encoding)), remedyDecode)
+		return reason.New(reason.Decode, fmt.Errorf("the body has the encoding %.20q, which was not asked for", c.secrets.redact(encoding)), hintDecode)
 	}
 	inflater, ok := c.inflaters.Get().(*gzip.Reader)
 	if !ok {
@@ -82,7 +82,7 @@ func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reade
 // error instead.
 func badGzip(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return reason.New(reason.Network, fmt.Errorf("the deflated body ends too early: %w", io.ErrUnexpectedEOF), remedyNetwork)
+		return reason.New(reason.Network, fmt.Errorf("the deflated body ends too early: %w", io.ErrUnexpectedEOF), hintNetwork)
 	}
-	return reason.New(reason.Decode, fmt.Errorf("inflating the body: %w", err), remedyDecode)
+	return reason.New(reason.Decode, fmt.Errorf("inflating the body: %w", err), hintDecode)
 }

@@ -60,25 +60,25 @@ func (e *APIError) Error() string {
 
 // The hints that several errors share.
 const (
-	remedyPassword = "check --ciphertrust.username, the password (--ciphertrust.password-file or CM_PASSWORD), " +
+	hintPassword = "check --ciphertrust.username, the password (--ciphertrust.password-file or CM_PASSWORD), " +
 		"--ciphertrust.domain, --ciphertrust.auth-domain and --ciphertrust.connection, and whether the user is locked out"
-	remedyCertificate = "check --ciphertrust.client-id, --ciphertrust.cert-file and --ciphertrust.key-file, " +
+	hintCertificate = "check --ciphertrust.client-id, --ciphertrust.cert-file and --ciphertrust.key-file, " +
 		"and whether the appliance still knows the client"
-	remedyAddress = "check that --ciphertrust.url is the address of a CipherTrust Manager"
-	remedyServer  = "look at the appliance's health and its own log; the next scrape tries again"
-	remedyDecode  = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
+	hintAddress = "check that --ciphertrust.url is the address of a CipherTrust Manager"
+	hintServer  = "look at the appliance's health and its own log; the next scrape tries again"
+	hintDecode  = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
 		"if it is, report the answer's form"
-	remedyTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
-	remedyProxyAuth = "give the proxy's user name and password in its URL (HTTPS_PROXY), or exempt the appliance from the proxy (NO_PROXY)"
-	remedyNetwork   = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
+	hintTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
+	hintProxyAuth = "give the proxy's user name and password in its URL (HTTPS_PROXY), or exempt the appliance from the proxy (NO_PROXY)"
+	hintNetwork   = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
 	// The exporter itself needs few files, so the cause is connections of others to it.
-	remedyOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
-	remedyTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
-	remedyTLSClient  = "check the client certificate (--ciphertrust.cert-file, --ciphertrust.key-file) and the TLS version of the appliance"
+	hintOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
+	hintTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
+	hintTLSClient  = "check the client certificate (--ciphertrust.cert-file, --ciphertrust.key-file) and the TLS version of the appliance"
 )
 
 // cause maps the status to a reason and a hint.
-func (e *APIError) cause() (r reason.Reason, remedy string) {
+func (e *APIError) cause() (r reason.Reason, hint string) {
 	switch {
 	case e.Status == http.StatusUnauthorized:
 		return reason.Auth, "the appliance refuses a token that it has just given: look at its clock and its own log"
@@ -90,13 +90,13 @@ func (e *APIError) cause() (r reason.Reason, remedy string) {
 	case e.Status == http.StatusNotFound:
 		return reason.NotFound, "this appliance does not have the path: turn the list off, or check --ciphertrust.url"
 	case e.Status == http.StatusTooManyRequests || e.Status >= 500:
-		return reason.Server, remedyServer
+		return reason.Server, hintServer
 	case e.Status == http.StatusProxyAuthRequired:
-		return reason.Network, remedyProxyAuth
+		return reason.Network, hintProxyAuth
 	case e.Status/100 == 3:
 		return reason.Other, "give the address that the redirect points to in --ciphertrust.url; redirects are never followed"
 	default:
-		return reason.Other, remedyAddress
+		return reason.Other, hintAddress
 	}
 }
 
@@ -144,8 +144,8 @@ func (c *Client) apiError(resp *http.Response) *APIError {
 
 // withReason returns the error with its reason and hint.
 func (e *APIError) withReason() error {
-	r, remedy := e.cause()
-	return reason.New(r, e, remedy)
+	r, hint := e.cause()
+	return reason.New(r, e, hint)
 }
 
 func isUnauthorized(err error) bool {
@@ -156,22 +156,22 @@ func isUnauthorized(err error) bool {
 // classify adds the reason to an error of the transport.
 func classify(err error) error {
 	netErr, isNet := errors.AsType[net.Error](err)
-	remedy := tlsRemedy(err)
+	hint := tlsHint(err)
 	switch {
 	// A scrape that leaves cancels the read. So both mean that the time was too short.
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return reason.New(reason.Timeout, err, remedyTimeout)
+		return reason.New(reason.Timeout, err, hintTimeout)
 	case errors.Is(err, errProxyAuth):
-		return reason.New(reason.Network, err, remedyProxyAuth)
+		return reason.New(reason.Network, err, hintProxyAuth)
 	// This must be checked before TLS, whose files cannot be opened either then.
 	case outOfFiles(err):
-		return reason.New(reason.Network, err, remedyOutOfFiles)
-	case remedy != "":
-		return reason.New(reason.TLS, err, remedy)
+		return reason.New(reason.Network, err, hintOutOfFiles)
+	case hint != "":
+		return reason.New(reason.TLS, err, hint)
 	case isNet && netErr.Timeout():
-		return reason.New(reason.Timeout, err, remedyTimeout)
+		return reason.New(reason.Timeout, err, hintTimeout)
 	default:
-		return reason.New(reason.Network, err, remedyNetwork)
+		return reason.New(reason.Network, err, hintNetwork)
 	}
 }
 
@@ -182,24 +182,24 @@ func outOfFiles(err error) bool {
 }
 
 // unreadable adds the reason to the error of a secret that cannot be read.
-func unreadable(err error, remedy string) error {
+func unreadable(err error, hint string) error {
 	switch {
 	case outOfFiles(err):
-		return reason.New(reason.Network, err, remedyOutOfFiles)
+		return reason.New(reason.Network, err, hintOutOfFiles)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return reason.New(reason.Timeout, err, remedy)
+		return reason.New(reason.Timeout, err, hint)
 	default:
-		return reason.New(reason.Auth, err, remedy)
+		return reason.New(reason.Auth, err, hint)
 	}
 }
 
 // handshakeAlert is in the error if the appliance ends a handshake without saying why.
 const handshakeAlert = "tls: handshake failure"
 
-// tlsRemedy returns the hint for an error of TLS, or "" if err is another error.
-func tlsRemedy(err error) string {
-	if remedy := certificateRemedy(err); remedy != "" {
-		return remedy
+// tlsHint returns the hint for an error of TLS, or "" if err is another error.
+func tlsHint(err error) string {
+	if hint := certificateHint(err); hint != "" {
+		return hint
 	}
 	// Alerts, and some errors of the standard library and of Prometheus' package, have no exported type.
 	text := err.Error()
@@ -214,18 +214,18 @@ func tlsRemedy(err error) string {
 		return "cipher suites: the appliance has none in common with the exporter; enable one with ECDHE, " +
 			"because a key exchange by RSA alone is not supported"
 	case isAlert && (alert.Op == "remote error" || alert.Op == "local error"):
-		return remedyTLSClient
+		return hintTLSClient
 	case isFile:
 		return fmt.Sprintf("make %s readable", file.Path)
 	case strings.Contains(text, "tls: "), strings.Contains(text, "unable to use specified CA cert"):
-		return remedyTLS
+		return hintTLS
 	default:
 		return ""
 	}
 }
 
-// certificateRemedy is tlsRemedy for an appliance's certificate that was refused.
-func certificateRemedy(err error) string {
+// certificateHint is tlsHint for an appliance's certificate that was refused.
+func certificateHint(err error) string {
 	mismatch, wrongName := errors.AsType[x509.HostnameError](err)
 	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
 	switch {
@@ -238,7 +238,7 @@ func certificateRemedy(err error) string {
 	case isInvalid && invalid.Reason == x509.Expired:
 		return "renew the appliance's certificate, or correct the clock of this machine"
 	case isA[*tls.CertificateVerificationError](err):
-		return remedyTLS
+		return hintTLS
 	default:
 		return ""
 	}

@@ -19,7 +19,7 @@ func TestStatuses(t *testing.T) {
 		status            int
 		message, location string
 		want              reason.Reason
-		text, remedy      string
+		text, hint        string
 	}{
 		{400, "", "", reason.Other, "400 Bad Request", "--ciphertrust.url"},
 		{401, "", "", reason.Auth, "401 Unauthorized", "refuses a token that it has just given"},
@@ -46,9 +46,9 @@ func TestStatuses(t *testing.T) {
 			if want := "the appliance answered " + test.text; !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got %q, want %q", err, want)
 			}
-			got := reason.RemedyOf(err)
-			wantText(t, got, test.remedy)
-			if test.remedy == "" && got != "" {
+			got := reason.HintOf(err)
+			wantText(t, got, test.hint)
+			if test.hint == "" && got != "" {
 				t.Errorf("the hint is %q, want none", got)
 			}
 			if failure, ok := errors.AsType[*ciphertrust.APIError](err); !ok || failure.Status != test.status {

@@ -179,7 +179,7 @@ func (s *secretState) check(one *loginState) error {
 		waits := !other.turnedAway.IsZero() && time.Since(other.turnedAway) < longestRejectionBackoff
 		if waits && other.rejections < one.rejections {
 			return reason.New(reason.Of(s.pause.err),
-				fmt.Errorf("the same secret is tried for another domain first: %w", s.pause.err), reason.RemedyOf(s.pause.err))
+				fmt.Errorf("the same secret is tried for another domain first: %w", s.pause.err), reason.HintOf(s.pause.err))
 		}
 	}
 	return nil

@@ -93,12 +93,12 @@ func TestErrorDuringBackoff(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		first := h.failure(reason.Auth)
 		wantText(t, first.Error(), "login by password was refused: the appliance answered 401 Unauthorized, code 5, NCERRUnauthorizedAccess")
-		wantText(t, reason.RemedyOf(first), "--ciphertrust.password-file", "locked out")
+		wantText(t, reason.HintOf(first), "--ciphertrust.password-file", "locked out")
 		advance(time.Second)
 		second := h.failure(reason.Auth)
 		wantText(t, second.Error(), "not tried again before 2000-01-01T00:00:10Z: login by password was refused")
-		if reason.RemedyOf(second) != reason.RemedyOf(first) {
-			t.Errorf("the remedy is %q", reason.RemedyOf(second))
+		if reason.HintOf(second) != reason.HintOf(first) {
+			t.Errorf("the hint is %q", reason.HintOf(second))
 		}
 		if failure, ok := errors.AsType[*ciphertrust.APIError](second); !ok || failure.Status != http.StatusUnauthorized {
 			t.Errorf("the appliance's own error is lost: %v", second)
@@ -175,7 +175,7 @@ func TestWhatIsARejection(t *testing.T) {
 				for range 3 {
 					err := h.failure(want)
 					if rejected && want == reason.Other {
-						wantText(t, reason.RemedyOf(err), "the address of a CipherTrust Manager")
+						wantText(t, reason.HintOf(err), "the address of a CipherTrust Manager")
 					}
 				}
 				if n := h.logins(); n != 1 {
@@ -238,7 +238,7 @@ func TestRejectedCertificate(t *testing.T) {
 		wantTimes(t, scrapeFor(h, 60*time.Second), 0, 10, 30)
 		err := h.failure(reason.Auth)
 		wantText(t, err.Error(), "login by client_credential was refused", "Invalid Client")
-		wantText(t, reason.RemedyOf(err), "--ciphertrust.cert-file")
+		wantText(t, reason.HintOf(err), "--ciphertrust.cert-file")
 
 		known.Store(true)
 		overwrite(t, cert, oldCert)

@@ -198,7 +198,7 @@ func (h *harness) Write(p []byte) (int, error) {
 
 // note keeps the text of an error for the search for secrets.
 func (h *harness) note(err error) {
-	_, _ = fmt.Fprintf(h, "%v\n%+v\n%#v\n%s\n", err, err, err, reason.RemedyOf(err))
+	_, _ = fmt.Fprintf(h, "%v\n%+v\n%#v\n%s\n", err, err, err, reason.HintOf(err))
 }
 
 func (h *harness) wantNoSecrets() {

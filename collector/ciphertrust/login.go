@@ -145,10 +145,10 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 	}
 	if err != nil {
 		// The error of the decoder may quote a part of a secret.
-		return reason.New(reason.Decode, errors.New("the response to the login is not the JSON that the API describes"), remedyDecode)
+		return reason.New(reason.Decode, errors.New("the response to the login is not the JSON that the API describes"), hintDecode)
 	}
 	if err := answer.check(); err != nil {
-		return reason.New(reason.Decode, err, remedyDecode)
+		return reason.New(reason.Decode, err, hintDecode)
 	}
 	return nil
 }
@@ -156,22 +156,22 @@ func decodeLogin(r io.Reader, answer *loginAnswer) error {
 // loginFailure returns the error of a login whose response is not a 2xx.
 func (c *Client) loginFailure(resp *http.Response, body loginBody) error {
 	failure := c.apiError(resp)
-	r, remedy := failure.cause()
+	r, hint := failure.cause()
 	switch {
 	case resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" && failure.CodeDesc == "":
 		// A server that expects TLS answers plain HTTP like this.
 		return reason.New(reason.TLS, fmt.Errorf("login over plain HTTP: %w", failure),
 			"give --ciphertrust.url with https: the server does not take plain HTTP at this address")
 	case isCredentialStatus(resp.StatusCode):
-		remedy = remedyPassword
+		hint = hintPassword
 		if body.GrantType == grantCertificate {
-			remedy = remedyCertificate
+			hint = hintCertificate
 		}
-		return reason.New(reason.Auth, fmt.Errorf("login by %s was refused: %w", body.GrantType, failure), remedy)
+		return reason.New(reason.Auth, fmt.Errorf("login by %s was refused: %w", body.GrantType, failure), hint)
 	case isRejection(resp.StatusCode) && r != reason.Network:
-		r, remedy = reason.Other, remedyAddress
+		r, hint = reason.Other, hintAddress
 	}
-	return reason.New(r, fmt.Errorf("login: %w", failure), remedy)
+	return reason.New(r, fmt.Errorf("login: %w", failure), hint)
 }
 
 // LoginError is the error of a request that was not sent because the login failed. It is not about

@@ -105,7 +105,7 @@ func TestLoginAnswers(t *testing.T) {
 		h := serving(t, func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, body) })
 		err := h.failure(reason.Decode)
 		wantText(t, err.Error(), "the login")
-		wantText(t, reason.RemedyOf(err), "--ciphertrust.url")
+		wantText(t, reason.HintOf(err), "--ciphertrust.url")
 		if _, ok := h.client.TokenExpiry(); ok {
 			t.Errorf("there is a token after %.40s", body)
 		}

@@ -33,7 +33,7 @@ func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) 
 		}
 		// In TLS 1.2, this alert may also mean that there is no common cipher suite.
 		if c.certificateAsked.Swap(false) && strings.Contains(err.Error(), handshakeAlert) {
-			return nil, reason.New(reason.TLS, err, remedyTLSClient)
+			return nil, reason.New(reason.TLS, err, hintTLSClient)
 		}
 		return nil, classify(err)
 	}

@@ -59,7 +59,7 @@ func wantNoPassword(t *testing.T, h *harness, parts ...string) {
 	t.Helper()
 	err := h.failure(reason.Auth)
 	wantText(t, err.Error(), parts...)
-	wantText(t, reason.RemedyOf(err), "--ciphertrust.password-file")
+	wantText(t, reason.HintOf(err), "--ciphertrust.password-file")
 	if n := len(h.appliance.Requests()); n != 0 {
 		t.Errorf("%d requests without a password", n)
 	}

@@ -35,7 +35,7 @@ func (p *pause) check() error {
 	if p.err == nil || !time.Now().Before(p.until) {
 		return nil
 	}
-	return reason.New(reason.Of(p.err), fmt.Errorf("not tried again before %s: %w", clock(p.until), p.err), reason.RemedyOf(p.err))
+	return reason.New(reason.Of(p.err), fmt.Errorf("not tried again before %s: %w", clock(p.until), p.err), reason.HintOf(p.err))
 }
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -76,5 +76,5 @@ func (h *holds) check(key string) error {
 		delete(h.held, key)
 		return nil
 	}
-	return reason.New(reason.Server, failure, remedyServer)
+	return reason.New(reason.Server, failure, hintServer)
 }

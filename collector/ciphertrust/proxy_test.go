@@ -32,7 +32,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 		h.connect("https://refused.example.invalid", func(cfg *ciphertrust.Config) { cfg.TLS.CAFile, cfg.Retries = ca, 4 }, nil)
 		err := h.failure(reason.Network)
 		wantText(t, err.Error(), "the proxy requires authentication (407)")
-		wantText(t, reason.RemedyOf(err), "HTTPS_PROXY", "NO_PROXY")
+		wantText(t, reason.HintOf(err), "HTTPS_PROXY", "NO_PROXY")
 		return
 	}
 	appliance := simulator.New(simulator.Options{Password: password})

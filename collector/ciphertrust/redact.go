@@ -198,7 +198,7 @@ func (s *secrets) redactError(err error) error {
 	}
 	text := err.Error()
 	if clean := s.clean(text, maxError); clean != text {
-		return reason.New(reason.Of(err), errors.New(clean), reason.RemedyOf(err))
+		return reason.New(reason.Of(err), errors.New(clean), reason.HintOf(err))
 	}
 	return err
 }

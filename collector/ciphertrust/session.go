@@ -202,7 +202,7 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 	})
 	if begins {
 		retry, _ := s.retryAt()
-		level.Warn(s.client.logger).Log("during", "login", "grant", grant, "err", err, "hint", s.client.hint(reason.RemedyOf(err)), "retry", clock(retry),
+		level.Warn(s.client.logger).Log("during", "login", "grant", grant, "err", err, "hint", s.client.hint(reason.HintOf(err)), "retry", clock(retry),
 			"msg", "login was rejected; it is retried with a backoff from 10s to 5m, or when the secret changes")
 	}
 	if _, ok := errors.AsType[*LoginError](err); err != nil && !ok {
@@ -222,14 +222,14 @@ func (s *session) primary(ctx context.Context) (grant string, body loginBody, se
 	if s.credentials.ClientID != "" {
 		cert, key, err := s.client.files.keyPair(ctx, &s.tls)
 		if err != nil {
-			return "", loginBody{}, 0, unreadable(err, remedyCertificate)
+			return "", loginBody{}, 0, unreadable(err, hintCertificate)
 		}
 		body.ClientID = s.credentials.ClientID
 		return grantCertificate, body, fingerprint(body.ClientID, cert, key), nil
 	}
 	password, err := s.credentials.password(ctx, &s.client.files)
 	if err != nil {
-		return "", loginBody{}, 0, unreadable(err, remedyPassword)
+		return "", loginBody{}, 0, unreadable(err, hintPassword)
 	}
 	body.Username, body.Password = s.credentials.Username, string(password)
 	body.RevokeUnusedIn = unusedRefreshMinutes

@@ -43,8 +43,8 @@ func TestVerification(t *testing.T) {
 		name        string
 		certificate simulator.Certificate
 		change      func(*ciphertrust.TLSConfig)
-		// remedy is a part of the hint; if it is empty, the certificate is accepted.
-		remedy string
+		// hint is a part of the hint; if it is empty, the certificate is accepted.
+		hint string
 	}{
 		{"trusted", simulator.Certificate{NotAfter: now.Add(48 * time.Hour)}, func(*ciphertrust.TLSConfig) {}, ""},
 		{"system's CAs", simulator.Certificate{}, func(c *ciphertrust.TLSConfig) { c.CA = "" }, "--ciphertrust.ca-file"},
@@ -63,10 +63,10 @@ func TestVerification(t *testing.T) {
 				test.change(&cfg.TLS)
 			}, nil)
 			wantExpiry(t, "appliance's", h.client.ApplianceCertificateExpiry, time.Time{})
-			if test.remedy == "" {
+			if test.hint == "" {
 				h.mustGet()
 			} else {
-				wantText(t, reason.RemedyOf(h.failure(reason.TLS)), test.remedy)
+				wantText(t, reason.HintOf(h.failure(reason.TLS)), test.hint)
 				if n := len(h.appliance.Requests()); n != 0 {
 					t.Errorf("%d requests went to a server that is not trusted", n)
 				}
@@ -181,10 +181,10 @@ func TestConnectionHints(t *testing.T) {
 				cfg.TLS.CA = pemOf(identity) + pemOf(nameless)
 				test.change(&cfg.TLS)
 			}, nil)
-			remedy := reason.RemedyOf(h.failure(reason.TLS))
-			wantText(t, remedy, test.want)
-			if test.not != "" && strings.Contains(remedy, test.not) {
-				t.Errorf("the hint mentions %s: %s", test.not, remedy)
+			hint := reason.HintOf(h.failure(reason.TLS))
+			wantText(t, hint, test.want)
+			if test.not != "" && strings.Contains(hint, test.not) {
+				t.Errorf("the hint mentions %s: %s", test.not, hint)
 			}
 		})
 	}
@@ -205,14 +205,14 @@ func TestCAFileAtRunTime(t *testing.T) {
 	overwrite(t, path, "no certificate")
 	err := h.failure(reason.TLS)
 	wantText(t, err.Error(), path)
-	wantText(t, reason.RemedyOf(err), "--ciphertrust.ca-file")
+	wantText(t, reason.HintOf(err), "--ciphertrust.ca-file")
 
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	err = h.failure(reason.TLS)
 	wantText(t, err.Error(), path)
-	wantText(t, reason.RemedyOf(err), "make "+path+" readable")
+	wantText(t, reason.HintOf(err), "make "+path+" readable")
 
 	overwrite(t, path, string(foreign.CAPEM)+string(server.CAPEM))
 	h.mustGet()

@@ -113,7 +113,7 @@ func (d *Doctor) checkDisabled(ctx context.Context) {
 			found = append(found, fmt.Sprintf("%s (total %d)", list.Name, total))
 		case err != nil && r != reason.NotFound && r != reason.Forbidden:
 			// The next list would most likely fail in the same way.
-			d.warn(step, fmt.Sprintf("cannot be searched for jobs: %s: %s", r, err), reason.RemedyOf(err))
+			d.warn(step, fmt.Sprintf("cannot be searched for jobs: %s: %s", r, err), reason.HintOf(err))
 			return
 		}
 	}
@@ -139,7 +139,7 @@ func (d *Doctor) warn(step, text, hint string) {
 }
 
 func (d *Doctor) fail(step string, err error) {
-	d.Report.Fail(StepOf(d.Target, step), reason.New(reason.Of(err), err, d.hint(reason.RemedyOf(err))))
+	d.Report.Fail(StepOf(d.Target, step), reason.New(reason.Of(err), err, d.hint(reason.HintOf(err))))
 }
 
 func (d *Doctor) hint(hint string) string {

@@ -49,8 +49,8 @@ func list(name string, total int, err error) doctor.List {
 // enableHint names the lists to enable.
 func enableHint(names []string) string { return "enable " + strings.Join(names, ", ") }
 
-func failure(r reason.Reason, text, remedy string) error {
-	return reason.New(r, errors.New(text), remedy)
+func failure(r reason.Reason, text, hint string) error {
+	return reason.New(r, errors.New(text), hint)
 }
 
 func TestCheck(t *testing.T) {

@@ -40,7 +40,7 @@ func (r *Report) Fail(step string, err error) {
 	// A parser's error may have several lines.
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	_, _ = fmt.Fprintf(r.out, "FAIL  %s: %s: %s\n", step, reason.Of(err), text)
-	r.hint(reason.RemedyOf(err))
+	r.hint(reason.HintOf(err))
 }
 
 func (r *Report) hint(text string) {

@@ -28,8 +28,8 @@ const maxNameBytes = 1024
 // record that matches a template is always smaller, because it is in the input's buffer.
 const maxJobBytes = 8 << 20
 
-// remedyDecode is the hint for a response that cannot be decoded.
-const remedyDecode = "check that --ciphertrust.url is the address of a CipherTrust Manager; " +
+// hintDecode is the hint for a response that cannot be decoded.
+const hintDecode = "check that --ciphertrust.url is the address of a CipherTrust Manager; " +
 	"if it is, its API differs from what is documented: report the form of its answer"
 
 // Decoder decodes pages of one list: {"skip","limit","total","resources"}. It reuses its
@@ -101,7 +101,7 @@ func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total 
 	case d.visitErr != nil:
 		return 0, d.visitErr
 	case err != nil:
-		return 0, reason.New(reason.Decode, d.correctPosition(err), remedyDecode)
+		return 0, reason.New(reason.Decode, d.correctPosition(err), hintDecode)
 	}
 	return total, nil
 }

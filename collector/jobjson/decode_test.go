@@ -200,8 +200,8 @@ func TestDecodePageRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, _, err := decode(strings.NewReader(test.page), "key_rings")
-			if err == nil || reason.Of(err) != reason.Decode || reason.RemedyOf(err) == "" {
-				t.Fatalf("got %v, want an error with reason decode and a remedy", err)
+			if err == nil || reason.Of(err) != reason.Decode || reason.HintOf(err) == "" {
+				t.Fatalf("got %v, want an error with reason decode and a hint", err)
 			}
 			if got := errors.Is(err, io.ErrUnexpectedEOF); got != test.early {
 				t.Errorf("ends too early: %t, want %t: %v", got, test.early, err)

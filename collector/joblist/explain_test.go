@@ -15,14 +15,14 @@ func TestForbiddenList(t *testing.T) {
 	t.Parallel()
 	const license = "license CCKM"
 	for _, list := range syncjob.Lists() {
-		for remedy, want := range map[string]string{"": list.AccessHint(), license: license} {
-			client := &failing{err: reason.New(reason.Forbidden, errors.New("403"), remedy)}
+		for hint, want := range map[string]string{"": list.AccessHint(), license: license} {
+			client := &failing{err: reason.New(reason.Forbidden, errors.New("403"), hint)}
 			reader := joblist.NewReader(list, client, joblist.Options{})
 			readErr := reader.NewFullRead(false).Run(t.Context())
 			_, firstErr := reader.Total(t.Context())
 			for _, err := range []error{readErr, firstErr} {
-				if got := reason.RemedyOf(err); reason.Of(err) != reason.Forbidden || got != want {
-					t.Errorf("%s: reason %s, remedy %q, want %q", list.Name, reason.Of(err), got, want)
+				if got := reason.HintOf(err); reason.Of(err) != reason.Forbidden || got != want {
+					t.Errorf("%s: reason %s, hint %q, want %q", list.Name, reason.Of(err), got, want)
 				}
 			}
 		}

@@ -378,7 +378,7 @@ func tooManyScopes(err error) error {
 }
 
 func inconsistentf(format string, args ...any) error {
-	return reason.New(reason.Inconsistent, fmt.Errorf(format, args...), remedyInconsistent)
+	return reason.New(reason.Inconsistent, fmt.Errorf(format, args...), hintInconsistent)
 }
 
 // firstPage requests the first page. It halves the limit as long as the appliance rejects it.
@@ -442,7 +442,7 @@ func (f *FullRead) takeSlot(ctx context.Context) error {
 	case <-f.slots:
 		return nil
 	case <-ctx.Done():
-		return reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), remedyTimeout)
+		return reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), hintTimeout)
 	}
 }
 

@@ -60,8 +60,8 @@ func TestWhatRefusesALimit(t *testing.T) {
 			if getter.calls != test.want || reason.Of(err) != reason.Of(test.err) {
 				t.Errorf("%d requests and reason %s, want %d and %s", getter.calls, reason.Of(err), test.want, reason.Of(test.err))
 			}
-			if olderAppliance := strings.Contains(reason.RemedyOf(err), "an older appliance"); olderAppliance != (reason.Of(test.err) == reason.NotFound) {
-				t.Errorf("the hint is %q", reason.RemedyOf(err))
+			if olderAppliance := strings.Contains(reason.HintOf(err), "an older appliance"); olderAppliance != (reason.Of(test.err) == reason.NotFound) {
+				t.Errorf("the hint is %q", reason.HintOf(err))
 			}
 		})
 	}

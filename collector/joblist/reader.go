@@ -43,9 +43,9 @@ const (
 	// documentedLimit is the API's default limit, which no appliance rejects.
 	documentedLimit = 10
 
-	remedyTimeout = "raise Prometheus' scrape_timeout and --collector.timeout, or --collector.page-size"
+	hintTimeout = "raise Prometheus' scrape_timeout and --collector.timeout, or --collector.page-size"
 
-	remedyInconsistent = "raise --collector.page-size; if it stays, report it with the appliance's version"
+	hintInconsistent = "raise --collector.page-size; if it stays, report it with the appliance's version"
 )
 
 // Options are the settings of a Reader.
@@ -192,7 +192,7 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 		c.unproven++
 	}
 	c.unproven = 0
-	return requests, reason.New(reason.Inconsistent, err, remedyInconsistent)
+	return requests, reason.New(reason.Inconsistent, err, hintInconsistent)
 }
 
 // Outcome is the outcome of Replace.
@@ -268,15 +268,15 @@ func (r *Reader) Total(ctx context.Context) (total int, err error) {
 
 // explain adds the list's name, and a hint for some reasons, to an error.
 func (r *Reader) explain(err error) error {
-	remedy := reason.RemedyOf(err)
+	hint := reason.HintOf(err)
 	switch {
-	case reason.Of(err) == reason.Forbidden && remedy == "":
-		remedy = r.list.AccessHint()
+	case reason.Of(err) == reason.Forbidden && hint == "":
+		hint = r.list.AccessHint()
 	case reason.Of(err) == reason.NotFound:
-		remedy = fmt.Sprintf("an older appliance does not have this list: turn it off (--no-collector.%s); "+
+		hint = fmt.Sprintf("an older appliance does not have this list: turn it off (--no-collector.%s); "+
 			"if other lists are missing too, check --ciphertrust.url", r.list.Name)
 	}
-	return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", r.list.Name, err), remedy)
+	return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", r.list.Name, err), hint)
 }
 
 // pageRequest is the query of a page.
@@ -309,7 +309,7 @@ func (r *Reader) get(ctx context.Context, q pageRequest, sent *atomic.Int64, beg
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-ctx.Done():
-		return 0, reason.New(reason.Timeout, fmt.Errorf("page at %s: %w", q, context.Cause(ctx)), remedyTimeout)
+		return 0, reason.New(reason.Timeout, fmt.Errorf("page at %s: %w", q, context.Cause(ctx)), hintTimeout)
 	}
 	sent.Add(1)
 	d, ok := r.decoders.Get().(*jobjson.Decoder)
@@ -329,14 +329,14 @@ func (r *Reader) get(ctx context.Context, q pageRequest, sent *atomic.Int64, beg
 		var err error
 		total, err = d.Decode(body, func(job *syncjob.Job) error {
 			if ctx.Err() != nil {
-				return reason.New(reason.Timeout, context.Cause(ctx), remedyTimeout)
+				return reason.New(reason.Timeout, context.Cause(ctx), hintTimeout)
 			}
 			return visit(job)
 		})
 		return err
 	})
 	if err != nil {
-		return 0, reason.New(reason.Of(err), fmt.Errorf("page at %s: %w", q, err), reason.RemedyOf(err))
+		return 0, reason.New(reason.Of(err), fmt.Errorf("page at %s: %w", q, err), reason.HintOf(err))
 	}
 	return total, nil
 }

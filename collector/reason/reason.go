@@ -42,15 +42,15 @@ func All() []Reason {
 // Error is a failure with its reason and what the user can do about it.
 type Error struct {
 	Reason Reason
-	// Remedy is the hint for the user: one sentence without a full stop, or empty.
-	Remedy string
+	// Hint is the hint for the user: one sentence without a full stop, or empty.
+	Hint string
 	// Err is what happened. It never contains a secret.
 	Err error
 }
 
 // New returns an Error for err.
-func New(r Reason, err error, remedy string) *Error {
-	return &Error{Reason: r, Err: err, Remedy: remedy}
+func New(r Reason, err error, hint string) *Error {
+	return &Error{Reason: r, Err: err, Hint: hint}
 }
 
 // Error implements error. It omits the hint, which is shown separately.
@@ -67,10 +67,10 @@ func Of(err error) Reason {
 	return Other
 }
 
-// RemedyOf returns the hint of err, or "".
-func RemedyOf(err error) string {
+// HintOf returns the hint of err, or "".
+func HintOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Remedy
+		return e.Hint
 	}
 	return ""
 }

@@ -191,7 +191,7 @@ func (l *List) logFailed(full *fullRead) {
 	if l.life.Err() != nil {
 		return
 	}
-	hint := reason.RemedyOf(full.err)
+	hint := reason.HintOf(full.err)
 	if l.options.Hint != nil {
 		hint = l.options.Hint(hint)
 	}

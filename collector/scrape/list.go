@@ -280,11 +280,11 @@ func (l *List) readAgain(ctx context.Context, begun time.Time, full *fullRead) (
 
 // timeout returns the error of a scrape whose deadline has passed.
 func (l *List) timeout(ctx context.Context, when string) error {
-	return reason.New(reason.Timeout, fmt.Errorf("list %s: the scrape's deadline passed %s: %w", l.list.Name, when, context.Cause(ctx)), remedyTimeout)
+	return reason.New(reason.Timeout, fmt.Errorf("list %s: the scrape's deadline passed %s: %w", l.list.Name, when, context.Cause(ctx)), hintTimeout)
 }
 
-// remedyTimeout is the hint for a list that was not read before the deadline.
-const remedyTimeout = "wait: the list comes up when the full read is done; " +
+// hintTimeout is the hint for a list that was not read before the deadline.
+const hintTimeout = "wait: the list comes up when the full read is done; " +
 	"to speed it up, raise --collector.concurrency, or check why the appliance is slow"
 
 // late returns the error of a scrape whose deadline passes before the full read ends. If the read's
@@ -292,7 +292,7 @@ const remedyTimeout = "wait: the list comes up when the full read is done; " +
 func (l *List) late(ctx context.Context, full *fullRead) error {
 	progress := full.progress()
 	if err := progress.Failure; err != nil {
-		return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", l.list.Name, err), reason.RemedyOf(err))
+		return reason.New(reason.Of(err), fmt.Errorf("list %s: %w", l.list.Name, err), reason.HintOf(err))
 	}
 	return l.timeout(ctx, "while the whole list is being read, which goes on: "+progress.String())
 }

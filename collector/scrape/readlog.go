@@ -56,7 +56,7 @@ func (l *listLog) record(read ListRead, left bool) {
 		if l.failing == before {
 			logger = level.Debug(l.logger)
 		}
-		logger.Log("reason", l.failing, "err", read.Err, "hint", reason.RemedyOf(read.Err), "took", read.Took, "pages", read.Pages,
+		logger.Log("reason", l.failing, "err", read.Err, "hint", reason.HintOf(read.Err), "took", read.Took, "pages", read.Pages,
 			"msg", "the list could not be read")
 		return
 	}
@@ -103,6 +103,6 @@ func (l *listLog) recordLate(read ListRead) {
 		logger = level.Debug(l.logger)
 	}
 	l.tooSlow = true
-	logger.Log("reason", reason.Of(read.Err), "err", read.Err, "hint", reason.RemedyOf(read.Err), "took", read.Took,
+	logger.Log("reason", reason.Of(read.Err), "err", read.Err, "hint", reason.HintOf(read.Err), "took", read.Took,
 		"msg", "the list was too slow for one of several scrapes")
 }

@@ -120,7 +120,7 @@ func (s *sharedList) read(ctx context.Context) (read ListRead) {
 	read.Summary, read.Pages, read.Err = s.Reader.Read(ctx)
 	switch {
 	case read.Err != nil && s.options.Hint != nil:
-		read.Err = reason.New(reason.Of(read.Err), read.Err, s.options.Hint(reason.RemedyOf(read.Err)))
+		read.Err = reason.New(reason.Of(read.Err), read.Err, s.options.Hint(reason.HintOf(read.Err)))
 	case read.Err == nil && read.Summary == nil:
 		read.Err = InternalError(s.List, "a read without a summary")
 	}
@@ -199,6 +199,6 @@ func (s *sharedList) leave(ctx context.Context, begun time.Time, shared *sharedR
 func (s *sharedList) timeout(begun time.Time, err error) ListRead {
 	return ListRead{
 		List: s.List, Started: begun, Took: time.Since(begun),
-		Err: reason.New(reason.Timeout, fmt.Errorf("list %s: %w", s.List.Name, err), remedyTimeout),
+		Err: reason.New(reason.Timeout, fmt.Errorf("list %s: %w", s.List.Name, err), hintTimeout),
 	}
 }

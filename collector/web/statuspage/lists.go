@@ -149,7 +149,7 @@ func why(err error) (name, text, todo string) {
 	if err == nil {
 		return string(reason.Other), "the read ended without a list and without an error", "report it"
 	}
-	return string(reason.Of(err)), printable.Line(err.Error(), maxError), printable.Line(reason.RemedyOf(err), maxError)
+	return string(reason.Of(err)), printable.Line(err.Error(), maxError), printable.Line(reason.HintOf(err), maxError)
 }
 
 // problem is a reason why lists of a target are not read.
