@@ -15,7 +15,6 @@ import (
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/simulator"
-	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -73,9 +72,7 @@ func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed u
 	if err != nil {
 		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
 	}
-	if err := addHistory(appliance, s.demoJobs); err != nil {
-		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
-	}
+	addHistory(appliance, s.demoJobs)
 	if s.demoLatency > 0 {
 		appliance.SetLatency(func(r *http.Request) time.Duration {
 			if r.Method == http.MethodGet {
@@ -97,29 +94,17 @@ func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed u
 
 // addHistory adds so many finished jobs to each list that is enabled by default. They are
 // older than the fleet's jobs, and about the same key rings and vaults.
-func addHistory(appliance *simulator.Appliance, jobs int) error {
-	if jobs == 0 {
-		return nil
-	}
-	const spacing = time.Minute
-	oldest := time.Now().Add(-simulator.DefaultBacklogSpan - time.Hour - time.Duration(jobs)*spacing)
+func addHistory(appliance *simulator.Appliance, jobs int) {
 	scopes := map[string][]string{}
 	for _, life := range simulator.DefaultLives() {
 		// The others have never succeeded, and a history would contradict that.
-		if life.Fate == simulator.Succeeds || life.Fate == simulator.RecoversNowAndThen || life.Fate == simulator.HangsForEver {
+		if life.Fate == simulator.Succeeds || life.Fate == simulator.RecoversSometimes || life.Fate == simulator.HangsForever {
 			scopes[life.List] = append(scopes[life.List], life.Scopes...)
 		}
 	}
-	for _, list := range syncjob.Lists() {
-		if !list.Default {
-			continue
-		}
-		shape := simulator.HistoryShape{Oldest: oldest, Spacing: spacing, Scopes: scopes[list.Name]}
-		if err := appliance.List(list.Name).SetHistory(jobs, shape); err != nil {
-			return err
-		}
+	for list, names := range scopes {
+		appliance.List(list).SetHistory(jobs, simulator.HistoryShape{Scopes: names})
 	}
-	return nil
 }
 
 // demoName returns the name and the labels of a simulated appliance.

@@ -16,7 +16,6 @@ import (
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
-	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -144,7 +143,7 @@ func newApp() (*kingpin.Application, *settings) {
 	demoCommand.Flag("targets", "Simulate this many appliances, as if a configuration file named them: /sd lists them, "+
 		"/probe?target=NAME reads one. 0 simulates one appliance, which /metrics reads.").
 		Default("0").NoEnvar().IntVar(&s.demoTargets)
-	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of this many finished jobs to each default list, up to %d.", simulator.MaxHistory)).
+	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of this many finished jobs to each default list, up to %d.", maxDemoJobs)).
 		Default("0").NoEnvar().IntVar(&s.demoJobs)
 	demoCommand.Flag("latency", "Delay each page by this time, for example 200ms.").
 		Default("0s").NoEnvar().DurationVar(&s.demoLatency)

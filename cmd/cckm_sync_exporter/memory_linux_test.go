@@ -16,9 +16,7 @@ func TestMemoryLimit(t *testing.T) {
 	livetest.All(t)
 	appliance, _, env := startAppliance(t, t.TempDir())
 	appliance.SetFixture("cckm/google/synchronization-jobs", nil)
-	if err := appliance.List(simulator.GoogleKeys).SetHistory(100_000, simulator.HistoryShape{}); err != nil {
-		t.Fatal(err)
-	}
+	appliance.List(simulator.GoogleKeys).SetHistory(100_000, simulator.HistoryShape{})
 	peak := func(limit string) int64 {
 		p := start(t, append(env, "GOGC=off", limit), "--collector.page-size=100", "--collector.full-read-interval=0s")
 		for range 10 {
@@ -76,9 +74,7 @@ func slowScrapes(b *testing.B, scopes, scrapers int, encoding string, together b
 	}
 	const scopesPerJob = 20
 	shape := simulator.HistoryShape{Scopes: names, ScopesPerJob: scopesPerJob}
-	if err := appliance.List(simulator.GoogleKeys).SetHistory(10*scopes/scopesPerJob, shape); err != nil {
-		b.Fatal(err)
-	}
+	appliance.List(simulator.GoogleKeys).SetHistory(10*scopes/scopesPerJob, shape)
 	p := start(b, env, "--web.max-requests=0")
 	if found := strings.Count(p.metrics(b), "\ncckm_sync_scope_info{"); found < scopes*99/100 {
 		b.Fatalf("%d scopes, want %d", found, scopes)

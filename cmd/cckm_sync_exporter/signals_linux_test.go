@@ -280,9 +280,7 @@ func TestTerminateDuringFullRead(t *testing.T) {
 			t.Parallel()
 			appliance, _, env := startAppliance(t, t.TempDir())
 			appliance.SetFixture("cckm/google/synchronization-jobs", nil)
-			if err := appliance.List(simulator.GoogleKeys).SetHistory(200, simulator.HistoryShape{}); err != nil {
-				t.Fatal(err)
-			}
+			appliance.List(simulator.GoogleKeys).SetHistory(200, simulator.HistoryShape{})
 			var hangs atomic.Bool
 			asked := make(chan struct{}, 100)
 			appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {

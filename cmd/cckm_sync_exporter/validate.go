@@ -11,7 +11,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"cckm_sync_exporter/collector/config"
-	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
@@ -43,6 +42,9 @@ func (s *settings) validate() error {
 // maxDemoTargets bounds the memory of the demo: each appliance has some hundred jobs.
 const maxDemoTargets = 1000
 
+// maxDemoJobs bounds --jobs: the simulator needs 32 bytes of memory for each job of a list.
+const maxDemoJobs = 1_000_000
+
 // validateSeveral rejects flags of one appliance if there are several. Environment variables are ignored
 // instead, because other programs use the same ones.
 func (s *settings) validateSeveral() error {
@@ -66,8 +68,8 @@ func (s *settings) validateDemo() error {
 		return errors.New("the demo simulates its own appliances and does not read --config.file: for several, give --targets")
 	case s.demoTargets < 0 || s.demoTargets > maxDemoTargets:
 		return fmt.Errorf("--targets is %d: give 0 to %d", s.demoTargets, maxDemoTargets)
-	case s.demoJobs < 0 || s.demoJobs > simulator.MaxHistory:
-		return fmt.Errorf("--jobs is %d: give 0 to %d", s.demoJobs, simulator.MaxHistory)
+	case s.demoJobs < 0 || s.demoJobs > maxDemoJobs:
+		return fmt.Errorf("--jobs is %d: give 0 to %d", s.demoJobs, maxDemoJobs)
 	case s.demoLatency < 0:
 		return fmt.Errorf("--latency is %s: give 0s or more", s.demoLatency)
 	default:

@@ -346,7 +346,7 @@ func TestGuardForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guard := ciphertrust.NewLoginGuard()
 		path := write(t, "password", wrong)
-		h := inMemory(t, simulator.Options{RequestLog: 1}, func(cfg *ciphertrust.Config) {
+		h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials.PasswordFile, cfg.Guard, cfg.Logger = path, guard, nil
 		})
 		for i := range 100 {

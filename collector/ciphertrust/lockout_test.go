@@ -142,7 +142,7 @@ func (c *cause) try(t *testing.T) {
 	for i := range domains {
 		domains[i] = fmt.Sprintf("domain-%d", i)
 	}
-	appliance := simulator.New(simulator.Options{Password: password, Domains: domains, RequestLog: 1})
+	appliance := simulator.New(simulator.Options{Password: password, Domains: domains})
 	if c.appliance != nil {
 		c.appliance(appliance)
 	}

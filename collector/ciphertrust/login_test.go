@@ -50,7 +50,7 @@ func TestPasswordLoginBody(t *testing.T) {
 		h.mustGet()
 		h.client.ExpireToken()
 		h.mustGet()
-		want := []string{user + test.want, `{"grant_type":"refresh_token","refresh_token":"` + h.appliance.RefreshTokens()[0].Token + `"}`}
+		want := []string{user + test.want, `{"grant_type":"refresh_token","refresh_token":"` + h.appliance.RefreshTokens()[0] + `"}`}
 		if sent := bodies(); !slices.Equal(sent, want) {
 			t.Errorf("logins: %q, want %q", sent, want)
 		}

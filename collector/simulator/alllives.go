@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// fewJobs is how many jobs are kept of each life that is not among the default ones: about three days' in a
-// fleet that has just begun. It keeps an appliance with all lists small, however long it runs.
+// fewJobs is how many jobs are kept of each life that is not a default one, so that an appliance with all
+// lists stays small: about three days of jobs in a new fleet.
 const fewJobs = 100
 
-// AllLives returns the default lives, and a few more in each of the other lists that [AllKinds] has.
-// They belong to the same made-up company. Of their identifiers only the forms of Azure's and Oracle's are public.
+// AllLives returns the default lives, and a few in each of the other lists of [AllKinds], all of the same
+// fictitious company. Only the forms of Azure's and Oracle's identifiers are public.
 func AllLives() []Life {
 	others := slices.Concat(otherAzureLives(), awsLives(), ociLives(), sapLives(), salesforceLives(), managerLives())
 	for i := range others {
 		others[i].Keep = fewJobs
-		// They take their turns, so that not all lists change at once.
+		// Not all lists change at once.
 		others[i].Phase = time.Duration(3+7*i) * time.Second
 	}
 	return append(DefaultLives(), others...)
@@ -38,7 +38,7 @@ func otherAzureLives() []Life {
 			Scopes: []string{"acme-shared-vault" + production, "acme-partner-vault" + production},
 		},
 		{
-			Name: "shared-secrets", List: secrets, Fate: CompletesInPart, Period: 4 * time.Minute,
+			Name: "shared-secrets", List: secrets, Fate: CompletesPartly, Period: 4 * time.Minute,
 			Scopes: []string{"acme-shared-vault" + production, "acme-legacy-vault" + production},
 		},
 		{Name: "prod-secrets", List: secrets, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"acme-prod-vault" + production}},
@@ -51,9 +51,9 @@ func awsLives() []Life {
 	return []Life{
 		{Name: "aws-production", List: keys, Fate: Succeeds, Period: 2 * time.Minute, Scopes: []string{"acme-production"}},
 		{Name: "aws-data", List: keys, Fate: FailsOneScope, Period: 4 * time.Minute, Scopes: []string{"acme-warehouse", "acme-data-lake"}},
-		{Name: "aws-sandbox", List: keys, Fate: HangsForEver, Scopes: []string{"acme-sandbox"}},
+		{Name: "aws-sandbox", List: keys, Fate: HangsForever, Scopes: []string{"acme-sandbox"}},
 		{Name: "aws-stores", List: stores, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"acme-production"}},
-		{Name: "aws-edge-stores", List: stores, Fate: RecoversNowAndThen, Period: 5 * time.Minute, Scopes: []string{"acme-edge"}},
+		{Name: "aws-edge-stores", List: stores, Fate: RecoversSometimes, Period: 5 * time.Minute, Scopes: []string{"acme-edge"}},
 	}
 }
 
@@ -65,7 +65,7 @@ func ociLives() []Life {
 			Scopes: []string{"ocid1.vault.oc1.eu-frankfurt-1.bfacmevaultaa.abtheljracmeproductionvaultinfrankfurt"},
 		},
 		{
-			Name: "oci-ashburn", List: keys, Fate: RecoversNowAndThen, Period: 4 * time.Minute,
+			Name: "oci-ashburn", List: keys, Fate: RecoversSometimes, Period: 4 * time.Minute,
 			Scopes: []string{"ocid1.vault.oc1.iad.bbacmevaultaa.abuwcljsacmeanalyticsvaultinashburn"},
 		},
 	}
@@ -87,12 +87,12 @@ func salesforceLives() []Life {
 	)
 	return []Life{
 		{Name: "sfdc-europe", List: keys, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{europe}},
-		{Name: "sfdc-america", List: keys, Fate: RecoversNowAndThen, Period: 5 * time.Minute, Scopes: []string{america}},
+		{Name: "sfdc-america", List: keys, Fate: RecoversSometimes, Period: 5 * time.Minute, Scopes: []string{america}},
 		{Name: "sfdc-certificates", List: certificates, Fate: FailsOneScope, Period: 4 * time.Minute, Scopes: []string{europe, america}},
 	}
 }
 
-// managerLives are those of other key managers: Data Security Managers, CipherTrust Managers and Luna HSMs.
+// managerLives are the lives of other key managers: Data Security Managers, CipherTrust Managers and Luna HSMs.
 func managerLives() []Life {
 	const (
 		dsm, external         = "dsm-keys", "external-cm-keys"
@@ -100,11 +100,11 @@ func managerLives() []Life {
 	)
 	return []Life{
 		{Name: "dsm-finance", List: dsm, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"finance", "research"}},
-		{Name: "dsm-legacy", List: dsm, Fate: HangsForEver, Scopes: []string{"legacy"}},
+		{Name: "dsm-legacy", List: dsm, Fate: HangsForever, Scopes: []string{"legacy"}},
 		{Name: "external-root", List: external, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"root"}},
 		{Name: "external-emea", List: external, Fate: IsAborted, Period: 6 * time.Minute, Scopes: []string{"root/emea"}},
 		{Name: "luna-signing", List: luna, Fate: Succeeds, Period: 2 * time.Minute, Scopes: []string{"acme-signing", "acme-tde"}},
-		{Name: "luna-backup", List: luna, Fate: RecoversNowAndThen, Period: 5 * time.Minute, Scopes: []string{"acme-backup"}},
+		{Name: "luna-backup", List: luna, Fate: RecoversSometimes, Period: 5 * time.Minute, Scopes: []string{"acme-backup"}},
 		{Name: "luna-replicas", List: synchronization, Fate: Succeeds, Period: 3 * time.Minute, Scopes: []string{"acme-signing", "acme-replica"}},
 		{Name: "luna-archive", List: synchronization, Fate: FailsOneScope, Period: 6 * time.Minute, Scopes: []string{"acme-archive", "acme-vault"}},
 	}

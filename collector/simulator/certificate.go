@@ -14,20 +14,15 @@ import (
 	"time"
 )
 
-// authority is a certificate authority that lives as long as a server.
+// authority is a certificate with its key.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// newAuthority makes an authority whose certificate is valid for ten years of real time.
+// newAuthority makes an authority whose certificate is valid for ten years.
 func newAuthority(name string) (*authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making the key of %s: %w", name, err)
-	}
 	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"simulator"}},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().AddDate(10, 0, 0),
@@ -35,23 +30,42 @@ func newAuthority(name string) (*authority, error) {
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	a, err := new(authority).sign(template)
 	if err != nil {
-		return nil, fmt.Errorf("making the certificate of %s: %w", name, err)
+		return nil, fmt.Errorf("making %s: %w", name, err)
+	}
+	return a, nil
+}
+
+// sign returns a new key and its certificate, which the authority signs, or the key itself if the
+// authority has none.
+func (a *authority) sign(template *x509.Certificate) (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	template.SerialNumber = new(big.Int).SetBytes(secret(15))
+	parent, signer := a.certificate, a.key
+	if signer == nil {
+		parent, signer = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		return nil, fmt.Errorf("signing a certificate: %w", err)
 	}
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("reading the certificate of %s: %w", name, err)
+		return nil, fmt.Errorf("reading a certificate: %w", err)
 	}
 	return &authority{certificate: certificate, key: key}, nil
 }
 
-// pem returns the authority's certificate.
+// pem returns the certificate.
 func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-// pool returns a pool of just this authority.
+// pool returns a pool with only this authority.
 func (a *authority) pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
@@ -60,39 +74,28 @@ func (a *authority) pool() *x509.CertPool {
 
 // issue signs a certificate for a new key and returns both in PEM.
 func (a *authority) issue(template *x509.Certificate) (certPEM, keyPEM []byte, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a key: %w", err)
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a serial number: %w", err)
-	}
-	template.SerialNumber = serial
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
+	leaf, err := a.sign(template)
 	if err != nil {
-		return nil, nil, fmt.Errorf("signing a certificate: %w", err)
+		return nil, nil, err
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	der, err := x509.MarshalPKCS8PrivateKey(leaf.key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding a key: %w", err)
 	}
-	certPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	return certPEM, keyPEM, nil
+	return leaf.pem(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// Certificate says what the server's certificate is like. Its zero value is one that a client accepts.
+// Certificate describes the server's certificate. A client accepts the zero value.
 type Certificate struct {
-	// Names are the host names and IP addresses that it is for. The default is 127.0.0.1, ::1 and localhost.
+	// Names are its host names and IP addresses. The default is 127.0.0.1, ::1 and localhost.
 	Names []string
-	// NotBefore and NotAfter bound its validity, in real time. The default is an hour ago to ten years hence.
+	// NotBefore and NotAfter limit its validity in real time. The default is an hour ago to in ten years.
 	NotBefore time.Time
 	NotAfter  time.Time
 }
 
-// template makes what an authority signs.
+// template returns the certificate that an authority signs.
 func (c Certificate) template() *x509.Certificate {
 	names := c.Names
 	if names == nil {
@@ -120,15 +123,15 @@ func (c Certificate) template() *x509.Certificate {
 	return template
 }
 
-// serverTLS makes the configuration of a server: its certificate, and client certificates where they are given.
+// serverTLS makes the configuration of a server, which verifies a client certificate if there is one.
 func serverTLS(server, clients *authority, c Certificate) (*tls.Config, error) {
 	certPEM, keyPEM, err := server.issue(c.template())
 	if err != nil {
-		return nil, fmt.Errorf("the server's certificate: %w", err)
+		return nil, fmt.Errorf("making the server's certificate: %w", err)
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
-		return nil, fmt.Errorf("the server's certificate: %w", err)
+		return nil, fmt.Errorf("making the server's certificate: %w", err)
 	}
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,

@@ -2,86 +2,95 @@ package simulator
 
 import (
 	"fmt"
-	"sort"
+	"math/rand/v2"
+	"slices"
 	"time"
 )
 
-// Limits of a synthetic history.
-const (
-	// MaxHistory is the longest history that SetHistory takes.
-	MaxHistory = 1_000_000
-	// minHistorySpacing keeps createdAt strictly increasing in the microseconds that are shown.
-	minHistorySpacing = time.Millisecond
-)
-
-// HistoryShape says what the jobs of a synthetic history are like. The zero value is usable.
+// HistoryShape describes the jobs of a history. The zero value is usable.
 type HistoryShape struct {
-	// Oldest is when job 0 was created. By default it is chosen so that the last job was created
-	// a minute before the appliance's present time. Give it where a history is to grow:
-	// with the same shape, job i is the same whatever the history's length.
-	Oldest time.Time
-	// Spacing is the mean time between two jobs. The default is one minute, the least a millisecond.
-	Spacing time.Duration
-	// Scopes are the key rings or vaults that jobs are about. The default is twenty names in the list's style.
+	// Scopes are the key rings or vaults. The default is twenty names in the list's style.
 	Scopes []string
-	// ScopesPerJob is how many neighbouring scopes a job covers. The default is two for Azure, else one.
+	// ScopesPerJob is how many neighboring scopes a job covers. The default is two for Azure, else one.
 	ScopesPerJob int
-	// FailOneIn makes about one in so many jobs fail, in one of its scopes. The default is 50; negative means none.
+	// FailOneIn makes about one in so many jobs fail, for one of its scopes. The default is 50; negative
+	// means none.
 	FailOneIn int
-	// AbortOneIn makes about one in so many of the other jobs a cancelled one. The default is 200; negative means none.
+	// AbortOneIn makes about one in so many of the other jobs aborted. The default is 200; negative
+	// means none.
 	AbortOneIn int
 }
 
-// history computes finished jobs from their index; index 0 is the oldest. It is never changed once made.
+// history is what the jobs of a list's history have in common. It does not change.
 type history struct {
-	n       int
-	kind    Kind
-	account string
-	salt    uint64
-	shape   HistoryShape
+	kind Kind
+	// scopes has the scopes twice, so that the scopes of every job are a slice of it.
+	scopes       []string
+	scopesPerJob int
 }
 
-// What became of a job.
-type result int
+// SetHistory replaces the list's history by n finished jobs, one a minute. The last one is a minute older
+// than the present and than every job that was put into the list.
+func (l *JobList) SetHistory(n int, shape HistoryShape) {
+	shape = shape.withDefaults(l.kind)
+	h := &history{kind: l.kind, scopes: slices.Concat(shape.Scopes, shape.Scopes), scopesPerJob: shape.ScopesPerJob}
+	end := l.clock()
 
-const (
-	resultCompleted result = iota
-	resultFailed
-	resultAborted
-)
-
-// newHistory fills in the shape's defaults.
-func newHistory(n int, kind Kind, account string, salt uint64, shape HistoryShape, now time.Time) (*history, error) {
-	if n < 0 || n > MaxHistory {
-		return nil, fmt.Errorf("simulator: a history of %d jobs is outside 0 to %d", n, MaxHistory)
-	}
-	if shape.Spacing == 0 {
-		shape.Spacing = time.Minute
-	}
-	if shape.Spacing < minHistorySpacing {
-		return nil, fmt.Errorf("simulator: a spacing of %v is below %v", shape.Spacing, minHistorySpacing)
-	}
-	if shape.Oldest.IsZero() {
-		shape.Oldest = now.Add(-time.Minute - time.Duration(n)*shape.Spacing)
-	}
-	shape.Oldest = shape.Oldest.UTC().Truncate(time.Microsecond)
-	if len(shape.Scopes) == 0 {
-		shape.Scopes = kind.historyScopes()
-	}
-	if shape.ScopesPerJob <= 0 {
-		shape.ScopesPerJob = 1
-		if kind.Detail == DetailRegionScope {
-			shape.ScopesPerJob = 2
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	others := slices.DeleteFunc(l.records, func(r record) bool { return r.outcome != outcomeElsewhere })
+	for _, j := range l.jobs {
+		if j.CreatedAt.Before(end) {
+			end = j.CreatedAt
 		}
 	}
-	shape.ScopesPerJob = min(shape.ScopesPerJob, len(shape.Scopes))
-	if shape.FailOneIn == 0 {
-		shape.FailOneIn = 50
+	created := end.Add(-time.Duration(n+1) * time.Minute).UnixMicro()
+	random := rand.New(rand.NewPCG(l.seed, 0)) //nolint:gosec // Nothing here is secret.
+	l.history, l.records = h, make([]record, n, n+len(others))
+	for i := range l.records {
+		l.records[i] = record{
+			id:      uuidFrom(random.Uint64(), random.Uint64()),
+			created: created + random.Int64N(30*time.Second.Microseconds()),
+			took:    2_000_000 + random.Uint32N(43_000_000),
+			scope:   uint16(random.IntN(len(shape.Scopes))), //nolint:gosec // No test has so many.
+			outcome: shape.outcome(random),
+		}
+		created += time.Minute.Microseconds()
 	}
-	if shape.AbortOneIn == 0 {
-		shape.AbortOneIn = 200
+	l.records = append(l.records, others...)
+	slices.SortFunc(l.records, l.compare)
+}
+
+func (s HistoryShape) withDefaults(kind Kind) HistoryShape {
+	if len(s.Scopes) == 0 {
+		s.Scopes = kind.historyScopes()
 	}
-	return &history{n: n, kind: kind, account: account, salt: salt, shape: shape}, nil
+	if s.ScopesPerJob == 0 {
+		s.ScopesPerJob = 1
+		if kind.Detail == DetailRegionScope {
+			s.ScopesPerJob = 2
+		}
+	}
+	s.ScopesPerJob = min(s.ScopesPerJob, len(s.Scopes))
+	if s.FailOneIn == 0 {
+		s.FailOneIn = 50
+	}
+	if s.AbortOneIn == 0 {
+		s.AbortOneIn = 200
+	}
+	return s
+}
+
+// outcome returns a random outcome.
+func (s HistoryShape) outcome(random *rand.Rand) outcome {
+	switch {
+	case s.FailOneIn > 0 && random.IntN(s.FailOneIn) == 0:
+		return outcomeFailed
+	case s.AbortOneIn > 0 && random.IntN(s.AbortOneIn) == 0:
+		return outcomeAborted
+	default:
+		return outcomeCompleted
+	}
 }
 
 // historyScopes returns twenty names in the style of the kind's cloud.
@@ -101,127 +110,21 @@ func (k Kind) historyScopes() []string {
 	return scopes
 }
 
-// draw returns a number for a job and a purpose.
-func (h *history) draw(i int, purpose uint64) uint64 {
-	return draw(h.salt, i, purpose)
-}
-
-// createdAt is strictly increasing in i.
-func (h *history) createdAt(i int) time.Time {
-	jitter := microsBelow(h.draw(i, 1), h.shape.Spacing/2)
-	return h.shape.Oldest.Add(time.Duration(i)*h.shape.Spacing + jitter).Truncate(time.Microsecond)
-}
-
-// completedAt lies 2 to 45 seconds after createdAt.
-func (h *history) completedAt(i int) time.Time {
-	return h.createdAt(i).Add(2*time.Second + microsBelow(h.draw(i, 2), 43*time.Second))
-}
-
-// result says what became of the job.
-func (h *history) result(i int) result {
-	if every := h.shape.FailOneIn; every > 0 && below(h.draw(i, 3), every) == 0 {
-		return resultFailed
+// job returns the whole job.
+func (h *history) job(r record) Job {
+	j := Job{
+		ID:        r.id,
+		CreatedAt: time.UnixMicro(r.created).UTC(),
+		Scopes:    h.scopes[r.scope:][:h.scopesPerJob],
 	}
-	if every := h.shape.AbortOneIn; every > 0 && below(h.draw(i, 4), every) == 0 {
-		return resultAborted
-	}
-	return resultCompleted
-}
-
-// firstScope is the index of the first of the job's neighbouring scopes.
-func (h *history) firstScope(i int) int {
-	return below(h.draw(i, 5), len(h.shape.Scopes))
-}
-
-// id carries the index in its last 48 bits, hidden by a number that follows from the first 32 bits,
-// so that a job can be found by its id without a search.
-func (h *history) id(i int) string {
-	hi := h.draw(i, 6)
-	lo := h.draw(i, 7)&^idMask | (unsigned(i)^mix(h.salt^hi>>32))&idMask
-	return uuidFrom(hi, lo)
-}
-
-// idMask covers the part of an id that carries the index.
-const idMask = 1<<48 - 1
-
-// indexOf returns the index of the job with that id.
-func (h *history) indexOf(id string) (int, bool) {
-	first, last, ok := uuidParts(id)
-	if !ok {
-		return 0, false
-	}
-	i := signed((last ^ mix(h.salt^first)) & idMask)
-	if i >= h.n || h.id(i) != id {
-		return 0, false
-	}
-	return i, true
-}
-
-// job computes the whole job.
-func (h *history) job(i int) Job {
-	j := Job{ID: h.id(i), CreatedAt: h.createdAt(i)}
-	first := h.firstScope(i)
-	j.Scopes = make([]string, h.shape.ScopesPerJob)
-	for s := range j.Scopes {
-		j.Scopes[s] = h.shape.Scopes[(first+s)%len(h.shape.Scopes)]
-	}
-	h.kind.fill(&j, h.account)
-	switch end := h.completedAt(i); h.result(i) {
-	case resultFailed:
-		failing := j.Scopes[below(h.draw(i, 8), len(j.Scopes))]
-		h.kind.fail(&j, end, map[string]string{failing: h.kind.failureText()})
-	case resultAborted:
+	end := j.CreatedAt.Add(time.Duration(r.took) * time.Microsecond)
+	switch r.outcome {
+	case outcomeFailed:
+		h.kind.end(&j, end, map[string]string{j.Scopes[int(r.id[0])%len(j.Scopes)]: h.kind.failureText()})
+	case outcomeAborted:
 		h.kind.abort(&j, end)
 	default:
-		h.kind.complete(&j, end)
+		h.kind.end(&j, end, nil)
 	}
 	return j
-}
-
-// olderThan counts the history's jobs that come before a job in the order of creation.
-func (h *history) olderThan(j *Job) int {
-	return sort.Search(h.n, func(i int) bool {
-		created := h.createdAt(i)
-		if created.Equal(j.CreatedAt) {
-			return j.compareAge(created, h.id(i)) < 0
-		}
-		return created.After(j.CreatedAt)
-	})
-}
-
-// SetHistory gives the list n finished jobs, 0 to MaxHistory, in place of the history that it had.
-// They are computed from their index whenever a page shows them and are never held in memory. With
-// the default shape they all lie before the appliance's present time, and so before every job that
-// is inserted without a createdAt of its own; a job inserted with an earlier one takes its place
-// among them. An error names what of the shape cannot be.
-func (l *JobList) SetHistory(n int, shape HistoryShape) error {
-	h, err := newHistory(n, l.kind, l.account, l.salt, shape, l.clock())
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.history = h
-	return nil
-}
-
-// HistoryLen returns the number of jobs in the synthetic history.
-func (l *JobList) HistoryLen() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.history.n
-}
-
-// HistoryJob computes the history's job at an index, 0 being the oldest, exactly as pages show it.
-// A test can so recompute a list of any length: the whole list, oldest first, is
-// HistoryJob(0) … HistoryJob(HistoryLen()-1) followed by Snapshot, where the inserted jobs are the
-// younger ones. It panics where there is no job of that index.
-func (l *JobList) HistoryJob(i int) Job {
-	l.mu.Lock()
-	h := l.history
-	l.mu.Unlock()
-	if i < 0 || i >= h.n {
-		panic(fmt.Sprintf("simulator: no job %d in a history of %d", i, h.n))
-	}
-	return h.job(i)
 }

@@ -1,12 +1,6 @@
 package simulator
 
-import (
-	"encoding/json"
-	"maps"
-	"slices"
-	"strings"
-	"time"
-)
+import "time"
 
 // Values of a job's overall_status that are public.
 const (
@@ -15,74 +9,24 @@ const (
 	StatusFailed     = "failed"
 )
 
-// Job is one synchronization job. Times are kept to the microsecond, as a list shows them.
+// Job is one synchronization job. A list shows its times to the microsecond.
 type Job struct {
-	// ID is a UUID, unique over all lists.
-	ID string
-	// URI, Account, Application and DevAccount are identifiers that name the domain.
-	URI         string
-	Account     string
-	Application string
-	DevAccount  string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
-	// CompletedAt is zero while the job runs, and then absent from the answer.
+	ID        UUID
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	// CompletedAt is zero while the job runs, and then absent from the response.
 	CompletedAt   time.Time
 	OverallStatus string
-	// DetailedStatus is a text for each scope, under the keys of [Kind.DetailKey].
+	// DetailedStatus is a text for each scope, by [Kind.DetailKey].
 	DetailedStatus map[string]string
-	Cloud          string
-	// Scopes is what the list's scope field holds, such as key_rings.
+	// Scopes is the content of the list's scope field, such as key_rings.
 	Scopes []string
-	// Abort is true once a cancel was asked for.
+	// Abort is true once a cancel was requested.
 	Abort bool
-	// SyncItem is absent from the answer when it is empty.
-	SyncItem string
-	// Raw, where it is set, is answered verbatim in place of the fields above, which then serve
-	// order and filters only. It is for records that no ordinary job can express.
-	Raw json.RawMessage
 }
 
-// clone returns a copy that shares nothing that can be changed.
-func (j *Job) clone() Job {
-	c := *j
-	c.DetailedStatus = maps.Clone(j.DetailedStatus)
-	c.Scopes = slices.Clone(j.Scopes)
-	c.Raw = slices.Clone(j.Raw)
-	return c
-}
-
-// normal returns the job with its times as a list keeps them: UTC, to the microsecond.
-func (j *Job) normal() Job {
-	n := *j
-	n.CreatedAt = j.CreatedAt.UTC().Truncate(time.Microsecond)
-	n.UpdatedAt = j.UpdatedAt.UTC().Truncate(time.Microsecond)
-	n.CompletedAt = j.CompletedAt.UTC().Truncate(time.Microsecond)
-	return n
-}
-
-// compareAge orders jobs by creation, then by id: the order "oldest first".
-func (j *Job) compareAge(created time.Time, id string) int {
-	if c := j.CreatedAt.Compare(created); c != 0 {
-		return c
-	}
-	return strings.Compare(j.ID, id)
-}
-
-// fill completes what a job leaves out from its kind and its domain.
-func (k Kind) fill(j *Job, account string) {
-	if j.URI == "" {
-		j.URI = "kylo:" + account + ":cckm:synchronize:" + j.ID
-	}
-	if j.Account == "" {
-		j.Account = "kylo:" + account + ":admin:accounts:" + account
-	}
-	if j.Application == "" {
-		j.Application = "ncryptify:gemalto:admin:apps:kylo"
-	}
-	if j.DevAccount == "" {
-		j.DevAccount = "ncryptify:gemalto:admin:accounts:gemalto"
-	}
+// fill completes what a job leaves out.
+func (k Kind) fill(j *Job) {
 	if j.UpdatedAt.IsZero() {
 		j.UpdatedAt = j.CreatedAt
 		if !j.CompletedAt.IsZero() {
@@ -91,12 +35,6 @@ func (k Kind) fill(j *Job, account string) {
 	}
 	if j.OverallStatus == "" {
 		j.OverallStatus = k.inProgress()
-	}
-	if j.Cloud == "" {
-		j.Cloud = k.Cloud
-	}
-	if j.SyncItem == "" {
-		j.SyncItem = k.SyncItem
 	}
 	if j.DetailedStatus == nil {
 		k.fillDetail(j)
@@ -123,42 +61,28 @@ func (k Kind) fillDetail(j *Job) {
 	}
 }
 
-// finish ends a job with a status. updatedAt lies a little after completed_at, as in the appliance's examples.
-func finish(j *Job, status string, at time.Time) {
-	j.OverallStatus = status
-	j.CompletedAt = at
-	j.UpdatedAt = at.Add(time.Millisecond)
-}
-
-// complete ends a job with success for every scope.
-func (k Kind) complete(j *Job, at time.Time) {
-	finish(j, StatusCompleted, at)
-	for _, scope := range j.Scopes {
-		j.DetailedStatus[k.DetailKey(scope)] = k.successText()
+// end ends a job: failed if there are failures, which are texts by scope, else completed. updatedAt is a
+// little after completed_at, as in the appliance's examples.
+func (k Kind) end(j *Job, at time.Time, failures map[string]string) {
+	j.OverallStatus, j.CompletedAt, j.UpdatedAt = StatusCompleted, at, at.Add(time.Millisecond)
+	if len(failures) > 0 {
+		j.OverallStatus = StatusFailed
 	}
-}
-
-// fail ends a job with the given texts for the scopes that failed and success for the others.
-// Without texts, every scope failed.
-func (k Kind) fail(j *Job, at time.Time, failures map[string]string) {
-	finish(j, StatusFailed, at)
+	j.DetailedStatus = make(map[string]string, len(j.Scopes))
 	for _, scope := range j.Scopes {
 		text, failed := failures[scope]
-		switch {
-		case len(failures) == 0:
-			text = k.failureText()
-		case !failed:
+		if !failed {
 			text = k.successText()
 		}
 		j.DetailedStatus[k.DetailKey(scope)] = text
 	}
 }
 
-// abort ends a job as a cancelled one ends: completed, with abort set, and with whatever its
+// abort ends a job as a canceled Google job ends: completed, with abort set, and with the texts that its
 // scopes had reached.
 func (k Kind) abort(j *Job, at time.Time) {
 	j.Abort = true
-	finish(j, StatusCompleted, at)
+	j.OverallStatus, j.CompletedAt, j.UpdatedAt = StatusCompleted, at, at.Add(time.Millisecond)
 	if len(j.DetailedStatus) == 0 {
 		k.fillDetail(j)
 	}

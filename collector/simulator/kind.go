@@ -1,6 +1,9 @@
 package simulator
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Names of the two lists that an [Appliance] has by default.
 const (
@@ -8,44 +11,41 @@ const (
 	AzureCertificates = "azure-certificates"
 )
 
-// DetailStyle says how the keys of a job's detailed_status are made from its scopes.
+// DetailStyle is the form of the keys of a job's detailed_status.
 type DetailStyle int
 
+// Styles of detailed_status.
 const (
-	// DetailScope uses the scope itself, as Google does.
+	// DetailScope is the scope itself, as Google has it.
 	DetailScope DetailStyle = iota
-	// DetailRegionScope puts the region before the scope, "<region>/<vault>::<subscription>", as Azure does.
+	// DetailRegionScope is "<region>/<vault>::<subscription>", as Azure has it.
 	DetailRegionScope
-	// DetailAccountRegion replaces the scope, "<account>/<region>", as AWS does.
+	// DetailAccountRegion is "<account>/<region>", as AWS has it.
 	DetailAccountRegion
 )
 
-// Kind describes one list of synchronization jobs: where it is, and what its jobs look like.
+// Kind describes one list of synchronization jobs: its path, and what its jobs look like.
 type Kind struct {
 	// Name is the list's short name, such as "google-keys".
 	Name string
 	// Path is the list's path below /api/v1/, without a slash at either end.
 	Path string
-	// ScopeField is the field, and the filter, that holds a job's scopes, such as "key_rings".
+	// ScopeField is the field with a job's scopes, such as "key_rings".
 	ScopeField string
-	// StartField is the field for scopes in the body that starts a job, where it differs from ScopeField.
+	// StartField is the field with the scopes in the body that starts a job, if it differs. A job may
+	// have it too.
 	StartField string
 	// Cloud is the value of a job's field "cloud".
 	Cloud string
-	// SyncItem is the value of a job's field "sync_item", which is absent when it is empty.
+	// SyncItem is the value of a job's field "sync_item", which is absent if it is empty.
 	SyncItem string
-	// Noun is what the texts of detailed_status call a scope, such as "key ring".
+	// Noun is the texts' word for a scope, such as "key ring".
 	Noun string
-	// Detail says how the keys of detailed_status are made.
+	// Detail is the form of the keys of detailed_status.
 	Detail DetailStyle
-	// Sorts says whether the list knows the parameter "sort". It is documented for Google only.
-	Sorts bool
-	// InProgress is the overall_status of a job that runs; the default is StatusInProgress. A list
-	// with another one has no detailed_status until a job ends, as every public example of it.
+	// InProgress is the overall_status of a job that runs; the default is StatusInProgress. A list with
+	// another one has no detailed_status until a job ends, like every public example of it.
 	InProgress string
-	// CancelCompletes says whether a cancelled job becomes "completed". It is known of Google only;
-	// elsewhere a cancelled job stays in progress with abort set until a test updates it.
-	CancelCompletes bool
 }
 
 // AllKinds returns the lists that the appliance's documentation and its clients know of.
@@ -53,7 +53,7 @@ type Kind struct {
 // and the field "cloud" is public for Google, Azure and AWS only.
 func AllKinds() []Kind {
 	return []Kind{
-		{Name: GoogleKeys, Path: "cckm/google/synchronization-jobs", ScopeField: "key_rings", Cloud: "gcp", Noun: "key ring", Sorts: true, CancelCompletes: true},
+		{Name: GoogleKeys, Path: "cckm/google/synchronization-jobs", ScopeField: "key_rings", Cloud: "gcp", Noun: "key ring"},
 		{Name: AzureCertificates, Path: "cckm/azure/certificates/synchronization-jobs", ScopeField: "key_vaults", Cloud: "AzureCloud", SyncItem: "azure-certificate", Noun: "vault", Detail: DetailRegionScope},
 		{Name: "azure-keys", Path: "cckm/azure/synchronization-jobs", ScopeField: "key_vaults", Cloud: "AzureCloud", Noun: "vault", Detail: DetailRegionScope},
 		{Name: "azure-secrets", Path: "cckm/azure/secrets/synchronization-jobs", ScopeField: "key_vaults", Cloud: "AzureCloud", Noun: "vault", Detail: DetailRegionScope},
@@ -70,55 +70,36 @@ func AllKinds() []Kind {
 	}
 }
 
-// KindNamed returns the kind of that name out of [AllKinds], and whether there is one.
+// KindNamed returns the kind of [AllKinds] with that name, and whether there is one.
 func KindNamed(name string) (Kind, bool) {
-	for _, kind := range AllKinds() {
-		if kind.Name == name {
-			return kind, true
-		}
+	kinds := AllKinds()
+	i := slices.IndexFunc(kinds, func(kind Kind) bool { return kind.Name == name })
+	if i < 0 {
+		return Kind{}, false
 	}
-	return Kind{}, false
+	return kinds[i], true
 }
 
-// mustKind returns a kind whose name is a constant of this package.
-func mustKind(name string) Kind {
-	kind, ok := KindNamed(name)
-	if !ok {
-		panic(fmt.Sprintf("simulator: no kind of the name %q", name))
-	}
-	return kind
-}
-
-// DetailKey returns the key under which detailed_status speaks of a scope.
+// DetailKey returns the key of a scope in detailed_status. It depends on nothing but the scope, so all
+// jobs agree.
 func (k Kind) DetailKey(scope string) string {
+	azure := [...]string{"northcentralus", "westeurope", "germanywestcentral", "eastus2", "uksouth", "australiaeast"}
+	aws := [...]string{"eu-central-1", "us-east-1", "us-west-2", "ap-southeast-2"}
 	switch k.Detail {
 	case DetailRegionScope:
-		return RegionOf(scope) + "/" + scope
+		return azure[below(hashText(2, scope), len(azure))] + "/" + scope
 	case DetailAccountRegion:
-		return fmt.Sprintf("%012d/%s", hashText(1, scope)%1_000_000_000_000, awsRegionOf(scope))
+		return fmt.Sprintf("%012d/%s", hashText(1, scope)%1_000_000_000_000, aws[below(hashText(3, scope), len(aws))])
 	default:
 		return scope
 	}
 }
 
-// RegionOf returns the Azure region in which the simulation places a vault. It depends on nothing
-// but the vault's name, so a job of any origin agrees with every other.
-func RegionOf(vault string) string {
-	regions := [...]string{"northcentralus", "westeurope", "germanywestcentral", "eastus2", "uksouth", "australiaeast"}
-	return regions[below(hashText(2, vault), len(regions))]
-}
-
-// awsRegionOf is RegionOf for AWS.
-func awsRegionOf(scope string) string {
-	regions := [...]string{"eu-central-1", "us-east-1", "us-west-2", "ap-southeast-2"}
-	return regions[below(hashText(3, scope), len(regions))]
-}
-
-// successText is what detailed_status says of a scope that was synchronized.
+// successText is the text of a scope that was synchronized.
 func (k Kind) successText() string { return k.Noun + " synchronized successfully" }
 
-// failureText is what the simulation says of a scope that failed. No failed example is public. In
-// other places, CipherTrust Manager puts words of its own before the cloud's error.
+// failureText is the text of a scope that failed. No failed example is public; elsewhere, CipherTrust
+// Manager puts words of its own before the cloud's error.
 func (k Kind) failureText() string {
 	const prefix = "[NCERRBadRequest: Bad HTTP request]: Error "
 	switch k.Cloud {
@@ -134,7 +115,7 @@ func (k Kind) failureText() string {
 	}
 }
 
-// oddText is a text that says neither that a scope was synchronized nor that it failed.
+// oddText is a text that means neither success nor failure.
 func (k Kind) oddText() string { return k.Noun + " skipped: pending deletion" }
 
 // inProgress is the overall_status of a job that runs.

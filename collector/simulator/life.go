@@ -5,6 +5,7 @@ import "time"
 // Fate is what becomes of a life's jobs.
 type Fate int
 
+// Fates of a life.
 const (
 	// Succeeds completes every job.
 	Succeeds Fate = iota
@@ -12,46 +13,46 @@ const (
 	FailsAlways
 	// FailsOneScope fails every job for its last scope only.
 	FailsOneScope
-	// RecoversNowAndThen fails three jobs of four, and completes the fourth.
-	RecoversNowAndThen
-	// IsAborted has every job cancelled half-way, so that it ends completed with abort set.
+	// RecoversSometimes fails three of four jobs, and completes the fourth.
+	RecoversSometimes
+	// IsAborted cancels every job halfway, so that it ends completed with abort set.
 	IsAborted
-	// HangsForEver completed its jobs until some hours ago; the last one is still in progress and no other follows.
-	HangsForEver
-	// CompletesInPart completes every job, although its last scope fails by turns or gets a text that nobody
-	// knows, as the appliance's bulk jobs do.
-	CompletesInPart
-	// NeverFinishesFirst has but one job, which is still in progress.
+	// HangsForever completed its jobs until some hours ago; the last one is still in progress and no other follows.
+	HangsForever
+	// CompletesPartly completes every job, although its last scope alternately fails and has an unknown
+	// text, like the appliance's bulk jobs.
+	CompletesPartly
+	// NeverFinishesFirst has a single job, which is still in progress.
 	NeverFinishesFirst
 )
 
 // Life is one synchronization that a [Fleet] keeps repeating.
 type Life struct {
-	// Name tells the life from others and decides, with the fleet's seed, on all that varies.
+	// Name is unique in a fleet and decides, with the fleet's seed, everything that varies.
 	Name string
 	// List is the name of the list that the jobs are in, such as GoogleKeys.
 	List string
 	// Scopes are what each job covers.
 	Scopes []string
-	// Period is the time between the starts of two jobs, at least 10 s. It counts from the fleet's start.
+	// Period is the time between the starts of two jobs, at least 10 s.
 	Period time.Duration
-	// Phase is when the first job after the fleet's start begins, counted from there.
+	// Phase is the time from the fleet's start to its first job.
 	Phase time.Duration
-	// Longest is the longest that a job takes; the least is 2 s. The default is 45 s. It is never
-	// more than three quarters of the period.
+	// Longest is the longest that a job takes; the least is 2 s. The default is 45 s. It is limited to
+	// three quarters of the period.
 	Longest time.Duration
 	// Fate is what becomes of the jobs.
 	Fate Fate
-	// Keep is how many jobs of the life the list keeps, where that is fewer than [FleetOptions] say. Zero
-	// leaves it to them.
+	// Keep is how many jobs of the life the list keeps; older ones disappear, as if an administrator had
+	// purged them. The default is 10,000.
 	Keep int
 }
 
-// repeats says whether jobs go on being started.
-func (l Life) repeats() bool { return l.Fate != HangsForEver && l.Fate != NeverFinishesFirst }
+// repeats reports whether new jobs keep starting.
+func (l Life) repeats() bool { return l.Fate != HangsForever && l.Fate != NeverFinishesFirst }
 
-// DefaultLives returns the key rings and vaults of a made-up company. In each of the two lists one
-// is synchronized so often that something changes at least every twenty seconds.
+// DefaultLives returns the key rings and vaults of a fictitious company. In each of the two lists
+// something changes at least every twenty seconds.
 func DefaultLives() []Life {
 	const (
 		production = "7a1c4f0e-52d6-4b8e-9a43-1f0d6c2b9e75"
@@ -68,7 +69,7 @@ func DefaultLives() []Life {
 			Scopes: []string{"projects/acme-prod/locations/europe-west1/keyRings/customer-data"},
 		},
 		{
-			Name: "signing", List: GoogleKeys, Fate: RecoversNowAndThen, Period: 50 * time.Second, Phase: 15 * time.Second,
+			Name: "signing", List: GoogleKeys, Fate: RecoversSometimes, Period: 50 * time.Second, Phase: 15 * time.Second,
 			Scopes: []string{"projects/acme-prod/locations/global/keyRings/code-signing"},
 		},
 		{
@@ -76,7 +77,7 @@ func DefaultLives() []Life {
 			Scopes: []string{"projects/acme-staging/locations/us-east1/keyRings/payments"},
 		},
 		{
-			Name: "warehouse", List: GoogleKeys, Fate: HangsForEver,
+			Name: "warehouse", List: GoogleKeys, Fate: HangsForever,
 			Scopes: []string{"projects/acme-analytics/locations/us-central1/keyRings/warehouse"},
 		},
 		{
@@ -97,7 +98,7 @@ func DefaultLives() []Life {
 			Scopes: []string{vault("acme-shared-vault", production), vault("acme-partner-vault", production)},
 		},
 		{
-			Name: "edge-vault", List: AzureCertificates, Fate: RecoversNowAndThen, Period: 60 * time.Second, Phase: 19 * time.Second,
+			Name: "edge-vault", List: AzureCertificates, Fate: RecoversSometimes, Period: 60 * time.Second, Phase: 19 * time.Second,
 			Scopes: []string{vault("acme-edge-vault", production)},
 		},
 		{
@@ -105,7 +106,7 @@ func DefaultLives() []Life {
 			Scopes: []string{vault("acme-staging-vault", staging)},
 		},
 		{
-			Name: "archive-vault", List: AzureCertificates, Fate: HangsForEver,
+			Name: "archive-vault", List: AzureCertificates, Fate: HangsForever,
 			Scopes: []string{vault("acme-archive-vault", production)},
 		},
 		{

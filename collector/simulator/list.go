@@ -1,279 +1,245 @@
 package simulator
 
 import (
-	"errors"
-	"fmt"
+	"bytes"
+	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"time"
 )
 
-// DefaultLimit is how many jobs a page has where the request does not say.
-const DefaultLimit = 10
+// Order is the order of a list. No public source says which one an appliance has; the documentation's
+// only example of two jobs shows the newest first.
+type Order int
 
-// ListBehaviour decides what the public documentation leaves open about a list.
+// Orders of a list.
+const (
+	// NewestFirst orders by createdAt, then id, descending.
+	NewestFirst Order = iota
+	// OldestFirst orders by createdAt, then id, ascending.
+	OldestFirst
+	// NoOrder orders by id, which is random: a new job appears anywhere, and the others keep their
+	// relative order.
+	NoOrder
+)
+
+// ListBehaviour decides what the public documentation does not say about a list.
 type ListBehaviour struct {
-	// Order is the order where the request does not ask to sort.
 	Order Order
-	// MaxLimit lowers a larger limit to this one, as the answer's limit then shows. Zero lowers nothing.
+	// MaxLimit reduces a larger limit, and the response shows the reduced one. 0 reduces nothing.
 	MaxLimit int
-	// RefuseLimitAbove answers 422 to a larger limit. Zero refuses nothing.
+	// RefuseLimitAbove responds with 422 to a larger limit. 0 refuses nothing.
 	RefuseLimitAbove int
-	// IgnoreFilters answers as if id, overall_status and the scope field were not given.
-	IgnoreFilters bool
-	// IgnoreSort answers as if sort were not given. It is set at first where the list's kind does not sort.
-	IgnoreSort bool
 }
 
-// ErrDuplicateID is returned for a job whose id another job of the list has.
-var ErrDuplicateID = errors.New("simulator: the list has a job of that id")
-
-// JobList is one list of synchronization jobs in one domain. It holds the jobs that were inserted
-// or started, and may have a synthetic history besides them. It is safe for concurrent use, and a
-// request sees it as it is at one moment.
+// JobList is one list of synchronization jobs in one domain: the jobs that were put into it, and a
+// generated history. It is safe for concurrent use, and a page shows the list at one moment.
 type JobList struct {
 	kind    Kind
 	account string
-	salt    uint64
+	seed    uint64
 	clock   func() time.Time
-	newID   func() string
 
 	mu        sync.Mutex
 	behaviour ListBehaviour
-	history   *history
-	byID      map[string]*stored
-	byAge     []*stored // oldest first
-	// inOrder keeps the stored jobs in the orders that were asked for since the last change.
-	inOrder map[Order][]*stored
+	// records are sorted by age, oldest first, or by id for NoOrder.
+	records []record
+	// jobs are the jobs that were put into the list. They are replaced, never changed.
+	jobs    map[UUID]*Job
+	history *history
 }
 
-func newJobList(kind Kind, account string, seed uint64, clock func() time.Time, newID func() string) *JobList {
+// record is the position of a job in the list and, for a job of the history, all that is known of it. It
+// is small and without pointers because a list can have a million.
+type record struct {
+	id      UUID
+	created int64 // in microseconds since 1970
+	took    uint32
+	scope   uint16
+	outcome outcome
+}
+
+// outcome is the result of a job of the history.
+type outcome uint8
+
+const (
+	// outcomeElsewhere marks a job that is in JobList.jobs.
+	outcomeElsewhere outcome = iota
+	outcomeCompleted
+	outcomeFailed
+	outcomeAborted
+)
+
+func newJobList(kind Kind, account string, seed uint64, clock func() time.Time) *JobList {
 	return &JobList{
-		kind:      kind,
-		account:   account,
-		salt:      hashText(seed, account+"/"+kind.Path),
-		clock:     clock,
-		newID:     newID,
-		behaviour: ListBehaviour{IgnoreSort: !kind.Sorts},
-		history:   &history{},
-		byID:      make(map[string]*stored),
-		inOrder:   make(map[Order][]*stored),
+		kind:    kind,
+		account: account,
+		seed:    hashText(seed, account+"/"+kind.Path),
+		clock:   clock,
+		jobs:    make(map[UUID]*Job),
 	}
 }
 
-// Kind returns what the list is.
+// Kind returns the list's kind.
 func (l *JobList) Kind() Kind { return l.kind }
 
-// Behaviour returns how the list behaves now.
+// Behaviour returns the list's behavior.
 func (l *JobList) Behaviour() ListBehaviour {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.behaviour
 }
 
-// SetBehaviour changes how the list behaves, from the next request on.
+// SetBehaviour changes the list's behavior from the next request on.
 func (l *JobList) SetBehaviour(b ListBehaviour) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.behaviour = b
+	slices.SortFunc(l.records, l.compare)
 }
 
-// Insert adds a job and returns it as stored. What the job leaves out is filled in: a new id, the
-// present time, in_progress, the domain's identifiers, the list's cloud and sync item, and texts of
-// detailed_status that follow from the status. It returns ErrDuplicateID where the id is taken.
-func (l *JobList) Insert(j Job) (Job, error) {
-	j = j.clone()
-	if j.ID == "" {
-		j.ID = l.newID()
+// Put adds a job, or replaces the one with its id, and returns it with what it left out: a new id, the
+// present time, in_progress, and the texts of detailed_status that follow from the status. The caller must
+// not change the job's slice and map afterwards.
+func (l *JobList) Put(j Job) Job {
+	if j.ID == (UUID{}) {
+		j.ID = newUUID()
 	}
 	if j.CreatedAt.IsZero() {
 		j.CreatedAt = l.clock()
 	}
-	l.kind.fill(&j, l.account)
-	rec := l.record(j)
-
+	l.kind.fill(&j)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, taken := l.byID[j.ID]; taken {
-		return Job{}, fmt.Errorf("%w: %s", ErrDuplicateID, j.ID)
-	}
-	if _, taken := l.history.indexOf(j.ID); taken {
-		return Job{}, fmt.Errorf("%w: %s, in its history", ErrDuplicateID, j.ID)
-	}
-	l.byID[j.ID] = rec
-	l.place(rec)
-	return rec.job.clone(), nil
+	l.remove(j.ID)
+	l.jobs[j.ID] = &j
+	r := record{id: j.ID, created: j.CreatedAt.UnixMicro()}
+	i, _ := slices.BinarySearchFunc(l.records, r, l.compare)
+	l.records = slices.Insert(l.records, i, r)
+	return j
 }
 
-// Remove takes an inserted or started job away and says whether it was there. The appliance itself
-// has no request for this.
-func (l *JobList) Remove(id string) bool {
+// Remove removes a job that was put into the list, and reports whether there was one. The API has no
+// request for this.
+func (l *JobList) Remove(id UUID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rec, ok := l.byID[id]
-	if !ok {
+	return l.remove(id)
+}
+
+// remove is Remove for a caller that holds mu.
+func (l *JobList) remove(id UUID) bool {
+	j := l.jobs[id]
+	if j == nil {
 		return false
 	}
-	delete(l.byID, id)
-	l.displace(rec)
+	delete(l.jobs, id)
+	i, _ := slices.BinarySearchFunc(l.records, record{id: id, created: j.CreatedAt.UnixMicro()}, l.compare)
+	l.records = slices.Delete(l.records, i, i+1)
 	return true
 }
 
-// Update changes an inserted or started job and says whether it was there. The id stays what it
-// is; everything else, updatedAt included, is the function's business. The function runs while the
-// list is locked, so it must not use the list.
-func (l *JobList) Update(id string, change func(*Job)) bool {
+// Complete ends a job that was put into the list with success for every scope, and reports whether there
+// was one.
+func (l *JobList) Complete(id UUID, at time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.update(id, change)
-}
-
-// update is Update for a caller that holds the lock.
-func (l *JobList) update(id string, change func(*Job)) bool {
-	old, ok := l.byID[id]
-	if !ok {
+	old := l.jobs[id]
+	if old == nil {
 		return false
 	}
-	j := old.job.clone()
-	change(&j)
-	j.ID = id
-	rec := l.record(j.clone())
-	l.byID[id] = rec
-	if rec.job.CreatedAt.Equal(old.job.CreatedAt) {
-		i, _ := l.position(old)
-		l.byAge[i] = rec
-		clear(l.inOrder)
-		return true
-	}
-	l.displace(old)
-	l.place(rec)
+	j := *old
+	l.kind.end(&j, at, nil)
+	l.jobs[id] = &j
 	return true
 }
 
-// Complete ends a job at a time, with success for every scope, and says whether the job was there.
-func (l *JobList) Complete(id string, at time.Time) bool {
-	return l.Update(id, func(j *Job) { l.kind.complete(j, at) })
-}
-
-// Fail ends a job at a time with these texts for the scopes that failed, and success for its other
-// scopes; without texts, every scope fails. It says whether the job was there.
-func (l *JobList) Fail(id string, at time.Time, failures map[string]string) bool {
-	return l.Update(id, func(j *Job) { l.kind.fail(j, at, failures) })
-}
-
-// Abort ends a job at a time as a cancelled Google job ends, completed with abort set, and says
-// whether the job was there.
-func (l *JobList) Abort(id string, at time.Time) bool {
-	return l.Update(id, func(j *Job) { l.kind.abort(j, at) })
-}
-
-// Get returns the job of an id, out of the history too, and whether there is one.
-func (l *JobList) Get(id string) (Job, bool) {
-	l.mu.Lock()
-	rec, h := l.byID[id], l.history
-	l.mu.Unlock()
-	if rec != nil {
-		return rec.job.clone(), true
-	}
-	if i, ok := h.indexOf(id); ok {
-		return h.job(i), true
-	}
-	return Job{}, false
-}
-
-// Snapshot returns the inserted and started jobs, oldest first. The history is not among them:
-// see [JobList.HistoryJob].
-func (l *JobList) Snapshot() []Job {
-	l.mu.Lock()
-	records := slices.Clone(l.byAge)
-	l.mu.Unlock()
-	jobs := make([]Job, len(records))
-	for i, rec := range records {
-		jobs[i] = rec.job.clone()
+// Jobs returns all jobs in the list's order. The caller must not change their slices and maps.
+func (l *JobList) Jobs() []Job {
+	page, _ := l.page(0, math.MaxInt, nil)
+	jobs := make([]Job, len(page))
+	for i := range page {
+		jobs[i] = page[i].full()
 	}
 	return jobs
 }
 
-// Len returns the number of jobs, the history's included.
+// Len returns the number of jobs.
 func (l *JobList) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.history.n + len(l.byAge)
+	return len(l.records)
 }
 
-// cancel does what the appliance does when a job is to be cancelled. It returns the job as the
-// answer shows it, still in progress, and then ends it where the list's kind is known to.
-func (l *JobList) cancel(id string) (answer Job, found, running bool) {
-	now := l.clock()
+// compare is the order of records.
+func (l *JobList) compare(a, b record) int {
+	if l.behaviour.Order != NoOrder && a.created != b.created {
+		return cmp.Compare(a.created, b.created)
+	}
+	return bytes.Compare(a.id[:], b.id[:])
+}
+
+// listed is a job in a page: job, or else a record of the history.
+type listed struct {
+	record
+
+	job     *Job
+	history *history
+}
+
+// full returns the whole job.
+func (e *listed) full() Job {
+	if e.job != nil {
+		return *e.job
+	}
+	return e.history.job(e.record)
+}
+
+// page returns the jobs at the positions from skip on, at most limit of them, and the number of jobs in
+// the list. If statuses are given, only jobs with one of them exist.
+func (l *JobList) page(skip, limit int, statuses []string) (page []listed, total int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rec, ok := l.byID[id]
-	if !ok {
-		_, ok = l.history.indexOf(id)
-		return Job{}, ok, false
-	}
-	if !l.kind.runs(&rec.job) {
-		return rec.job.clone(), true, false
-	}
-	l.update(id, func(j *Job) {
-		j.Abort = true
-		j.UpdatedAt = now
-	})
-	answer = l.byID[id].job.clone()
-	if l.kind.CancelCompletes {
-		l.update(id, func(j *Job) { l.kind.abort(j, now) })
-	}
-	return answer, true, true
-}
-
-// record makes the stored form of a job, which it takes over.
-func (l *JobList) record(j Job) *stored {
-	return &stored{job: j.normal(), place: hashText(l.salt, j.ID)}
-}
-
-// position finds where a job is, or belongs, by age.
-func (l *JobList) position(rec *stored) (int, bool) {
-	return slices.BinarySearchFunc(l.byAge, rec, func(a, b *stored) int {
-		return a.job.compareAge(b.job.CreatedAt, b.job.ID)
-	})
-}
-
-// place puts a stored job among the others.
-func (l *JobList) place(rec *stored) {
-	i, _ := l.position(rec)
-	l.byAge = slices.Insert(l.byAge, i, rec)
-	clear(l.inOrder)
-}
-
-// displace takes a stored job out of the others.
-func (l *JobList) displace(rec *stored) {
-	if i, found := l.position(rec); found {
-		l.byAge = slices.Delete(l.byAge, i, i+1)
-	}
-	clear(l.inOrder)
-}
-
-// sequence returns the list in an order, narrowed down by a filter, as it is now.
-func (l *JobList) sequence(order Order, f filter) *sequence {
-	l.mu.Lock()
-	records, ok := l.inOrder[order]
-	if !ok {
-		records = ordered(l.byAge, order)
-		l.inOrder[order] = records
-	}
-	s := &sequence{order: order, history: l.history, every: true, records: records}
-	l.mu.Unlock()
-
-	if f.empty() {
-		return s
-	}
-	s.every = false
-	s.match = f.over(s.history).positions(order)
-	s.records = nil
-	for _, rec := range records {
-		if f.passes(&rec.job) {
-			s.records = append(s.records, rec)
+	if statuses == nil {
+		for i := skip; i < len(l.records) && len(page) < limit; i++ {
+			page = append(page, l.at(i))
 		}
+		return page, len(l.records)
 	}
-	return s
+	for i := range l.records {
+		e := l.at(i)
+		if !slices.Contains(statuses, e.status()) {
+			continue
+		}
+		if total >= skip && len(page) < limit {
+			page = append(page, e)
+		}
+		total++
+	}
+	return page, total
+}
+
+// at returns the job at a position.
+func (l *JobList) at(i int) listed {
+	if l.behaviour.Order == NewestFirst {
+		i = len(l.records) - 1 - i
+	}
+	e := listed{record: l.records[i], history: l.history}
+	if e.outcome == outcomeElsewhere {
+		e.job = l.jobs[e.id]
+	}
+	return e
+}
+
+// status returns the job's overall_status.
+func (e *listed) status() string {
+	switch {
+	case e.job != nil:
+		return e.job.OverallStatus
+	case e.outcome == outcomeFailed:
+		return StatusFailed
+	default:
+		return StatusCompleted
+	}
 }

@@ -1,125 +1,96 @@
 package simulator_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"math/rand/v2"
+	"cmp"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// newRandom returns a generator that gives the same numbers in every run.
-func newRandom(seed uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // Nothing here is secret.
-}
-
-// fill gives a list a history and jobs, some of which are older than parts of the history.
-func fill(t *testing.T, l *simulator.JobList, history, jobs int, random *rand.Rand, now time.Time) {
-	t.Helper()
-	if err := l.SetHistory(history, simulator.HistoryShape{Oldest: now.Add(-time.Duration(history) * time.Minute)}); err != nil {
-		t.Fatal(err)
-	}
-	statuses := []string{simulator.StatusInProgress, simulator.StatusCompleted, simulator.StatusFailed}
-	for range jobs {
-		insert(t, l, simulator.Job{
-			CreatedAt:     now.Add(time.Duration(random.IntN(2*history+60)-history) * 30 * time.Second),
-			OverallStatus: statuses[random.IntN(len(statuses))],
-			Scopes:        []string{fmt.Sprintf("scope-%d", random.IntN(3)), fmt.Sprintf("scope-%d", 3+random.IntN(3))},
-		})
-	}
-}
-
-// oracle recomputes a list, oldest first, from what the package exports.
-func oracle(l *simulator.JobList) []simulator.Job {
-	jobs := l.Snapshot()
-	for i := range l.HistoryLen() {
-		jobs = append(jobs, l.HistoryJob(i))
-	}
-	slices.SortFunc(jobs, func(a, b simulator.Job) int {
-		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-			return c
-		}
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
-	return jobs
-}
-
-// asJSON shows jobs as the list does.
-func asJSON(l *simulator.JobList, jobs []simulator.Job) []json.RawMessage {
-	out := make([]json.RawMessage, len(jobs))
-	for i := range jobs {
-		out[i] = l.JSON(jobs[i])
-	}
-	return out
-}
-
-func TestPagesJoinToTheWholeList(t *testing.T) {
+// TestPages checks that the pages of a list are the whole list in its order, with each filter.
+func TestPages(t *testing.T) {
 	now := newClock()
-	a := simulator.New(simulator.Options{Clock: now.Now, TokenLifetime: time.Hour})
+	a := simulator.New(simulator.Options{Clock: now.Now})
 	c := connect(t, a)
-	random := newRandom(1)
-	for _, name := range []string{simulator.GoogleKeys, simulator.AzureCertificates} {
-		path := "/api/v1/" + a.List(name).Kind().Path
-		for _, order := range []simulator.Order{simulator.NewestFirst, simulator.OldestFirst, simulator.NoOrder} {
-			for _, size := range [][2]int{{0, 0}, {0, 1}, {1, 0}, {0, 57}, {64, 0}, {130, 41}} {
-				kind := a.List(name).Kind()
-				l := a.Register(kind) // A fresh list.
-				fill(t, l, size[0], size[1], random, now.Now())
-				b := l.Behaviour()
-				b.Order, b.MaxLimit = order, random.IntN(2)*7
-				l.SetBehaviour(b)
-
-				got := c.all(path, 1+random.IntN(40), "")
-				want := asJSON(l, oracle(l))
-				switch order {
-				case simulator.OldestFirst:
-				case simulator.NewestFirst:
-					slices.Reverse(want)
-				case simulator.NoOrder:
-					if len(got) > 10 && equalJSON(got, want) {
-						t.Errorf("%s %v: no order is an order", name, size)
-					}
-					b.MaxLimit = 0
-					l.SetBehaviour(b)
-					if whole := c.all(path, 1000, ""); !equalJSON(got, whole) {
-						t.Errorf("%s %v: the scattered order is not stable", name, size)
-					}
-					slices.SortFunc(got, slices.Compare)
-					slices.SortFunc(want, slices.Compare)
+	for name, path := range map[string]string{simulator.GoogleKeys: googlePath, simulator.AzureCertificates: azurePath} {
+		l := a.List(name)
+		l.SetHistory(230, simulator.HistoryShape{FailOneIn: 4, AbortOneIn: 5})
+		for i, status := range []string{simulator.StatusInProgress, simulator.StatusFailed, "paused", simulator.StatusCompleted} {
+			// Two of them are among the history.
+			l.Put(simulator.Job{OverallStatus: status, CreatedAt: now.Now().Add(time.Duration(-100*i) * time.Minute), Scopes: []string{"a::b", "ä\"\n::b"}})
+		}
+		newest := l.Jobs()
+		if !slices.IsSortedFunc(newest, func(a, b simulator.Job) int { return b.CreatedAt.Compare(a.CreatedAt) }) || len(newest) != 234 || l.Len() != 234 {
+			t.Fatalf("%s: %d jobs, not from the newest to the oldest", name, len(newest))
+		}
+		for _, statuses := range [][]string{nil, {"completed"}, {"failed", "in_progress"}, {"paused"}, {"unknown"}} {
+			var want []shown
+			for _, j := range newest {
+				if statuses == nil || slices.Contains(statuses, j.OverallStatus) {
+					want = append(want, show(l.Kind(), j))
 				}
-				if !equalJSON(got, want) {
-					t.Errorf("%s, order %d, %v: the pages are not the list", name, order, size)
+			}
+			query := "&" + url.Values{"overall_status": statuses}.Encode()
+			for _, limit := range []int{1, 41, 1000} {
+				l.SetBehaviour(simulator.ListBehaviour{})
+				if diff := gocmp.Diff(want, c.all(path, limit, query)); diff != "" {
+					t.Fatalf("%s, newest first, %v: %s", name, statuses, diff)
 				}
-				if l.Len() != size[0]+size[1] {
-					t.Errorf("Len is %d", l.Len())
+				l.SetBehaviour(simulator.ListBehaviour{Order: simulator.OldestFirst, MaxLimit: 50})
+				got := c.all(path, limit, query)
+				slices.Reverse(got)
+				if diff := gocmp.Diff(want, got); diff != "" {
+					t.Fatalf("%s, oldest first, %v: %s", name, statuses, diff)
+				}
+				l.SetBehaviour(simulator.ListBehaviour{Order: simulator.NoOrder})
+				got = c.all(path, limit, query)
+				if len(got) > 10 && gocmp.Equal(want, got) {
+					t.Errorf("%s: no order is an order", name)
+				}
+				slices.SortStableFunc(got, func(a, b shown) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(b.ID, a.ID)) })
+				if diff := gocmp.Diff(want, got); diff != "" {
+					t.Fatalf("%s, no order, %v: %s", name, statuses, diff)
 				}
 			}
 		}
 	}
 }
 
-func TestNewJobDoesNotMoveScatteredOnes(t *testing.T) {
-	now := newClock()
-	a := simulator.New(simulator.Options{Clock: now.Now})
+// TestJobsKeepTheirOrder adds, changes and removes jobs of a list without order.
+func TestJobsKeepTheirOrder(t *testing.T) {
+	a := simulator.New(simulator.Options{})
 	l := a.List(simulator.GoogleKeys)
-	fill(t, l, 40, 20, newRandom(2), now.Now())
+	l.SetHistory(60, simulator.HistoryShape{})
 	l.SetBehaviour(simulator.ListBehaviour{Order: simulator.NoOrder})
-	c := connect(t, a)
-	before := ids(t, c.all(googlePath, 100, ""))
-	added := insert(t, l, simulator.Job{})
-	after := ids(t, c.all(googlePath, 7, ""))
-	after = slices.DeleteFunc(after, func(id string) bool { return id == added.ID })
-	if diff := cmp.Diff(before, after); diff != "" {
+	before := l.Jobs()
+	added := l.Put(simulator.Job{Scopes: []string{"s"}})
+	if l.Len() != 61 || added.OverallStatus != simulator.StatusInProgress || added.DetailedStatus["s"] != "in_progress" {
+		t.Errorf("%d jobs, added %+v", l.Len(), added)
+	}
+	moved := added
+	moved.CreatedAt = moved.CreatedAt.Add(-time.Hour)
+	l.Put(moved)
+	at := time.Now()
+	if !l.Complete(added.ID, at) || l.Len() != 61 || l.Complete(before[0].ID, at) {
+		t.Error("Complete does not report whether there is a job")
+	}
+	i := slices.IndexFunc(l.Jobs(), func(j simulator.Job) bool { return j.ID == added.ID })
+	if j := l.Jobs()[i]; !j.CompletedAt.Equal(at) || j.OverallStatus != simulator.StatusCompleted || !j.CreatedAt.Equal(moved.CreatedAt) ||
+		j.DetailedStatus["s"] != "key ring synchronized successfully" || moved.DetailedStatus["s"] != "in_progress" {
+		t.Errorf("completed job %+v", j)
+	}
+	if !l.Remove(added.ID) || l.Remove(added.ID) {
+		t.Error("Remove does not report whether there was a job")
+	}
+	if diff := gocmp.Diff(before, l.Jobs()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -127,136 +98,106 @@ func TestNewJobDoesNotMoveScatteredOnes(t *testing.T) {
 func TestLimits(t *testing.T) {
 	a := simulator.New(simulator.Options{})
 	l := a.List(simulator.GoogleKeys)
-	if err := l.SetHistory(30, simulator.HistoryShape{}); err != nil {
-		t.Fatal(err)
-	}
+	l.SetHistory(30, simulator.HistoryShape{})
 	c := connect(t, a)
 	if p := ask[page](c, http.MethodGet, googlePath+"/", "", http.StatusOK); p.Skip != 0 || p.Limit != 10 || p.Total != 30 || len(p.Resources) != 10 {
 		t.Errorf("by default: skip %d, limit %d, total %d, %d jobs", p.Skip, p.Limit, p.Total, len(p.Resources))
 	}
 	if p := c.page(googlePath, 31, 5, ""); p.Total != 30 || p.Resources == nil || len(p.Resources) != 0 {
-		t.Errorf("beyond the end: %+v", p)
-	}
-	if p := c.page(googlePath, 0, 0, ""); p.Total != 30 || len(p.Resources) != 0 {
-		t.Errorf("limit 0: %+v", p)
+		t.Errorf("after the end: %+v", p)
 	}
 	for query, status := range map[string]int{
-		"skip=x": http.StatusBadRequest, "limit=1.5": http.StatusBadRequest, "sort=colour": http.StatusBadRequest,
+		"skip=x": http.StatusBadRequest, "limit=1.5": http.StatusBadRequest,
 		"skip=-1": http.StatusUnprocessableEntity, "limit=-1": http.StatusUnprocessableEntity,
 	} {
 		c.refused(http.MethodGet, googlePath+"?"+query, "", status, 15)
 	}
 	l.SetBehaviour(simulator.ListBehaviour{MaxLimit: 7})
 	if p := c.page(googlePath, 3, 1000, ""); p.Limit != 7 || len(p.Resources) != 7 {
-		t.Errorf("clamped: limit %d, %d jobs", p.Limit, len(p.Resources))
+		t.Errorf("reduced: limit %d, %d jobs", p.Limit, len(p.Resources))
 	}
 	l.SetBehaviour(simulator.ListBehaviour{RefuseLimitAbove: 100})
 	c.page(googlePath, 0, 100, "")
 	c.refused(http.MethodGet, googlePath+"?limit=101", "", http.StatusUnprocessableEntity, 15)
 }
 
-func TestFilters(t *testing.T) {
-	now := newClock()
-	a := simulator.New(simulator.Options{Clock: now.Now})
-	l := a.List(simulator.GoogleKeys)
-	fill(t, l, 400, 60, newRandom(3), now.Now())
+func TestPathsAndMethods(t *testing.T) {
+	a := simulator.New(simulator.Options{})
 	c := connect(t, a)
-	known := oracle(l)
-	ring := l.HistoryJob(3).Scopes[0]
-	for name, query := range map[string]url.Values{
-		"in progress":       {"overall_status": {"in_progress"}},
-		"failed":            {"overall_status": {"failed"}},
-		"two statuses":      {"overall_status": {"failed", "in_progress"}},
-		"unknown status":    {"overall_status": {"x"}},
-		"a scope":           {"key_rings": {"scope-1"}},
-		"two scopes":        {"key_rings": {"scope-1", ring}},
-		"scope and status":  {"key_rings": {"scope-4", ring}, "overall_status": {"completed"}},
-		"unknown scope":     {"key_rings": {"x"}},
-		"an id":             {"id": {known[5].ID}},
-		"ids":               {"id": {known[5].ID, l.HistoryJob(7).ID, l.Snapshot()[2].ID, "x"}},
-		"unknown id":        {"id": {"00000000-0000-4000-8000-000000000000"}},
-		"another's filter":  {"key_vaults": {"x"}},
-		"id and its status": {"id": {l.HistoryJob(9).ID}, "overall_status": {l.HistoryJob(9).OverallStatus}},
-	} {
-		for _, order := range []simulator.Order{simulator.NewestFirst, simulator.OldestFirst, simulator.NoOrder} {
-			l.SetBehaviour(simulator.ListBehaviour{Order: order})
-			var want []string
-			for _, j := range known {
-				if matches(query, j) {
-					want = append(want, j.ID)
+	for _, path := range []string{"/", "/api/v1/", "/api/v2/cckm/google/synchronization-jobs", googlePath + "/x", googlePath + "x"} {
+		c.refused(http.MethodGet, path, "", http.StatusNotFound, 16)
+	}
+	c.refused(http.MethodPost, googlePath, "{}", http.StatusMethodNotAllowed, 1)
+	for _, kind := range simulator.AllKinds() {
+		a.Register(kind)
+		c.page("/api/v1/"+kind.Path, 0, 1, "")
+		a.Unregister(kind.Name)
+		c.refused(http.MethodGet, "/api/v1/"+kind.Path, "", http.StatusNotFound, 16)
+	}
+}
+
+// TestHistory checks the jobs of every list's history.
+func TestHistory(t *testing.T) {
+	now := newClock()
+	a := simulator.New(simulator.Options{Clock: now.Now, Kinds: simulator.AllKinds()})
+	seen := make(map[simulator.UUID]bool)
+	for _, kind := range simulator.AllKinds() {
+		l := a.List(kind.Name)
+		last := l.Put(simulator.Job{CreatedAt: now.Now().Add(-time.Hour), Scopes: []string{"s"}}).CreatedAt
+		l.SetHistory(10, simulator.HistoryShape{})
+		l.SetHistory(2000, simulator.HistoryShape{}) // It replaces the first one.
+		var failed, aborted, completed int
+		for _, j := range l.Jobs()[1:] {
+			if seen[j.ID] || !j.CreatedAt.Before(last) {
+				t.Fatalf("%s: job %s was created at %v, before %v", kind.Name, j.ID, j.CreatedAt, last)
+			}
+			seen[j.ID], last = true, j.CreatedAt
+			if took := j.CompletedAt.Sub(j.CreatedAt); took < 2*time.Second || took > 45*time.Second || !j.UpdatedAt.After(j.CompletedAt) {
+				t.Fatalf("%s: job %s took %v", kind.Name, j.ID, took)
+			}
+			for _, scope := range j.Scopes {
+				if j.DetailedStatus[kind.DetailKey(scope)] == "" {
+					t.Fatalf("%s: job %s has no text for %s", kind.Name, j.ID, scope)
 				}
 			}
-			got := ids(t, c.all(googlePath, 33, query.Encode()))
-			switch order {
-			case simulator.OldestFirst:
-			case simulator.NewestFirst:
-				slices.Reverse(want)
-			case simulator.NoOrder:
-				slices.Sort(want)
-				slices.Sort(got)
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%s, order %d: %d jobs, want %d", name, order, len(got), len(want))
+			switch {
+			case j.OverallStatus == simulator.StatusFailed:
+				failed++
+			case j.Abort:
+				aborted++
+			default:
+				completed++
 			}
 		}
-	}
-	l.SetBehaviour(simulator.ListBehaviour{IgnoreFilters: true})
-	if p := c.page(googlePath, 0, 1, "overall_status=failed&id=x"); p.Total != len(known) {
-		t.Errorf("ignored filters leave %d of %d jobs", p.Total, len(known))
+		if failed == 0 || aborted == 0 || completed < 1800 || failed+aborted+completed != 2000 {
+			t.Errorf("%s: %d failed, %d aborted, %d completed", kind.Name, failed, aborted, completed)
+		}
 	}
 }
 
-// matches is the plain meaning of the filters.
-func matches(query url.Values, j simulator.Job) bool {
-	if v := query["id"]; v != nil && !slices.Contains(v, j.ID) {
-		return false
+// BenchmarkHistory makes a history of a million jobs.
+func BenchmarkHistory(b *testing.B) {
+	l := simulator.New(simulator.Options{}).List(simulator.AzureCertificates)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.SetHistory(1_000_000, simulator.HistoryShape{})
 	}
-	if v := query["overall_status"]; v != nil && !slices.Contains(v, j.OverallStatus) {
-		return false
-	}
-	v := query["key_rings"]
-	return v == nil || slices.ContainsFunc(j.Scopes, func(s string) bool { return slices.Contains(v, s) })
 }
 
-func TestSort(t *testing.T) {
-	now := newClock()
-	a := simulator.New(simulator.Options{Clock: now.Now})
-	l := a.List(simulator.GoogleKeys)
-	fill(t, l, 80, 50, newRandom(4), now.Now())
-	l.SetBehaviour(simulator.ListBehaviour{Order: simulator.NoOrder})
-	c := connect(t, a)
-	known := oracle(l)
-	for text, compare := range map[string]func(a, b simulator.Job) int{
-		"createdAt":    func(simulator.Job, simulator.Job) int { return 0 },
-		"-updatedAt":   func(a, b simulator.Job) int { return b.UpdatedAt.Compare(a.UpdatedAt) },
-		"id":           func(a, b simulator.Job) int { return slices.Compare([]byte(a.ID), []byte(b.ID)) },
-		"-id":          func(a, b simulator.Job) int { return slices.Compare([]byte(b.ID), []byte(a.ID)) },
-		"-createdAt":   func(a, b simulator.Job) int { return b.CreatedAt.Compare(a.CreatedAt) },
-		"completed_at": func(a, b simulator.Job) int { return a.CompletedAt.Compare(b.CompletedAt) },
-		"overall_status,-createdAt": func(a, b simulator.Job) int {
-			if c := slices.Compare([]byte(a.OverallStatus), []byte(b.OverallStatus)); c != 0 {
-				return c
-			}
-			return b.CreatedAt.Compare(a.CreatedAt)
-		},
-	} {
-		want := slices.Clone(known)
-		if text == "-createdAt" {
-			slices.Reverse(want)
-		} else {
-			slices.SortStableFunc(want, compare)
+// BenchmarkPage makes a page of a thousand jobs of a million, and one of the jobs that run.
+func BenchmarkPage(b *testing.B) {
+	a := simulator.New(simulator.Options{})
+	a.List(simulator.AzureCertificates).SetHistory(1_000_000, simulator.HistoryShape{})
+	c := connect(b, a)
+	for _, query := range []string{"?skip=500000&limit=1000", "?limit=1000&overall_status=in_progress"} {
+		for _, coding := range []string{"identity", "gzip"} {
+			b.Run(query+" "+coding, func(b *testing.B) {
+				req := c.request(http.MethodGet, azurePath+query, "")
+				req.Header.Set("Accept-Encoding", coding)
+				for b.Loop() {
+					a.ServeHTTP(httptest.NewRecorder(), req)
+				}
+			})
 		}
-		if got := c.all(googlePath, 17, "sort="+text); !equalJSON(got, asJSON(l, want)) {
-			t.Errorf("sort=%s: wrong order", text)
-		}
-	}
-	l.SetBehaviour(simulator.ListBehaviour{IgnoreSort: true})
-	want := slices.Clone(known)
-	slices.Reverse(want)
-	if got := c.all(googlePath, 50, "sort=createdAt"); !equalJSON(got, asJSON(l, want)) {
-		t.Error("an ignored sort sorts")
-	}
-	if !a.List(simulator.AzureCertificates).Behaviour().IgnoreSort {
-		t.Error("Azure certificates sort, which is not documented")
 	}
 }

@@ -2,7 +2,7 @@ package simulator
 
 import "time"
 
-// Times of the jobs that do not end, counted back from the fleet's start.
+// Times of the jobs that do not end, before the fleet's start, and of the others.
 const (
 	hangsSince   = 3 * time.Hour
 	firstSince   = 40 * time.Minute
@@ -13,14 +13,12 @@ const (
 	leastBacklog = 2 * time.Minute // between two jobs of a backlog
 )
 
-// runs computes the jobs of one life. A life's jobs are numbered from the oldest: first those of
-// the backlog, before the fleet's start, then one in every period. What a job is like at a time
-// follows from its number and that time alone, which is why a fleet arrives at the same lists in one
-// step or in many.
+// runs computes the jobs of one life. They are numbered from the oldest: first those of the backlog,
+// before the fleet's start, then one in every period. A job at a time depends on its number and that time
+// alone, so a fleet arrives at the same lists in one step or in many.
 type runs struct {
 	life    Life
 	kind    Kind
-	account string
 	start   time.Time
 	backlog int
 	// spacing is the time between two jobs of the backlog.
@@ -28,17 +26,12 @@ type runs struct {
 	salt    uint64
 }
 
-// draw returns a number for a job and a purpose.
-func (r *runs) draw(n int, purpose uint64) uint64 {
-	return draw(r.salt, n, purpose)
-}
-
 // within returns a time below a limit, to the microsecond.
 func (r *runs) within(n int, purpose uint64, limit time.Duration) time.Duration {
-	return microsBelow(r.draw(n, purpose), limit)
+	return microsBelow(draw(r.salt, n, purpose), limit)
 }
 
-// startedBy returns how many jobs have been started at a time that is not before the fleet's start.
+// startedBy returns how many jobs have started by a time that is not before the fleet's start.
 func (r *runs) startedBy(now time.Time) int {
 	since := now.Sub(r.start) - r.life.Phase
 	if !r.life.repeats() || since < 0 {
@@ -46,7 +39,7 @@ func (r *runs) startedBy(now time.Time) int {
 	}
 	n := r.backlog + int(since/r.life.Period) + 1
 	if r.createdAt(n - 1).After(now) {
-		n-- // Its jitter puts it a little later.
+		n-- // Its jitter makes it a little later.
 	}
 	return n
 }
@@ -63,17 +56,17 @@ func (r *runs) createdAt(n int) time.Time {
 		return r.start.Add(-hangsSince - r.within(n, 1, time.Second))
 	}
 	end := r.start
-	if r.life.Fate == HangsForEver {
-		// Its backlog ends with the job that hangs.
+	if r.life.Fate == HangsForever {
+		// The job that hangs is the last one.
 		end = end.Add(-hangsSince - time.Second)
 	}
 	return end.Add(-time.Duration(r.backlog-n)*r.spacing + r.within(n, 1, r.spacing/4))
 }
 
-// hangs says whether a job never ends.
+// hangs reports whether a job never ends.
 func (r *runs) hangs(n int) bool { return !r.life.repeats() && n == r.backlog-1 }
 
-// duration is how long a job takes that ends.
+// duration is how long a job takes, if it ends.
 func (r *runs) duration(n int) time.Duration {
 	longest := longestRun
 	if n >= r.backlog {
@@ -82,14 +75,14 @@ func (r *runs) duration(n int) time.Duration {
 	return shortestRun + r.within(n, 2, max(longest-shortestRun, time.Millisecond))
 }
 
-// fails says whether a job fails for its scope of an index.
+// fails reports whether a job fails for the scope with that index.
 func (r *runs) fails(n, scope int) bool {
 	switch r.life.Fate {
 	case FailsAlways:
 		return true
-	case FailsOneScope, CompletesInPart:
+	case FailsOneScope, CompletesPartly:
 		return scope == len(r.life.Scopes)-1
-	case RecoversNowAndThen:
+	case RecoversSometimes:
 		return n%4 != 3
 	default:
 		return false
@@ -97,15 +90,14 @@ func (r *runs) fails(n, scope int) bool {
 }
 
 // id is the id of a job.
-func (r *runs) id(n int) string { return uuidFrom(r.draw(n, 3), r.draw(n, 4)) }
+func (r *runs) id(n int) UUID { return uuidFrom(draw(r.salt, n, 3), draw(r.salt, n, 4)) }
 
-// job returns a job as it is at a time, and whether it has ended by then. The scopes of a job end one after
-// another.
+// job returns a job at a time, and whether it has ended by then. The scopes of a job end one after another.
 func (r *runs) job(n int, now time.Time) (j Job, ended bool) {
 	created := r.createdAt(n)
 	elapsed := now.Sub(created)
 	j = Job{ID: r.id(n), CreatedAt: created, OverallStatus: r.kind.inProgress(), Scopes: r.life.Scopes}
-	r.kind.fill(&j, r.account)
+	r.kind.fill(&j)
 	if r.hangs(n) {
 		j.UpdatedAt = created.Add(min(elapsed, stuckAfter))
 		return j, false
@@ -126,7 +118,7 @@ func (r *runs) job(n int, now time.Time) (j Job, ended bool) {
 	return j, false
 }
 
-// end puts the job into its last state.
+// end gives the job its last state.
 func (r *runs) end(j *Job, n int, at time.Time) {
 	failures := make(map[string]string)
 	for s, scope := range r.life.Scopes {
@@ -134,25 +126,22 @@ func (r *runs) end(j *Job, n int, at time.Time) {
 			failures[scope] = r.text(n, s)
 		}
 	}
-	switch {
-	case r.life.Fate == IsAborted:
+	if r.life.Fate == IsAborted {
 		r.kind.abort(j, at)
-	case len(failures) > 0:
-		r.kind.fail(j, at, failures)
-		if r.life.Fate == CompletesInPart {
-			j.OverallStatus = StatusCompleted
-		}
-	default:
-		r.kind.complete(j, at)
+		return
+	}
+	r.kind.end(j, at, failures)
+	if r.life.Fate == CompletesPartly {
+		j.OverallStatus = StatusCompleted
 	}
 }
 
-// text is what detailed_status says of a scope that has ended.
+// text is the text of a scope that has ended.
 func (r *runs) text(n, scope int) string {
 	switch {
 	case !r.fails(n, scope):
 		return r.kind.successText()
-	case r.life.Fate == CompletesInPart && n%2 == 0:
+	case r.life.Fate == CompletesPartly && n%2 == 0:
 		return r.kind.oddText()
 	default:
 		return r.kind.failureText()

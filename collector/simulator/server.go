@@ -18,28 +18,26 @@ import (
 type Server struct {
 	// URL is the base address, such as "https://127.0.0.1:40123".
 	URL string
-	// CAPEM is the certificate of the authority that signed the server's, for a client to trust.
+	// CAPEM is the CA certificate that a client must trust.
 	CAPEM []byte
 
 	clients *authority
 	handler http.Handler
 	config  *tls.Config
 
-	// mu guards what changes when the server stops and resumes.
+	// mu guards the fields that Stop and Resume use.
 	mu       sync.Mutex
 	listener net.Listener
 	server   *http.Server
 	cancel   context.CancelFunc
-	// running counts the server's goroutines: the one that accepts, and one for each connection.
+	// running counts the server's goroutines: one that accepts, and one for each connection.
 	running sync.WaitGroup
 }
 
-// StartTLS makes the appliance listen on a free port of 127.0.0.1. The caller closes the server. An
-// error says which of the certificates or the listener could not be made.
+// StartTLS makes the appliance listen on a free port of 127.0.0.1. The caller closes the server.
 func (a *Appliance) StartTLS() (*Server, error) { return a.StartTLSWith(Certificate{}) }
 
-// StartTLSWith is StartTLS with a certificate of the caller's choice, such as an expired one or one for
-// another name.
+// StartTLSWith is StartTLS with another certificate, such as an expired one or one for another name.
 func (a *Appliance) StartTLSWith(c Certificate) (*Server, error) {
 	ca, err := newAuthority("simulator server CA")
 	if err != nil {
@@ -61,7 +59,7 @@ func (a *Appliance) StartTLSWith(c Certificate) (*Server, error) {
 	return s, nil
 }
 
-// listen serves at an address.
+// listen starts to serve at an address.
 func (s *Server) listen(address string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
@@ -74,44 +72,44 @@ func (s *Server) listen(address string) error {
 		ReadHeaderTimeout: 30 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnState:         s.connState,
-		ErrorLog:          log.New(io.Discard, "", 0), // Refused handshakes are what tests are after.
+		ErrorLog:          log.New(io.Discard, "", 0), // Tests cause failed handshakes.
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listener, s.server, s.cancel = listener, server, cancel
 	s.running.Go(func() {
-		// Serve always ends with an error, and here by Close or Stop alone.
+		// Serve always returns an error, and here only Stop ends it.
 		_ = server.Serve(tls.NewListener(listener, s.config))
 	})
 	return nil
 }
 
-// connState counts connections. A new one is announced before Serve can return, so that Close waits for it;
-// one that an interceptor took over is that interceptor's to close.
+// connState counts connections, so that Stop can wait for them. An interceptor that takes over a connection
+// closes it itself.
 func (s *Server) connState(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.running.Add(1)
 	case http.StateClosed, http.StateHijacked:
 		s.running.Done()
-	default: // It goes on being used.
+	default: // It is still open.
 	}
 }
 
-// Addr returns the address that the server listens on, and listens on again after Resume.
+// Addr returns the address that the server listens on. Resume does not change it.
 func (s *Server) Addr() net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.listener.Addr()
 }
 
-// ClientCertificate makes a client certificate for logins over mutual TLS, and its key, in PEM. The
-// name becomes that of the user.
+// ClientCertificate makes a client certificate for logins over mutual TLS, and its key, in PEM. The common
+// name is the user's name.
 func (s *Server) ClientCertificate(commonName string) (certPEM, keyPEM []byte, err error) {
 	return s.ClientCertificateUntil(commonName, time.Now().AddDate(10, 0, 0))
 }
 
-// ClientCertificateUntil is ClientCertificate with an expiry of the caller's choice.
+// ClientCertificateUntil is ClientCertificate with another expiry.
 func (s *Server) ClientCertificateUntil(commonName string, notAfter time.Time) (certPEM, keyPEM []byte, err error) {
 	certPEM, keyPEM, err = s.clients.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: commonName},
@@ -120,25 +118,25 @@ func (s *Server) ClientCertificateUntil(commonName string, notAfter time.Time) (
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("the client certificate of %s: %w", commonName, err)
+		return nil, nil, fmt.Errorf("making the client certificate of %s: %w", commonName, err)
 	}
 	return certPEM, keyPEM, nil
 }
 
-// Stop drops every connection and refuses new ones, as an appliance that is restarted does, until Resume. It
-// returns when the server's goroutines have ended. Requests that are being answered see their context end.
+// Stop drops all connections and refuses new ones until Resume, like an appliance that restarts. It cancels
+// the contexts of requests in flight and returns when the server's goroutines have ended.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	server, cancel := s.server, s.cancel
 	s.mu.Unlock()
-	_ = server.Close() // The listener and the connections are closed whatever this says.
+	_ = server.Close() // It closes the listener and the connections even if it returns an error.
 	cancel()
 	s.running.Wait()
 }
 
-// Resume listens again, at the same address, after Stop. It returns an error while another program has the
-// port, such as for the near end of a connection.
+// Resume listens again at the same address after Stop. It returns an error while another program uses the
+// port.
 func (s *Server) Resume() error { return s.listen(s.Addr().String()) }
 
-// Close ends the server for good, as Stop does.
+// Close stops the server.
 func (s *Server) Close() { s.Stop() }

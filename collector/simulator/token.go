@@ -1,264 +1,229 @@
 package simulator
 
 import (
-	"crypto/rand"
 	"encoding/base64"
-	"errors"
+	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
-// issuer is what the appliance's tokens say of who made them.
-const issuer = "kylo"
+// keepIssued is how many tokens are remembered at least.
+const keepIssued = 200
 
-// RefreshToken is a refresh token that the appliance still accepts.
-type RefreshToken struct {
-	// ID is what a DELETE names.
-	ID string
-	// Token is what a refresh presents.
-	Token    string
-	Username string
-	Domain   string
-	IssuedAt time.Time
-	LastUsed time.Time
-	// Lifetime and RevokeUnusedIn are what the login asked for; zero means no limit.
-	Lifetime       time.Duration
-	RevokeUnusedIn time.Duration
-}
-
-// alive says whether the token may still be used.
-func (t *RefreshToken) alive(now time.Time) bool {
-	if t.Lifetime > 0 && !now.Before(t.IssuedAt.Add(t.Lifetime)) {
-		return false
-	}
-	return t.RevokeUnusedIn <= 0 || now.Before(t.LastUsed.Add(t.RevokeUnusedIn))
-}
-
-// tokenOffice issues tokens, checks them, and remembers who came.
-type tokenOffice struct {
+// tokenStore issues and checks tokens, and remembers logins.
+type tokenStore struct {
 	clock    func() time.Time
 	lifetime time.Duration
+	rotate   bool
 	username string
-	random   *source
+	clientID string
 
 	mu       sync.Mutex
 	password string
-	key      []byte
-	refresh  []*RefreshToken // in the order of issue
-	logins   []LoginRecord
-	issued   []string
-	counts   map[loginCount]int
+	// live are the tokens that are accepted.
+	live      map[string]liveToken
+	refreshes []*refreshToken // in the order of issue
+	logins    []LoginRecord
+	issued    []string
 }
 
-func newTokenOffice(opts Options, random *source) *tokenOffice {
-	return &tokenOffice{
+// user is a user in a domain.
+type user struct{ name, domain string }
+
+type liveToken struct {
+	domain  string
+	expires time.Time
+}
+
+type refreshToken struct {
+	user
+
+	id, text           string
+	issued, lastUsed   time.Time
+	lifetime, unusedIn time.Duration // as the login requested them; 0 means no limit
+}
+
+// expired reports whether the token must not be used any more.
+func (t *refreshToken) expired(now time.Time) bool {
+	return t.lifetime > 0 && !now.Before(t.issued.Add(t.lifetime)) ||
+		t.unusedIn > 0 && !now.Before(t.lastUsed.Add(t.unusedIn))
+}
+
+func newTokenStore(opts Options) *tokenStore {
+	return &tokenStore{
 		clock:    opts.Clock,
 		lifetime: opts.TokenLifetime.Truncate(time.Second),
+		rotate:   opts.RotateRefreshTokens,
 		username: opts.Username,
-		random:   random,
+		clientID: newUUID().String(),
 		password: opts.Password,
-		key:      secret(32),
-		counts:   make(map[loginCount]int),
+		live:     make(map[string]liveToken),
 	}
 }
 
-// secret makes random bytes, outside the seed's reach: an appliance must not accept the tokens of another
-// that was made with the same options.
-func secret(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // It never fails.
-	return b
-}
-
-// sign makes a token like those in the appliance's documentation.
-func (o *tokenOffice) sign(d *domain, clientID, username string) (string, error) {
-	now := o.clock()
-	claims := jwt.MapClaims{
+// issue returns a token like those in the appliance's documentation. No client can check its signature,
+// so that is random, and the store accepts the tokens that it has issued.
+func (s *tokenStore) issue(d domain, username, clientID string) string {
+	now := s.clock()
+	expires := time.Unix(now.Add(s.lifetime).Unix(), 0)
+	claims, err := json.Marshal(map[string]any{
 		"aud":                clientID,
-		"sub":                "local|" + uuidFrom(hashText(4, username), hashText(5, username)),
-		"iss":                issuer,
+		"sub":                "local|" + uuidFrom(hashText(4, username), hashText(5, username)).String(),
+		"iss":                "kylo",
 		"acc":                d.account,
 		"preferred_username": username,
 		"cust": map[string]any{
 			"domain_id": d.id,
 			"groups":    []string{"CCKM Users"},
-			"sid":       o.random.uuid(),
+			"sid":       newUUID().String(),
 			"zone_id":   rootDomainID,
 		},
-		"jwtid": o.random.uuid(),
+		"jwtid": newUUID().String(),
 		"iat":   now.Unix(),
-		"exp":   now.Add(o.lifetime).Unix(),
+		"exp":   expires.Unix(),
+	})
+	if err != nil {
+		panic("simulator: encoding a token: " + err.Error()) // Its values are strings and numbers.
 	}
-	o.mu.Lock()
-	key := o.key
-	o.mu.Unlock()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(key)
-	if err == nil {
-		o.remember(token)
-	}
-	return token, err
+	encode := base64.RawURLEncoding.EncodeToString
+	token := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(claims) + "." + encode(secret(32))
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.live, func(_ string, t liveToken) bool { return !now.Before(t.expires) })
+	s.live[token] = liveToken{d.name, expires}
+	s.issued = remember(s.issued, token, keepIssued)
+	return token
 }
 
-// verify checks a token's signature and expiry and returns the id of its domain.
-func (o *tokenOffice) verify(text string) (domainID string, err error) {
-	o.mu.Lock()
-	key := o.key
-	o.mu.Unlock()
-	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithIssuer(issuer),
-		jwt.WithExpirationRequired(),
-		jwt.WithTimeFunc(o.clock),
-	)
-	claims := jwt.MapClaims{}
-	if _, err := parser.ParseWithClaims(text, claims, func(*jwt.Token) (any, error) { return key, nil }); err != nil {
-		return "", err
-	}
-	cust, _ := claims["cust"].(map[string]any)
-	domainID, _ = cust["domain_id"].(string)
-	return domainID, nil
-}
-
-// authenticate checks the token that a request bears and returns the domain that it is bound to.
-func (a *Appliance) authenticate(r *http.Request) (*domain, *apiError) {
+// authenticate checks a request's token and returns its domain.
+func (a *Appliance) authenticate(r *http.Request) (domainName string, fault *apiError) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return nil, &apiError{http.StatusUnauthorized, "a bearer token is required"}
+		return "", &apiError{http.StatusUnauthorized, "a bearer token is required"}
 	}
-	id, err := a.tokens.verify(strings.TrimSpace(token))
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return nil, &apiError{http.StatusUnauthorized, "the token has expired"}
-	case err != nil:
-		return nil, &apiError{http.StatusUnauthorized, "the token is not valid"}
+	now := a.tokens.clock()
+	a.tokens.mu.Lock()
+	defer a.tokens.mu.Unlock()
+	t, ok := a.tokens.live[strings.TrimSpace(token)]
+	if !ok || !now.Before(t.expires) {
+		return "", &apiError{http.StatusUnauthorized, "the token is not valid or has expired"}
 	}
-	d := a.domainOf(id)
-	if d == nil {
-		return nil, &apiError{http.StatusUnauthorized, "the token's domain does not exist"}
-	}
-	return d, nil
+	return t.domain, nil
 }
 
-// issueRefresh makes a refresh token.
-func (o *tokenOffice) issueRefresh(d *domain, req LoginRequest) RefreshToken {
-	now := o.clock()
-	t := &RefreshToken{
-		ID:             o.random.uuid(),
-		Token:          o.newRefreshText(),
-		Username:       req.Username,
-		Domain:         d.name,
-		IssuedAt:       now,
-		LastUsed:       now,
-		Lifetime:       time.Duration(req.RefreshTokenLifetime) * time.Minute,
-		RevokeUnusedIn: time.Duration(req.RefreshTokenRevokeUnusedIn) * time.Minute,
+// valid reports whether a username and a password are right.
+func (s *tokenStore) valid(username, password string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return username == s.username && password == s.password
+}
+
+// issueRefresh returns a new refresh token.
+func (s *tokenStore) issueRefresh(u user, req LoginRequest) refreshToken {
+	now := s.clock()
+	t := &refreshToken{
+		user:     u,
+		id:       newUUID().String(),
+		issued:   now,
+		lastUsed: now,
+		lifetime: time.Duration(req.RefreshTokenLifetime) * time.Minute,
+		unusedIn: time.Duration(req.RefreshTokenRevokeUnusedIn) * time.Minute,
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.prune(now)
-	o.refresh = append(o.refresh, t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prune(now)
+	s.renew(t)
+	s.refreshes = append(s.refreshes, t)
 	return *t
 }
 
-// newRefreshText makes the secret text of a refresh token.
-func (o *tokenOffice) newRefreshText() string {
-	text := base64.RawURLEncoding.EncodeToString(secret(48))
-	o.remember(text)
-	return text
+// renew gives a refresh token a new text. The caller holds mu.
+func (s *tokenStore) renew(t *refreshToken) {
+	t.text = base64.RawURLEncoding.EncodeToString(secret(48))
+	s.issued = remember(s.issued, t.text, keepIssued)
 }
 
-// keepIssued is how many tokens are remembered.
-const keepIssued = 200
-
-// remember keeps a token for Issued.
-func (o *tokenOffice) remember(token string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.issued) == keepIssued {
-		o.issued = slices.Delete(o.issued, 0, 1)
+// refresh uses a refresh token, and reports whether it is valid.
+func (s *tokenStore) refresh(text string) (refreshToken, bool) {
+	now := s.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prune(now)
+	i := slices.IndexFunc(s.refreshes, func(t *refreshToken) bool { return t.text == text })
+	if i < 0 {
+		return refreshToken{}, false
 	}
-	o.issued = append(o.issued, token)
+	t := s.refreshes[i]
+	t.lastUsed = now
+	if s.rotate {
+		s.renew(t)
+	}
+	return *t, true
 }
 
-// Issued returns the last two hundred tokens and refresh tokens that were issued, good or not, oldest first,
-// for tests that search what a client shows.
+// prune forgets the refresh tokens that have expired. The caller holds mu.
+func (s *tokenStore) prune(now time.Time) {
+	s.refreshes = slices.DeleteFunc(s.refreshes, func(t *refreshToken) bool { return t.expired(now) })
+}
+
+// revoke forgets a refresh token, and reports whether there was one.
+func (s *tokenStore) revoke(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prune(s.clock())
+	before := len(s.refreshes)
+	s.refreshes = slices.DeleteFunc(s.refreshes, func(t *refreshToken) bool { return t.id == id })
+	return len(s.refreshes) < before
+}
+
+// record remembers a login.
+func (s *tokenStore) record(login LoginRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logins = remember(s.logins, login, keepRequests)
+}
+
+// Issued returns the last two hundred or more tokens and refresh tokens that were issued, valid or not,
+// for tests that search output for secrets.
 func (a *Appliance) Issued() []string {
 	a.tokens.mu.Lock()
 	defer a.tokens.mu.Unlock()
 	return slices.Clone(a.tokens.issued)
 }
 
-// use accepts a refresh token, or not. With rotate it gives the token a new text.
-func (o *tokenOffice) use(text string, rotate bool) (RefreshToken, bool) {
-	now := o.clock()
-	next := ""
-	if rotate {
-		next = o.newRefreshText()
+// RefreshTokens returns the refresh tokens that are still valid, in the order of issue.
+func (a *Appliance) RefreshTokens() []string {
+	s := a.tokens
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prune(s.clock())
+	texts := make([]string, len(s.refreshes))
+	for i, t := range s.refreshes {
+		texts[i] = t.text
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.prune(now)
-	for _, t := range o.refresh {
-		if t.Token == text {
-			t.LastUsed = now
-			if rotate {
-				t.Token = next
-			}
-			return *t, true
-		}
-	}
-	return RefreshToken{}, false
+	return texts
 }
 
-// prune forgets the refresh tokens whose time is over. The caller holds the lock.
-func (o *tokenOffice) prune(now time.Time) {
-	o.refresh = slices.DeleteFunc(o.refresh, func(t *RefreshToken) bool { return !t.alive(now) })
-}
-
-// revoke forgets one refresh token and says whether it was there.
-func (o *tokenOffice) revoke(id string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.prune(o.clock())
-	before := len(o.refresh)
-	o.refresh = slices.DeleteFunc(o.refresh, func(t *RefreshToken) bool { return t.ID == id })
-	return len(o.refresh) < before
-}
-
-// RefreshTokens returns the refresh tokens that the appliance still accepts, in the order of their issue.
-func (a *Appliance) RefreshTokens() []RefreshToken {
-	o := a.tokens
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.prune(o.clock())
-	tokens := make([]RefreshToken, len(o.refresh))
-	for i, t := range o.refresh {
-		tokens[i] = *t
-	}
-	return tokens
-}
-
-// RevokeRefreshTokens forgets all refresh tokens. Tokens that they gave live on.
+// RevokeRefreshTokens revokes all refresh tokens. Tokens stay valid.
 func (a *Appliance) RevokeRefreshTokens() {
 	a.tokens.mu.Lock()
 	defer a.tokens.mu.Unlock()
-	a.tokens.refresh = nil
+	a.tokens.refreshes = nil
 }
 
-// RevokeAllTokens makes every token so far answer 401, as after a restart of the appliance, by
-// signing with a new key from now on. Refresh tokens live on.
+// RevokeAllTokens revokes all tokens, as a restart of the appliance does. Refresh tokens stay valid.
 func (a *Appliance) RevokeAllTokens() {
-	key := secret(32)
 	a.tokens.mu.Lock()
 	defer a.tokens.mu.Unlock()
-	a.tokens.key = key
+	clear(a.tokens.live)
 }
 
-// SetPassword changes the password that a login needs. Tokens live on.
+// SetPassword changes the password of a login. Tokens stay valid.
 func (a *Appliance) SetPassword(password string) {
 	a.tokens.mu.Lock()
 	defer a.tokens.mu.Unlock()

@@ -335,7 +335,7 @@ func startTroubledAppliance(t *testing.T, password string) []string {
 	t.Helper()
 	appliance := simulator.New(simulator.Options{})
 	fleet, err := simulator.NewFleet(appliance, simulator.FleetOptions{Backlog: 8, Lives: []simulator.Life{{
-		Name: "busy", List: simulator.GoogleKeys, Scopes: []string{busyScope}, Fate: simulator.RecoversNowAndThen,
+		Name: "busy", List: simulator.GoogleKeys, Scopes: []string{busyScope}, Fate: simulator.RecoversSometimes,
 		Period: 10 * time.Second, Longest: 4 * time.Second,
 	}}})
 	if err != nil {

@@ -135,12 +135,8 @@ func (r *rig) fill() {
 		simulator.AzureCertificates: {"blue::11111111-2222-3333-4444-555555555555", "red::11111111-2222-3333-4444-555555555555"},
 	} {
 		list := r.appliance.List(name)
-		if err := list.SetHistory(jobsInAList-1, simulator.HistoryShape{Scopes: scopes, FailOneIn: 5, AbortOneIn: 7}); err != nil {
-			r.t.Fatal(err)
-		}
-		if _, err := list.Insert(simulator.Job{Scopes: scopes[:1]}); err != nil {
-			r.t.Fatal(err)
-		}
+		list.SetHistory(jobsInAList-1, simulator.HistoryShape{Scopes: scopes, FailOneIn: 5, AbortOneIn: 7})
+		list.Put(simulator.Job{Scopes: scopes[:1]})
 	}
 }
 

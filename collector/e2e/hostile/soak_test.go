@@ -50,9 +50,7 @@ func soak(t *testing.T, executable string) {
 	appliance := simulator.New(simulator.Options{})
 	list := appliance.List(simulator.GoogleKeys)
 	rings := []string{"projects/p/locations/global/keyRings/a", "projects/p/locations/global/keyRings/b"}
-	if err := list.SetHistory(300, simulator.HistoryShape{Scopes: rings}); err != nil {
-		t.Fatal(err)
-	}
+	list.SetHistory(300, simulator.HistoryShape{Scopes: rings})
 	server, err := appliance.StartTLS()
 	if err != nil {
 		t.Fatal(err)
@@ -77,10 +75,7 @@ func soak(t *testing.T, executable string) {
 	for i := range len(phases) + 1 {
 		before := len(p.Log())
 		appliance.Intercept(nil)
-		job, err := list.Insert(simulator.Job{Scopes: rings})
-		if err != nil {
-			t.Fatal(err)
-		}
+		job := list.Put(simulator.Job{Scopes: rings})
 		livetest.Eventually(t, time.Minute, "the list is read", func() bool { return probe(t, address, "soak") == "up" })
 		scrapeOften(t, address, calmScrapes)
 		list.Complete(job.ID, time.Now())

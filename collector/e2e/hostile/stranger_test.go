@@ -26,9 +26,7 @@ func TestStrangersAtThePort(t *testing.T) {
 	for i := range rings {
 		rings[i] = fmt.Sprintf("projects/p/locations/global/keyRings/ring-%d", i)
 	}
-	if err := large.List(simulator.GoogleKeys).SetHistory(4_000, simulator.HistoryShape{Scopes: rings}); err != nil {
-		t.Fatal(err)
-	}
+	large.List(simulator.GoogleKeys).SetHistory(4_000, simulator.HistoryShape{Scopes: rings})
 	targets := make(map[string]target)
 	for name, appliance := range map[string]*simulator.Appliance{"good": good, "large": large} {
 		server, err := appliance.StartTLS()

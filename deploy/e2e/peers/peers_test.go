@@ -109,17 +109,13 @@ func startAppliance(t *testing.T, jobs int) []string {
 		list := appliance.List(name)
 		share := left / (2 - i)
 		left -= share
-		if err := list.SetHistory(share-2, simulator.HistoryShape{}); err != nil {
-			t.Fatal(err)
-		}
-		scopes := list.HistoryJob(0).Scopes
+		list.SetHistory(share-2, simulator.HistoryShape{})
+		scopes := list.Jobs()[0].Scopes
 		for _, job := range []*simulator.Job{
 			{CreatedAt: time.Now().Add(-30 * time.Second), Scopes: scopes},
 			{OverallStatus: "paused", CreatedAt: time.Now().Add(-50 * time.Second), CompletedAt: time.Now().Add(-40 * time.Second), Scopes: scopes},
 		} {
-			if _, err := list.Insert(*job); err != nil {
-				t.Fatal(err)
-			}
+			list.Put(*job)
 		}
 	}
 	server, err := appliance.StartTLS()

@@ -45,7 +45,10 @@ type plant struct {
 	running map[string]runningJob
 }
 
-type runningJob struct{ list, id string }
+type runningJob struct {
+	list string
+	id   simulator.UUID
+}
 
 // exporter is an address where an exporter is, or is not.
 type exporter struct {
@@ -71,7 +74,6 @@ func newPlant(t *testing.T, l *life) *plant {
 	p.appliance = simulator.New(simulator.Options{
 		Clock:         func() time.Time { return time.Now().Add(l.skew) },
 		TokenLifetime: simulator.DefaultTokenLifetime / scale,
-		RequestLog:    1,
 	})
 	var err error
 	if p.server, err = p.appliance.StartTLS(); err != nil {
@@ -216,19 +218,14 @@ func (p *plant) insert(list string, job simulator.Job, ago time.Duration) {
 	p.t.Helper()
 	job.CompletedAt = p.now().Add(-ago)
 	job.CreatedAt = job.CompletedAt.Add(-minute)
-	if _, err := p.list(list).Insert(job); err != nil {
-		p.t.Fatal(err)
-	}
+	p.list(list).Put(job)
 }
 
 // begin inserts a job that has been running for some time, under a name by
 // which end finds it.
 func (p *plant) begin(name, list string, ago time.Duration, scopes ...string) {
 	p.t.Helper()
-	job, err := p.list(list).Insert(simulator.Job{CreatedAt: p.now().Add(-ago), Scopes: scopes})
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	job := p.list(list).Put(simulator.Job{CreatedAt: p.now().Add(-ago), Scopes: scopes})
 	p.running[name] = runningJob{list, job.ID}
 }
 
@@ -244,9 +241,8 @@ func (p *plant) complete(name string) {
 // purge removes all jobs of a list but the newest.
 func (p *plant) purge(list string, keep int) {
 	p.t.Helper()
-	jobs := p.list(list).Snapshot()
-	for i := range len(jobs) - keep {
-		p.list(list).Remove(jobs[i].ID)
+	for _, job := range p.list(list).Jobs()[keep:] {
+		p.list(list).Remove(job.ID)
 	}
 }
 

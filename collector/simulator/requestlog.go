@@ -1,8 +1,6 @@
 package simulator
 
 import (
-	"bufio"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -15,30 +13,37 @@ type RequestRecord struct {
 	RawQuery string
 	// Time is when it arrived, by the appliance's clock.
 	Time time.Time
-	// Status is that of the answer: zero as long as there is none, and for ever where the connection
-	// was dropped instead.
+	// Status is the response's status. It is 0 until there is one, and stays 0 if the connection was
+	// dropped.
 	Status int
 }
 
-// requestLog remembers requests in the order of their arrival.
-type requestLog struct {
-	keep int
+// keepRequests is how many requests and logins are remembered at least.
+const keepRequests = 10_000
 
+// remember appends to a log, and drops its oldest entries if it has more than twice as many as it must
+// keep, so that a demo can run for months.
+func remember[T any](log []T, entry T, keep int) []T {
+	if len(log) >= 2*keep {
+		log = append([]T(nil), log[len(log)-keep:]...)
+	}
+	return append(log, entry)
+}
+
+// requestLog remembers requests in the order of arrival.
+type requestLog struct {
 	mu        sync.Mutex
 	records   []*RequestRecord
 	lists     int
 	mostLists int
 }
 
-// arrive notes a request and returns the writer through which its status becomes known.
+// arrive logs a request and returns the writer that will log the status of its response.
 func (l *requestLog) arrive(w http.ResponseWriter, r *http.Request, now time.Time, list bool) *trackedWriter {
 	record := &RequestRecord{Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Time: now}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.records) >= 2*l.keep {
-		l.records = append([]*RequestRecord(nil), l.records[len(l.records)-l.keep:]...)
-	}
-	l.records = append(l.records, record)
+	l.records = remember(l.records, record, keepRequests)
 	if list {
 		l.lists++
 		l.mostLists = max(l.mostLists, l.lists)
@@ -46,8 +51,8 @@ func (l *requestLog) arrive(w http.ResponseWriter, r *http.Request, now time.Tim
 	return &trackedWriter{ResponseWriter: w, log: l, record: record, inFlight: list}
 }
 
-// Requests returns the requests that arrived, in the order of their arrival, since the start or the
-// last ResetRequests. The oldest are forgotten once there are more than Options.RequestLog.
+// Requests returns the requests since the start or the last ResetRequests, oldest first. It forgets
+// requests older than the last 10,000.
 func (a *Appliance) Requests() []RequestRecord {
 	a.log.mu.Lock()
 	defer a.log.mu.Unlock()
@@ -58,7 +63,7 @@ func (a *Appliance) Requests() []RequestRecord {
 	return records
 }
 
-// ResetRequests forgets the requests so far, and what MaxListsInFlight found.
+// ResetRequests forgets the requests so far and resets MaxListsInFlight.
 func (a *Appliance) ResetRequests() {
 	a.log.mu.Lock()
 	defer a.log.mu.Unlock()
@@ -66,54 +71,47 @@ func (a *Appliance) ResetRequests() {
 	a.log.mostLists = a.log.lists
 }
 
-// MaxListsInFlight returns the highest number of requests for pages of lists that were being
-// answered at once, since the start or the last ResetRequests. The wait of SetLatency counts.
+// MaxListsInFlight returns the highest number of concurrent requests for pages of lists since the start or
+// the last ResetRequests. A request that SetLatency delays counts.
 func (a *Appliance) MaxListsInFlight() int {
 	a.log.mu.Lock()
 	defer a.log.mu.Unlock()
 	return a.log.mostLists
 }
 
-// trackedWriter notes the status of an answer before the client can see it. It passes on what an
-// interceptor may want of the connection: flushing, and taking it over.
+// trackedWriter logs the status of a response before the client can see it.
 type trackedWriter struct {
 	http.ResponseWriter
+
 	log    *requestLog
 	record *RequestRecord
-	// inFlight is true while the request counts as one in flight; the log's lock guards it.
+	// inFlight is true while the request counts as in flight; log.mu guards it.
 	inFlight bool
 }
 
+// WriteHeader implements http.ResponseWriter.
 func (t *trackedWriter) WriteHeader(status int) {
-	t.log.mu.Lock()
-	if t.record.Status == 0 {
-		t.record.Status = status
-	}
-	t.log.mu.Unlock()
+	t.setStatus(status)
 	t.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements http.ResponseWriter.
 func (t *trackedWriter) Write(b []byte) (int, error) {
-	t.log.mu.Lock()
-	if t.record.Status == 0 {
-		t.record.Status = http.StatusOK
-	}
-	t.log.mu.Unlock()
+	t.setStatus(http.StatusOK)
 	return t.ResponseWriter.Write(b)
+}
+
+// setStatus logs the status, unless there is one.
+func (t *trackedWriter) setStatus(status int) {
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	if t.record.Status == 0 {
+		t.record.Status = status
+	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (t *trackedWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
-
-// Flush sends what was written so far.
-func (t *trackedWriter) Flush() {
-	_ = http.NewResponseController(t.ResponseWriter).Flush() // http.Flusher reports no error.
-}
-
-// Hijack takes the connection over.
-func (t *trackedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(t.ResponseWriter).Hijack()
-}
 
 // leave ends the request's time in flight.
 func (t *trackedWriter) leave() {
@@ -125,8 +123,8 @@ func (t *trackedWriter) leave() {
 	}
 }
 
-// leaveFlight ends the time in flight of the request that the writer answers. An interceptor that put
-// a writer of its own in between makes it last until the request has been dealt with.
+// leaveFlight ends the time in flight of the request that the writer belongs to. If an interceptor has
+// wrapped the writer, the request stays in flight until its handler returns.
 func leaveFlight(w http.ResponseWriter) {
 	if t, ok := w.(*trackedWriter); ok {
 		t.leave()
