@@ -56,8 +56,8 @@ type Decoder struct {
 	// templates are those of this page and of earlier ones. Its capacity is their largest
 	// number; without capacity, every record is decoded with jsontext.
 	templates []template
-	// values are those of the record that matched a template last.
-	values slotValues
+	// record has the values of the record that matched a template last.
+	record matcher
 	// bypassed counts the page's records that matched a template, so that jsontext did not
 	// read them.
 	bypassed int

@@ -29,32 +29,38 @@ func (d *Decoder) readMatching() error {
 }
 
 // match compares the beginning of b, a comma and a record, with the templates. If one matches,
-// d.values has the values of the record, and n is the length of comma and record.
+// d.record has the values of the record, and n is the length of comma and record.
 func (d *Decoder) match(b []byte) (n int, result matchResult) {
-	m := matcher{b: b}
+	m := &d.record
+	m.b = b
+	m.reset()
 	if !m.optionalAfterSpace(',') {
 		m.fail()
 		return 0, m.result
 	}
 	m.space()
+	before := m.at
+	m.b = b[before:]
 	result = differs
 	for i := range d.templates {
-		n, one := d.templates[i].match(b[m.at:], &d.values)
-		switch {
-		case one == matches && len(d.values.texts[fieldID]) > 0 && !d.values.exceedsBounds():
-			// The next record most likely matches the same template.
-			d.templates[0], d.templates[i] = d.templates[i], d.templates[0]
-			return m.at + n, matches
-		case one == tooShort:
+		switch d.templates[i].match(m) {
+		case matches:
+			if len(m.texts[fieldID]) > 0 && !m.exceedsBounds() {
+				// The next record most likely matches the same template.
+				d.templates[0], d.templates[i] = d.templates[i], d.templates[0]
+				return before + m.at, matches
+			}
+		case tooShort:
 			result = tooShort
+		case differs:
 		}
 	}
 	return 0, result
 }
 
-// visitMatched makes a job from d.values and visits it.
+// visitMatched makes a job from d.record and visits it.
 func (d *Decoder) visitMatched() error {
-	v := &d.values
+	v := &d.record
 	d.job = syncjob.Job{
 		ID:            string(v.texts[fieldID]),
 		OverallStatus: d.cleanStatus(v.texts[fieldOverallStatus]),
@@ -81,12 +87,14 @@ func (d *Decoder) addTemplate(start, fills int) {
 	if start < 0 || fills != d.input.fills || cap(d.templates) == 0 {
 		return
 	}
-	m := matcher{b: d.input.buf[:d.input.decoderIndex()], at: start}
+	m := &d.record
+	m.b = d.input.buf[start:d.input.decoderIndex()]
+	m.reset()
 	m.optionalAfterSpace(',')
 	m.space()
-	record := m.b[m.at:]
+	m.b = m.b[m.at:]
 	for i := range d.templates {
-		if n, result := d.templates[i].match(record, &d.values); result == matches && n == len(record) {
+		if d.templates[i].match(m) == matches && m.at == len(m.b) {
 			return
 		}
 	}
@@ -95,7 +103,7 @@ func (d *Decoder) addTemplate(start, fills int) {
 		last := len(d.templates) - 1
 		t, d.templates = d.templates[last], d.templates[:last]
 	}
-	if t.set(record, d.fieldOf) {
+	if t.set(m, d.fieldOf) {
 		d.templates = append(d.templates, t)
 	}
 }

@@ -1,6 +1,10 @@
 package jobjson
 
-import "bytes"
+import (
+	"bytes"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
 
 // matchResult is the result of comparing bytes with a template.
 type matchResult uint8
@@ -12,13 +16,24 @@ const (
 	tooShort
 )
 
-// matcher parses bytes from left to right. Each method parses one thing, such as a literal, and
+// matcher parses a record from left to right. Each method parses one thing, such as a literal, and
 // advances behind it. After a method did not find what it expects, result is not matches, and
 // the methods do nothing.
 type matcher struct {
 	b      []byte
 	at     int
 	result matchResult
+
+	// The values of the job's fields. They are valid as long as b. details alternates between names and
+	// texts of detailed_status.
+	texts           [numFields][]byte
+	scopes, details [][]byte
+	abort           bool
+}
+
+// reset goes back to the beginning of b.
+func (m *matcher) reset() {
+	*m = matcher{b: m.b, scopes: m.scopes[:0], details: m.details[:0]}
 }
 
 // literal parses exactly the bytes in want. It reports whether they are there.
@@ -89,13 +104,27 @@ func (m *matcher) fail() {
 	}
 }
 
-// array parses the elements of an array of plain strings, and appends them to values if the
-// field is a scope field.
-func (m *matcher) array(field field, values *slotValues) {
+// slot parses the content of a slot, up to its closing character, and stores it.
+func (m *matcher) slot(closing byte, field field) {
+	switch closing {
+	case '"':
+		m.texts[field] = m.plain()
+		if field == fieldScopes {
+			m.scopes = append(m.scopes, m.texts[fieldScopes])
+		}
+	case ']':
+		m.array(field)
+	case '}':
+		m.object(field)
+	}
+}
+
+// array parses the elements of an array of plain strings, and stores them if the field is a scope field.
+func (m *matcher) array(field field) {
 	for {
 		text := m.quoted()
 		if field == fieldScopes {
-			values.scopes = append(values.scopes, text)
+			m.scopes = append(m.scopes, text)
 		}
 		if !m.optional(',') {
 			return
@@ -103,9 +132,9 @@ func (m *matcher) array(field field, values *slotValues) {
 	}
 }
 
-// object parses the members of an object of plain strings, and appends them to values if the
-// field is detailed_status.
-func (m *matcher) object(field field, values *slotValues) {
+// object parses the members of an object of plain strings, and stores them if the field is
+// detailed_status.
+func (m *matcher) object(field field) {
 	for {
 		name := m.quoted()
 		if !m.optional(':') {
@@ -114,7 +143,7 @@ func (m *matcher) object(field field, values *slotValues) {
 		}
 		text := m.quoted()
 		if field == fieldDetailedStatus {
-			values.details = append(values.details, name, text)
+			m.details = append(m.details, name, text)
 		}
 		if !m.optional(',') {
 			return
@@ -122,16 +151,23 @@ func (m *matcher) object(field field, values *slotValues) {
 	}
 }
 
-// slot parses the content of a slot without storing it.
-func (m *matcher) slot(kind slotKind) {
-	switch kind {
-	case stringSlot:
-		m.plain()
-	case arraySlot:
-		m.array(fieldOther, nil)
-	case objectSlot:
-		m.object(fieldOther, nil)
+// exceedsBounds reports whether the values exceed maxNameBytes or syncjob.MaxScopes. jsontext then
+// decodes the record again, which returns the error.
+func (m *matcher) exceedsBounds() bool {
+	if len(m.texts[fieldID]) > maxNameBytes || len(m.scopes) > syncjob.MaxScopes || len(m.details) > 2*syncjob.MaxScopes {
+		return true
 	}
+	for _, scope := range m.scopes {
+		if len(scope) > maxNameBytes {
+			return true
+		}
+	}
+	for i := 0; i < len(m.details); i += 2 {
+		if len(m.details[i]) > maxNameBytes {
+			return true
+		}
+	}
+	return false
 }
 
 // optionalAfterSpace parses white space and then a character if it is the next one. It reports
