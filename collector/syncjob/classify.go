@@ -14,14 +14,14 @@ type Meaning uint8
 
 const (
 	_ Meaning = iota
-	// saysNothing means that the scope has the job's own status: there is no text, or
+	// meansNothing means that the scope has the job's own status: there is no text, or
 	// it is a form of in_progress.
-	saysNothing
-	saysCompleted
-	saysFailed
-	saysAborted
-	// saysUnknown is any other text. It never counts as a success.
-	saysUnknown
+	meansNothing
+	meansCompleted
+	meansFailed
+	meansAborted
+	// meansUnknown is any other text. It never counts as a success.
+	meansUnknown
 )
 
 // evidence is the set of the kinds of words that a text contains.
@@ -109,21 +109,21 @@ func MeaningOf(text string) Meaning {
 	cut := len(text) > MaxText-utf8.UTFMax && strings.HasSuffix(text, printable.Ellipsis)
 	text = strings.TrimSpace(text)
 	if text == "" || isFormOf(text, OverallInProgress) {
-		return saysNothing
+		return meansNothing
 	}
 	const documented = "synchronized successfully"
 	found, denied := search(text)
 	switch {
 	case !denied && hasPrefixFold(text[max(0, len(text)-len(documented)):], documented):
-		return saysCompleted
+		return meansCompleted
 	case found&failure != 0:
-		return saysFailed
+		return meansFailed
 	case found&abort != 0:
-		return saysAborted
+		return meansAborted
 	case found&success != 0 && !denied && !cut:
-		return saysCompleted
+		return meansCompleted
 	default:
-		return saysUnknown
+		return meansUnknown
 	}
 }
 

@@ -81,7 +81,6 @@ func TestFutureTimes(t *testing.T) {
 			t.Errorf("%s, when it is due: %+v, valid until %s", name, got.Future, got.ValidUntil)
 		}
 	}
-	// The scope of the first case says so in particular.
 	summary := summaryAt(t, now, now, success, failure)
 	s := scope(t, summary, ring)
 	if s.Newest.ID != "1" || s.Last.ID != "1" || s.Last.Result != failed || !s.LastSuccess.IsZero() {
@@ -95,8 +94,8 @@ func TestFutureTimes(t *testing.T) {
 	}
 }
 
-// TestManyFutureTimes checks that what is kept of jobs with such times is bounded, and that nothing of it is wrong
-// silently: those that are due first are kept, and a summary that may be wrong has expired.
+// TestManyFutureTimes checks that the number of kept jobs with such times is bounded: those that are due first are
+// kept, and a summary that lacks a time that is due has expired.
 func TestManyFutureTimes(t *testing.T) {
 	t.Parallel()
 	const jobs = 3000

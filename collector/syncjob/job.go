@@ -36,7 +36,7 @@ type Detail struct {
 // Status returns the job's own status. A finished job that was asked to abort
 // counts as aborted instead of completed, because the appliance turns a canceled
 // job into a completed one.
-func (j *Job) Status() Status { return j.scopeStatus(saysNothing) }
+func (j *Job) Status() Status { return j.scopeStatus(meansNothing) }
 
 // HasOverallStatus reports whether overall_status is a form of value, which is one that the API
 // documents, such as OverallInProgress.
@@ -101,22 +101,22 @@ func (j *Job) FinishedAt() time.Time {
 }
 
 // scopeStatus returns the status of a scope in the job, given the meaning of its text.
-func (j *Job) scopeStatus(says Meaning) Status {
+func (j *Job) scopeStatus(meaning Meaning) Status {
 	own := jobStatus(j.OverallStatus)
 	status := own
-	switch says {
-	case saysCompleted:
+	switch meaning {
+	case meansCompleted:
 		status = Completed
-	case saysFailed:
+	case meansFailed:
 		status = Failed
-	case saysAborted:
+	case meansAborted:
 		status = Aborted
-	case saysUnknown:
+	case meansUnknown:
 		// A success is never guessed.
 		if own == Completed {
 			status = Unknown
 		}
-	case saysNothing:
+	case meansNothing:
 	}
 	if status == Completed && j.Abort && own != InProgress {
 		return Aborted

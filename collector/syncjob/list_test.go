@@ -9,50 +9,7 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// TestLists holds the table of lists that the API's description has.
-func TestLists(t *testing.T) {
-	t.Parallel()
-	type row struct {
-		Name, Cloud, Item, Path string
-		Fields                  []string
-		Kind                    string
-		Default                 bool
-		Permissions             []string
-	}
-	want := []row{
-		{"google-keys", "google", "key", "cckm/google/synchronization-jobs", []string{"key_rings"}, "key_ring", true, []string{"view"}},
-		{"azure-certificates", "azure", "certificate", "cckm/azure/certificates/synchronization-jobs", []string{"key_vaults"}, "key_vault", true, []string{"certificateview"}},
-		{"azure-keys", "azure", "key", "cckm/azure/synchronization-jobs", []string{"key_vaults"}, "key_vault", false, []string{"view"}},
-		{"azure-secrets", "azure", "secret", "cckm/azure/secrets/synchronization-jobs", []string{"key_vaults"}, "key_vault", false, []string{"secretview"}},
-		{"aws-keys", "aws", "key", "cckm/aws/synchronization-jobs", []string{"kms"}, "kms", false, []string{"viewnative", "viewbyok", "viewhyokkey", "viewcloudhsmkey"}},
-		{"aws-custom-key-stores", "aws", "custom_key_store", "cckm/aws/custom-key-stores/synchronization-jobs", []string{"kms"}, "kms", false, []string{"viewkeystore"}},
-		{"oci-keys", "oci", "key", "cckm/oci/synchronization-jobs", []string{"vaults"}, "vault", false, []string{"view"}},
-		{"sap-keys", "sap", "key", "cckm/sap/synchronization-jobs", []string{"groups"}, "group", false, []string{"view"}},
-		{"sfdc-keys", "sfdc", "key", "cckm/sfdc/keys/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false, nil},
-		{"sfdc-certificates", "sfdc", "certificate", "cckm/sfdc/certificates/synchronization-jobs", []string{"organizations", "organization_ids"}, "organization", false, nil},
-		{"dsm-keys", "dsm", "key", "cckm/dsm/refresh", []string{"domains"}, "domain", false, nil},
-		{"external-cm-keys", "external-cm", "key", "cckm/external-cm/refresh", []string{"domains"}, "domain", false, nil},
-		{"luna-keys", "luna", "key", "cckm/hsm/luna/refresh", []string{"partitions"}, "partition", false, nil},
-		{"luna-synchronizations", "luna", "synchronization", "cckm/hsm/luna/synchronize", []string{"partitions"}, "partition", false, nil},
-	}
-	var got []row
-	for _, l := range syncjob.Lists() {
-		got = append(got, row{l.Name, l.Cloud, l.Item, l.Path, l.ScopeFields, l.Kind, l.Default, l.Permissions})
-		if want := l.Cloud == "azure"; l.RegionPrefixed != want {
-			t.Errorf("%s: region prefixed %t, want %t", l.Name, l.RegionPrefixed, want)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("lists (-want +got):\n%s", diff)
-	}
-	// Whoever gets the table may change it and changes nobody else's.
-	syncjob.Lists()[0].ScopeFields[0] = "changed"
-	if got := syncjob.Lists()[0].ScopeFields[0]; got != "key_rings" {
-		t.Errorf("the table has become %q", got)
-	}
-}
-
-// TestAccessHint pins the advice for a list that the user may not read.
+// TestAccessHint checks the hint for a list that the user may not read.
 func TestAccessHint(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
@@ -69,7 +26,7 @@ func TestAccessHint(t *testing.T) {
 	}
 }
 
-// TestIdentify holds the parts of identifiers.
+// TestIdentify checks the parts of identifiers.
 func TestIdentify(t *testing.T) {
 	t.Parallel()
 	whole := func(name string) syncjob.Identifier { return syncjob.Identifier{Name: name} }
@@ -89,10 +46,8 @@ func TestIdentify(t *testing.T) {
 			"azure-certificates", "cckm-vault::260ecbe7-777b-4d3c-84ea-887620498863",
 			syncjob.Identifier{Name: "cckm-vault", Subscription: "260ecbe7-777b-4d3c-84ea-887620498863"},
 		},
-		{"azure-keys", "v::s", syncjob.Identifier{Name: "v", Subscription: "s"}},
 		{"azure-secrets", "west/v::s", syncjob.Identifier{Name: "west/v", Subscription: "s"}},
 		{"aws-keys", "123456789012/us-east-1", syncjob.Identifier{Name: "123456789012/us-east-1", Location: "us-east-1"}},
-		{"aws-keys", "000000000001/us-gov-west-1", syncjob.Identifier{Name: "000000000001/us-gov-west-1", Location: "us-gov-west-1"}},
 		{
 			"aws-custom-key-stores", "123456789012/eusc-de-east-1",
 			syncjob.Identifier{Name: "123456789012/eusc-de-east-1", Location: "eusc-de-east-1"},
@@ -102,54 +57,29 @@ func TestIdentify(t *testing.T) {
 
 		// Other forms are names as a whole.
 		{"google-keys", "demo-key-ring", whole("demo-key-ring")},
-		{"google-keys", "projects/p/locations/l/keyRings", whole("projects/p/locations/l/keyRings")},
 		{"google-keys", "projects/p/locations/l/keyRings/r/cryptoKeys/k", whole("projects/p/locations/l/keyRings/r/cryptoKeys/k")},
 		{"google-keys", "projects/p/locations/l/keyrings/r", whole("projects/p/locations/l/keyrings/r")},
-		{"google-keys", "folders/p/locations/l/keyRings/r", whole("folders/p/locations/l/keyRings/r")},
-		{"google-keys", "projects/p/regions/l/keyRings/r", whole("projects/p/regions/l/keyRings/r")},
 		{"google-keys", "projects//locations/l/keyRings/r", whole("projects//locations/l/keyRings/r")},
-		{"google-keys", "projects/p/locations//keyRings/r", whole("projects/p/locations//keyRings/r")},
-		{"google-keys", "projects/p/locations/l/keyRings/", whole("projects/p/locations/l/keyRings/")},
-		{"google-keys", "v::s", whole("v::s")},
 		{"azure-keys", "v", whole("v")},
 		{"azure-keys", "v:s", whole("v:s")},
 		{"azure-keys", "::s", whole("::s")},
 		{"azure-keys", "v::", whole("v::")},
-		{"azure-keys", "::", whole("::")},
-		{"azure-keys", "projects/p/locations/l/keyRings/r", whole("projects/p/locations/l/keyRings/r")},
-		{"azure-keys", "123456789012/us-east-1", whole("123456789012/us-east-1")},
 		{"aws-keys", "acme-production", whole("acme-production")},
-		{"aws-keys", "5f0c1d52-3a7b-4d0e-8d55-0b6a4c1f7e21", whole("5f0c1d52-3a7b-4d0e-8d55-0b6a4c1f7e21")},
-		{"aws-keys", "a::b", whole("a::b")},
 		{"aws-keys", "12345678901/us-east-1", whole("12345678901/us-east-1")},
-		{"aws-keys", "1234567890123/us-east-1", whole("1234567890123/us-east-1")},
 		{"aws-keys", "12345678901x/us-east-1", whole("12345678901x/us-east-1")},
-		{"aws-keys", "acme/us-east-1", whole("acme/us-east-1")},
-		{"aws-keys", "us-east-1/123456789012", whole("us-east-1/123456789012")},
-		{"aws-keys", "123456789012/", whole("123456789012/")},
-		{"aws-keys", "123456789012/prod", whole("123456789012/prod")},
-		{"aws-keys", "123456789012/prod-1", whole("123456789012/prod-1")},
 		{"aws-keys", "123456789012/us-east", whole("123456789012/us-east")},
 		{"aws-keys", "123456789012/us-east-x", whole("123456789012/us-east-x")},
 		{"aws-keys", "123456789012/us--1", whole("123456789012/us--1")},
 		{"aws-keys", "123456789012/1s-east-1", whole("123456789012/1s-east-1")},
-		{"aws-keys", "123456789012/US-East-1", whole("123456789012/US-East-1")},
 		{"aws-keys", "123456789012/us-east-1/x", whole("123456789012/us-east-1/x")},
-		{"aws-keys", "ocid1.vault.oc1.iad.a.b", whole("ocid1.vault.oc1.iad.a.b")},
 		{"oci-keys", "acme-vault", whole("acme-vault")},
 		{"oci-keys", "ocid1.vault.oc1..b", whole("ocid1.vault.oc1..b")},
-		{"oci-keys", "ocid1.vault.oc1.iad", whole("ocid1.vault.oc1.iad")},
 		{"oci-keys", "ocid1.vault.oc1.iad.", whole("ocid1.vault.oc1.iad.")},
-		{"oci-keys", "ocid1.vault..iad.b", whole("ocid1.vault..iad.b")},
 		{"oci-keys", "ocid1.key.oc1.iad.b", whole("ocid1.key.oc1.iad.b")},
 		{"oci-keys", "ocid2.vault.oc1.iad.b", whole("ocid2.vault.oc1.iad.b")},
 		{"oci-keys", "ocid1.vault.oc1.I AD.b", whole("ocid1.vault.oc1.I AD.b")},
-		{"oci-keys", "123456789012/us-east-1", whole("123456789012/us-east-1")},
 		{"sap-keys", "europe/Acme Finance", whole("europe/Acme Finance")},
 		{"sfdc-keys", "00D5g00000AcmeUKEA0", whole("00D5g00000AcmeUKEA0")},
-		{"dsm-keys", "ocid1.vault.oc1.iad.a.b", whole("ocid1.vault.oc1.iad.a.b")},
-		{"external-cm-keys", "root/emea", whole("root/emea")},
-		{"luna-keys", "projects/p/locations/l/keyRings/r", whole("projects/p/locations/l/keyRings/r")},
 	} {
 		l := list(t, test.list)
 		if diff := cmp.Diff(test.want, l.Identify(test.scope)); diff != "" {
@@ -158,7 +88,7 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
-// TestScopesOfAJob holds which scopes a job covers.
+// TestScopesOfAJob checks which scopes a job covers.
 func TestScopesOfAJob(t *testing.T) {
 	t.Parallel()
 	const done = "synchronized successfully"

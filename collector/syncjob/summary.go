@@ -109,9 +109,9 @@ var ErrTooManyScopes = fmt.Errorf("its jobs name more than %d key rings or vault
 // from call to call: a time that has counted once counts from then on.
 type Summarizer struct {
 	list List
-	// lastText is the last text, and lastSays its meaning.
+	// lastText is the last text, and lastMeaning its meaning.
 	lastText string
-	lastSays Meaning
+	lastMeaning Meaning
 	jobs     [NumStatuses]int
 	// scopes are the scopes by their List.ScopeKey.
 	scopes          map[string]*tally
@@ -142,7 +142,7 @@ type tally struct {
 
 // NewSummarizer returns a Summarizer for the jobs of list.
 func NewSummarizer(list List) *Summarizer {
-	return &Summarizer{list: list, lastSays: saysNothing, scopes: map[string]*tally{}}
+	return &Summarizer{list: list, lastMeaning: meansNothing, scopes: map[string]*tally{}}
 }
 
 // Add counts a job, which was read at now. A job must not be added twice. Add does not keep j. Its
@@ -175,7 +175,7 @@ func (s *Summarizer) Reserve(j *Job) error {
 	s.unknownTexts = nil
 	err := s.touch(j, Unknown)
 	s.unknownTexts = unknownTexts
-	s.lastText, s.lastSays = "", saysNothing
+	s.lastText, s.lastMeaning = "", meansNothing
 	return err
 }
 
@@ -272,20 +272,20 @@ func (s *Summarizer) listed(name string) bool {
 // meaningOf returns the meaning of a text.
 func (s *Summarizer) meaningOf(d Detail) Meaning {
 	switch {
-	case d.Meaning == saysUnknown:
+	case d.Meaning == meansUnknown:
 		s.unknownTexts = addUnknown(s.unknownTexts, d.Text)
-		return saysUnknown
+		return meansUnknown
 	case d.Meaning != 0:
 		return d.Meaning
 	case d.Text == s.lastText:
-		return s.lastSays
+		return s.lastMeaning
 	}
-	says := MeaningOf(d.Text)
-	if says == saysUnknown {
+	meaning := MeaningOf(d.Text)
+	if meaning == meansUnknown {
 		s.unknownTexts = addUnknown(s.unknownTexts, d.Text)
 	}
-	s.lastText, s.lastSays = d.Text, says
-	return says
+	s.lastText, s.lastMeaning = d.Text, meaning
+	return meaning
 }
 
 // addUnknown adds a value to sorted values and keeps the first maxUnknown of them. The result does

@@ -2,6 +2,8 @@ package syncjob_test
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"testing"
@@ -15,7 +17,7 @@ import (
 // ring is the only scope of the jobs of most cases.
 const ring = "projects/p/locations/l/keyRings/r"
 
-// newest and last are what a scope says about single jobs, without the scope's counts.
+// history has the fields of a scope about single jobs.
 type history struct {
 	Newest             syncjob.Newest
 	Last               *syncjob.Last
@@ -26,8 +28,7 @@ type history struct {
 	LastFailure        time.Time
 }
 
-// TestScopeHistory holds which of a scope's jobs each series is about. Whatever the order in which
-// they come, the outcome is the same.
+// TestScopeHistory checks which of a scope's jobs each field is about, in any order of the jobs.
 func TestScopeHistory(t *testing.T) {
 	t.Parallel()
 	// running and ended return a job that was created, and finished, at these minutes; 0 is no time.
@@ -45,7 +46,7 @@ func TestScopeHistory(t *testing.T) {
 	}
 	cancelled := ended("9", "completed", 8, 9)
 	cancelled.Abort = true
-	says := func(job syncjob.Job, text string) syncjob.Job {
+	text := func(job syncjob.Job, text string) syncjob.Job {
 		job.Details = []syncjob.Detail{{Key: ring, Text: text}}
 		return job
 	}
@@ -53,27 +54,15 @@ func TestScopeHistory(t *testing.T) {
 		jobs []syncjob.Job
 		want history
 	}{
-		"one that runs": {
-			[]syncjob.Job{running("1", 1)},
-			history{Newest: syncjob.Newest{ID: "1", Status: inProgress, CreatedAt: at(1)}, OldestInProgress: at(1), OldestInProgressID: "1"},
-		},
-		"one that is done": {
-			[]syncjob.Job{ended("1", "completed", 1, 2)},
+		"one that is done, by its completed_at": {
+			[]syncjob.Job{{ID: "1", OverallStatus: "completed", CreatedAt: at(1), UpdatedAt: at(9), CompletedAt: at(2)}},
 			history{
 				Newest:      syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1)},
 				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
 				LastSuccess: at(2),
 			},
 		},
-		"one that failed after a success": {
-			[]syncjob.Job{ended("1", "completed", 1, 2), ended("2", "failed", 3, 4)},
-			history{
-				Newest:      syncjob.Newest{ID: "2", Status: failed, CreatedAt: at(3)},
-				Last:        &syncjob.Last{ID: "2", Result: failed, CreatedAt: at(3), FinishedAt: at(4)},
-				LastSuccess: at(2), LastFailure: at(4),
-			},
-		},
-		"one that was cancelled is neither a success nor a failure": {
+		"one that was canceled is neither a success nor a failure": {
 			[]syncjob.Job{ended("1", "completed", 1, 2), ended("2", "error", 3, 4), cancelled},
 			history{
 				Newest:      syncjob.Newest{ID: "9", Status: aborted, CreatedAt: at(8)},
@@ -81,8 +70,8 @@ func TestScopeHistory(t *testing.T) {
 				LastSuccess: at(2), LastFailure: at(4),
 			},
 		},
-		"one of unknown status has finished": {
-			[]syncjob.Job{ended("1", "completed", 1, 2), ended("2", "queued", 3, 4)},
+		"one of unknown status has finished, by its updatedAt": {
+			[]syncjob.Job{ended("1", "completed", 1, 2), {ID: "2", OverallStatus: "queued", CreatedAt: at(3), UpdatedAt: at(4)}},
 			history{
 				Newest:      syncjob.Newest{ID: "2", Status: unknown, CreatedAt: at(3)},
 				Last:        &syncjob.Last{ID: "2", Result: unknown, CreatedAt: at(3), FinishedAt: at(4)},
@@ -97,15 +86,7 @@ func TestScopeHistory(t *testing.T) {
 				OldestInProgress: at(3), OldestInProgressID: "2", LastFailure: at(6),
 			},
 		},
-		"an old one hangs while newer ones finish": {
-			[]syncjob.Job{running("1", 1), ended("2", "completed", 5, 6)},
-			history{
-				Newest:           syncjob.Newest{ID: "2", Status: completed, CreatedAt: at(5)},
-				Last:             &syncjob.Last{ID: "2", Result: completed, CreatedAt: at(5), FinishedAt: at(6)},
-				OldestInProgress: at(1), OldestInProgressID: "1", LastSuccess: at(6),
-			},
-		},
-		"what finished last was not created last": {
+		"the last to finish was not created last": {
 			[]syncjob.Job{ended("1", "completed", 1, 9), ended("2", "failed", 2, 3)},
 			history{
 				Newest:      syncjob.Newest{ID: "2", Status: failed, CreatedAt: at(2)},
@@ -119,14 +100,6 @@ func TestScopeHistory(t *testing.T) {
 				Newest:           syncjob.Newest{ID: "c", Status: inProgress, CreatedAt: at(1)},
 				Last:             &syncjob.Last{ID: "b", Result: failed, CreatedAt: at(1), FinishedAt: at(3)},
 				OldestInProgress: at(1), OldestInProgressID: "c", LastSuccess: at(2), LastFailure: at(3),
-			},
-		},
-		"finished at once: the higher id is last": {
-			[]syncjob.Job{ended("b", "failed", 1, 3), ended("a", "completed", 2, 3)},
-			history{
-				Newest:      syncjob.Newest{ID: "a", Status: completed, CreatedAt: at(2)},
-				Last:        &syncjob.Last{ID: "b", Result: failed, CreatedAt: at(1), FinishedAt: at(3)},
-				LastSuccess: at(3), LastFailure: at(3),
 			},
 		},
 		"no createdAt is older than any": {
@@ -161,13 +134,9 @@ func TestScopeHistory(t *testing.T) {
 			[]syncjob.Job{running("2", 0), running("1", 0)},
 			history{Newest: syncjob.Newest{ID: "2", Status: inProgress}, OldestInProgressID: "1"},
 		},
-		"of two that run, created at once": {
-			[]syncjob.Job{running("2", 4), running("1", 4)},
-			history{Newest: syncjob.Newest{ID: "2", Status: inProgress, CreatedAt: at(4)}, OldestInProgress: at(4), OldestInProgressID: "1"},
-		},
-		"each job with its own words": {
+		"each job with its own text": {
 			[]syncjob.Job{
-				says(running("1", 1), "in_progress"), says(ended("2", "failed", 2, 9), "failed: 403"), says(running("3", 3), "In_Progress"),
+				text(running("1", 1), "in_progress"), text(ended("2", "failed", 2, 9), "failed: 403"), text(running("3", 3), "In_Progress"),
 			},
 			history{
 				Newest:           syncjob.Newest{ID: "3", Status: inProgress, CreatedAt: at(3), Text: "In_Progress"},
@@ -175,40 +144,16 @@ func TestScopeHistory(t *testing.T) {
 				OldestInProgress: at(1), OldestInProgressID: "1", OldestText: "in_progress", LastFailure: at(9),
 			},
 		},
-		"words are no longer those of an older job": {
-			[]syncjob.Job{says(ended("1", "failed", 1, 2), "failed: 403"), ended("2", "failed", 3, 4)},
-			history{
-				Newest:      syncjob.Newest{ID: "2", Status: failed, CreatedAt: at(3)},
-				Last:        &syncjob.Last{ID: "2", Result: failed, CreatedAt: at(3), FinishedAt: at(4)},
-				LastFailure: at(4),
-			},
-		},
-		"finished before it was created": {
-			[]syncjob.Job{ended("1", "completed", 5, 2)},
-			history{
-				Newest:      syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(5)},
-				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(5), FinishedAt: at(2)},
-				LastSuccess: at(2),
-			},
-		},
 		"a scope that is done in a job that runs": {
-			[]syncjob.Job{says(running("1", 1), "key ring synchronized successfully")},
+			[]syncjob.Job{text(running("1", 1), "key ring synchronized successfully")},
 			history{Newest: syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1), Text: "key ring synchronized successfully"}},
 		},
 		"a scope that failed in a job that runs": {
-			[]syncjob.Job{ended("0", "completed", 1, 2), says(running("1", 3), "failed")},
+			[]syncjob.Job{ended("0", "completed", 1, 2), text(running("1", 3), "failed")},
 			history{
 				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(3), Text: "failed"},
 				Last:        &syncjob.Last{ID: "0", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
 				LastSuccess: at(2),
-			},
-		},
-		"a scope that is still busy in a job that has failed": {
-			[]syncjob.Job{says(ended("1", "failed", 1, 2), "in_progress")},
-			history{
-				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(1), Text: "in_progress"},
-				Last:        &syncjob.Last{ID: "1", Result: failed, CreatedAt: at(1), FinishedAt: at(2), Text: "in_progress"},
-				LastFailure: at(2),
 			},
 		},
 	} {
@@ -234,7 +179,7 @@ func TestScopeHistory(t *testing.T) {
 	}
 }
 
-// TestDuration holds how long a job took.
+// TestDuration checks the duration of a job.
 func TestDuration(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -243,11 +188,9 @@ func TestDuration(t *testing.T) {
 		ok   bool
 	}{
 		"both times":               {syncjob.Last{CreatedAt: at(1), FinishedAt: at(3)}, 2 * time.Minute, true},
-		"at once":                  {syncjob.Last{CreatedAt: at(1), FinishedAt: at(1)}, 0, true},
 		"finished before it began": {syncjob.Last{CreatedAt: at(3), FinishedAt: at(1)}, 0, true},
 		"no createdAt":             {syncjob.Last{FinishedAt: at(3)}, 0, false},
 		"no finish":                {syncjob.Last{CreatedAt: at(1)}, 0, false},
-		"neither":                  {syncjob.Last{}, 0, false},
 	} {
 		if took, ok := test.last.Duration(); took != test.took || ok != test.ok {
 			t.Errorf("%s: %s, %t, want %s, %t", name, took, ok, test.took, test.ok)
@@ -255,37 +198,7 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-// TestPartlyFailedJob holds that each vault of a job fares by its own.
-func TestPartlyFailedJob(t *testing.T) {
-	t.Parallel()
-	summary := summarize(t, "azure-certificates", syncjob.Job{
-		ID: "1", OverallStatus: "failed", CreatedAt: at(1), CompletedAt: at(2),
-		Scopes: []string{"a::s", "b::s", "c::s", "d::s", "e::s"},
-		Details: []syncjob.Detail{
-			{Key: "west/b::s", Text: "403 Forbidden"},
-			{Key: "west/a::s", Text: "vault synchronized successfully"},
-			{Key: "east/c::s", Text: "in_progress"},
-			{Key: "east/d::s"},
-			{Key: "east/f::s", Text: "cancelled"},
-		},
-	})
-	want := map[string]syncjob.Status{"a::s": completed, "b::s": failed, "c::s": failed, "d::s": failed, "e::s": failed, "f::s": aborted}
-	got := make(map[string]syncjob.Status)
-	for i := range summary.Scopes {
-		got[summary.Scopes[i].Name] = summary.Scopes[i].Last.Result
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("results (-want +got):\n%s", diff)
-	}
-	if summary.Jobs != [syncjob.NumStatuses]int{syncjob.Failed: 1} {
-		t.Errorf("the list counts %v", summary.Jobs)
-	}
-	if a := scope(t, summary, "a::s"); !a.LastSuccess.Equal(at(2)) || !a.LastFailure.IsZero() {
-		t.Errorf("the vault that was synchronized: %+v", a)
-	}
-}
-
-// TestJobIsNotKept holds that a job may be overwritten once it is counted, as the decoder does.
+// TestJobIsNotKept checks that a job may be overwritten after it was added, as the decoder does.
 func TestJobIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := syncjob.NewSummarizer(list(t, "google-keys"))
@@ -299,14 +212,6 @@ func TestJobIsNotKept(t *testing.T) {
 	}
 	if r := scope(t, summary, "r"); r.Last.ID != "1" || r.Last.Result != completed || !r.LastSuccess.Equal(at(2)) {
 		t.Errorf("the scope has become %+v, %+v", r, *r.Last)
-	}
-}
-
-// TestEmptyList holds that a list of nothing says nothing.
-func TestEmptyList(t *testing.T) {
-	t.Parallel()
-	if diff := cmp.Diff(&syncjob.Summary{}, summarize(t, "google-keys")); diff != "" {
-		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 }
 
@@ -334,4 +239,63 @@ func TestReserve(t *testing.T) {
 	if err := s.Add(&another, at(59)); !errors.Is(err, syncjob.ErrTooManyScopes) {
 		t.Errorf("got %v, want ErrTooManyScopes", err)
 	}
+}
+
+// TestOrderMeansNothing checks that a summary does not depend on the order of the jobs or of the entries of
+// detailed_status, and that a Copy does not change it.
+func TestOrderMeansNothing(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()                 //nolint:gosec // A failure is repeated by its seed.
+	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // The same.
+	for range 500 {
+		jobs := randomJobs(rng)
+		want := summarize(t, "azure-certificates", jobs...)
+		rng.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
+		s := syncjob.NewSummarizer(list(t, "azure-certificates"))
+		for i := range jobs {
+			job := jobs[i].Clone()
+			rng.Shuffle(len(job.Details), func(i, j int) { job.Details[i], job.Details[j] = job.Details[j], job.Details[i] })
+			add(t, s, &job, at(57+rng.IntN(3)))
+			if rng.IntN(4) == 0 {
+				before := s
+				s = before.Copy()
+				// Jobs that are added to the original later are not in the copy.
+				add(t, before, &syncjob.Job{ID: "z", OverallStatus: "a new one", CreatedAt: at(59), CompletedAt: at(59), Scopes: []string{"a::s", "b::s"}}, at(59))
+			}
+		}
+		if diff := cmp.Diff(want, s.Summary(at(59))); diff != "" {
+			t.Fatalf("seed %d: (-in sequence +shuffled)\n%s\nof %+v", seed, diff, jobs)
+		}
+	}
+}
+
+// randomJobs returns jobs that share times, scopes and words.
+func randomJobs(rng *rand.Rand) []syncjob.Job {
+	pick := func(values ...string) string { return values[rng.IntN(len(values))] }
+	when := func() time.Time {
+		switch rng.IntN(10) {
+		case 0, 1:
+			return time.Time{}
+		case 2:
+			// Due at 9:58, or not at all.
+			return at(58).Add(24*time.Hour + time.Duration(rng.IntN(3)))
+		case 3:
+			return at(59).AddDate(1, 0, rng.IntN(2))
+		default:
+			return at(rng.IntN(4))
+		}
+	}
+	jobs := make([]syncjob.Job, rng.IntN(100))
+	for i := range jobs {
+		jobs[i] = syncjob.Job{
+			ID: strconv.Itoa(i), OverallStatus: pick("in_progress", "In Progress", "completed", "failed", fmt.Sprintf("status %d", rng.IntN(30)), fmt.Sprintf("status %d", rng.IntN(30))), Abort: rng.IntN(5) == 0,
+			CreatedAt: when(), UpdatedAt: when(), CompletedAt: when(), Scopes: []string{pick("a::s", "A::s", "b::s", "west/b::s")},
+		}
+		for _, region := range []string{"", "west/", "east/", "north/"}[:rng.IntN(5)] {
+			jobs[i].Details = append(jobs[i].Details, syncjob.Detail{
+				Key: region + pick("a::s", "b::s", "B::S"), Text: pick("", "in progress", "synchronized successfully", "failed", "failed: 403", "cancelled", "gone"),
+			})
+		}
+	}
+	return jobs
 }
