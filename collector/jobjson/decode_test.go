@@ -27,12 +27,10 @@ func newDecoder(scopeFields ...string) *Decoder {
 	return NewDecoder(scopeFields, strings.NewReplacer("hunter2", "<secret>", "error", "<secret>").Replace)
 }
 
-// decode decodes a page and keeps its jobs.
+// decode decodes a page and returns its jobs.
 func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total int, err error) {
 	total, err = newDecoder(scopeFields...).Decode(body, func(job *syncjob.Job) error {
-		kept := *job
-		kept.Scopes, kept.Details = slices.Clone(job.Scopes), slices.Clone(job.Details)
-		jobs = append(jobs, kept)
+		jobs = append(jobs, job.Clone())
 		return nil
 	})
 	return jobs, total, err
@@ -41,7 +39,7 @@ func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total in
 // long returns a text of n bytes.
 func long(n int) string { return strings.Repeat("x", n) }
 
-// TestDecodePage has pages that are read, with how many jobs they hold.
+// TestDecodePage checks pages that are accepted, however their bytes arrive.
 func TestDecodePage(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -50,13 +48,13 @@ func TestDecodePage(t *testing.T) {
 		ids   []string
 	}{
 		"empty":                       {`{"skip":0,"limit":10,"total":0,"resources":[]}`, 0, nil},
-		"null where nothing matches":  {`{"total":0,"resources":null}`, 0, nil},
+		"null if nothing matches":     {`{"total":0,"resources":null}`, 0, nil},
 		"total behind resources":      {`{"resources":[{"id":"a"}],"total":1}`, 1, []string{"a"}},
 		"part of a list":              {`{"skip":3,"limit":1,"total":7,"resources":[{"id":"a"}]}`, 7, []string{"a"}},
 		"empty behind the end":        {`{"skip":9,"limit":1,"total":7,"resources":[]}`, 7, nil},
 		"the same id twice":           {`{"total":2,"resources":[{"id":"a"},{"id":"a"}]}`, 2, []string{"a", "a"}},
 		"white space":                 {" \t\r\n{ \"total\" : 1 ,\n\"resources\" : [ { \"id\" : \"a\" } ] } \n", 1, []string{"a"}},
-		"fields that nobody knows":    {`{"total":1,"more":{"total":2,"resources":[1]},"resources":[{"id":"a","x":[{"id":"b"}],"y":null}]}`, 1, []string{"a"}},
+		"unknown fields":              {`{"total":1,"more":{"total":2,"resources":[1]},"resources":[{"id":"a","x":[{"id":"b"}],"y":null}]}`, 1, []string{"a"}},
 		"other fields twice":          {`{"skip":0,"skip":0,"total":1,"resources":[{"id":"a","x":1,"x":2}]}`, 1, []string{"a"}},
 		"names in other cases":        {`{"total":1,"Total":5,"RESOURCES":5,"resources":[{"id":"a","ID":"b","Id":7}]}`, 1, []string{"a"}},
 		"escapes":                     {`{"t\u006ftal":1,"resources":[{"\u0069d":"\u0061\ud83d\ude00"}]}`, 1, []string{"a😀"}},
@@ -87,8 +85,8 @@ func TestDecodePage(t *testing.T) {
 	}
 }
 
-// TestDecodePageRefuses has answers that are no page. The reason is always decode; one that ends too
-// early says so, because only the transport knows whether that was the network.
+// TestDecodePageRefuses checks responses that are not a page. The reason is always decode. If the JSON ends too
+// early, the error wraps io.ErrUnexpectedEOF, because only the transport knows whether that was the network.
 func TestDecodePageRefuses(t *testing.T) {
 	t.Parallel()
 	const early = true
@@ -98,17 +96,11 @@ func TestDecodePageRefuses(t *testing.T) {
 	}{
 		"nothing":                          {``, early},
 		"white space alone":                {" \n", early},
-		"cut short at its start":           {`{`, early},
 		"cut short within a name":          {`{"tot`, early},
-		"cut short behind a name":          {`{"total"`, early},
 		"cut short within a number":        {`{"total":1`, early},
 		"cut short within resources":       {`{"total":1,"resources":[`, early},
 		"cut short within a job":           {`{"total":1,"resources":[{"id":"a"`, early},
-		"cut short between jobs":           {`{"total":2,"resources":[{"id":"a"},`, early},
 		"cut short within a skipped field": {`{"total":1,"resources":[{"id":"a","x":[1,`, early},
-		"cut short within a scope":         {`{"total":1,"resources":[{"id":"a","key_rings":["r`, early},
-		"cut short within details":         {`{"total":1,"resources":[{"id":"a","detailed_status":{"r":`, early},
-		"cut short within a time":          {`{"total":1,"resources":[{"id":"a","createdAt":"2022`, early},
 		"cut short before its end":         {`{"total":1,"resources":[{"id":"a"}]`, early},
 
 		"HTML":               {page: `<html></html>`},
@@ -117,15 +109,8 @@ func TestDecodePageRefuses(t *testing.T) {
 		"a text":             {page: `"page"`},
 		"an error's body":    {page: `{"code":5,"codeDesc":"NCERRUnauthorizedAccess"}`},
 		"something behind":   {page: `{"total":0,"resources":[]} x`},
-		"another page":       {page: `{"total":0,"resources":[]}{"total":0,"resources":[]}`},
-		"a bracket behind":   {page: `{"total":0,"resources":[]}]`},
-		"a trailing comma":   {page: `{"total":1,"resources":[{"id":"a"},]}`},
 		"a missing comma":    {page: `{"total":1 "resources":[]}`},
-		"mismatched":         {page: `{"total":1,"resources":[{"id":"a"]}}`},
-		"single quotes":      {page: `{'total':0,'resources':[]}`},
-		"a comment":          {page: `{"total":0,/* none */"resources":[]}`},
 		"a byte order mark":  {page: "\ufeff" + `{"total":0,"resources":[]}`},
-		"bad UTF-8 in an id": {page: `{"total":1,"resources":[{"id":"` + "\xff" + `"}]}`},
 		"bad UTF-8, skipped": {page: `{"total":1,"resources":[{"id":"a","x":"` + "\xc3\x28" + `"}]}`},
 		"half a surrogate":   {page: `{"total":1,"resources":[{"id":"\ud83d"}]}`},
 		"a control byte":     {page: `{"total":1,"resources":[{"id":"` + "\x01" + `"}]}`},
@@ -134,52 +119,29 @@ func TestDecodePageRefuses(t *testing.T) {
 		"total null":          {page: `{"total":null,"resources":[]}`},
 		"total text":          {page: `{"total":"1","resources":[{"id":"a"}]}`},
 		"total negative":      {page: `{"total":-1,"resources":[]}`},
-		"total fraction":      {page: `{"total":1.5,"resources":[]}`},
-		"total beyond int64":  {page: `{"total":9223372036854775808,"resources":[]}`},
 		"total with exponent": {page: `{"total":1e0,"resources":[{"id":"a"}]}`},
-		"total with point":    {page: `{"total":1.0,"resources":[{"id":"a"}]}`},
-		"total true":          {page: `{"total":true,"resources":[]}`},
-		"total array":         {page: `{"total":[1],"resources":[]}`},
 		"total twice":         {page: `{"total":0,"total":0,"resources":[]}`},
 
-		"no resources":              {page: `{"total":0}`},
-		"resources null, total 5":   {page: `{"total":5,"resources":null}`},
-		"resources object":          {page: `{"total":0,"resources":{}}`},
-		"resources text":            {page: `{"total":0,"resources":"none"}`},
-		"resources number":          {page: `{"total":0,"resources":0}`},
-		"resources false":           {page: `{"total":0,"resources":false}`},
-		"resources twice":           {page: `{"total":0,"resources":[],"resources":[]}`},
-		"resources twice, one null": {page: `{"total":0,"resources":null,"resources":[]}`},
+		"no resources":            {page: `{"total":0}`},
+		"resources null, total 5": {page: `{"total":5,"resources":null}`},
+		"resources object":        {page: `{"total":0,"resources":{}}`},
+		"resources twice":         {page: `{"total":0,"resources":[],"resources":[]}`},
 
 		"job null":               {page: `{"total":1,"resources":[null]}`},
-		"job text":               {page: `{"total":1,"resources":["a"]}`},
-		"job array":              {page: `{"total":1,"resources":[[]]}`},
 		"job without id":         {page: `{"total":1,"resources":[{}]}`},
 		"job with empty id":      {page: `{"total":1,"resources":[{"id":""}]}`},
-		"job with id null":       {page: `{"total":1,"resources":[{"id":null}]}`},
 		"job with numeric id":    {page: `{"total":1,"resources":[{"id":7}]}`},
 		"id twice":               {page: `{"total":1,"resources":[{"id":"a","id":"b"}]}`},
 		"overall_status number":  {page: `{"total":1,"resources":[{"id":"a","overall_status":1}]}`},
-		"overall_status object":  {page: `{"total":1,"resources":[{"id":"a","overall_status":{}}]}`},
 		"overall_status twice":   {page: `{"total":1,"resources":[{"id":"a","overall_status":"failed","overall_status":"completed"}]}`},
 		"abort text":             {page: `{"total":1,"resources":[{"id":"a","abort":"true"}]}`},
-		"abort number":           {page: `{"total":1,"resources":[{"id":"a","abort":1}]}`},
 		"abort twice":            {page: `{"total":1,"resources":[{"id":"a","abort":true,"abort":false}]}`},
-		"createdAt twice":        {page: `{"total":1,"resources":[{"id":"a","createdAt":null,"createdAt":null}]}`},
 		"detailed_status twice":  {page: `{"total":1,"resources":[{"id":"a","detailed_status":{},"detailed_status":{}}]}`},
 		"scope field object":     {page: `{"total":1,"resources":[{"id":"a","key_rings":{"r":1}}]}`},
-		"scope field number":     {page: `{"total":1,"resources":[{"id":"a","key_rings":1}]}`},
 		"scope field of numbers": {page: `{"total":1,"resources":[{"id":"a","key_rings":[1]}]}`},
 
-		"a text of megabytes":             {page: `{"total":1,"resources":[{"id":"a","x":"` + long(3<<20) + `"}]}`},
-		"an id of megabytes":              {page: `{"total":1,"resources":[{"id":"` + long(3<<20) + `"}]}`},
-		"a name of megabytes":             {page: `{"total":1,"` + long(3<<20) + `":1,"resources":[]}`},
-		"a number of megabytes":           {page: `{"total":1` + strings.Repeat("0", 3<<20) + `,"resources":[]}`},
 		"white space of megabytes":        {page: `{"total":0,` + strings.Repeat(" ", 3<<20) + `"resources":[]}`},
 		"an id beyond the bound":          {page: `{"total":1,"resources":[{"id":"` + long(maxNameBytes+1) + `"}]}`},
-		"a scope beyond the bound":        {page: `{"total":1,"resources":[{"id":"a","key_rings":["` + long(maxNameBytes+1) + `"]}]}`},
-		"a detail beyond the bound":       {page: `{"total":1,"resources":[{"id":"a","detailed_status":{"` + long(maxNameBytes+1) + `":"failed"}}]}`},
-		"an id beyond the bound, later":   {page: `{"total":2,"resources":[{"id":"a"},{"id":"b"},{"id":"` + long(maxNameBytes+1) + `"}]}`},
 		"a scope beyond the bound, later": {page: `{"total":2,"resources":[{"id":"a","key_rings":["r"]},{"id":"b","key_rings":["` + long(maxNameBytes+1) + `"]}]}`},
 		"a detail beyond the bound, later": {page: `{"total":2,"resources":[{"id":"a","detailed_status":{"r":"failed"}},{"id":"b","detailed_status":{"` +
 			long(maxNameBytes+1) + `":"failed"}}]}`},
@@ -189,11 +151,8 @@ func TestDecodePageRefuses(t *testing.T) {
 		"texts beyond the bound of a job": {page: `{"total":1,"resources":[{"id":"a","detailed_status":{` + strings.Repeat(`"`+long(512)+`":"`+long(syncjob.MaxText)+`",`, maxJobBytes/1024) + `"r":"x"}}]}`},
 		"a mistake behind a long name":    {page: `{"total":1,"` + long(1<<19) + `":tru}`},
 		"a wrong kind behind a long name": {page: `{"total":1,"resources":[{"id":"a","` + long(1<<19) + `":1,"id":"b"}]}`},
-		"an endless count":                {page: `{"total":1` + strings.Repeat("0", 1<<19) + `,"resources":[]}`},
-		"depth without an end":            {page: `{"total":1,"resources":[{"id":"a","x":` + strings.Repeat("[", 20_000)},
 		"depth with an end":               {page: `{"total":1,"resources":[{"id":"a","x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}]}`},
 		"depth of detailed_status":        {page: `{"total":1,"resources":[{"id":"a","detailed_status":` + strings.Repeat(`{"x":`, 20_000)},
-		"depth where there is none":       {page: strings.Repeat("[", 20_000)},
 		"a mistake behind secrets":        {page: `{"total":1,"` + strings.Repeat("hunter2\u202e", 100) + `":tru}`},
 		"a wrong kind behind secrets":     {page: `{"total":1,"resources":[{"id":"a","detailed_status":{"` + strings.Repeat("hunter2\u202e", 200) + `":"failed"}}]}`},
 	} {
@@ -213,61 +172,19 @@ func TestDecodePageRefuses(t *testing.T) {
 	}
 }
 
-// TestDecodePageBoundsWhatItReads holds that a text that never ends is given up, soon.
-func TestDecodePageBoundsWhatItReads(t *testing.T) {
-	t.Parallel()
-	for name, endless := range map[string]string{"text": "x", "digits": "7", "white space": " "} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			start := map[string]string{"text": `{"total":"`, "digits": `{"total":1`, "white space": `{"total":1 `}[name]
-			counted := &countingReader{r: io.MultiReader(strings.NewReader(start), repeat(endless[0]))}
-			if _, _, err := decode(counted); reason.Of(err) != reason.Decode {
-				t.Errorf("got %v, want reason decode", err)
-			}
-			if counted.n > 4*maxTokenBytes {
-				t.Errorf("read %d bytes of a text that never ends", counted.n)
-			}
-		})
-	}
-}
-
-// repeat never ends.
-type repeat byte
-
-// Read implements io.Reader.
-func (r repeat) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = byte(r)
-	}
-	return len(p), nil
-}
-
-// countingReader counts what is read.
-type countingReader struct {
-	r io.Reader
-	n int
-}
-
-// Read implements io.Reader.
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += n
-	return n, err
-}
-
-// TestDecodePageTransportError holds that the transport's own error is not lost.
+// TestDecodePageTransportError checks that Decode returns the error of the transport.
 func TestDecodePageTransportError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("connection reset")
 	for _, start := range []string{``, `{"total":`, `{"total":1,"resources":[{"id":"a`, `{"total":1,"resources":[{"id":"a"}]}`} {
 		_, _, err := decode(io.MultiReader(strings.NewReader(start), iotest.ErrReader(broken)))
 		if !errors.Is(err, broken) {
-			t.Errorf("behind %q: got %v, want it to be the transport's", start, err)
+			t.Errorf("behind %q: got %v, want that of the transport", start, err)
 		}
 	}
 }
 
-// TestDecodeJob has records with all that is lenient in them.
+// TestDecodeJob checks the fields of a job, and which deviations from the documentation are accepted.
 func TestDecodeJob(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2022, time.May, 17, 9, 40, 35, 546384000, time.UTC)
@@ -325,8 +242,8 @@ func TestDecodeJob(t *testing.T) {
 		"detailed_status is a text":   {`"detailed_status":"in_progress"`, syncjob.Job{}},
 		"detailed_status is an array": {`"detailed_status":[{"r":"in_progress"}]`, syncjob.Job{}},
 		"detailed_status is a number": {`"detailed_status":3`, syncjob.Job{}},
-		"null says nothing":           {`"detailed_status":{"r":null}`, syncjob.Job{Details: []syncjob.Detail{{Key: "r"}}}},
-		"arrays among details are as if they were not there": {
+		"null is an empty text":       {`"detailed_status":{"r":null}`, syncjob.Job{Details: []syncjob.Detail{{Key: "r"}}}},
+		"values of detailed_status other than texts are skipped": {
 			`"detailed_status":{"a":["failed"],"b":{"c":"failed"},"d":1,"e":true,"r":"in_progress","f":[]}`,
 			syncjob.Job{Details: []syncjob.Detail{{Key: "r", Text: "in_progress"}}},
 		},
@@ -337,7 +254,7 @@ func TestDecodeJob(t *testing.T) {
 			if fields != "" {
 				fields = "," + fields
 			}
-			// A job leaves nothing of itself to the next.
+			// The second job must have nothing of the first one.
 			page := fmt.Sprintf(`{"total":3,"resources":[{"id":"1"%s},{"id":"2"},{"id":"3"%s}]}`, fields, fields)
 			jobs, _, err := decode(strings.NewReader(page), "key_rings", "other_rings")
 			if err != nil {
@@ -347,7 +264,7 @@ func TestDecodeJob(t *testing.T) {
 			first.ID, third.ID = "1", "3"
 			want := []syncjob.Job{first, {ID: "2"}, third}
 			for i := range jobs {
-				// None and no more than none are the same.
+				// A nil slice and an empty one are the same.
 				jobs[i].Scopes = append([]string(nil), jobs[i].Scopes...)
 				jobs[i].Details = append([]syncjob.Detail(nil), jobs[i].Details...)
 			}
@@ -376,8 +293,8 @@ func fixturePages(f *testing.F) [][]byte {
 	return pages
 }
 
-// FuzzDecodePage holds that no answer makes the decoder panic, that every refusal has its reason, and
-// that a page which is accepted holds what encoding/json reads in it.
+// FuzzDecodePage checks that no response makes the decoder panic, that every error has its reason, and that the
+// jobs of an accepted page are those that encoding/json decodes.
 func FuzzDecodePage(f *testing.F) {
 	for _, content := range fixturePages(f) {
 		f.Add(content)
@@ -402,14 +319,14 @@ func FuzzDecodePage(f *testing.F) {
 		}
 		var page map[string]json.RawMessage
 		if err := json.Unmarshal(content, &page); err != nil {
-			t.Fatalf("encoding/json does not read what was accepted: %v", err)
+			t.Fatalf("encoding/json rejects an accepted page: %v", err)
 		}
 		if want, err := strconv.ParseInt(string(page["total"]), 10, 64); err != nil || int64(total) != want {
 			t.Errorf("total %d of %s (%v)", total, page["total"], err)
 		}
 		var records []map[string]any
 		if err := json.Unmarshal(page["resources"], &records); err != nil {
-			t.Fatalf("encoding/json does not read resources that were accepted: %v", err)
+			t.Fatalf("encoding/json rejects accepted resources: %v", err)
 		}
 		if len(jobs) != len(records) {
 			t.Fatalf("%d jobs of %d records", len(jobs), len(records))
@@ -420,7 +337,7 @@ func FuzzDecodePage(f *testing.F) {
 	})
 }
 
-// sameAsRecord compares a job with its record: what has one meaning however leniently it is read.
+// sameAsRecord compares a job with its record, as encoding/json decodes it.
 func sameAsRecord(t *testing.T, job *syncjob.Job, record map[string]any) {
 	t.Helper()
 	if job.ID != record["id"] {
@@ -437,18 +354,5 @@ func sameAsRecord(t *testing.T, job *syncjob.Job, record map[string]any) {
 		if _, ok := details[detail.Key]; !ok {
 			t.Errorf("detail %q is not in the record", detail.Key)
 		}
-	}
-}
-
-// TestLongestNames checks that names of the greatest length are accepted, by the fast path as well.
-func TestLongestNames(t *testing.T) {
-	t.Parallel()
-	name := long(maxNameBytes - 1)
-	record := func(suffix string) string {
-		return `{"id":"` + name + suffix + `","key_rings":["` + name + suffix + `"],"detailed_status":{"` + name + suffix + `":"failed"}}`
-	}
-	jobs, total, err := decode(strings.NewReader(`{"total":3,"resources":[`+record("1")+","+record("2")+","+record("3")+"]}"), "key_rings")
-	if err != nil || total != 3 || len(jobs) != 3 {
-		t.Errorf("%d jobs of %d: %v", len(jobs), total, err)
 	}
 }

@@ -110,9 +110,9 @@ var ErrTooManyScopes = fmt.Errorf("its jobs name more than %d key rings or vault
 type Summarizer struct {
 	list List
 	// lastText is the last text, and lastMeaning its meaning.
-	lastText string
+	lastText    string
 	lastMeaning Meaning
-	jobs     [NumStatuses]int
+	jobs        [NumStatuses]int
 	// scopes are the scopes by their List.ScopeKey.
 	scopes          map[string]*tally
 	unknownStatuses []string
