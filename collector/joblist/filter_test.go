@@ -24,8 +24,8 @@ func statusError(status int, r reason.Reason) error {
 	return reason.New(r, &ciphertrust.APIError{Status: status}, "")
 }
 
-// TestRefusedFilter checks that an appliance that refuses the filter by overall_status, with any
-// status, does not keep a list down that it answers without the filter.
+// TestRefusedFilter checks that a list is read without the filter by overall_status if the appliance refuses it, with
+// any HTTP status.
 func TestRefusedFilter(t *testing.T) {
 	for status, r := range map[int]reason.Reason{
 		http.StatusBadRequest: reason.Other, http.StatusForbidden: reason.Forbidden, http.StatusNotFound: reason.NotFound,
@@ -56,8 +56,8 @@ func TestRefusedFilter(t *testing.T) {
 	}
 }
 
-// TestFilterFailsOnce checks that an incremental read outlives a single failure of the filter, and
-// that a failure of every request is no doubt in the cache.
+// TestFilterFailsOnce checks that an incremental read succeeds after a single failure of the filter, and that the
+// failure of every request is not taken for a failed proof.
 func TestFilterFailsOnce(t *testing.T) {
 	var once atomic.Bool
 	getter := &served{jobs: completed(100)}
@@ -93,8 +93,8 @@ func TestRequestTimeoutOfAPage(t *testing.T) {
 	})
 }
 
-// TestFilterIsTriedAgain checks that a filter that was refused is used again from the next full read on,
-// and that the refusal is logged once.
+// TestFilterIsTriedAgain checks that a refused filter is tried again after each full read, and that the refusal is
+// logged once.
 func TestFilterIsTriedAgain(t *testing.T) {
 	getter := &served{jobs: completed(100)}
 	refuse := func(query url.Values) error {
@@ -125,33 +125,5 @@ func TestFilterIsTriedAgain(t *testing.T) {
 	getter.filtered.Store(0)
 	if _, _, err := reader.Update(t.Context()); err != nil || getter.filtered.Load() == 0 {
 		t.Errorf("%v after %d requests with a filter, want some", err, getter.filtered.Load())
-	}
-}
-
-// TestEndlessFilter checks that a filter for jobs in progress whose total grows with skip leads to a full
-// read after a few requests, and is not used until the next one.
-func TestEndlessFilter(t *testing.T) {
-	getter := &served{jobs: completed(300)}
-	getter.jobs[299].Status = syncjob.OverallInProgress
-	reader := newReader(getter, nil)
-	readWhole(t, reader)
-	getter.total = func(query url.Values, total int) int {
-		if query.Get("overall_status") == syncjob.OverallInProgress {
-			skip, _ := strconv.Atoi(query.Get("skip"))
-			return skip + 2
-		}
-		return total
-	}
-	getter.filtered.Store(0)
-	if _, _, err := reader.Update(t.Context()); !errors.Is(err, joblist.ErrUnproven) {
-		t.Errorf("got %v, want ErrUnproven", err)
-	}
-	readWhole(t, reader)
-	const most = 40 // Two times three proofs of at most six requests with a filter.
-	if n := getter.filtered.Load(); n > most {
-		t.Errorf("%d requests with a filter, want at most %d", n, most)
-	}
-	if _, _, err := reader.Update(t.Context()); err != nil {
-		t.Errorf("after the full read: %v", err)
 	}
 }

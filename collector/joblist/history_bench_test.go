@@ -17,9 +17,8 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// BenchmarkIncrementalRead reads a list in which one job has ended and another
-// one has started since it was read before, beside full reads of the same list,
-// and tells how much memory what is kept of it takes.
+// BenchmarkIncrementalRead reads a list in which one job has ended and another one has started since the last read,
+// next to full reads of the same list, and reports the memory of the cache.
 //
 //	go test ./collector/joblist -run '^$' -bench IncrementalRead -benchtime 10x
 func BenchmarkIncrementalRead(b *testing.B) {
@@ -39,9 +38,8 @@ func BenchmarkIncrementalRead(b *testing.B) {
 	}
 }
 
-// BenchmarkSlowAppliance reads a known list of an appliance that takes 300 ms for each response, quiet
-// and with a job that has ended and one that has started, and reports how many round trips that takes one
-// after another.
+// BenchmarkSlowAppliance reads a known list of an appliance that takes 300 ms for each response, without a change
+// and with a job that has ended and one that has started, and reports the number of sequential round trips.
 //
 //	go test ./collector/joblist -run '^$' -bench SlowAppliance -benchtime 5x
 func BenchmarkSlowAppliance(b *testing.B) {
@@ -63,8 +61,8 @@ func BenchmarkSlowAppliance(b *testing.B) {
 	}
 }
 
-// BenchmarkBesideFullRead scrapes a known list of an appliance that takes 20 ms for each response, while one
-// full read after another runs in the background, and while none does. It reports the 95th percentile.
+// BenchmarkBesideFullRead scrapes a known list of an appliance that takes 20 ms for each response, with full reads
+// in the background and without. It reports the 95th percentile.
 //
 //	go test ./collector/joblist -run '^$' -bench BesideFullRead -benchtime 300x
 func BenchmarkBesideFullRead(b *testing.B) {
@@ -102,8 +100,7 @@ func BenchmarkBesideFullRead(b *testing.B) {
 	}
 }
 
-// growingServer is a pageServer whose list gets jobs, and that filters by
-// overall_status.
+// growingServer is a pageServer whose list gets new jobs. It filters by overall_status.
 type growingServer struct {
 	*pageServer
 
@@ -145,8 +142,7 @@ func (s *growingServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "]}")
 }
 
-// job writes a job of the list as it is since it has grown: one of those that
-// the pageServer has, or a new one, of which the newest is in progress.
+// job writes the job at a position: one of the pageServer's, or a new one. The newest one is in progress.
 func (s *growingServer) job(w io.Writer, position int, status string) {
 	fresh := int(s.fresh.Load())
 	if status == "completed" {
@@ -173,24 +169,24 @@ func (s *growingServer) reader(b *testing.B, interval time.Duration) *scrape.Lis
 	return list
 }
 
-// measure reads the list again and again; between two reads it gets new jobs.
+// measure reads the list repeatedly. Before each read, the list gets fresh new jobs.
 func (s *growingServer) measure(b *testing.B, reader *scrape.List, fresh int64) {
 	b.Helper()
-	reads, asked := 0, 0
+	reads, requests := 0, 0
 	measure(b, func() error {
 		s.fresh.Add(fresh)
 		_, pages, err := reader.Read(b.Context())
 		reads++
 		// The first read is not measured.
 		if reads > 1 {
-			asked += pages
+			requests += pages
 		}
 		return err
 	})
-	b.ReportMetric(float64(asked)/float64(reads-1), "requests/op")
+	b.ReportMetric(float64(requests)/float64(reads-1), "requests/op")
 }
 
-// heap returns how many bytes are in use.
+// heap returns the size of the live heap.
 func heap() int64 {
 	var stats runtime.MemStats
 	for range 3 {

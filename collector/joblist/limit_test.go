@@ -2,6 +2,7 @@ package joblist_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -26,13 +27,13 @@ func (f *failing) Get(context.Context, string, url.Values, func(io.Reader) error
 	return f.err
 }
 
-// TestWhatRefusesALimit proves which errors make a reader try smaller pages. A login
-// that failed, and what the appliance asked to hold back, are not about the page.
-func TestWhatRefusesALimit(t *testing.T) {
+// TestRejectedLimit checks which errors make a reader try smaller pages. A failed login and a Retry-After are not
+// about the page.
+func TestRejectedLimit(t *testing.T) {
 	status := func(status int, r reason.Reason) error {
 		return reason.New(r, &ciphertrust.APIError{Status: status}, "check the address")
 	}
-	// 1000, 500, 250, 125, 62, 31, 15 and 10, which no appliance refuses.
+	// 1000, 500, 250, 125, 62, 31, 15 and 10, the API's default.
 	const halved = 8
 	for _, test := range []struct {
 		name string
@@ -64,5 +65,24 @@ func TestWhatRefusesALimit(t *testing.T) {
 				t.Errorf("the hint is %q", reason.HintOf(err))
 			}
 		})
+	}
+}
+
+// TestForbiddenList checks that the error of a forbidden list names its permission, unless the client has a hint.
+func TestForbiddenList(t *testing.T) {
+	t.Parallel()
+	const license = "license CCKM"
+	for _, list := range syncjob.Lists() {
+		for hint, want := range map[string]string{"": list.AccessHint(), license: license} {
+			client := &failing{err: reason.New(reason.Forbidden, errors.New("403"), hint)}
+			reader := joblist.NewReader(list, client, joblist.Options{})
+			readErr := reader.NewFullRead(false).Run(t.Context())
+			_, firstErr := reader.Total(t.Context())
+			for _, err := range []error{readErr, firstErr} {
+				if got := reason.HintOf(err); reason.Of(err) != reason.Forbidden || got != want {
+					t.Errorf("%s: reason %s, hint %q, want %q", list.Name, reason.Of(err), got, want)
+				}
+			}
+		}
 	}
 }

@@ -21,15 +21,14 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// BenchmarkPeakMemory reads whole lists in a process that does nothing else, and
-// compares the most memory that it ever held with what it held before the first
-// read. The pages come from another process. Each list is read three times, as
-// what one read leaves behind counts in the next.
+// BenchmarkPeakMemory reads whole lists in a process of its own, and compares its peak memory with that before the
+// first read. Another process serves the pages. Each list is read three times, because the garbage of one read
+// counts in the next.
 //
 //	go test ./collector/joblist -run '^$' -bench PeakMemory -benchtime 1x
 //
 // "of-bar" is the peak's share of the bar, which is 1.5 times the idle process and 44 bytes a job.
-// deploy/docs/performance.md has what was measured.
+// deploy/docs/performance.md has the results.
 func BenchmarkPeakMemory(b *testing.B) {
 	for _, list := range []struct{ jobs, pageSize int }{
 		{1_000, 10},
@@ -65,7 +64,7 @@ func BenchmarkPeakMemory(b *testing.B) {
 	}
 }
 
-// roleVariable names what a process that was started by a benchmark has to do.
+// roleVariable is the environment variable with the role of a process that a benchmark has started.
 const roleVariable = "JOBLIST_BENCHMARK_ROLE"
 
 const (
@@ -73,14 +72,13 @@ const (
 	roleReader = "reader"
 )
 
-// memoryUse is how much memory a process held at most, in bytes: before the
-// first read and at its end.
+// memoryUse is the peak memory of a process in bytes: before the first read and at its end.
 type memoryUse struct {
 	Idle int64 `json:"idle"`
 	Peak int64 `json:"peak"`
 }
 
-// TestMain runs the tests, or what a benchmark started this process for.
+// TestMain runs the tests, or the role for which a benchmark has started this process.
 func TestMain(m *testing.M) {
 	var err error
 	switch role := os.Getenv(roleVariable); role {
@@ -99,7 +97,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// startRole starts this program with a role. It ends when its input does.
+// startRole starts this program with a role. The process ends when its stdin is closed.
 func startRole(b *testing.B, role string, args ...string) io.Reader {
 	b.Helper()
 	command := exec.CommandContext(context.WithoutCancel(b.Context()), os.Args[0], args...) //nolint:gosec // It starts itself.
@@ -140,7 +138,7 @@ func beServer(args []string) error {
 	return err
 }
 
-// beReader reads a list and prints the memory that it took.
+// beReader reads a list and prints its memoryUse.
 func beReader(args []string) error {
 	jobs, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -179,7 +177,7 @@ func beReader(args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(use)
 }
 
-// peakMemory returns the most memory, in bytes, that the process ever held.
+// peakMemory returns the peak memory of the process in bytes.
 func peakMemory() (int64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -192,5 +190,5 @@ func peakMemory() (int64, error) {
 			return kib << 10, err
 		}
 	}
-	return 0, errors.New("the kernel tells no VmHWM")
+	return 0, errors.New("/proc/self/status has no VmHWM")
 }

@@ -26,15 +26,13 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// BenchmarkFullRead reads a whole list over TLS with gzip, beside two yardsticks
-// in the same run: a loop that only asks for the same pages, inflates and
-// discards them (the least that any reader must do), and what one would write
-// with net/http and encoding/json, page after page of 100. The server is in the
-// same process, so that its share of the CPU is in all three.
+// BenchmarkFullRead reads a whole list over TLS with gzip, next to two yardsticks: a loop that only requests the same
+// pages, inflates and discards them, which any reader must do at least; and plain net/http and encoding/json, page
+// after page of 100. The server is in the same process, so its share of the CPU is in all three.
 //
 //	go test ./collector/joblist -run '^$' -bench FullRead -benchtime 10x
 //
-// deploy/docs/performance.md has what was measured.
+// deploy/docs/performance.md has the results.
 func BenchmarkFullRead(b *testing.B) {
 	for _, jobs := range []int{1_000, 10_000, 100_000} {
 		for _, latency := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond} {
@@ -73,15 +71,14 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// pageServer serves a list of jobs, newest first. It makes and deflates each
-// page once.
+// pageServer serves a list of jobs, newest first. It makes and compresses each page once.
 type pageServer struct {
 	*httptest.Server
 
 	jobs    int
 	latency time.Duration
 	client  *http.Client
-	// requests counts those for pages.
+	// requests counts the requests for pages.
 	requests atomic.Int64
 
 	mu    sync.Mutex
@@ -99,7 +96,7 @@ func newPageServer(b *testing.B, jobs int, latency time.Duration) *pageServer {
 	return s
 }
 
-// servePages starts a server, which its caller has to close.
+// servePages starts a server. The caller must close it.
 func servePages(jobs int, latency time.Duration) *pageServer {
 	s := &pageServer{jobs: jobs, latency: latency, pages: map[string][]byte{}}
 	s.Server = httptest.NewTLSServer(s)
@@ -149,8 +146,7 @@ func (s *pageServer) page(query url.Values) []byte {
 func writeJob(w io.Writer, i int) {
 	newest := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 	const layout = "2006-01-02T15:04:05.000000Z"
-	// A multiple of a prime makes times and ids that deflate no better than
-	// an appliance's own.
+	// The multiplication makes times and ids that do not compress better than an appliance's.
 	mixed := uint64(i) * 0x9E3779B97F4A7C15 //nolint:gosec // An index is not negative.
 	created := newest.Add(-time.Duration(i)*time.Minute - time.Duration(mixed%1e6)*time.Microsecond)
 	id := fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", mixed>>32, mixed>>16&0xffff, mixed>>8&0xfff, mixed&0xfff, mixed*31>>16)
@@ -162,12 +158,12 @@ func writeJob(w io.Writer, i int) {
 		id, id, created.Format(layout), created.Add(21*time.Second).Format(layout), created.Add(20*time.Second).Format(layout), ring, ring)
 }
 
-// measureRead measures a reader, and adds how many pages the server was asked for.
+// measureRead measures a reader and adds the number of its requests for pages.
 func (s *pageServer) measureRead(b *testing.B, read func() error) {
 	b.Helper()
 	s.requests.Store(0)
 	measure(b, read)
-	// It reads once without measuring.
+	// measure reads once more without measuring.
 	b.ReportMetric(float64(s.requests.Load())/float64(b.N+1), "requests/op")
 }
 
@@ -201,7 +197,7 @@ func (s *pageServer) readAsExporter(b *testing.B) func() error {
 	}
 }
 
-// readAndDiscard asks for the pages that the exporter asks for, four at a time.
+// readAndDiscard requests the pages that the exporter requests, four at a time.
 func (s *pageServer) readAndDiscard() error {
 	var group errgroup.Group
 	group.SetLimit(4)
@@ -220,7 +216,7 @@ func (s *pageServer) readAndDiscard() error {
 	return group.Wait()
 }
 
-// readStraightforward reads the list as a first version of a client would.
+// readStraightforward reads the list with net/http and encoding/json.
 func (s *pageServer) readStraightforward() error {
 	type job struct {
 		ID             string            `json:"id"`

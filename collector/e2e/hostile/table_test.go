@@ -100,6 +100,8 @@ func finite() []hostile {
 		})},
 
 		// Ids.
+		{name: "100 jobs with 20,000 names and texts of 1 kB", slow: true, reasons: "decode", pages: list(100, same(running+
+			strings.ReplaceAll(texts(20_000, func(i int) string { return x("t", kilobyte) + strconv.Itoa(i) }), "ring", x("n", 1_000))))},
 		{name: "400 ids of 1 MB", reasons: "decode", pages: list(400, same(running+`,"id":"`+x("i", megabyte)+`"`))},
 		{name: "ids that differ only at their end", reasons: "decode", pages: body(func(w io.Writer, _, _ int) {
 			_, _ = io.WriteString(w, `{"total":1000,"resources":[{"id":"0"}`)
