@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/joblist"
@@ -14,12 +16,8 @@ import (
 	"cckm_sync_exporter/collector/targets"
 )
 
-// unhealthyError ends check after a step that failed. It has no text, because the
-// lines of the steps have said everything.
-type unhealthyError struct{}
-
-// Error implements error.
-func (unhealthyError) Error() string { return "" }
+// errUnhealthy ends check after a step that failed. It has no text, because the report has it.
+var errUnhealthy = errors.New("")
 
 // check validates everything that serve needs, and checks each target step by step.
 func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
@@ -27,12 +25,12 @@ func check(ctx context.Context, s *settings, logs logs, out io.Writer) error {
 	targets := s.check(ctx, logs, report, out)
 	report.Summarize(targets)
 	if !report.Healthy() {
-		return unhealthyError{}
+		return errUnhealthy
 	}
 	return nil
 }
 
-// check returns the number of targets, or 0 if it is not known.
+// check reports each step, and returns the number of targets, or 0 if it is not known.
 func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, out io.Writer) int {
 	if err := s.validateListening(ctx); err != nil {
 		failEach(report, "web", err)
@@ -72,48 +70,30 @@ func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, 
 		}
 	}
 	if !s.offline {
-		s.examine(ctx, targets, report, out)
+		s.connect(ctx, targets, report, out)
 	}
 	return len(targets)
 }
 
-// examine checks the targets, and reports them in their order. Targets that log in
-// alike are checked one after another, so that a rejected password is known before
-// it is sent again. The others are checked at the same time, so that several that
-// hang cost their timeout once.
-func (s *settings) examine(ctx context.Context, targets []*targets.Target, report *doctor.Report, out io.Writer) {
-	type result struct {
-		text   bytes.Buffer
-		report *doctor.Report
-	}
-	type login struct{ url, username, clientID, authDomain, connection string }
-	results := make([]chan *result, len(targets))
-	alike := map[login][]int{}
+// connect checks the targets at the same time, and reports them in their order. The login guard that
+// they share ensures that a rejected password is sent once.
+func (s *settings) connect(ctx context.Context, targets []*targets.Target, report *doctor.Report, out io.Writer) {
+	texts := make([]bytes.Buffer, len(targets))
+	reports := make([]*doctor.Report, len(targets))
+	checks := make([]sync.WaitGroup, len(targets))
 	for i, t := range targets {
-		results[i] = make(chan *result, 1)
-		c := t.Config.Credentials
-		l := login{t.Client().URL(), c.Username, c.ClientID, c.AuthDomain, c.Connection}
-		alike[l] = append(alike[l], i)
+		reports[i] = doctor.NewReport(&texts[i])
+		checks[i].Go(func() { s.doctorOf(t, reports[i]).Check(ctx) })
 	}
-	for _, group := range alike {
-		go func() {
-			for _, i := range group {
-				r := &result{}
-				r.report = doctor.NewReport(&r.text)
-				s.doctorOf(targets[i], r.report).Check(ctx)
-				results[i] <- r
-			}
-		}()
-	}
-	for _, done := range results {
-		r := <-done
-		_, _ = r.text.WriteTo(out)
-		report.Add(r.report)
+	for i := range targets {
+		checks[i].Wait()
+		_, _ = texts[i].WriteTo(out)
+		report.Add(reports[i])
 	}
 }
 
-// probePageSize is the page size for lists that are not enabled. It is the API's
-// default, which no appliance rejects, and few records are read in vain.
+// probePageSize is the page size for lists that are not enabled: the API's default, which no appliance
+// rejects.
 const probePageSize = 10
 
 func (s *settings) doctorOf(t *targets.Target, report *doctor.Report) *doctor.Doctor {

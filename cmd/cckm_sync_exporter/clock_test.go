@@ -3,9 +3,8 @@ package main
 import (
 	"math"
 	"net/http"
-	"os/exec"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,13 +45,15 @@ func TestClocksApart(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(server.Close)
+			ca := filepath.Join(t.TempDir(), "ca.pem")
+			replace(t, ca, server.CAPEM)
 			env := []string{
 				"CM_ADDRESS=" + server.URL, "CM_USERNAME=" + simulator.DefaultUsername, "CM_PASSWORD=" + simulator.DefaultPassword,
-				"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + write(t, t.TempDir(), "ca.pem", server.CAPEM),
+				"CCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=" + ca,
 			}
 			p := start(t, env)
 			for range 3 {
-				wantUp(t, p, "with the clocks apart")
+				p.wantUp(t, "/metrics")
 			}
 			if n := len(appliance.Logins()); n != 1 {
 				t.Errorf("%d logins", n)
@@ -68,19 +69,13 @@ func TestClocksApart(t *testing.T) {
 				const labels = `{cloud="google",item="key",scope="ring"}`
 				wantNear(t, metrics, "cckm_sync_scope_job_age_seconds"+labels, 1830, 30)
 				wantNear(t, metrics, "cckm_sync_scope_in_progress_age_seconds"+labels, 1830, 30)
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+"/", http.NoBody)
-				if err != nil {
-					t.Fatal(err)
-				}
-				page := do(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, req, http.StatusOK)
+				page := p.mustRequest(t, http.MethodGet, "/", http.StatusOK)
 				if !regexp.MustCompile(`>for 3[01] min `).MatchString(page) || !regexp.MustCompile(`1 h (29|30) min ago`).MatchString(page) {
 					t.Errorf("the status page has other ages:\n%s", page)
 				}
 			}
-			check := exec.CommandContext(t.Context(), executable(t), "check")
-			check.Env = slices.Concat(env, []string{actAsProgram + "=1"})
-			if output, err := check.CombinedOutput(); err != nil || !regexp.MustCompile(test.warning).Match(output) {
-				t.Errorf("check: %v, want %s in:\n%s", err, test.warning, output)
+			if out, _, code := runCommand(t, env, "check"); code != 0 || !regexp.MustCompile(test.warning).MatchString(out) {
+				t.Errorf("check: code %d, want %s in:\n%s", code, test.warning, out)
 			}
 		})
 	}

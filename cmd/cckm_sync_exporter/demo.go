@@ -18,17 +18,16 @@ import (
 	"cckm_sync_exporter/collector/web"
 )
 
-// demoStep is how often the simulated appliances' jobs move on.
+// demoStep is how often the jobs of the simulated appliances change.
 const demoStep = time.Second
 
-// demo serves metrics of simulated appliances within this process, whose jobs
-// start, finish, fail, hang and are aborted.
+// demo serves metrics of appliances that this process simulates. Their jobs start, finish, fail, hang and
+// are aborted.
 func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal) error {
 	if err := s.validateDemo(); err != nil {
 		return err
 	}
-	// What is simulated outlives ctx by the shutdown, whose requests it still
-	// answers.
+	// The appliances outlive ctx, because the shutdown sends requests to them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -38,9 +37,9 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 		if err != nil {
 			return err
 		}
-		s.lead(server, i)
+		s.use(server, i)
 	}
-	// The status page shows what the metrics were asked for, and asks for nothing.
+	// The status page has no data before the first scrape.
 	path, msg := s.telemetryPath, "demo: look at the metrics, they change every few seconds, and then at the status page"
 	if s.demoTargets > 0 {
 		path, msg = web.PathProbe+"?target="+s.simulated[0].Name, "demo: look at the metrics of one target, or let Prometheus discover them all at "+web.PathDiscovery
@@ -51,8 +50,8 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 	return serve(ctx, s, logs, hangUps)
 }
 
-// lead leads the settings to the i-th simulated appliance.
-func (s *settings) lead(server *simulator.Server, i int) {
+// use sets the settings to the i-th simulated appliance.
+func (s *settings) use(server *simulator.Server, i int) {
 	credentials := ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: simulator.DefaultPassword}
 	tls := ciphertrust.TLSConfig{CA: string(server.CAPEM)}
 	if s.demoTargets == 0 {
@@ -64,8 +63,7 @@ func (s *settings) lead(server *simulator.Server, i int) {
 	s.simulated = append(s.simulated, simulated)
 }
 
-// simulate starts an appliance whose jobs go on until ctx ends, and which is
-// closed then. Each seed makes one of its own.
+// simulate starts an appliance, whose jobs depend on the seed. It is closed when ctx has ended.
 func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*simulator.Server, error) {
 	appliance := simulator.New(simulator.Options{Kinds: simulator.AllKinds(), Seed: seed})
 	fleet, err := simulator.NewFleet(appliance, simulator.FleetOptions{Lives: simulator.AllLives(), Seed: seed})
@@ -92,12 +90,12 @@ func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed u
 	return server, nil
 }
 
-// addHistory adds so many finished jobs to each list that is enabled by default. They are
-// older than the fleet's jobs, and about the same key rings and vaults.
+// addHistory adds finished jobs to each list that is enabled by default. They are older than the fleet's
+// jobs, and about the same key rings and vaults.
 func addHistory(appliance *simulator.Appliance, jobs int) {
 	scopes := map[string][]string{}
 	for _, life := range simulator.DefaultLives() {
-		// The others have never succeeded, and a history would contradict that.
+		// The others have never succeeded, which a history would contradict.
 		if life.Fate == simulator.Succeeds || life.Fate == simulator.RecoversSometimes || life.Fate == simulator.HangsForever {
 			scopes[life.List] = append(scopes[life.List], life.Scopes...)
 		}

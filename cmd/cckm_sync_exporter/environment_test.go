@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestEnvironment holds what the variables of the environment, the newer names of
-// them and the flags make of the settings of one appliance.
+// TestEnvironment checks the settings of one appliance from variables, their newer names and flags.
 func TestEnvironment(t *testing.T) {
 	const pem = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"
 	type values struct{ url, username, password, domain, authDomain, caFile, ca string }
@@ -79,8 +78,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestIgnoredEnvironment holds that a variable of one appliance, by each of its
-// names, has no effect on the targets of a file.
+// TestIgnoredEnvironment checks that the log names the variables that a configuration file replaces.
 func TestIgnoredEnvironment(t *testing.T) {
 	t.Setenv("CIPHERTRUST_ADDRESS", "https://newer")
 	t.Setenv("CM_USERNAME", "prom")
@@ -97,17 +95,5 @@ func TestIgnoredEnvironment(t *testing.T) {
 	}
 	if n := strings.Count(text.String(), "\n"); n != 2 {
 		t.Errorf("%d lines:\n%s", n, &text)
-	}
-}
-
-// TestPasswordFromTheEnvironment has the appliance compare what is sent.
-func TestPasswordFromTheEnvironment(t *testing.T) {
-	for _, variable := range []string{"CM_PASSWORD", "CIPHERTRUST_PASSWORD"} {
-		appliance, _, env := startAppliance(t, t.TempDir())
-		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "CM_PASSWORD=") })
-		appliance.SetPassword(" pa55-word ")
-		p := start(t, append(env, variable+"= pa55-word \n"))
-		wantUp(t, p, "with "+variable)
-		p.terminate(t)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"cckm_sync_exporter/collector/ciphertrust"
 )
 
-// FuzzFlags holds that no command line and no environment makes the program panic, that what is wrong is
-// told in one line which names a flag or the argument that is none, and that a password is in no error.
+// FuzzFlags checks that no command line or environment makes the program panic, that an error is one line
+// that names a flag or the wrong argument, and that it has no password.
 func FuzzFlags(f *testing.F) {
 	const password = "pass-SECRET-word"
 	for _, seed := range []struct{ args, name, value string }{
@@ -31,11 +31,11 @@ func FuzzFlags(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line, name, value string) {
 		args := strings.Split(line, "\n")
-		// kingpin reads further arguments from such a file, whichever it is.
+		// kingpin reads further arguments from such a file.
 		if slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "@") }) {
 			t.Skip("arguments in a file")
 		}
-		// What a variable cannot be called or hold, and another program's, or Go's own.
+		// Invalid names and values, and the variables of other programs or of Go.
 		ours := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
 		if strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") ||
 			(name != "" && !slices.ContainsFunc([]string{"CM_", newerPrefix, "CCKM_SYNC_EXPORTER_"}, ours)) {
@@ -45,12 +45,12 @@ func FuzzFlags(f *testing.F) {
 			t.Setenv(name, value)
 		}
 		t.Setenv("CM_PASSWORD", password)
-		// What --help and --version do then is not to end the test.
+		// --help and --version must not end the test.
 		app, s := newApp()
 		app.Terminate(nil).UsageWriter(io.Discard).ErrorWriter(io.Discard)
 		_, s, err := s.parse(app, args)
 		if err == nil {
-			// No input is to choose a file that the test reads.
+			// No input may choose a file that the test reads.
 			s.credentials.PasswordFile, s.tls, s.configFile = "", ciphertrust.TLSConfig{}, ""
 			err = s.validate()
 		}
@@ -64,7 +64,7 @@ func FuzzFlags(f *testing.F) {
 		if strings.Contains(text, "URL-SECRET") && strings.Count(line, "URL-SECRET") == strings.Count(line, "--ciphertrust.url=https://user:URL-SECRET@") {
 			t.Errorf("the error shows the password in a URL: %q", text)
 		}
-		// An argument that is no flag is named by itself.
+		// An argument that is not a flag is in the error itself.
 		text = strings.TrimSuffix(text, "; see --help")
 		if !strings.Contains(text, "--") && !strings.Contains(text, "flag '") &&
 			!slices.ContainsFunc([]string{"unexpected ", "unknown short flag ", "expected command "}, func(start string) bool { return strings.HasPrefix(text, start) }) {

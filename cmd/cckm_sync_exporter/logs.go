@@ -9,7 +9,7 @@ import (
 	sloggokit "github.com/tjhop/slog-gokit"
 )
 
-// logs are the exporter's logger in the two forms that its parts need.
+// logs are two loggers with the same output.
 type logs struct {
 	kit log.Logger
 	// slog writes to the same logger, for exporter-toolkit.
@@ -37,8 +37,7 @@ func newLogs(w io.Writer, levelName, format string) logs {
 	}
 }
 
-// renameTime gives the time of a line from slog the key that every other line
-// has.
+// renameTime gives the time of a line from slog the same key as in all other lines.
 func renameTime(next log.Logger) log.Logger {
 	return log.LoggerFunc(func(keyvals ...any) error {
 		for i := 0; i < len(keyvals); i += 2 {

@@ -1,6 +1,6 @@
-// Command cckm_sync_exporter is a Prometheus exporter for the synchronization
-// jobs of Thales CipherTrust Manager's cloud key manager (CCKM). This package
-// only wires the packages below collector/ to flags and signals.
+// Command cckm_sync_exporter is a Prometheus exporter for the synchronization jobs of Thales CipherTrust
+// Manager's cloud key manager (CCKM). This package only connects the packages below collector/ with
+// flags and signals.
 package main
 
 import (

@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/common/version"
 )
 
-// manPage is the template of --help-man. kingpin's own leaves out environment
-// variables and defaults, and puts a version of several lines into the title.
+// manPage is the template of --help-man. kingpin's own has no environment variables and defaults, and a
+// title of several lines.
 //
 //go:embed manpage.1.tmpl
 var manPage string
@@ -19,9 +19,9 @@ var manPage string
 // promuTime is how Prometheus' build tools write the date of a build.
 const promuTime = "20060102-15:04:05"
 
-// describeForMan has --help-man print the template above.
+// describeForMan makes --help-man use the template above.
 func describeForMan(app *kingpin.Application) {
-	kingpin.ManPageTemplate = manPage // There is no other way to hand kingpin one.
+	kingpin.ManPageTemplate = manPage // kingpin has no other way to set it.
 	app.UsageFuncs(template.FuncMap{
 		"Roff":    roff,
 		"Version": func() string { return version.Version },
@@ -29,8 +29,8 @@ func describeForMan(app *kingpin.Application) {
 	})
 }
 
-// buildDay returns the day of a stamped date. It is empty where none was
-// stamped: today's would make each page another one.
+// buildDay returns the day of the build, or nothing if the build has no date: today's would make the page
+// depend on when it is printed.
 func buildDay(date string) string {
 	built, err := time.Parse(promuTime, date)
 	if err != nil {
@@ -39,9 +39,8 @@ func buildDay(date string) string {
 	return built.Format(time.DateOnly)
 }
 
-// roff has a text show as it is: a backslash would begin an escape, a plain
-// hyphen may become a typographic one that no shell knows, and a line that begins
-// with a dot or an apostrophe would be a request.
+// roff escapes a text: a backslash begins an escape, a plain hyphen may become a typographic one, and a
+// line that begins with a dot or an apostrophe is a request.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, `-`, `\-`).Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {

@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// TestManPage holds that the page has each command and flag, with its variable
-// and default, and that nothing is left of kingpin's own page.
+// TestManPage checks that the page has each command and flag, with its variable and default, and nothing
+// of kingpin's own page.
 func TestManPage(t *testing.T) {
 	app, _ := newApp()
 	var page bytes.Buffer
@@ -63,7 +63,7 @@ func TestManPage(t *testing.T) {
 	}
 }
 
-// TestBuildDay holds that the page's date is that of the build's stamp alone.
+// TestBuildDay checks that the page has the date of the build, or none.
 func TestBuildDay(t *testing.T) {
 	for stamp, want := range map[string]string{"20261122-23:59:59": "2026-11-22", "": "", "yesterday": ""} {
 		if got := buildDay(stamp); got != want {
@@ -72,7 +72,7 @@ func TestBuildDay(t *testing.T) {
 	}
 }
 
-// TestRoff holds that no text is taken for a request or an escape.
+// TestRoff checks that no text becomes a request or an escape.
 func TestRoff(t *testing.T) {
 	for text, want := range map[string]string{
 		".TH of --flag": `\&.TH of \-\-flag`, "'quoted'": `\&'quoted'`, `C:\n`: `C:\en`, "it's. fine": "it's. fine",

@@ -31,8 +31,11 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer, line *stat
 		return err
 	}
 	defer e.closeAfter(ctx)
-	hideProgress := e.showProgress(line)
-	gatherers, whole := e.readOnce(ctx)
+	hideProgress := func() {}
+	if line != nil {
+		hideProgress = e.showProgress(ctx, line)
+	}
+	gatherers, complete := e.readOnce(ctx)
 	hideProgress()
 
 	text, err := expose(append(gatherers, e.telemetry()))
@@ -42,14 +45,14 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer, line *stat
 	if _, err := out.Write(text); err != nil {
 		return fmt.Errorf("the metrics cannot be printed: %w", err)
 	}
-	if !whole {
+	if !complete {
 		return errors.New("not every list was read; cckm_sync_scrape_error and the log above say why")
 	}
 	return nil
 }
 
 // readOnce reads all targets at the same time, and reports whether every list was read.
-func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers, whole bool) {
+func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers, complete bool) {
 	targets := e.targets.All()
 	snapshots := make([]*scrape.Snapshot, len(targets))
 	var wait sync.WaitGroup
@@ -57,12 +60,12 @@ func (e *exporter) readOnce(ctx context.Context) (gatherers prometheus.Gatherers
 		wait.Go(func() { snapshots[i] = t.Read(ctx) })
 	}
 	wait.Wait()
-	whole = true
+	complete = true
 	for i, t := range targets {
-		whole = whole && snapshots[i].Complete()
+		complete = complete && snapshots[i].Complete()
 		gatherers = append(gatherers, labelled(t, t.Exposition().Of(snapshots[i])))
 	}
-	return gatherers, whole
+	return gatherers, complete
 }
 
 // labelled returns the series of a target with the target's labels, which Prometheus adds to those

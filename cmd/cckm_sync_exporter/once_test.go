@@ -12,8 +12,8 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// onceOf returns the settings of once against a simulated appliance, whose list has so many jobs.
-// It parses flags, which no two tests may do at a time: kingpin has global templates.
+// onceOf returns the settings of once for a simulated appliance whose list has some jobs. It parses flags,
+// which tests may not do in parallel: kingpin has global templates.
 func onceOf(t *testing.T, jobs int, args ...string) (*settings, *simulator.Appliance) {
 	t.Helper()
 	appliance := simulator.New(simulator.Options{})
@@ -32,7 +32,7 @@ func onceOf(t *testing.T, jobs int, args ...string) (*settings, *simulator.Appli
 	return s, appliance
 }
 
-// TestOnceOutlastsTheTimeout reads a list that takes longer than a scrape may.
+// TestOnceOutlastsTheTimeout reads a list that takes longer than the longest scrape.
 func TestOnceOutlastsTheTimeout(t *testing.T) {
 	s, appliance := onceOf(t, 2_000, "--collector.timeout=1s", "--collector.concurrency=2")
 	t.Parallel()
@@ -50,12 +50,12 @@ func TestOnceOutlastsTheTimeout(t *testing.T) {
 	if !strings.Contains(shown.String(), "google-keys: ") || !strings.Contains(shown.String(), " of about 21 pages") {
 		t.Errorf("the terminal has not shown the progress: %q", shown.String())
 	}
-	if !strings.HasSuffix(shown.String(), " \r") {
-		t.Errorf("the progress is still there at the end: %q", shown.String())
+	if !strings.HasSuffix(shown.String(), eraseLine) {
+		t.Errorf("the progress was not erased at the end: %q", shown.String())
 	}
 }
 
-// TestOnceEndsWithoutPages ends a read for which no page arrives any more.
+// TestOnceEndsWithoutPages checks that a read fails if no further page arrives.
 func TestOnceEndsWithoutPages(t *testing.T) {
 	s, appliance := onceOf(t, 2_000, "--collector.timeout=1h", "--collector.full-read-timeout=500ms")
 	t.Parallel()
@@ -70,4 +70,21 @@ func TestOnceEndsWithoutPages(t *testing.T) {
 		t.Error("a list that was not read completely is no error")
 	}
 	wantLines(t, out.String(), `cckm_sync_up{cloud="google",item="key"} 0`, `cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`)
+}
+
+// TestStatusLine checks that a status is erased before anything else is written, and fits into a terminal.
+func TestStatusLine(t *testing.T) {
+	var out bytes.Buffer
+	line := &statusLine{out: &out}
+	for _, text := range []string{"one\n", "status", strings.Repeat("x", 500), "two\n", "status", "", "three\n"} {
+		if !strings.HasSuffix(text, "\n") {
+			line.show(text)
+		} else if _, err := io.WriteString(line, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "one\nstatus" + eraseLine + strings.Repeat("x", maxStatusLine-len("…")) + "…" + eraseLine + "two\nstatus" + eraseLine + "three\n"
+	if out.String() != want {
+		t.Errorf("the terminal gets %q, want %q", out.String(), want)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html"
 	"net/http"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,9 +13,9 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestWhatPeopleRead has the appliance put invisible characters, the password and the token into each
-// text, and checks that what people read is visible and without secrets. Labels have exact names.
-func TestWhatPeopleRead(t *testing.T) {
+// TestPrintable has the appliance put invisible characters, the password and the token into each text. The
+// log, the status page and the commands show them printable and redacted. Labels have exact names.
+func TestPrintable(t *testing.T) {
 	const invisible = "\x1b[2J\u202e\u2028\u009b\u200b"
 	job := func(id, status, scope, text string) map[string]any {
 		return map[string]any{
@@ -46,9 +45,9 @@ func TestWhatPeopleRead(t *testing.T) {
 		}, []string{"log", "page", "check", "once"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			appliance, _, env := startAppliance(t, t.TempDir())
+			r := newRig(t)
 			var label atomic.Pointer[string]
-			appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			r.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				token, isPage := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 				if !isPage || !strings.Contains(r.URL.Path, "/google/synchronization-jobs") {
 					next.ServeHTTP(w, r)
@@ -61,35 +60,24 @@ func TestWhatPeopleRead(t *testing.T) {
 				w.WriteHeader(status)
 				_ = json.NewEncoder(w).Encode(body)
 			})
-			p := start(t, env)
+			p := r.start(t)
 			metrics := p.metrics(t)
 			if got := strings.Contains(metrics, `scope="`+*label.Load()+`"`); got != test.labels {
 				t.Errorf("the exact name is a label: %t", got)
 			}
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+"/", http.NoBody)
-			if err != nil {
-				t.Fatal(err)
-			}
-			texts := map[string]string{"page": html.UnescapeString(do(t, new(http.Client), req, http.StatusOK))}
+			texts := map[string]string{"page": html.UnescapeString(p.mustRequest(t, http.MethodGet, "/", http.StatusOK))}
 			p.terminate(t)
 			texts["log"] = p.log()
-			for _, command := range []string{"check", "once"} {
-				var out, log strings.Builder
-				cmd := exec.CommandContext(t.Context(), executable(t), command)
-				cmd.Env, cmd.Stdout, cmd.Stderr = append([]string{actAsProgram + "=1"}, env...), &out, &log
-				_ = cmd.Run()
-				texts[command] = log.String()
-				if command == "check" {
-					texts[command] += out.String()
-				}
-			}
+			out, log, _ := runCommand(t, r.env, "check")
+			texts["check"] = log + out
+			_, texts["once"], _ = runCommand(t, r.env, "once")
 			for _, output := range test.shown {
 				if text := texts[output]; !strings.Contains(text, "<secret>") || !strings.Contains(text, `u{202E}`) {
 					t.Errorf("%s does not show the response:\n%s", output, text)
 				}
 			}
 			for output, text := range texts {
-				if err := clean(text, append(appliance.Issued(), simulator.DefaultPassword)); err != nil {
+				if err := clean(text, append(r.Issued(), simulator.DefaultPassword)); err != nil {
 					t.Errorf("%s %v:\n%s", output, err, text)
 				}
 			}

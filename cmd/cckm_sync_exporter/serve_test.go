@@ -1,150 +1,60 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"golang.org/x/crypto/bcrypt"
 
 	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/collector/syncjob"
 )
 
-// shutdownLimit is what the contract allows from the signal to the end.
-const shutdownLimit = 5 * time.Second
-
+// TestServe checks the metrics of a server, also without those of the process.
 func TestServe(t *testing.T) {
-	appliance, _, env := startAppliance(t, t.TempDir())
-	p := start(t, env)
-	wantLines(t, p.metrics(t),
-		`cckm_sync_up{cloud="google",item="key"} 1`,
-		`cckm_sync_up{cloud="azure",item="certificate"} 1`,
-		`cckm_sync_scope_last_completion_timestamp_seconds{cloud="azure",item="certificate",scope="cckm-vault::260ecbe7-777b-4d3c-84ea-887620498863"} 1.652780461958222e+09`,
-		`cckm_sync_exporter_logins_total{grant="password",result="success"} 1`,
-	)
-	for _, name := range []string{"go_goroutines", "process_open_fds", "promhttp_metric_handler_requests_total", "cckm_sync_exporter_build_info"} {
-		if !strings.Contains(p.metrics(t), "\n"+name) {
-			t.Errorf("%s is missing", name)
-		}
-	}
-	if n := len(appliance.RefreshTokens()); n != 1 {
-		t.Errorf("%d refresh tokens while the exporter runs", n)
-	}
-	if took := p.terminate(t); took > shutdownLimit {
-		t.Errorf("it ended %s after SIGTERM", took)
-	}
-	if n := len(appliance.RefreshTokens()); n != 0 {
-		t.Errorf("%d refresh tokens are left on the appliance", n)
-	}
-	if log := p.log(); strings.Contains(log, simulator.DefaultPassword) || strings.Contains(log, "eyJ") {
-		t.Errorf("the log holds a secret:\n%s", log)
-	}
-}
-
-// TestServeWithoutProcessMetrics holds what --web.disable-exporter-metrics
-// leaves out, and what it leaves.
-func TestServeWithoutProcessMetrics(t *testing.T) {
-	_, _, env := startAppliance(t, t.TempDir())
-	metrics := start(t, env, "--web.disable-exporter-metrics").metrics(t)
-	for _, prefix := range []string{"go_", "process_", "promhttp_"} {
-		if strings.Contains(metrics, "\n"+prefix) {
-			t.Errorf("there are metrics that begin with %s", prefix)
-		}
-	}
-	if !strings.Contains(metrics, "cckm_sync_exporter_api_requests_total") {
-		t.Error("the metrics about the API are missing")
-	}
-}
-
-// TestScrapeTimeout holds that Prometheus' own timeout bounds a scrape.
-func TestScrapeTimeout(t *testing.T) {
-	appliance, _, env := startAppliance(t, t.TempDir())
-	appliance.SetLatency(func(r *http.Request) time.Duration {
-		if strings.Contains(r.URL.Path, "azure") {
-			return time.Hour
-		}
-		return 0
-	})
-	p := start(t, env)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+"/metrics", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "1.5")
-	begun := time.Now()
-	body := do(t, &http.Client{Transport: &http.Transport{}}, req, http.StatusOK)
-	if took := time.Since(begun); took < time.Second || took > 1500*time.Millisecond {
-		t.Errorf("a scrape with a timeout of 1.5s took %s", took)
-	}
-	wantLines(t, body, `cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 0`,
-		`cckm_sync_scrape_error{cloud="azure",item="certificate",reason="timeout"} 1`)
-}
-
-// TestWebConfigFile holds exporter-toolkit's TLS and basic authentication.
-func TestWebConfigFile(t *testing.T) {
-	dir := t.TempDir()
-	_, server, env := startAppliance(t, dir)
-	// Any certificate will do for the exporter's own side.
-	cert, key, err := server.ClientCertificate("exporter")
-	if err != nil {
-		t.Fatal(err)
-	}
-	password, err := bcrypt.GenerateFromPassword([]byte("scrape"), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := fmt.Sprintf("tls_server_config: {cert_file: %s, key_file: %s}\n", write(t, dir, "web.pem", cert), write(t, dir, "web.key", key)) +
-		fmt.Sprintf("basic_auth_users: {prometheus: %q}\n", password)
-	p := start(t, env, "--web.config.file="+write(t, dir, "web.yml", []byte(config)))
-
-	block, err := x509.ParseCertificate(firstCertificate(t, cert))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
-		InsecureSkipVerify: true, // The certificate is compared below.
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if !state.PeerCertificates[0].Equal(block) {
-				return fmt.Errorf("another certificate: %s", state.PeerCertificates[0].Subject)
+	for _, process := range []bool{true, false} {
+		r := newRig(t)
+		p := r.start(t, map[bool]string{true: "--no-web.disable-exporter-metrics", false: "--web.disable-exporter-metrics"}[process])
+		p.wantUp(t, "/metrics")
+		metrics := p.metrics(t)
+		wantLines(t, metrics, `cckm_sync_exporter_logins_total{grant="password",result="success"} 1`,
+			`cckm_sync_scope_last_completion_timestamp_seconds{cloud="azure",item="certificate",scope="cckm-vault::260ecbe7-777b-4d3c-84ea-887620498863"} 1.652780461958222e+09`)
+		for name, want := range map[string]bool{
+			"go_goroutines": process, "process_open_fds": process, "promhttp_metric_handler_requests_total": process,
+			"cckm_sync_exporter_build_info": true, "cckm_sync_exporter_api_requests_total": true,
+		} {
+			if got := strings.Contains(metrics, "\n"+name); got != want {
+				t.Errorf("%s is in the metrics: %t, want %t", name, got, want)
 			}
-			return nil
-		},
-	}}}
-	defer client.CloseIdleConnections()
-	for _, ask := range []struct {
-		method, path string
-		status       int
-	}{
-		{http.MethodGet, "/", http.StatusOK},
-		{http.MethodGet, "/metrics", http.StatusOK},
-		{http.MethodGet, "/probe?target=none", http.StatusNotFound},
-		{http.MethodGet, "/sd", http.StatusOK},
-		{http.MethodGet, "/-/healthy", http.StatusOK},
-		{http.MethodGet, "/-/ready", http.StatusOK},
-		{http.MethodPost, "/-/reload", http.StatusOK},
-	} {
-		req, err := http.NewRequestWithContext(t.Context(), ask.method, "https://"+p.address+ask.path, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
 		}
-		do(t, client, req, http.StatusUnauthorized)
-		req.SetBasicAuth("prometheus", "scrape")
-		do(t, client, req, ask.status)
+		if n := len(r.RefreshTokens()); n != 1 {
+			t.Errorf("%d refresh tokens while the exporter runs", n)
+		}
+		p.terminate(t)
+		r.wantNoTokens(t)
+		if log := p.log(); strings.Contains(log, simulator.DefaultPassword) || strings.Contains(log, "eyJ") {
+			t.Errorf("the log has a secret:\n%s", log)
+		}
 	}
 }
 
-// TestSocketActivation has the listener come from outside, as from systemd.
+// TestPasswordFromTheEnvironment checks that only a newline at the end of the password is removed.
+func TestPasswordFromTheEnvironment(t *testing.T) {
+	for _, variable := range []string{"CM_PASSWORD", "CIPHERTRUST_PASSWORD"} {
+		r := newRig(t)
+		r.SetPassword(" pa55-word ")
+		r.env = append(r.env, "CM_PASSWORD=", variable+"= pa55-word \n")
+		r.start(t).wantUp(t, "/metrics")
+	}
+}
+
+// TestSocketActivation passes a listener to the exporter as systemd does.
 func TestSocketActivation(t *testing.T) {
-	_, _, env := startAppliance(t, t.TempDir())
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -159,68 +69,104 @@ func TestSocketActivation(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	// The process that listens has to be named by its id.
-	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`, executable(t)) //nolint:noctx // The test ends it.
+	// The variable has the id of the process that listens.
+	cmd := shell(t, `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" --web.systemd-socket`)
 	cmd.ExtraFiles = []*os.File{file}
-	p := startCommand(t, cmd, env)
+	p := launch(t, cmd, newRig(t).env).awaitListening(t)
 	if p.address != listener.Addr().String() {
 		t.Errorf("it listens on %s, want %s", p.address, listener.Addr())
 	}
-	wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 1`)
+	p.wantUp(t, "/metrics")
 }
 
-// TestRejectedPassword holds that a rejected password is told once in the log
-// and tried once, however often Prometheus scrapes, and that a new password in
-// the file is taken without a restart.
-func TestRejectedPassword(t *testing.T) {
-	dir := t.TempDir()
-	appliance, _, env := startAppliance(t, dir)
-	file := write(t, dir, "password", []byte("wrong\n"))
-	p := start(t, append(env, "CM_PASSWORD_FILE="+file))
-	for range 5 {
-		wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 0`,
-			`cckm_sync_scrape_error{cloud="google",item="key",reason="auth"} 1`,
-			`cckm_sync_exporter_logins_total{grant="password",result="rejected"} 1`)
+// TestAddressInUse checks that a server that cannot listen ends at once.
+func TestAddressInUse(t *testing.T) {
+	r := newRig(t)
+	p := r.start(t)
+	if _, log, code := runCommand(t, r.env, "--web.listen-address="+p.address); code != 1 || !strings.Contains(log, "--web.listen-address") {
+		t.Errorf("code %d:\n%s", code, log)
 	}
-	if n := len(appliance.Logins()); n != 1 {
-		t.Errorf("%d logins with a wrong password", n)
-	}
-	if n := strings.Count(p.log(), "reason=auth"); n != 2 {
-		t.Errorf("%d lines about the two lists in 5 scrapes:\n%s", n, p.log())
-	}
-	write(t, dir, "password", []byte(simulator.DefaultPassword+"\n"))
-	wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 1`)
-	if strings.Contains(p.log(), "wrong") {
-		t.Errorf("the log holds the password:\n%s", p.log())
-	}
+	p.signal(t, syscall.Signal(0))
 }
 
-// TestDemo holds that the demo needs no flag and has metrics of both lists.
+// TestDemo enables every list of the demo, which has jobs of each status.
 func TestDemo(t *testing.T) {
-	p := startDemo(t)
+	lists := syncjob.Lists()
+	args := make([]string, 0, len(lists))
+	for _, list := range lists {
+		args = append(args, "--collector."+list.Name)
+	}
+	p := start(t, nil, append(args, "demo", "--jobs=3000")...)
 	metrics := p.metrics(t)
-	wantLines(t, metrics, `cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 1`)
-	for _, status := range []string{"in_progress", "completed", "failed", "aborted"} {
-		if strings.Contains(metrics, fmt.Sprintf("cckm_sync_jobs{cloud=\"azure\",item=\"certificate\",status=%q} 0\n", status)) {
-			t.Errorf("the demo has no job that is %s", status)
+	for _, list := range lists {
+		labels := fmt.Sprintf("{cloud=%q,item=%q", list.Cloud, list.Item)
+		wantLines(t, metrics, "cckm_sync_up"+labels+"} 1")
+		if n := strings.Count(metrics, "\ncckm_sync_scope_info"+labels+fmt.Sprintf(",kind=%q,", list.Kind)); n < 2 {
+			t.Errorf("the list %s has %d scopes", list.Name, n)
+		}
+		if !strings.Contains(metrics, "\ncckm_sync_scope_last_result"+labels+`,result="completed"`) {
+			t.Errorf("no job of the list %s has finished", list.Name)
 		}
 	}
-	if took := p.terminate(t); took > shutdownLimit {
-		t.Errorf("it ended %s after SIGTERM", took)
+	jobs := regexp.MustCompile(`(?m)^cckm_sync_jobs\{cloud="azure",item="certificate",status="(\w+)"\} [1-9]`).FindAllStringSubmatch(metrics, -1)
+	statuses := make([]string, 0, len(jobs))
+	for _, job := range jobs {
+		statuses = append(statuses, job[1])
+	}
+	if want := []string{"aborted", "completed", "failed", "in_progress"}; !slices.Equal(slices.Sorted(slices.Values(statuses)), want) {
+		t.Errorf("the demo has jobs of the statuses %v, want %v", statuses, want)
+	}
+	if !regexp.MustCompile(`(?m)^cckm_sync_jobs\{cloud="google",item="key",status="completed"\} [23]\d\d\d$`).MatchString(metrics) {
+		t.Errorf("the history is not as long as --jobs:\n%s", metrics)
+	}
+	// The history can be cached.
+	wantLines(t, p.metrics(t), `cckm_sync_exporter_list_reads_total{cloud="google",item="key",kind="incremental"} 1`)
+	if strings.Contains(p.log(), "level=warn during=read list") && strings.Contains(p.log(), "could not be read") {
+		t.Errorf("the log has failures:\n%s", p.log())
+	}
+	p.terminate(t)
+}
+
+func TestDemoBounds(t *testing.T) {
+	for args, want := range map[string]string{
+		"--jobs=-1":        "--jobs is -1: give 0 to 1000000",
+		"--jobs=1000001":   "--jobs is 1000001: give 0 to 1000000",
+		"--latency=-1s":    "--latency is -1s: give 0s or more",
+		"--targets=1001":   "--targets is 1001: give 0 to 1000",
+		"--config.file=/x": "does not read --config.file",
+	} {
+		_, s, err := parse([]string{commandDemo, args})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.validateDemo(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
 	}
 }
 
-// TestAddressInUse holds that a server that cannot listen ends at once.
-func TestAddressInUse(t *testing.T) {
-	_, _, env := startAppliance(t, t.TempDir())
-	p := start(t, env)
-	cmd := exec.CommandContext(t.Context(), executable(t), "--web.listen-address="+p.address)
-	cmd.Env = slices.Concat(env, []string{actAsProgram + "=1"})
-	output, err := cmd.CombinedOutput()
-	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(output), "--web.listen-address") {
-		t.Errorf("%v:\n%s", err, output)
+// TestHints checks that the log, the status page and check name the keys of a target and its line, also
+// after the line has moved.
+func TestHints(t *testing.T) {
+	f := newTargetsFile(t)
+	f.SetPassword("another-password")
+	f.set(t, f.entry("one", ""))
+	p := f.serve(t)
+	p.mustRequest(t, http.MethodGet, "/probe?target=one", http.StatusOK)
+	hint := "check username, the password (password_file), domain, auth_domain and connection, and whether the user is locked out (" + f.path + ":2)"
+	p.await(t, `hint="`+hint+`"`, 1)
+	page := p.mustRequest(t, http.MethodGet, "/", http.StatusOK)
+	out, _, code := runCommand(t, nil, "check", "--config.file="+f.path)
+	for where, text := range map[string]string{"page": page, "check": out} {
+		if !strings.Contains(text, hint) || strings.Contains(text+p.log(), "--ciphertrust.") || code != 1 {
+			t.Errorf("%s: code %d, want %q and no flag:\n%s", where, code, hint, text)
+		}
 	}
-	if err := p.cmd.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("the first one has ended: %v", err)
+	f.set(t, "# a comment\n", f.entry("one", ""))
+	p.mustRequest(t, http.MethodPost, "/-/reload", http.StatusOK)
+	f.write(t, "password", simulator.DefaultPassword+"x")
+	p.mustRequest(t, http.MethodGet, "/probe?target=one", http.StatusOK)
+	if page := p.mustRequest(t, http.MethodGet, "/", http.StatusOK); !strings.Contains(page, f.path+":3)") {
+		t.Errorf("the status page does not have line 3:\n%s", page)
 	}
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -19,151 +17,129 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// signal sends a signal to the process.
-func (p *process) signal(t *testing.T, s os.Signal) {
+// scene is a process at the moment when it gets SIGTERM.
+type scene struct {
+	p *process
+	// release is called after the signal. It may be nil.
+	release func()
+	// metrics receives the response to a scrape in flight, which has the lines want. It may be nil.
+	metrics <-chan string
+	want    []string
+	// aborted is true if an orderly shutdown is impossible.
+	aborted bool
+}
+
+// scrapeAsync starts a scrape, and returns a channel that receives the response.
+func (p *process) scrapeAsync(t *testing.T) <-chan string {
 	t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// hangUp sends SIGHUP and waits until the process has handled it. That is logged at level debug.
-func (p *process) hangUp(t *testing.T) {
-	t.Helper()
-	before := strings.Count(p.log(), "nothing to reload")
-	p.signal(t, syscall.SIGHUP)
-	p.awaitCount(t, "nothing to reload", before+1)
-}
-
-// held is a scrape that the appliance holds up at a place.
-type held struct {
-	appliance *simulator.Appliance
-	process   *process
-	// release lets the appliance answer.
-	release context.CancelFunc
-	answer  chan scrapeAnswer
-}
-
-type scrapeAnswer struct {
-	body string
-	err  error
-}
-
-// place is where a scrape can be when a signal arrives: at a request of the method, of lists that are
-// known or not.
-type place struct {
-	name, method string
-	known        bool
-}
-
-func places() []place {
-	return []place{{"login", http.MethodPost, false}, {"page", http.MethodGet, false}, {"proof", http.MethodGet, true}}
-}
-
-// hold starts the exporter and a scrape of it, and returns when the appliance has a request of the
-// place, which it does not answer before its release.
-func hold(t *testing.T, at place) *held {
-	t.Helper()
-	h := &held{answer: make(chan scrapeAnswer, 1)}
-	appliance, _, env := startAppliance(t, t.TempDir())
-	h.appliance = appliance
-	h.process = start(t, env, "--log.level=debug")
-	if at.known {
-		wantUp(t, h.process, "at first")
-	}
-	var released context.Context
-	released, h.release = context.WithCancel(t.Context())
-	asked := make(chan struct{}, 16)
-	appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == at.method {
-			asked <- struct{}{}
-			select {
-			case <-r.Context().Done():
-				return
-			case <-released.Done():
-			}
+	metrics := make(chan string, 1)
+	go func() {
+		status, body, err := p.request(t.Context(), http.MethodGet, "/metrics")
+		if err != nil || status != http.StatusOK {
+			body = fmt.Sprintf("status %d, %v", status, err)
 		}
-		next.ServeHTTP(w, r)
-	})
-	go h.scrape(t)
-	<-asked
-	return h
+		metrics <- body
+	}()
+	return metrics
 }
 
-func (h *held) scrape(t *testing.T) {
-	t.Helper()
-	body, err := h.process.scrape(t.Context())
-	h.answer <- scrapeAnswer{body, err}
-}
-
-// TestHangUpDuringScrape holds that SIGHUP does not disturb a scrape.
-func TestHangUpDuringScrape(t *testing.T) {
-	for _, at := range places() {
-		t.Run(at.name, func(t *testing.T) {
-			h := hold(t, at)
-			h.process.hangUp(t)
-			h.process.hangUp(t)
-			h.release()
-			got := <-h.answer
-			if got.err != nil {
-				t.Fatal(got.err)
+// hold returns a scene with a scrape of which the appliance holds a request. The lists are known or not.
+func hold(method string, known, released bool) func(*testing.T, *rig) scene {
+	return func(t *testing.T, r *rig) scene {
+		t.Helper()
+		p := r.start(t)
+		if known {
+			p.wantUp(t, "/metrics")
+		}
+		asked, release := make(chan struct{}, 16), make(chan struct{})
+		r.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == method {
+				asked <- struct{}{}
+				select {
+				case <-r.Context().Done():
+					return
+				case <-release:
+				}
 			}
-			wantLines(t, got.body, `cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 1`)
-			h.process.terminate(t)
+			next.ServeHTTP(w, r)
 		})
-	}
-}
-
-// TestTerminateDuringScrape holds that a scrape in flight is answered: with the lists if the appliance
-// answers in time. No refresh token remains on the appliance. SIGHUP meanwhile changes nothing.
-func TestTerminateDuringScrape(t *testing.T) {
-	t.Parallel()
-	for _, at := range places() {
-		for _, answers := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, the appliance answers: %t", at.name, answers), func(t *testing.T) {
-				t.Parallel()
-				h := hold(t, at)
-				defer h.release()
-				begun := time.Now()
-				h.process.signal(t, syscall.SIGTERM)
-				h.process.await(t, "msg=stopping")
-				h.process.hangUp(t)
-				want := []string{`cckm_sync_up{cloud="google",item="key"} 0`, `cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`}
-				if answers {
-					want = []string{`cckm_sync_up{cloud="google",item="key"} 1`}
-					h.release()
-				}
-				got := <-h.answer
-				if got.err != nil {
-					t.Fatalf("the scrape in flight: %v; log:\n%s", got.err, h.process.log())
-				}
-				wantLines(t, got.body, want...)
-				h.process.wantEnd(t, begun, 0)
-				if n := len(h.appliance.RefreshTokens()); n != 0 {
-					t.Errorf("%d refresh tokens are left on the appliance", n)
-				}
-			})
+		s := scene{p: p, metrics: p.scrapeAsync(t), release: func() {}}
+		<-asked
+		if released {
+			s.want, s.release = []string{`cckm_sync_up{cloud="google",item="key"} 1`}, func() { close(release) }
+		} else {
+			s.want = []string{`cckm_sync_up{cloud="google",item="key"} 0`, `cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`}
 		}
+		return s
 	}
 }
 
-// wantEnd waits until the process has ended. It must do so in time with the exit code, which is 1 if it
-// was aborted.
-func (p *process) wantEnd(t *testing.T, signaled time.Time, code int) {
+// fullRead returns a scene with a full read in the background, for which no scrape waits.
+func fullRead(known bool) func(*testing.T, *rig) scene {
+	return func(t *testing.T, r *rig) scene {
+		t.Helper()
+		r.SetFixture("cckm/google/synchronization-jobs", nil)
+		r.List(simulator.GoogleKeys).SetHistory(200, simulator.HistoryShape{})
+		var hangs atomic.Bool
+		hangs.Store(!known)
+		asked := make(chan struct{}, 100)
+		r.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			// An incremental read does not request the second page.
+			if hangs.Load() && r.URL.Query().Get("skip") == "19" {
+				asked <- struct{}{}
+				<-r.Context().Done()
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+		p := r.start(t, "--no-collector.azure-certificates", "--collector.page-size=20", "--collector.timeout=2s", "--collector.full-read-interval=1ms")
+		_ = p.metrics(t)
+		hangs.Store(true)
+		livetest.Eventually(t, 30*time.Second, "the full read", func() bool {
+			if known && len(asked) == 0 {
+				_ = p.metrics(t)
+			}
+			return len(asked) > 0
+		})
+		return scene{p: p}
+	}
+}
+
+// lostLog returns a scene whose log goes to a file that cannot be written.
+func lostLog(open func() (*os.File, error)) func(*testing.T, *rig) scene {
+	return func(t *testing.T, r *rig) scene {
+		t.Helper()
+		stderr, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := startLogging(t, r, stderr)
+		// A failed read has much to log.
+		r.SetLatency(func(*http.Request) time.Duration { return time.Hour })
+		r.RevokeAllTokens()
+		r.SetLatency(nil)
+		p.signal(t, syscall.SIGHUP)
+		p.wantUp(t, "/metrics")
+		return scene{p: p}
+	}
+}
+
+// startLogging starts the exporter with a file as standard error, and waits until it listens.
+func startLogging(t *testing.T, r *rig, stderr *os.File) *process {
 	t.Helper()
-	err := p.wait()
-	if took := time.Since(signaled); took > shutdownLimit {
-		t.Errorf("it ended %s after the signal", took)
-	}
-	if got := p.cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("it ended with %v, want the code %d; log:\n%s", err, code, p.log())
-	}
-	if aborted := strings.Contains(p.log(), "the process was aborted"); aborted != (code == 1) && p.cmd.Stderr == nil {
-		t.Errorf("the log says that the process was aborted: %t\n%s", aborted, p.log())
-	}
+	address := livetest.FreeAddress(t)
+	cmd := command(t, "--log.level=debug", "--web.listen-address="+address)
+	cmd.Stderr = stderr
+	p := launch(t, cmd, r.env)
+	p.address = address
+	livetest.Eventually(t, 30*time.Second, "the exporter listens", func() bool {
+		_, _, err := p.request(t.Context(), http.MethodGet, "/metrics")
+		return err == nil
+	})
+	return p
 }
 
-// pipe makes a named pipe in a directory, instead of a file of that name.
+// pipe replaces a file by a named pipe. It stands for a file on a dead mount.
 func pipe(t *testing.T, path string) string {
 	t.Helper()
 	_ = os.Remove(path)
@@ -173,7 +149,7 @@ func pipe(t *testing.T, path string) string {
 	return path
 }
 
-// openPipe opens a named pipe for writing, which succeeds once the process has opened it for reading.
+// openPipe opens a named pipe for writing, which succeeds when the process has opened it for reading.
 func openPipe(t *testing.T, path string) *os.File {
 	t.Helper()
 	writer, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -184,81 +160,111 @@ func openPipe(t *testing.T, path string) *os.File {
 	return writer
 }
 
-// TestTerminateWhatHangs ends processes in which something hangs that no context cancels: pipes that
-// nobody writes to stand for files on a dead mount.
-func TestTerminateWhatHangs(t *testing.T) {
+// TestTerminate checks that the process ends in time at any moment. Scrapes in flight are answered, and
+// no refresh token is left.
+func TestTerminate(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		code int
-		hang func(t *testing.T, dir string) *process
-	}{
-		"the password at the start": {1, func(t *testing.T, dir string) *process {
-			t.Helper()
-			_, _, env := startAppliance(t, dir)
-			file := pipe(t, filepath.Join(dir, "password"))
-			p := launch(t, exec.Command(executable(t)), append(env, "CM_PASSWORD_FILE="+file)) //nolint:noctx // The test ends it.
-			openPipe(t, file)
-			return p
-		}},
-		"the configuration at the start": {1, func(t *testing.T, dir string) *process {
-			t.Helper()
-			file := pipe(t, filepath.Join(dir, "targets.yml"))
-			p := launch(t, exec.Command(executable(t), "--config.file="+file), nil) //nolint:noctx // The test ends it.
-			openPipe(t, file)
-			return p
-		}},
-		"the password at a login": {0, func(t *testing.T, dir string) *process {
-			t.Helper()
-			appliance, _, env := startAppliance(t, dir)
-			file := write(t, dir, "password", []byte(simulator.DefaultPassword))
-			p := start(t, append(env, "CM_PASSWORD_FILE="+file))
-			wantUp(t, p, "at first")
-			renewTokens(appliance)
-			h := &held{process: p, answer: make(chan scrapeAnswer, 1)}
-			pipe(t, file)
-			go h.scrape(t)
-			openPipe(t, file)
-			return p
-		}},
-		"the configuration at a reload": {0, func(t *testing.T, _ string) *process {
-			t.Helper()
-			f := newTargetsFile(t)
-			f.set(t, f.entry("one", ""))
-			p := f.serve(t)
-			p.probe(t, "one")
-			pipe(t, f.path)
-			p.signal(t, syscall.SIGHUP)
-			openPipe(t, f.path)
-			return p
-		}},
-		"the log": {1, func(t *testing.T, dir string) *process {
-			t.Helper()
-			_, _, env := startAppliance(t, dir)
-			reader, writer, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
-			p := startLogging(t, env, writer)
-			fill(t, writer)
-			return p
-		}},
+	for name, reach := range map[string]func(*testing.T, *rig) scene{
+		"during a login":                             hold(http.MethodPost, false, false),
+		"during a login that succeeds":               hold(http.MethodPost, false, true),
+		"during a page":                              hold(http.MethodGet, false, false),
+		"during a page that arrives":                 hold(http.MethodGet, false, true),
+		"during an incremental read":                 hold(http.MethodGet, true, false),
+		"during an incremental read that ends":       hold(http.MethodGet, true, true),
+		"during a first full read":                   fullRead(false),
+		"during a due full read":                     fullRead(true),
+		"while the log is on a full disk":            lostLog(func() (*os.File, error) { return os.OpenFile("/dev/full", os.O_WRONLY, 0) }),
+		"while the log is a pipe that nobody reads":  lostLog(brokenPipe),
+		"while the log hangs":                        logHangs,
+		"while the password hangs at the start":      passwordHangsAtStart,
+		"while the password hangs at a login":        passwordHangsAtLogin,
+		"while the configuration hangs at the start": configHangsAtStart,
+		"while the configuration hangs at a reload":  configHangsAtReload,
+		"while a client sends half a request":        halfARequest,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := test.hang(t, t.TempDir())
+			r := newRig(t)
+			s := reach(t, r)
 			begun := time.Now()
-			p.signal(t, syscall.SIGTERM)
-			p.wantEnd(t, begun, test.code)
+			s.p.signal(t, syscall.SIGTERM)
+			if s.release != nil {
+				s.p.await(t, "msg=stopping", 1)
+				s.p.signal(t, syscall.SIGHUP) // It must not end the process.
+				s.release()
+			}
+			if s.metrics != nil {
+				wantLines(t, <-s.metrics, s.want...)
+			}
+			if s.aborted {
+				s.p.wantEnd(t, begun, 1)
+				return
+			}
+			s.p.wantEnd(t, begun, 0)
+			r.wantNoTokens(t)
 		})
 	}
 }
 
-// fill writes to a pipe until it is full.
-func fill(t *testing.T, pipe *os.File) {
+func brokenPipe() (*os.File, error) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	return writer, reader.Close()
+}
+
+func passwordHangsAtStart(t *testing.T, r *rig) scene {
 	t.Helper()
+	file := pipe(t, r.passwordFile(t))
+	p := launch(t, command(t), r.env)
+	openPipe(t, file)
+	return scene{p: p, aborted: true}
+}
+
+func configHangsAtStart(t *testing.T, r *rig) scene {
+	t.Helper()
+	file := pipe(t, filepath.Join(r.dir, "targets.yml"))
+	p := launch(t, command(t, "--config.file="+file), nil)
+	openPipe(t, file)
+	return scene{p: p, aborted: true}
+}
+
+func passwordHangsAtLogin(t *testing.T, r *rig) scene {
+	t.Helper()
+	file := r.passwordFile(t)
+	p := r.start(t)
+	p.wantUp(t, "/metrics")
+	r.renewTokens()
+	pipe(t, file)
+	p.scrapeAsync(t)
+	openPipe(t, file)
+	return scene{p: p}
+}
+
+func configHangsAtReload(t *testing.T, _ *rig) scene {
+	t.Helper()
+	f := newTargetsFile(t)
+	f.set(t, f.entry("one", ""))
+	p := f.serve(t)
+	p.wantUp(t, "/probe?target=one")
+	pipe(t, f.path)
+	p.signal(t, syscall.SIGHUP)
+	openPipe(t, f.path)
+	return scene{p: p}
+}
+
+// logHangs fills the pipe that is the log.
+func logHangs(t *testing.T, r *rig) scene {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
+	p := startLogging(t, r, writer)
 	// The file that is opened again does not block, and the process's own still does.
-	fd, err := syscall.Open(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+	fd, err := syscall.Open(fmt.Sprintf("/proc/self/fd/%d", writer.Fd()), syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,120 +275,75 @@ func fill(t *testing.T, pipe *os.File) {
 	if !errors.Is(err, syscall.EAGAIN) {
 		t.Fatal(err)
 	}
+	return scene{p: p, aborted: true}
 }
 
-// TestTerminateDuringFullRead ends the process while a full read runs in the background for which
-// no scrape waits: of a list that is not known yet, and of a known one.
-func TestTerminateDuringFullRead(t *testing.T) {
-	t.Parallel()
-	for name, known := range map[string]bool{"a first read": false, "a due read": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			appliance, _, env := startAppliance(t, t.TempDir())
-			appliance.SetFixture("cckm/google/synchronization-jobs", nil)
-			appliance.List(simulator.GoogleKeys).SetHistory(200, simulator.HistoryShape{})
-			var hangs atomic.Bool
-			asked := make(chan struct{}, 100)
-			appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-				// An incremental read does not request the second page.
-				if hangs.Load() && r.URL.Query().Get("skip") == "19" {
-					asked <- struct{}{}
-					<-r.Context().Done()
-					return
-				}
-				next.ServeHTTP(w, r)
-			})
-			p := start(t, env, "--no-collector.azure-certificates", "--collector.page-size=20", "--collector.timeout=2s", "--collector.full-read-interval=1ms")
-			if known {
-				wantLines(t, p.metrics(t), `cckm_sync_up{cloud="google",item="key"} 1`)
-			}
-			hangs.Store(true)
-			up := 0
-			if known {
-				up = 1
-			}
-			wantLines(t, p.metrics(t), fmt.Sprintf(`cckm_sync_up{cloud="google",item="key"} %d`, up))
-			if !livetest.WaitFor(30*time.Second, func() bool {
-				if known && len(asked) == 0 {
-					_ = p.metrics(t)
-				}
-				return len(asked) > 0
-			}) {
-				t.Fatalf("no full read; log:\n%s", p.log())
-			}
-			if took := p.terminate(t); took > shutdownLimit {
-				t.Errorf("it ended %s after SIGTERM", took)
-			}
-			if n := len(appliance.RefreshTokens()); n != 0 {
-				t.Errorf("%d refresh tokens are left on the appliance", n)
-			}
-		})
+func halfARequest(t *testing.T, r *rig) scene {
+	t.Helper()
+	p := r.start(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.address)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := conn.Write([]byte("GET /metrics HTTP/1.1\r\nHost: ")); err != nil {
+		t.Fatal(err)
+	}
+	// A later connection that is served shows that this one was accepted.
+	p.wantUp(t, "/metrics")
+	return scene{p: p}
 }
 
-// TestTerminateTwice holds that a second SIGTERM ends the process without
-// waiting for the appliance.
+// TestTerminateTwice checks that a second SIGTERM ends the process without waiting for the appliance.
 func TestTerminateTwice(t *testing.T) {
-	h := hold(t, places()[1])
-	defer h.release()
-	h.process.signal(t, syscall.SIGTERM)
-	h.process.await(t, "msg=stopping")
+	p := hold(http.MethodGet, false, false)(t, newRig(t)).p
+	p.signal(t, syscall.SIGTERM)
+	p.await(t, "msg=stopping", 1)
 	begun := time.Now()
-	// The process may need a moment before the next one is the second.
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for ended := false; !ended; {
+	// It takes a moment until another signal has its default effect.
+	livetest.Eventually(t, giveUpReadsAfter/2, "the end", func() bool {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
-		case <-h.process.done:
-			ended = true
-		case <-tick.C:
-			_ = h.process.cmd.Process.Signal(syscall.SIGTERM)
+		case <-p.done:
+			return true
+		default:
+			return false
 		}
-	}
-	if took := time.Since(begun); took > giveUpReadsAfter/2 {
-		t.Errorf("it ended %s after the second SIGTERM", took)
-	}
-	_ = h.process.wait()
-	status, ok := h.process.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
-		t.Errorf("it ended with %v", h.process.cmd.ProcessState)
+	})
+	_ = p.cmd.Wait()
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		t.Errorf("it ended %s after the second SIGTERM with %v", time.Since(begun), p.cmd.ProcessState)
 	}
 }
 
-// TestSignalsBeforeListening sends signals while the process starts and reads a file that is a pipe: its
-// arguments, which are read before anything else, or the password.
+// TestSignalsBeforeListening sends signals while the process starts and reads a pipe: the arguments,
+// which are read before anything else, or the password.
 func TestSignalsBeforeListening(t *testing.T) {
-	for name, test := range map[string]struct {
-		content string
-		use     func(file string) (args, env []string)
-	}{
-		"arguments": {"--log.level=debug\n", func(file string) (args, env []string) { return []string{"@" + file}, nil }},
-		"password": {simulator.DefaultPassword, func(file string) (args, env []string) {
-			return []string{"--log.level=debug"}, []string{"CM_PASSWORD_FILE=" + file}
-		}},
-	} {
+	for name, content := range map[string]string{"arguments": "--log.level=debug\n", "password": simulator.DefaultPassword} {
 		for _, ended := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, SIGTERM: %t", name, ended), func(t *testing.T) {
-				dir := t.TempDir()
-				_, _, env := startAppliance(t, dir)
-				file := pipe(t, filepath.Join(dir, "pipe"))
-				args, more := test.use(file)
-				cmd := exec.Command(executable(t), append(args, "--web.listen-address=127.0.0.1:0")...) //nolint:noctx // The test ends it.
-				p := launch(t, cmd, append(env, more...))
+				r := newRig(t)
+				args := []string{"--log.level=debug", "--web.listen-address=127.0.0.1:0"}
+				file := pipe(t, r.passwordFile(t))
+				if name == "arguments" {
+					r.env = append(r.env, "CM_PASSWORD="+simulator.DefaultPassword, "CM_PASSWORD_FILE=")
+					args[0] = "@" + file
+				}
+				p := launch(t, command(t, args...), r.env)
 				writer := openPipe(t, file)
 				p.signal(t, syscall.SIGHUP)
 				if ended {
 					p.signal(t, syscall.SIGTERM)
 				}
-				if _, err := writer.WriteString(test.content); err != nil {
+				if _, err := writer.WriteString(content); err != nil {
 					t.Fatal(err)
 				}
 				if err := writer.Close(); err != nil {
 					t.Fatal(err)
 				}
 				if !ended {
-					p.await(t, "Listening on")
-					p.await(t, "nothing to reload")
+					p.awaitListening(t)
+					p.await(t, "nothing to reload", 1)
 					p.signal(t, syscall.SIGTERM)
 				}
 				p.wantEnd(t, time.Now(), 0)
@@ -391,26 +352,51 @@ func TestSignalsBeforeListening(t *testing.T) {
 	}
 }
 
-// TestTerminateWithUnfinishedRequest has a client hold a connection on which it
-// sends half a request.
-func TestTerminateWithUnfinishedRequest(t *testing.T) {
-	appliance, _, env := startAppliance(t, t.TempDir())
-	p := start(t, env)
-	wantUp(t, p, "at first")
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.address)
-	if err != nil {
-		t.Fatal(err)
+// TestOutOfFiles has clients use up the file descriptors of the exporter. Reads then fail by the network,
+// not by the files that cannot be read either, until the clients are gone.
+func TestOutOfFiles(t *testing.T) {
+	const files = 40
+	r := newRig(t)
+	r.passwordFile(t)
+	p := launch(t, shell(t, fmt.Sprintf(`ulimit -n %d; exec "$0" --web.listen-address=127.0.0.1:0`, files)), r.env).awaitListening(t)
+	p.wantUp(t, "/metrics")
+
+	// This connection is open before there are too many.
+	scraper := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+	defer scraper.CloseIdleConnections()
+	scrape := func() string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address+"/metrics", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body, err := do(scraper, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
 	}
-	defer func() { _ = conn.Close() }()
-	if _, err := conn.Write([]byte("GET /metrics HTTP/1.1\r\nHost: ")); err != nil {
-		t.Fatal(err)
+	scrape()
+	clients := make([]net.Conn, 0, 2*files)
+	for range 2 * files {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", p.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, conn)
 	}
-	// A later connection that is served shows that this one was accepted.
-	wantUp(t, p, "with a client that is slow")
-	if took := p.terminate(t); took > shutdownLimit {
-		t.Errorf("it ended %s after SIGTERM", took)
+	p.await(t, "too many open files", 1)
+	for _, renew := range []bool{false, true} {
+		if renew {
+			r.renewTokens()
+		}
+		wantLines(t, scrape(), `cckm_sync_scrape_error{cloud="google",item="key",reason="network"} 1`,
+			`cckm_sync_scrape_error{cloud="azure",item="certificate",reason="network"} 1`)
 	}
-	if n := len(appliance.RefreshTokens()); n != 0 {
-		t.Errorf("%d refresh tokens are left on the appliance", n)
+	for _, conn := range clients {
+		_ = conn.Close()
 	}
+	livetest.Eventually(t, 30*time.Second, "the lists are read again", func() bool {
+		return strings.Contains(scrape(), `cckm_sync_up{cloud="google",item="key"} 1`)
+	})
+	p.terminate(t)
 }

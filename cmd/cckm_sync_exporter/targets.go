@@ -9,8 +9,7 @@ import (
 	"cckm_sync_exporter/collector/config"
 )
 
-// targets returns what is to be read: the targets of the configuration file, or
-// the one of the flags, which has no name.
+// targets returns the targets of the configuration file, or the one of the flags, which has no name.
 func (s *settings) targets() ([]config.Target, error) {
 	targets, err := s.configured()
 	if s.oneRead {
@@ -34,8 +33,7 @@ func (s *settings) configured() ([]config.Target, error) {
 	}
 }
 
-// several says whether the targets have names, so that they are probed one by
-// one.
+// several reports whether the targets have names and are probed individually.
 func (s *settings) several() bool { return s.configFile != "" || s.demoTargets > 0 }
 
 // warnIgnoredEnv logs which variables of the environment are ignored because the configuration file
@@ -54,7 +52,7 @@ func (s *settings) warnIgnoredEnv(logger log.Logger) {
 	for _, name := range names {
 		if os.Getenv(name) != "" {
 			level.Info(logger).Log("during", "start", "variable", name, "file", s.configFile,
-				"msg", "the variable is ignored, because the file says what is read")
+				"msg", "the variable is ignored, because the file names all appliances")
 		}
 	}
 }
