@@ -58,12 +58,12 @@ func connectionFaults() []fault {
 		once("reset in the header", raw(head+"Content-Le", true)),
 		once("reset in the body", raw(head+"Content-Length: 500\r\n\r\n"+part, true)),
 		once("closed in the body", raw(head+"Content-Length: 500\r\n\r\n"+part, false)),
-		page("connection: reset in the body of a later page", fails(reason.Network),
-			later(raw(head+"Content-Length: 500\r\n\r\n"+part, true))),
+		within(hasty, page("connection: reset in the body of a later page", fails(reason.Network),
+			later(raw(head+"Content-Length: 500\r\n\r\n"+part, true)))),
 		page("connection: reset in the body of a later page, once", whole,
 			later(inTurn(raw(head+"Content-Length: 500\r\n\r\n"+part, true)))),
 		// Enough pages hang to hold every slot, until the time of an attempt has passed.
-		within(2*hasty, page("connection: hangs in a later page", fails(reason.Timeout), later(hang(part)))),
+		within(hasty, page("connection: hangs in a later page", fails(reason.Timeout), later(hang(part)))),
 	}
 }
 

@@ -38,9 +38,9 @@ func loginFaults() []fault {
 		login("reset before the header", fails(reason.Network), raw("", true)),
 		login("reset in the body", fails(reason.Network), raw(head+"Content-Length: 60\r\n\r\n"+`{"jwt":"`, true)),
 		login("no HTTP", fails(reason.Network), echoing("%s\r\n\r\n")),
-		login("hangs", fails(reason.Timeout), hang("")),
-		login("hangs in the body", fails(reason.Timeout), hang(`{"jwt":"`)),
-		login("drips", fails(reason.Timeout), drip),
+		within(hasty, login("hangs", fails(reason.Timeout), hang(""))),
+		within(hasty, login("hangs in the body", fails(reason.Timeout), hang(`{"jwt":"`))),
+		within(hasty, login("drips", fails(reason.Timeout), drip)),
 		login("200 with HTML", fails(reason.Decode), html(http.StatusOK)),
 		login("redirect with secrets", fails(reason.Other), func(_ *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
 			http.Redirect(w, req, "https://"+hex.EncodeToString([]byte(password))+".example/", http.StatusFound)

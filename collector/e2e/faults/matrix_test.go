@@ -19,8 +19,8 @@ const (
 	// patient is how long it waits where nothing has to time out, however busy
 	// the machine is.
 	patient = 3 * usual
-	// hasty is how long it waits where the fault lasts until it gives up.
-	hasty = usual * 3 / 10 * slowness
+	// hasty is its timeout if the fault lasts until it gives up.
+	hasty = 2 * time.Second * slowness
 	// slack is what a busy machine may add. Without Prometheus' own timeout, a read
 	// would last for 30 s.
 	slack = 5 * time.Second
