@@ -21,6 +21,7 @@ import (
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // update rewrites the golden files: go test ./collector/e2e -run TestGolden -update.
@@ -141,11 +142,7 @@ func wantGolden(t *testing.T, name string, snapshot *scrape.Snapshot) {
 // readAppliance reads lists of a simulated appliance over TLS.
 func readAppliance(t *testing.T, appliance *simulator.Appliance, lists ...syncjob.List) *scrape.Snapshot {
 	t.Helper()
-	server, err := appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := livetest.Serve(t, appliance)
 	client, err := ciphertrust.New(ciphertrust.Config{
 		URL:         server.URL,
 		Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: simulator.DefaultPassword},

@@ -2,27 +2,24 @@ package faults_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 
+	"cckm_sync_exporter/collector/e2e/broken"
 	"cckm_sync_exporter/collector/reason"
 )
 
-// bodyFaults are pages of 200 whose body is not what the API describes.
+// bodyFaults are responses with 200 whose body is not what the API documents.
 func bodyFaults() []fault {
 	const empty = emptyPage
 	garbled := func(name, text string) fault { return page("body: "+name, fails(reason.Decode), body(text)) }
 	announced := func(name, encoding string, text []byte) fault {
 		return page("body: "+name, fails(reason.Decode), encoded(encoding, text))
 	}
-	cut := zipped(empty + strings.Repeat(" ", 9000))
-	broken := bytes.Clone(cut)
-	broken[len(broken)-5] ^= 1
+	cut := broken.Zip(empty + strings.Repeat(" ", 9000))
+	corrupt := bytes.Clone(cut)
+	corrupt[len(corrupt)-5] ^= 1
 	return []fault{
 		page("body: HTML", fails(reason.Decode), html(http.StatusOK)),
 		garbled("empty", ""),
@@ -32,28 +29,28 @@ func bodyFaults() []fault {
 		garbled("a string", `"jobs"`),
 		garbled("truncated", empty[:len(empty)-3]),
 		garbled("garbage", "\x00\xff\xfe{]"),
-		garbled("something behind the page", empty+empty),
+		garbled("something after the page", empty+empty),
 		garbled("comments", "/* page */"+empty),
 		garbled("single quotes", strings.ReplaceAll(empty, `"`, "'")),
 		garbled("a byte order mark", "\ufeff"+empty),
 		garbled("UTF-16", "\xff\xfe{\x00}\x00"),
 		garbled("bad UTF-8", `{"skip":0,"total":1,"resources":[{"id":"a`+"\xff"+`"}]}`),
-		garbled("bad UTF-8 in what is not read", `{"skip":"`+"\xc3\x28"+`","total":0,"resources":[]}`),
+		garbled("bad UTF-8 in an ignored field", `{"skip":"`+"\xc3\x28"+`","total":0,"resources":[]}`),
 		garbled("half a surrogate", `{"total":1,"resources":[{"id":"\ud800"}]}`),
 		garbled("an error with 200", `{"code":5,"codeDesc":"NCERRUnauthorizedAccess"}`),
 		garbled("total twice", `{"total":0,"total":1,"resources":[]}`),
 		garbled("resources twice", `{"total":0,"resources":[],"resources":[]}`),
 		garbled("an id twice", `{"total":1,"resources":[{"id":"a","id":"b"}]}`),
 		garbled("a status twice", `{"total":1,"resources":[{"id":"a","overall_status":"failed","overall_status":"completed"}]}`),
-		page("body: what is not read twice", whole, rewriteText(func(text string) string {
+		page("body: an ignored field twice", whole, rewriteText(func(text string) string {
 			return `{"x":1,"x":2,` + strings.Replace(text[1:], `{"`, `{"x":1,"x":[],"`, 1)
 		})),
 		announced("gzip that is none", "gzip", []byte(empty)),
 		announced("gzip that is not announced", "", cut),
-		announced("gzip with a wrong checksum", "gzip", broken),
+		announced("gzip with a wrong checksum", "gzip", corrupt),
 		announced("brotli", "br", []byte{0x8b, 0x02, 0x80}),
 		announced("deflate", "deflate", cut),
-		announced("gzip twice", "gzip, gzip", zipped(string(cut))),
+		announced("gzip twice", "gzip, gzip", broken.Zip(string(cut))),
 		page("body: gzip that ends in its header", fails(reason.Network), encoded("gzip", cut[:5])),
 		page("body: gzip that ends too early", fails(reason.Network), encoded("gzip", cut[:len(cut)-20])),
 		page("body: an encoding with secrets", fails(reason.Decode), func(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
@@ -68,22 +65,13 @@ func bodyFaults() []fault {
 	}
 }
 
-// body answers 200 with a text.
 func body(text string) interceptor { return encoded("", []byte(text)) }
 
-// encoded answers 200 with a body of a length that it tells.
 func encoded(encoding string, content []byte) interceptor {
-	return func(_ *rig, w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		w.Header().Set("Content-Type", "application/json")
-		if encoding != "" {
-			w.Header().Set("Content-Encoding", encoding)
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-		_, _ = io.Copy(w, bytes.NewReader(content))
-	}
+	return plain(broken.Body(encoding, content))
 }
 
-// rewriteText changes the text of the appliance's own answer.
+// rewriteText changes the text of the appliance's response.
 func rewriteText(change func(text string) string) interceptor {
 	return func(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
 		answer := record(req, next)
@@ -96,21 +84,11 @@ func rewriteText(change func(text string) string) interceptor {
 	}
 }
 
-// record returns the appliance's own answer in plain text.
+// record returns the appliance's response without compression.
 func record(req *http.Request, next http.Handler) *httptest.ResponseRecorder {
 	req = req.Clone(req.Context())
 	req.Header.Del("Accept-Encoding")
 	answer := httptest.NewRecorder()
 	next.ServeHTTP(answer, req)
 	return answer
-}
-
-func zipped(text string) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, err := io.WriteString(w, text)
-	if err = errors.Join(err, w.Close()); err != nil {
-		panic(err) // Writing to memory does not fail.
-	}
-	return b.Bytes()
 }

@@ -11,8 +11,7 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// kindFaults are pages in which one field has a value of the wrong kind: every
-// field with every kind.
+// kindFaults are pages in which a field has a value of the wrong kind: every field with every kind.
 func kindFaults() []fault {
 	kinds := []struct{ name, value string }{
 		{"null", `null`},
@@ -24,7 +23,7 @@ func kindFaults() []fault {
 		{"an array", `[]`},
 		{"an object", `{}`},
 	}
-	// The kinds that each field takes in another way than as an error.
+	// The outcomes that differ from the reason decode.
 	pageFields := map[string]map[string]outcome{
 		"skip":      everywhere(whole),
 		"limit":     everywhere(whole),
@@ -69,17 +68,17 @@ func kindFaults() []fault {
 	return faults
 }
 
-// everywhere is one outcome for every kind.
+// everywhere is the same outcome for every kind.
 func everywhere(o outcome) map[string]outcome { return map[string]outcome{"": o} }
 
-// rewrite changes the page that the appliance answers with.
+// rewrite changes the appliance's response.
 func rewrite(change func(page map[string]any)) interceptor {
 	return rewriteText(func(text string) string {
 		var page map[string]any
 		decoder := json.NewDecoder(strings.NewReader(text))
 		decoder.UseNumber()
 		if err := decoder.Decode(&page); err != nil {
-			return err.Error() // The row fails, and its log says why.
+			return err.Error() // The row fails and logs it.
 		}
 		change(page)
 		changed, err := json.Marshal(page)

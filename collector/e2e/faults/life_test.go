@@ -9,8 +9,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// lifeFaults are what happens to an appliance and its tokens in the middle of a
-// read.
+// lifeFaults are events during a read: tokens are revoked, the appliance restarts, its clock jumps.
 func lifeFaults() []fault {
 	revoke := func(also func(*rig)) interceptor {
 		return func(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
@@ -26,21 +25,20 @@ func lifeFaults() []fault {
 		page("life: token revoked in the middle", whole, later(inTurn(revoke(nil)))),
 		page("life: token and refresh token revoked in the middle", whole, later(inTurn(revoke(forgetful)))),
 		rotating(page("life: refresh tokens rotate", whole, inTurn(revoke(nil)))),
-		// No token lives until its page is answered.
-		{name: "life: token revoked before each page", google: fails(reason.Auth), azure: fails(reason.Auth), bring: func(r *rig) func() {
+		{name: "life: token revoked before each page", google: fails(reason.Auth), azure: fails(reason.Auth), start: func(r *rig) func() {
 			r.intercept(isPage, revoke(nil))
 			return func() { r.appliance.Intercept(nil) }
 		}},
 		page("life: restart in the middle", whole, later(inTurn(
 			revoke(nil), raw("", true), html(http.StatusBadGateway), status(http.StatusServiceUnavailable)))),
-		{name: "life: pages take their time", google: whole, bring: func(r *rig) func() {
+		{name: "life: pages take their time", google: whole, start: func(r *rig) func() {
 			r.appliance.SetLatency(func(*http.Request) time.Duration { return 50 * time.Millisecond })
 			return func() { r.appliance.SetLatency(nil) }
 		}},
 		apart("ahead", time.Hour),
 		apart("behind", -time.Hour),
-		{name: "life: clock an hour ahead all the time", place: place{options: simulator.Options{Clock: shifted(time.Hour)}}, google: whole, bring: idle},
-		{name: "life: clock an hour behind all the time", place: place{options: simulator.Options{Clock: shifted(-time.Hour)}}, google: whole, bring: idle},
+		{name: "life: clock an hour ahead all the time", place: place{options: simulator.Options{Clock: shifted(time.Hour)}}, google: whole, start: idle},
+		{name: "life: clock an hour behind all the time", place: place{options: simulator.Options{Clock: shifted(-time.Hour)}}, google: whole, start: idle},
 	}
 }
 
@@ -51,7 +49,7 @@ func rotating(f fault) fault {
 
 func idle(*rig) func() { return func() {} }
 
-// inTurn answers with each in turn, once, and has the appliance answer after that.
+// inTurn uses each handler once, and then the appliance.
 func inTurn(handlers ...interceptor) interceptor {
 	var turn atomic.Int64
 	return func(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
@@ -67,7 +65,7 @@ func shifted(by time.Duration) func() time.Time {
 	return func() time.Time { return time.Now().Add(by) }
 }
 
-// apart moves the appliance's clock, and so the ages of jobs from before.
+// apart moves the appliance's clock, and so the ages of existing jobs.
 func apart(name string, by time.Duration) fault {
 	clock := new(atomic.Int64)
 	return fault{
@@ -75,7 +73,7 @@ func apart(name string, by time.Duration) fault {
 		place:  place{options: simulator.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(clock.Load())) }}},
 		google: counted,
 		azure:  counted,
-		bring: func(*rig) func() {
+		start: func(*rig) func() {
 			clock.Store(int64(by))
 			return func() { clock.Store(0) }
 		},

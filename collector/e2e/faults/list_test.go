@@ -12,13 +12,13 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// listFaults are lists whose pages are well-formed and make no whole.
+// listFaults are lists whose pages are valid but do not fit together.
 func listFaults() []fault {
 	lies := func(name string, change func(page map[string]any)) fault {
 		return page("list: "+name, fails(reason.Inconsistent), rewrite(change))
 	}
 	behaves := func(name string, change func(*simulator.ListBehaviour)) fault {
-		return fault{name: "list: " + name, google: whole, bring: behave(change)}
+		return fault{name: "list: " + name, google: whole, start: behave(change)}
 	}
 	total := func(change func(int) int) func(map[string]any) {
 		return func(page map[string]any) {
@@ -35,7 +35,7 @@ func listFaults() []fault {
 		lies("total beyond all bounds", total(func(int) int { return 1_000_000_000_000 })),
 		lies("total of 0 with records", total(func(int) int { return 0 })),
 		lies("total grows with each page", total(func(n int) int { return n + int(asked.Add(50)) })),
-		// So fast that no page ends where its total says: that would be a list of which jobs were deleted.
+		// So fast that no page ends at its total, as the last page of a list with deleted jobs does.
 		lies("total falls with each page", total(func(n int) int { return n - pageSize*int(asked.Add(1)) })),
 		lies("pages are empty", func(page map[string]any) { page["resources"] = []any{} }),
 		lies("each page lacks its last record", func(page map[string]any) {
@@ -57,7 +57,7 @@ func listFaults() []fault {
 	}
 }
 
-// endless is a list that tells of more records on each page.
+// endless is a list whose total grows with each page.
 func endless(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
 	skip, err := strconv.Atoi(req.URL.Query().Get("skip"))
 	if err != nil {

@@ -8,11 +8,10 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// newPassword is what the password is changed to, once the old one is refused.
+// newPassword replaces the password after it was rejected.
 const newPassword = "another-p4ssw0rd-of-the-user"
 
-// loginFaults are those of logins: the appliance refuses every token, and then
-// what would bring a new one.
+// loginFaults are faults of logins. All tokens are revoked before.
 func loginFaults() []fault {
 	answers := func(name, text string) fault { return login("answer "+name, fails(reason.Decode), body(text)) }
 	return []fault{
@@ -24,8 +23,8 @@ func loginFaults() []fault {
 		rejected("423", status(http.StatusLocked)),
 		anotherAddress("404", status(http.StatusNotFound)),
 		anotherAddress("405", status(http.StatusMethodNotAllowed)),
-		{name: "login: wrong password", google: fails(reason.Auth), azure: fails(reason.Auth), scrapes: 5, bring: wrongPassword, check: wantOneRejection},
-		{name: "login: certificate refused", place: place{certificate: true}, google: fails(reason.Auth), azure: fails(reason.Auth), bring: refusedCertificate},
+		{name: "login: wrong password", google: fails(reason.Auth), azure: fails(reason.Auth), scrapes: 5, start: wrongPassword, check: wantOneRejection},
+		{name: "login: certificate refused", place: place{certificate: true}, google: fails(reason.Auth), azure: fails(reason.Auth), start: refusedCertificate},
 		proxyAuth("407", status(http.StatusProxyAuthRequired)),
 		login("408", fails(reason.Other), status(http.StatusRequestTimeout)),
 		login("429", fails(reason.Server), status(http.StatusTooManyRequests)),
@@ -40,7 +39,7 @@ func loginFaults() []fault {
 		login("no HTTP", fails(reason.Network), echoing("%s\r\n\r\n")),
 		within(hasty, login("hangs", fails(reason.Timeout), hang(""))),
 		within(hasty, login("hangs in the body", fails(reason.Timeout), hang(`{"jwt":"`))),
-		within(hasty, login("drips", fails(reason.Timeout), drip)),
+		within(hasty, login("drips", fails(reason.Timeout), drip())),
 		login("200 with HTML", fails(reason.Decode), html(http.StatusOK)),
 		login("redirect with secrets", fails(reason.Other), func(_ *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
 			http.Redirect(w, req, "https://"+hex.EncodeToString([]byte(password))+".example/", http.StatusFound)
@@ -72,9 +71,9 @@ func loginFaults() []fault {
 // forged is a token that the appliance does not know.
 const forged = "forged-token-0123456789abcdef"
 
-// login is a fault of logins, which hits both lists.
+// login is a fault of logins, which affects both lists.
 func login(name string, want outcome, handle interceptor) fault {
-	return fault{name: "login: " + name, google: want, azure: want, waits: true, bring: func(r *rig) func() {
+	return fault{name: "login: " + name, google: want, azure: want, waits: true, start: func(r *rig) func() {
 		r.transcript.secret(forged)
 		r.appliance.RevokeAllTokens()
 		r.onLogins(handle)
@@ -82,30 +81,30 @@ func login(name string, want outcome, handle interceptor) fault {
 	}}
 }
 
-// proxyAuth is a login that a proxy has rejected.
+// proxyAuth is a login that a proxy rejects.
 func proxyAuth(name string, handle interceptor) fault {
 	f := rejected(name, handle)
 	f.google, f.azure = fails(reason.Network), fails(reason.Network)
 	return f
 }
 
-// anotherAddress is a login at something that is no CipherTrust Manager: the
-// password is not sent again, until there is another.
+// anotherAddress is a login at a server that is not a CipherTrust Manager. The password is not sent again
+// until it changes.
 func anotherAddress(name string, handle interceptor) fault {
 	f := rejected(name, handle)
 	f.google, f.azure = fails(reason.Other), fails(reason.Other)
 	return f
 }
 
-// rejected is a login whose password is refused: only a new one is tried at once.
+// rejected is a login whose password is rejected. Only a new password is tried at once.
 func rejected(name string, handle interceptor) fault {
 	f := login(name, fails(reason.Auth), handle)
 	f.scrapes, f.waits = 2, false
-	bring := f.bring
-	f.bring = func(r *rig) func() {
-		mend := bring(r)
+	start := f.start
+	f.start = func(r *rig) func() {
+		end := start(r)
 		return func() {
-			mend()
+			end()
 			r.changePassword()
 		}
 	}
@@ -127,15 +126,14 @@ func wrongPassword(r *rig) func() {
 	return r.changePassword
 }
 
-// wantOneRejection fails where the rejected password was tried more often than by
-// the exporter and by the doctor, once each.
+// wantOneRejection fails unless the exporter and the doctor have each tried the rejected password once.
 func wantOneRejection(r *rig) {
 	if n := r.appliance.LoginCount(simulator.GrantPassword, simulator.LoginRejected); n != 2 {
 		r.t.Errorf("the rejected password was tried %d times, want one try of the exporter and one of the doctor", n)
 	}
 }
 
-// refusedCertificate has logins by certificate refused, until there is another.
+// refusedCertificate rejects logins with the certificate until it is replaced.
 func refusedCertificate(r *rig) func() {
 	r.appliance.RevokeAllTokens()
 	r.onLogins(status(http.StatusUnauthorized))

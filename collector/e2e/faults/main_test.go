@@ -11,8 +11,8 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// Many rows wait for a deadline, not for a processor.
-	if err := flag.Set("test.parallel", "24"); err != nil {
+	// Many rows wait for a deadline.
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}

@@ -7,10 +7,10 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// networkFaults are those of the network, by a proxy and by a resolver.
+// networkFaults are faults of the network, made by a proxy and a resolver.
 func networkFaults() []fault {
 	return []fault{
-		// The address must not be taken by another row while nobody listens there.
+		// Another row must not use the address while it is free.
 		alone(network("connection refused", fails(reason.Network), down)),
 		alone(network("connection refused at first", whole, downFor(150*time.Millisecond))),
 		network("connection reset", fails(reason.Network), disturbed(reset(0))),
@@ -24,7 +24,6 @@ func networkFaults() []fault {
 		network("black hole that closes", fails(reason.Network), disturbed(hangUp(50*time.Millisecond))),
 		network("slow drip", fails(reason.Timeout), disturbed(slice(1, 5*time.Millisecond))),
 		network("small pieces", whole, disturbed(slice(60, 0))),
-		// A page alone takes more than a second then.
 		waiting(2*time.Second, network("hardly any bandwidth", fails(reason.Timeout), disturbed(slice(10, 10*time.Millisecond)))),
 		network("little bandwidth", whole, disturbed(slice(2000, 10*time.Millisecond))),
 		network("latency above the deadline", fails(reason.Timeout), disturbed(delay(3*time.Second))),
@@ -40,15 +39,15 @@ func networkFaults() []fault {
 		}),
 		resolving("no such name at first", whole, func(d *resolver) func() {
 			d.refuse.Store(true)
-			mended := time.AfterFunc(150*time.Millisecond, func() { d.refuse.Store(false) })
-			return func() { mended.Stop() }
+			ended := time.AfterFunc(150*time.Millisecond, func() { d.refuse.Store(false) })
+			return func() { ended.Stop() }
 		}),
 	}
 }
 
-// network is a fault of the network, which hits both lists.
-func network(name string, want outcome, bring func(*rig) func()) fault {
-	return fault{name: "network: " + name, place: place{proxied: true}, bring: bring, google: want, azure: want}
+// network is a fault of the network, which affects both lists.
+func network(name string, want outcome, start func(*rig) func()) fault {
+	return fault{name: "network: " + name, place: place{proxied: true}, start: start, google: want, azure: want}
 }
 
 func alone(f fault) fault {
@@ -56,13 +55,12 @@ func alone(f fault) fault {
 	return f
 }
 
-// resolving is a fault of name resolution. Connections of before would do
-// without it.
-func resolving(name string, want outcome, bring func(*resolver) func()) fault {
+// resolving is a fault of name resolution. It closes the connections, which would not need a name.
+func resolving(name string, want outcome, start func(*resolver) func()) fault {
 	f := alone(network("names: "+name, want, func(r *rig) func() {
-		mend := bring(r.resolver)
+		end := start(r.resolver)
 		r.reconnect()
-		return mend
+		return end
 	}))
 	f.place = place{proxied: true, name: "appliance.invalid"}
 	return f
@@ -112,14 +110,14 @@ func downFor(d time.Duration) func(*rig) func() {
 	}
 }
 
-// reconnect drops every connection.
+// reconnect closes every connection.
 func (r *rig) reconnect() {
 	r.proxy.stop()
 	up(r)
 }
 
-// impostor serves the appliance's address in its place.
-func impostor(r *rig, serve func(net.Conn)) (mend func()) {
+// impostor serves at the appliance's address.
+func impostor(r *rig, serve func(net.Conn)) (end func()) {
 	r.t.Helper()
 	r.proxy.stop()
 	listener, err := new(net.ListenConfig).Listen(r.t.Context(), "tcp", r.proxy.address)

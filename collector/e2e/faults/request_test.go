@@ -13,8 +13,7 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// asked returns what the appliance was asked for since the last call, without
-// doubles: method, path and query.
+// asked returns the different requests to the appliance since the last call: method, path and query.
 func (r *rig) asked() []string {
 	requests := r.appliance.Requests()
 	all := make([]string, 0, len(requests))
@@ -26,9 +25,8 @@ func (r *rig) asked() []string {
 	return slices.Compact(all)
 }
 
-// TestRequestsChooseNothing sends what a scraper, or somebody in its place, may
-// write into a request, and holds that the appliance is asked for just what a
-// plain scrape asks for, or for nothing.
+// TestRequestsChooseNothing sends unusual and malicious requests to the exporter. Each must cause the requests
+// to the appliance of a plain scrape, or none.
 func TestRequestsChooseNothing(t *testing.T) {
 	r := newRig(t, place{})
 	r.whole()
@@ -36,7 +34,7 @@ func TestRequestsChooseNothing(t *testing.T) {
 	r.whole()
 	plain := r.asked()
 	if len(plain) < 4 {
-		t.Fatalf("a scrape asks for %q only", plain)
+		t.Fatalf("a scrape requests only %q", plain)
 	}
 	elsewhere := "https://elsewhere.example"
 	lines := make([]string, 0, 1000)
@@ -78,7 +76,7 @@ func TestRequestsChooseNothing(t *testing.T) {
 		case slices.Equal(got, plain):
 			scrapes++
 		default:
-			t.Errorf("%q has the appliance asked for %q, a plain scrape for %q", line, got, plain)
+			t.Errorf("%q causes the requests %q, want %q", line, got, plain)
 		}
 	}
 	t.Logf("%d requests, of which %d were scrapes", len(lines), scrapes)
@@ -87,8 +85,7 @@ func TestRequestsChooseNothing(t *testing.T) {
 	}
 }
 
-// send sends a request as it is written, which no client of the standard library
-// would do, and waits for the end of its answer.
+// send sends a request unchanged, unlike net/http, and waits for the end of the response.
 func (r *rig) send(line string) {
 	r.t.Helper()
 	conn, err := new(net.Dialer).DialContext(r.t.Context(), "tcp", r.http.Listener.Addr().String())
@@ -112,7 +109,7 @@ func (r *rig) send(line string) {
 	method, _, _ := strings.Cut(line, " ")
 	answer, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
-		return // A request that is none may stay without an answer.
+		return // An invalid request may have no response.
 	}
 	defer answer.Body.Close()
 	_, _ = io.Copy(r.transcript, answer.Body)

@@ -14,16 +14,15 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// resolver stands in for the system's, so that no question leaves the process. It
-// knows every name as a loopback address.
+// resolver replaces the system's, so that no query leaves the process. It resolves every name to a loopback
+// address.
 type resolver struct {
-	// refuse answers that there is no such name, silent answers nothing.
+	// refuse means that there is no such name, silent that there is no response.
 	refuse, silent atomic.Bool
 	running        sync.WaitGroup
 }
 
-// installResolver replaces the system's resolver for the time of a test that runs
-// alone.
+// installResolver replaces the system's resolver during a test that runs alone.
 func installResolver(t *testing.T) *resolver {
 	t.Helper()
 	d := new(resolver)
@@ -40,7 +39,7 @@ func installResolver(t *testing.T) *resolver {
 	return d
 }
 
-// serve answers the questions of one connection, as over TCP.
+// serve answers the queries of one TCP connection.
 func (d *resolver) serve(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	for {
@@ -72,7 +71,7 @@ func (d *resolver) answer(question []byte) ([]byte, error) {
 		return nil, err
 	}
 	if len(message.Questions) != 1 {
-		return nil, errors.New("not one question")
+		return nil, errors.New("there is not exactly one question")
 	}
 	message.Response, message.Additionals = true, nil
 	asked := message.Questions[0]

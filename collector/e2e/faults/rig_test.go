@@ -43,24 +43,24 @@ const (
 	offset = 500 * time.Millisecond
 )
 
-// place says how the exporter of a row reaches its appliance, and as whom.
+// place is the configuration of a row's appliance and exporter.
 type place struct {
-	// proxied puts a proxy in between.
+	// proxied adds a proxy between them.
 	proxied bool
-	// name is the appliance's name, which only the row's own resolver knows;
-	// empty means its address.
+	// name is the appliance's name, which only the row's resolver knows; empty means that the exporter
+	// connects to the address.
 	name string
-	// certificate makes the exporter log in by certificate.
+	// certificate enables logins with a client certificate.
 	certificate bool
-	// keeps has the exporter keep a history, and read only what may be new.
-	keeps bool
+	// caches enables the cache, and so incremental reads.
+	caches bool
 	// timeout is --collector.timeout; 0 means its default.
 	timeout time.Duration
-	// options are those of the appliance.
+	// options are the appliance's.
 	options simulator.Options
 }
 
-// rig is an appliance, what lies between it and the exporter, and the exporter.
+// rig is an appliance, the exporter, and what is between them.
 type rig struct {
 	t          *testing.T
 	place      place
@@ -73,9 +73,9 @@ type rig struct {
 	http       *httptest.Server
 	transcript *transcript
 	ended      sync.Once
-	// looked is true once the doctor looks at the appliance.
+	// looked is true after the doctor has connected to the appliance.
 	looked atomic.Bool
-	// caFile and passwordFile are what the exporter reads.
+	// caFile and passwordFile are files of the exporter.
 	caFile, passwordFile string
 }
 
@@ -83,7 +83,7 @@ func newRig(t *testing.T, p place) *rig {
 	t.Helper()
 	p.options.Password, p.options.ClientID = password, clientID
 	r := &rig{t: t, place: p, appliance: simulator.New(p.options), transcript: new(transcript)}
-	// The testing package keeps what is cleaned up, until the last row has ended.
+	// The testing package keeps references until the last row has ended.
 	t.Cleanup(func() { *r = rig{} })
 	r.fill()
 	certificate := simulator.Certificate{}
@@ -117,7 +117,7 @@ func newRig(t *testing.T, p place) *rig {
 	return r
 }
 
-// end ends the exporter and searches all that it has shown for secrets.
+// end stops the exporter and searches everything that it has shown for secrets.
 func (r *rig) end() {
 	r.ended.Do(func() {
 		r.http.Close()
@@ -127,7 +127,7 @@ func (r *rig) end() {
 	})
 }
 
-// fill gives both lists a history and a job that runs.
+// fill adds finished jobs and a job in progress to both lists.
 func (r *rig) fill() {
 	r.t.Helper()
 	for name, scopes := range map[string][]string{
@@ -160,8 +160,7 @@ func (r *rig) configure(address string) {
 	r.settings.TLS.CertFile, r.settings.TLS.KeyFile = r.write("cert.pem", string(cert)), r.write("key.pem", string(key))
 }
 
-// write writes a file that the exporter reads. It is replaced as a whole, since
-// the exporter may read it at any time.
+// write writes a file that the exporter reads.
 func (r *rig) write(name, content string) (path string) {
 	r.t.Helper()
 	path = filepath.Join(r.t.TempDir(), name)
@@ -169,6 +168,7 @@ func (r *rig) write(name, content string) (path string) {
 	return path
 }
 
+// overwrite replaces a file atomically, since the exporter may read it at any time.
 func (r *rig) overwrite(path, content string) {
 	r.t.Helper()
 	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
@@ -179,13 +179,13 @@ func (r *rig) overwrite(path, content string) {
 	}
 }
 
-// trust adds a CA to those that the exporter trusts.
+// trust adds a CA that the exporter trusts.
 func (r *rig) trust(ca []byte) {
 	r.t.Helper()
 	r.overwrite(r.caFile, string(r.server.CAPEM)+string(ca))
 }
 
-// exporter is the exporter, wired as its command wires it.
+// exporter is an exporter that is wired like the command serve.
 type exporter struct {
 	targets *targets.Set
 	target  *targets.Target
@@ -202,7 +202,7 @@ func (r *rig) wire() (*exporter, error) {
 			cfg.Lists = append(cfg.Lists, list)
 		}
 	}
-	if r.place.keeps {
+	if r.place.caches {
 		cfg.FullReadInterval = time.Hour
 	}
 	e := &exporter{targets: targets.NewSet(targets.Options{Logger: r.settings.Logger})}
@@ -231,7 +231,7 @@ func (r *rig) wire() (*exporter, error) {
 	return e, nil
 }
 
-// close ends the exporter as its command does.
+// close stops the exporter as the command serve does.
 func (e *exporter) close(r *rig) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 250*time.Millisecond)
 	defer cancel()
@@ -253,7 +253,7 @@ func (r *rig) printing(read func(context.Context) *scrape.Snapshot) func(context
 	}
 }
 
-// firstPages returns what the doctor reads of a target, and prints its errors.
+// firstPages returns the lists of a target for the doctor, which print their errors.
 func (r *rig) firstPages(t *targets.Target) []doctor.List {
 	lists := make([]doctor.List, 0, len(t.Lists()))
 	for i, reader := range t.Lists() {
@@ -266,7 +266,7 @@ func (r *rig) firstPages(t *targets.Target) []doctor.List {
 	return lists
 }
 
-// get asks the exporter, as Prometheus does where it is patient for so long.
+// get sends a request to the exporter with the timeout of a scrape.
 func (r *rig) get(method, path string, patience time.Duration) (status int, body string) {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), method, r.http.URL+path, http.NoBody)
@@ -290,8 +290,8 @@ func (r *rig) get(method, path string, patience time.Duration) (status int, body
 	return resp.StatusCode, string(text)
 }
 
-// look asks the exporter for everything that it serves but the metrics, and has
-// the doctor look at the appliance, as `check` does.
+// look requests everything that the exporter serves except the metrics, and runs the doctor like the
+// command check.
 func (r *rig) look() {
 	r.t.Helper()
 	for _, path := range []string{"/", "/-/healthy", "/-/ready", "/sd", "/probe?target=appliance", "/nowhere"} {
@@ -323,16 +323,16 @@ func (c printingClient) Login(ctx context.Context) error {
 	return err
 }
 
-// onPages runs a handler around each page of the google list.
+// onPages handles the requests for pages of the google list.
 func (r *rig) onPages(handle interceptor) { r.intercept(isGooglePage, handle) }
 
-// onLogins runs a handler around each login.
+// onLogins handles the logins.
 func (r *rig) onLogins(handle interceptor) { r.intercept(isLogin, handle) }
 
-// interceptor answers in the appliance's place, or has next answer.
+// interceptor responds instead of the appliance, or passes the request to next.
 type interceptor func(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler)
 
-// intercept runs a handler around the requests that fit.
+// intercept handles the requests that fit.
 func (r *rig) intercept(fits func(*http.Request) bool, handle interceptor) {
 	r.appliance.Intercept(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
 		if fits(req) {
@@ -360,9 +360,8 @@ func laterPage(req *http.Request) bool {
 	return isGooglePage(req) && req.URL.Query().Get("skip") != "0"
 }
 
-// echo is what an appliance says that repeats whatever it was ever sent. The
-// doctor is a client of its own, whose refresh tokens the exporter cannot know,
-// and the other way round.
+// echo returns everything that was ever sent to the appliance. The doctor and the exporter do not know
+// each other's refresh tokens and could not redact them.
 func (r *rig) echo(req *http.Request) string {
 	var b strings.Builder
 	b.WriteString("refused: " + req.Header.Get("Authorization"))

@@ -21,14 +21,14 @@ import (
 // series are the series of one list by their names and labels.
 type series map[string]float64
 
-// scraped is what one scrape says of each list, by the label cloud.
+// scraped is the result of one scrape for each list, by the label cloud.
 type scraped struct {
 	lists map[string]series
-	// begun and ended enclose the scrape.
+	// begun and ended are times before and after the scrape.
 	begun, ended time.Time
 }
 
-// clouds returns the label cloud of every list.
+// clouds returns the values of the label cloud.
 func clouds() []string { return []string{google, azure} }
 
 const (
@@ -36,8 +36,7 @@ const (
 	azure  = "azure"
 )
 
-// scrape scrapes, and fails unless it is answered with 200 before Prometheus
-// would give up.
+// scrape scrapes and fails unless the response is 200 and arrives before the timeout.
 func (r *rig) scrape(patience time.Duration) scraped {
 	r.t.Helper()
 	begun := time.Now()
@@ -47,7 +46,7 @@ func (r *rig) scrape(patience time.Duration) scraped {
 	}
 	s := scraped{lists: map[string]series{google: {}, azure: {}}, begun: begun, ended: time.Now()}
 	if took := s.ended.Sub(begun); took > patience+slack {
-		r.t.Errorf("answered after %s, Prometheus waits for %s", took, patience)
+		r.t.Errorf("the response took %s, with a timeout of %s", took, patience)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(body))
@@ -74,12 +73,12 @@ func (r *rig) scrape(patience time.Duration) scraped {
 	return s
 }
 
-// recover scrapes until both lists are up.
-func (r *rig) recover() {
+// waitUntilUp scrapes until both lists are up.
+func (r *rig) waitUntilUp() {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), usual)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patient)
 	defer cancel()
-	tick := time.NewTicker(usual / 100)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		s := r.scrape(patient)
@@ -91,12 +90,12 @@ func (r *rig) recover() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			r.t.Fatalf("the lists do not come up again\n%s", r.transcript.errors())
+			r.t.Fatalf("the lists did not come up again\n%s", r.transcript.errors())
 		}
 	}
 }
 
-// whole scrapes and fails unless both lists say what the appliance has.
+// whole scrapes and fails unless both lists have all jobs of the appliance.
 func (r *rig) whole() scraped {
 	r.t.Helper()
 	s := r.scrape(patient)
@@ -116,7 +115,7 @@ func listOf(cloud string) string {
 	return simulator.AzureCertificates
 }
 
-// up returns the value of cckm_sync_up, and false where the list has none.
+// up returns the value of cckm_sync_up, and false if there is none.
 func (s series) up() (value float64, ok bool) {
 	for name, value := range s {
 		if strings.HasPrefix(name, "cckm_sync_up{") {
@@ -137,7 +136,7 @@ func (s series) reasons() []string {
 	return reasons
 }
 
-// wantJobs fails unless each of the jobs was counted once.
+// wantJobs fails unless the number of jobs is want.
 func wantJobs(t *testing.T, s series, want int) {
 	t.Helper()
 	sum := 0.0
@@ -151,8 +150,7 @@ func wantJobs(t *testing.T, s series, want int) {
 	}
 }
 
-// wantFailed fails unless the list was not read for just that reason, and nothing
-// else is written of it.
+// wantFailed fails unless the list has failed for exactly that reason and has no other series.
 func wantFailed(t *testing.T, cloud string, s series, why reason.Reason) {
 	t.Helper()
 	if up, ok := s.up(); !ok || up != 0 {
@@ -172,9 +170,8 @@ func wantFailed(t *testing.T, cloud string, s series, why reason.Reason) {
 	}
 }
 
-// wantSame fails unless a list has the series of an earlier scrape. Ages may be
-// as much higher as time has passed; how long the read took and how many pages
-// it asked for are its own.
+// wantSame fails unless a list has the series of an earlier scrape. Ages may grow by the time that has passed;
+// the duration and the pages of the read may differ.
 func wantSame(t *testing.T, cloud string, before, after scraped) {
 	t.Helper()
 	old, now := before.lists[cloud], after.lists[cloud]
@@ -183,10 +180,10 @@ func wantSame(t *testing.T, cloud string, before, after scraped) {
 		return
 	}
 	if missing := difference(old, now); len(missing) > 0 {
-		t.Errorf("%s: missing are %v", cloud, missing)
+		t.Errorf("%s: missing series %v", cloud, missing)
 	}
 	if more := difference(now, old); len(more) > 0 {
-		t.Errorf("%s: new are %v", cloud, more)
+		t.Errorf("%s: additional series %v", cloud, more)
 	}
 	passed := after.ended.Sub(before.begun).Seconds()
 	for name, was := range old {
@@ -197,7 +194,7 @@ func wantSame(t *testing.T, cloud string, before, after scraped) {
 				t.Errorf("%s: %s is %v", cloud, name, is)
 			}
 		case strings.Contains(name, "_age_seconds{"):
-			// An appliance's clock that differs is known to within a second.
+			// The offset of the appliance's clock is known to within a second.
 			if is < was-1 || is > was+passed+1 {
 				t.Errorf("%s: %s was %v and is %v after %v s", cloud, name, was, is, passed)
 			}

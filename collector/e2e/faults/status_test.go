@@ -10,26 +10,27 @@ import (
 	"strings"
 	"time"
 
+	"cckm_sync_exporter/collector/e2e/broken"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// statusFaults are pages that are answered with another status than 200. Each
-// body repeats what the appliance was ever sent.
+// statusFaults are responses to page requests with other statuses than 200. Each body repeats everything
+// that was ever sent to the appliance.
 func statusFaults() []fault {
 	once := func(name string, handle interceptor) fault {
 		return page("status: "+name+", once", whole, inTurn(handle))
 	}
 	return []fault{
 		page("status: 400", fails(reason.Other), status(http.StatusBadRequest)),
-		page("status: 401 for ever", fails(reason.Auth), status(http.StatusUnauthorized)),
+		page("status: 401 forever", fails(reason.Auth), status(http.StatusUnauthorized)),
 		once("401", status(http.StatusUnauthorized)),
 		once("401 on a later page", later(status(http.StatusUnauthorized))),
 		page("status: 403", fails(reason.Forbidden), status(http.StatusForbidden)),
 		page("status: 404", fails(reason.NotFound), status(http.StatusNotFound)),
 		page("status: 409", fails(reason.Other), status(http.StatusConflict)),
 		page("status: 422", fails(reason.Other), status(http.StatusUnprocessableEntity)),
-		{name: "status: 422 on a large limit", google: whole, bring: behave(func(b *simulator.ListBehaviour) { b.RefuseLimitAbove = 20 })},
+		{name: "status: 422 on a large limit", google: whole, start: behave(func(b *simulator.ListBehaviour) { b.RefuseLimitAbove = 20 })},
 		page("status: 429", fails(reason.Server), status(http.StatusTooManyRequests)),
 		page("status: 429 with Retry-After", fails(reason.Server), retryAfter("1", status(http.StatusTooManyRequests))),
 		beyondTheDeadline(page("status: 429 with a Retry-After beyond the deadline", fails(reason.Server), retryAfter("3", status(http.StatusTooManyRequests)))),
@@ -47,7 +48,9 @@ func statusFaults() []fault {
 		once("504 with HTML", html(http.StatusGatewayTimeout)),
 		page("status: 204", fails(reason.Other), status(http.StatusNoContent)),
 		page("status: 206", fails(reason.Other), status(http.StatusPartialContent)),
-		closing(page("status: 403 with a body without end", fails(reason.Forbidden), endlessError)),
+		closing(page("status: 403 with a body without end", fails(reason.Forbidden), func(r *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
+			broken.Stream(http.StatusForbidden, `{"message":"`, r.echo(req))(w, req)
+		})),
 		elsewhere("status: redirect to another host", page("", fails(reason.Other), nil), http.StatusFound, isGooglePage),
 		elsewhere("status: redirect that keeps the method", page("", fails(reason.Other), nil), http.StatusPermanentRedirect, isGooglePage),
 		page("status: redirect to itself", fails(reason.Other), func(_ *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
@@ -61,8 +64,7 @@ func statusFaults() []fault {
 	}
 }
 
-// beyondTheDeadline is a fault after which the exporter waits for longer than a
-// scrape lasts.
+// beyondTheDeadline is a fault after which the exporter pauses for longer than the scrape lasts.
 func beyondTheDeadline(f fault) fault {
 	f.patience, f.waits = 2*time.Second, true
 	return f
@@ -73,7 +75,7 @@ func token(req *http.Request) string {
 	return token
 }
 
-// status answers with a status, in the appliance's form of an error.
+// status responds with an error in the appliance's format.
 func status(code int) interceptor {
 	return func(r *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		if code == http.StatusNoContent {
@@ -84,7 +86,7 @@ func status(code int) interceptor {
 	}
 }
 
-// html answers with a status and a page, as a proxy does.
+// html responds with a page, as a proxy does.
 func html(code int) interceptor {
 	return func(r *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "text/html")
@@ -97,15 +99,6 @@ func retryAfter(value string, handle interceptor) interceptor {
 	return func(r *rig, w http.ResponseWriter, req *http.Request, next http.Handler) {
 		w.Header().Set("Retry-After", value)
 		handle(r, w, req, next)
-	}
-}
-
-// endlessError is an error whose message does not end.
-func endlessError(r *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
-	w.WriteHeader(http.StatusForbidden)
-	_, err := io.WriteString(w, `{"message":"`)
-	for err == nil {
-		_, err = io.WriteString(w, strings.Repeat(r.echo(req), 100))
 	}
 }
 
@@ -125,13 +118,12 @@ func certificatePEM(c *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// elsewhere redirects requests to another host, which the exporter would trust. It
-// must not see one.
+// elsewhere redirects requests to another host that the exporter trusts. No request must reach it.
 func elsewhere(name string, f fault, code int, fits func(*http.Request) bool) fault {
 	f.name = name
-	bring := f.bring
-	f.bring = func(r *rig) func() {
-		mend := bring(r)
+	start := f.start
+	f.start = func(r *rig) func() {
+		end := start(r)
 		seen := make(chan string, 100)
 		other := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 			seen <- req.Method + " " + req.URL.String()
@@ -146,8 +138,8 @@ func elsewhere(name string, f fault, code int, fits func(*http.Request) bool) fa
 			if n := len(seen); n > 0 {
 				r.t.Errorf("%d requests went to another host, the first was %s", n, <-seen)
 			}
-			if mend != nil {
-				mend()
+			if end != nil {
+				end()
 			}
 			r.appliance.Intercept(nil)
 		}

@@ -13,10 +13,10 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// TestTextsThatRepeatSecrets has the appliance repeat in its jobs whatever it was sent and has sent, in each
-// form, whole and where a text is cut: in texts and as a status.
+// TestTextsThatRepeatSecrets repeats every secret in the texts and statuses of jobs, in each encoding, at the
+// beginning of a text and where a long text is cut.
 func TestTextsThatRepeatSecrets(t *testing.T) {
-	r := newRig(t, place{keeps: true})
+	r := newRig(t, place{caches: true})
 	r.whole()
 	var texts []string
 	for _, secret := range append(r.appliance.Issued(), password) {
@@ -33,7 +33,7 @@ func TestTextsThatRepeatSecrets(t *testing.T) {
 		}
 	}
 	if len(texts) < 3*14 || len(texts) > jobsInAList {
-		t.Fatalf("%d texts, of which each has to be some job's", len(texts))
+		t.Fatalf("%d texts for %d jobs", len(texts), jobsInAList)
 	}
 	var mu sync.Mutex
 	number := map[any]int{}
@@ -58,10 +58,10 @@ func TestTextsThatRepeatSecrets(t *testing.T) {
 		r.whole()
 	}
 	if n := r.transcript.count("level=warn", "a synchronization job has failed", "<secret>"); n < 10 {
-		t.Errorf("%d failed jobs were told that repeat a secret", n)
+		t.Errorf("%d failed jobs that repeat a secret were logged", n)
 	}
 	if n := r.transcript.count("level=warn", "unknown overall_status", "<secret>"); n == 0 {
-		t.Error("no status was told that repeats a secret")
+		t.Error("no status that repeats a secret was logged")
 	}
 	r.end()
 	r.wantNoSecrets()

@@ -13,8 +13,8 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// tlsFaults are faults of the appliance's TLS. Each certificate is signed by a CA
-// that the exporter trusts, unless that is what the row is about.
+// tlsFaults are faults of the appliance's TLS. The exporter trusts each certificate's CA, unless the row is
+// about that.
 func tlsFaults() []fault {
 	now := time.Now()
 	return []fault{
@@ -44,7 +44,7 @@ func tlsFaults() []fault {
 				drain(conn)
 			})
 		}),
-		secure("CA file spoilt", place{}, func(r *rig) func() {
+		secure("CA file invalid", place{}, func(r *rig) func() {
 			r.overwrite(r.caFile, "no certificate")
 			r.reconnect()
 			return func() { r.trust(nil) }
@@ -52,14 +52,13 @@ func tlsFaults() []fault {
 	}
 }
 
-// secure is a fault of TLS, which hits both lists. It takes the appliance's
-// address over.
-func secure(name string, p place, bring func(*rig) func()) fault {
+// secure is a fault of TLS, which affects both lists.
+func secure(name string, p place, start func(*rig) func()) fault {
 	p.proxied = true
-	return fault{name: "TLS: " + name, place: p, alone: true, bring: bring, google: fails(reason.TLS), azure: fails(reason.TLS)}
+	return fault{name: "TLS: " + name, place: p, alone: true, start: start, google: fails(reason.TLS), azure: fails(reason.TLS)}
 }
 
-// certificate has the appliance show another certificate.
+// certificate replaces the appliance's certificate.
 func certificate(c simulator.Certificate, trusted bool) func(*rig) func() {
 	return func(r *rig) func() {
 		other, err := r.appliance.StartTLSWith(c)
@@ -77,7 +76,7 @@ func certificate(c simulator.Certificate, trusted bool) func(*rig) func() {
 	}
 }
 
-// redirectTo has the proxy connect to another address from now on.
+// redirectTo makes the proxy connect to another address.
 func (r *rig) redirectTo(address string) {
 	r.t.Helper()
 	r.proxy.stop()
@@ -85,8 +84,8 @@ func (r *rig) redirectTo(address string) {
 	up(r)
 }
 
-// handshake has the appliance demand something else of a handshake. It reads on
-// after its alert, because a reset could overtake it.
+// handshake changes the appliance's TLS configuration. It keeps reading after its alert, because a reset
+// could arrive before the alert.
 func handshake(demand func(*tls.Config)) func(*rig) func() {
 	return func(r *rig) func() {
 		identity := httptest.NewTLSServer(http.NotFoundHandler())
@@ -103,7 +102,7 @@ func handshake(demand func(*tls.Config)) func(*rig) func() {
 	}
 }
 
-// drain ends what is sent and reads on until the other side ends too.
+// drain closes the connection for writing and reads until the other side closes it.
 func drain(conn net.Conn) {
 	if plain, ok := conn.(*net.TCPConn); ok {
 		_ = plain.CloseWrite()

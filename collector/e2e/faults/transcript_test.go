@@ -18,9 +18,8 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// transcript is everything that the exporter ever printed or served: log lines of
-// every level in both formats, the answers of every path, the doctor's report,
-// and every error by every verb.
+// transcript is everything that the exporter has shown: log lines of every level in both formats, the
+// responses of every path, the doctor's report, and every error, formatted with every verb.
 type transcript struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -43,7 +42,7 @@ func (t *transcript) logger() log.Logger {
 	return log.With(both, "caller", log.DefaultCaller)
 }
 
-// show writes a value by every verb, and what it wraps.
+// show writes a value and the errors that it wraps with every verb.
 func (t *transcript) show(value any) {
 	if value == nil {
 		return
@@ -54,7 +53,7 @@ func (t *transcript) show(value any) {
 	}
 }
 
-// showWords writes what may be shown of the appliance's own words.
+// showWords writes the appliance's texts.
 func (t *transcript) showWords(summary *syncjob.Summary) {
 	if summary == nil {
 		return
@@ -76,7 +75,7 @@ func (t *transcript) secret(texts ...string) {
 	}
 }
 
-// secretKey adds a key: its body, and each line of it.
+// secretKey adds a private key and each line of its PEM form.
 func (t *transcript) secretKey(keyPEM string) {
 	block, _ := pem.Decode([]byte(keyPEM))
 	t.secret(string(block.Bytes), base64.StdEncoding.EncodeToString(block.Bytes))
@@ -87,11 +86,10 @@ func (t *transcript) secretKey(keyPEM string) {
 	}
 }
 
-// half is how many characters of a secret's beginning or end give it away.
+// half is the length of a secret's beginning or end that must not be shown.
 const half = 12
 
-// forms returns a secret as texts may show it: as it is, as JSON, URLs, base64
-// and hexadecimal digits write it, and the beginning and end of each of these.
+// forms returns the encodings of a secret that a text may contain, and the beginning and end of each.
 func forms(secret string) []string {
 	quoted, err := json.Marshal(secret)
 	if err != nil {
@@ -112,8 +110,7 @@ func forms(secret string) []string {
 	return slices.Compact(all)
 }
 
-// shown returns the forms of secrets that the transcript shows, and how many of
-// them it was searched for.
+// shown returns the forms of secrets in the transcript, and the number of forms that it was searched for.
 func (t *transcript) shown() (found []string, searched int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,8 +126,7 @@ func (t *transcript) shown() (found []string, searched int) {
 	return found, searched
 }
 
-// wantNoSecrets fails where the exporter showed a secret that it was given or
-// that the appliance has ever given it.
+// wantNoSecrets fails if the exporter has shown a secret that it was configured with or received.
 func (r *rig) wantNoSecrets() {
 	r.t.Helper()
 	r.transcript.secret(r.appliance.Issued()...)
@@ -143,7 +139,7 @@ func (r *rig) wantNoSecrets() {
 	}
 }
 
-// errors returns the log lines of failures, for a test's own message.
+// errors returns the log lines of failures, for the message of a failed test.
 func (t *transcript) errors() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -156,7 +152,7 @@ func (t *transcript) errors() string {
 	return strings.Join(lines[max(0, len(lines)-8):], "")
 }
 
-// count returns how many lines there are with all of some texts.
+// count returns the number of lines that contain all texts.
 func (t *transcript) count(texts ...string) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

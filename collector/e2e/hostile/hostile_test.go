@@ -1,6 +1,5 @@
-// Package hostile_test runs the exporter as a process with two targets, of which one
-// is hostile, and holds its memory, its log and its time against bounds while the
-// other target is read.
+// Package hostile_test runs the exporter as a process with a hostile target and a good one. It bounds the
+// memory, the log and the duration of scrapes, and checks that the good target is read.
 package hostile_test
 
 import (
@@ -22,9 +21,9 @@ import (
 
 const (
 	scrapeTimeout = 10 * time.Second
-	// slack is what a busy machine may add to a scrape's timeout.
+	// slack is the time that a busy machine may add to a scrape's timeout.
 	slack = 2 * time.Second
-	// shutdownLimit is how long the exporter may take to end.
+	// shutdownLimit bounds the exporter's shutdown.
 	shutdownLimit = 5*time.Second + slack
 
 	memoryLimit = 128 << 20
@@ -38,12 +37,11 @@ const (
 // hostile is an appliance that the exporter has to survive.
 type hostile struct {
 	name string
-	// pages answers the requests for pages of the list google-keys.
+	// pages responds to the requests for pages of the list google-keys.
 	pages http.HandlerFunc
-	// login answers the logins; nil returns a token.
+	// login responds to logins; nil returns a token.
 	login http.HandlerFunc
-	// reasons are those that the list may fail for, in cckm_sync_scrape_error; "up"
-	// means that it may be read.
+	// reasons are the allowed values of cckm_sync_scrape_error; "up" means that the list may be read.
 	reasons string
 	// memory is the limit if the list has so many scopes or jobs that memoryLimit
 	// cannot hold them; 0 means memoryLimit.
@@ -52,19 +50,14 @@ type hostile struct {
 	slow bool
 }
 
-// TestHostileAppliance scrapes each hostile appliance twice. The other target has to
-// be read each time.
+// TestHostileAppliance scrapes each hostile appliance twice. The good target must be read each time.
 func TestHostileAppliance(t *testing.T) {
 	livetest.All(t)
 	t.Parallel()
 	executable := livetest.BuildExporter(t)
 	good := simulator.New(simulator.Options{})
 	good.SetFixture(strings.TrimPrefix(googlePath, "/api/v1/"), simulator.GoogleKeysExample())
-	server, err := good.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := livetest.Serve(t, good)
 	for _, h := range hostiles() {
 		t.Run(h.name, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +101,7 @@ func (h *hostile) test(t *testing.T, executable string, good *simulator.Server) 
 			t.Errorf("the hostile target's outcome is %q, want one of %q", outcome, h.reasons)
 		}
 		if took > scrapeTimeout+slack {
-			t.Errorf("answered after %s", took)
+			t.Errorf("the response took %s", took)
 		}
 		if outcome := <-other; outcome != "up" {
 			t.Errorf("the good target's outcome is %q", outcome)
@@ -152,8 +145,8 @@ func start(t *testing.T, executable string, targets map[string]target, args ...s
 	return livetest.StartExporter(t, executable, nil, args...)
 }
 
-// probe scrapes a target as Prometheus does. It returns "up", the reason for which the
-// list was not read, or what is wrong with the response.
+// probe scrapes a target as Prometheus does. It returns "up", the reason of a failed read, or the error of
+// the scrape.
 func probe(t *testing.T, address, name string) (outcome string) {
 	t.Helper()
 	failure := regexp.MustCompile(`^cckm_sync_scrape_error\{.*reason="(\w+)"\} 1$`)

@@ -24,15 +24,15 @@ const (
 	soakScrapes, soakExporters, soakScrapers = 20_000, 2, 4
 	// hostileScrapes is the number of scrapes in each hostile phase.
 	hostileScrapes = 12
-	// memoryGrowth is by how much the least resident memory of the last third of a soak may
-	// exceed that of the first: what the allocator has not yet returned.
+	// memoryGrowth bounds the difference of the least resident memory of the last third of a soak from that
+	// of the first: the allocator returns memory late.
 	memoryGrowth = 8 << 20
 	// logPerScrape bounds the log on average.
 	logPerScrape = kilobyte
 )
 
-// TestSoak scrapes a list very often, in turn from a simulated appliance with jobs that
-// start and end and from each hostile one. Nothing may be left of any phase.
+// TestSoak scrapes a list very often, in turn from a simulated appliance with jobs that start and end and
+// from each hostile one. It fails if goroutines, files or memory leak.
 func TestSoak(t *testing.T) {
 	livetest.All(t)
 	t.Parallel()
@@ -51,11 +51,7 @@ func soak(t *testing.T, executable string) {
 	list := appliance.List(simulator.GoogleKeys)
 	rings := []string{"projects/p/locations/global/keyRings/a", "projects/p/locations/global/keyRings/b"}
 	list.SetHistory(300, simulator.HistoryShape{Scopes: rings})
-	server, err := appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := livetest.Serve(t, appliance)
 	p, address := start(t, executable, map[string]target{"soak": {server.URL, string(server.CAPEM)}},
 		"--collector.page-size=50", "--collector.full-read-interval=2s")
 
@@ -85,10 +81,10 @@ func soak(t *testing.T, executable string) {
 			phases[i].scrape(t, appliance, address)
 			scraped += hostileScrapes
 		}
-		// Connections to the appliance are open for a while; they end with it.
+		// Stopping the appliance closes the idle connections to it.
 		server.Stop()
 		var now usage
-		livetest.Eventually(t, time.Minute, "the goroutines and files of before are left", func() bool {
+		livetest.Eventually(t, time.Minute, "no goroutine or file has leaked", func() bool {
 			now = measure(t, address)
 			return i == 0 || now.goroutines <= table[0].goroutines && now.files <= table[0].files
 		})
@@ -112,10 +108,10 @@ func soak(t *testing.T, executable string) {
 	}
 }
 
-// phase is what goes wrong for a while.
+// phase is a fault that lasts for some scrapes.
 type phase struct {
 	name string
-	// pages answers the requests for pages; nil leaves them to the appliance.
+	// pages responds to the requests for pages; nil leaves them to the appliance.
 	pages      http.HandlerFunc
 	begin, end func()
 }
@@ -140,7 +136,7 @@ func (ph *phase) scrape(t *testing.T, appliance *simulator.Appliance, address st
 	}
 }
 
-// scrapeOften scrapes by several scrapers at once, of which some hang up.
+// scrapeOften scrapes with several concurrent scrapers. Every tenth scrape is canceled.
 func scrapeOften(t *testing.T, address string, scrapes int) {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: soakScrapers}
@@ -160,7 +156,7 @@ func scrapeOften(t *testing.T, address string, scrapes int) {
 				})
 				cancel()
 				if n%10 != 0 && (err != nil || status != http.StatusOK) {
-					t.Errorf("a scrape was answered with %d, %v", status, err)
+					t.Errorf("status of a scrape: %d, %v", status, err)
 				}
 			}
 		})
@@ -168,7 +164,7 @@ func scrapeOften(t *testing.T, address string, scrapes int) {
 	scrapers.Wait()
 }
 
-// get requests a page of the exporter as Prometheus does.
+// get sends a request to the exporter as Prometheus does.
 func get(ctx context.Context, transport http.RoundTripper, url string, read func(io.Reader) error) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -183,11 +179,10 @@ func get(ctx context.Context, transport http.RoundTripper, url string, read func
 	return resp.StatusCode, read(resp.Body)
 }
 
-// usage is what an exporter has that nobody scrapes, and what it wrote to its log in the
-// phase before.
+// usage is what an idle exporter uses, and the length of its log of the phase before.
 type usage struct{ scrapes, goroutines, files, memory, log int }
 
-// measure returns what the exporter's own metrics say.
+// measure reads the exporter's own metrics.
 func measure(t *testing.T, address string) (u usage) {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
@@ -214,7 +209,7 @@ func leastMemory(table []usage) int {
 	return least
 }
 
-// resume has the appliance listen again. Its port can be another program's for a moment.
+// resume makes the appliance listen again. Another program can use its port for a moment.
 func resume(t *testing.T, server *simulator.Server) {
 	t.Helper()
 	livetest.Eventually(t, time.Minute, "the appliance listens again", func() bool { return server.Resume() == nil })

@@ -15,8 +15,7 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// TestStrangersAtThePort has clients without any patience or manners use the exporter's
-// port all at once, and scrapes it meanwhile.
+// TestStrangersAtThePort scrapes the exporter while many misbehaving clients use its port.
 func TestStrangersAtThePort(t *testing.T) {
 	livetest.All(t)
 	good := simulator.New(simulator.Options{})
@@ -29,11 +28,7 @@ func TestStrangersAtThePort(t *testing.T) {
 	large.List(simulator.GoogleKeys).SetHistory(4_000, simulator.HistoryShape{Scopes: rings})
 	targets := make(map[string]target)
 	for name, appliance := range map[string]*simulator.Appliance{"good": good, "large": large} {
-		server, err := appliance.StartTLS()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Close)
+		server := livetest.Serve(t, appliance)
 		targets[name] = target{server.URL, string(server.CAPEM)}
 	}
 	p, address := start(t, livetest.BuildExporter(t), targets)
@@ -95,7 +90,7 @@ type stranger struct {
 	name    string
 	clients int
 	behave  func(c *client)
-	// busy counts the clients that have begun what they are about.
+	// busy counts the clients that have begun to misbehave.
 	busy *atomic.Int64
 }
 
@@ -107,7 +102,7 @@ type client struct {
 	busy *atomic.Int64
 }
 
-// strangers returns the kinds of clients that stay or come back until the test ends.
+// strangers returns the kinds of clients.
 func strangers() []*stranger {
 	const scrape = "GET /probe?target=large HTTP/1.1\r\nHost: exporter\r\n"
 	return []*stranger{
@@ -166,7 +161,7 @@ func (c *client) readSlowly(request string) {
 	})
 }
 
-// repeat acts at each interval until there is an error.
+// repeat calls act at each interval until there is an error.
 func (c *client) repeat(interval time.Duration, err error, act func() error) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -1,7 +1,6 @@
 package hostile_test
 
 import (
-	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -9,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cckm_sync_exporter/collector/e2e/broken"
 )
 
 const (
@@ -23,11 +24,11 @@ const (
 // hostiles is the table of hostile appliances.
 func hostiles() []hostile { return append(finite(), infinite()...) }
 
-// infinite are appliances that send one thing forever.
+// infinite returns appliances that repeat something forever.
 func infinite() []hostile {
 	const job = `{"total":1,"resources":[{`
 	forever := func(name, reasons, begin, unit string) hostile {
-		return hostile{name: name + " without end", reasons: reasons, slow: reasons == "timeout", pages: stream(http.StatusOK, begin, unit)}
+		return hostile{name: name + " without end", reasons: reasons, slow: reasons == "timeout", pages: broken.Stream(http.StatusOK, begin, unit)}
 	}
 	zipped := func(name, reasons, begin, unit string) hostile {
 		return hostile{name: "a gzip bomb of " + name, reasons: reasons, slow: reasons == "timeout", pages: bomb(begin, unit)}
@@ -56,12 +57,12 @@ func infinite() []hostile {
 		zipped("white space", "decode", "", " "),
 		zipped("an unread string", "decode", `{"total":0,"x":"`, " "),
 		zipped("unread values", "timeout", job+`"x":[0`, ",0"),
-		{name: "an error message without end", reasons: "forbidden", pages: stream(http.StatusForbidden, `{"message":"`, "no ")},
-		{name: "a token without end", reasons: "decode", login: stream(http.StatusOK, `{"jwt":"`, "x")},
+		{name: "an error message without end", reasons: "forbidden", pages: broken.Stream(http.StatusForbidden, `{"message":"`, "no ")},
+		{name: "a token without end", reasons: "decode", login: broken.Stream(http.StatusOK, `{"jwt":"`, "x")},
 	}
 }
 
-// finite are appliances that are hostile in other ways.
+// finite returns appliances that are hostile in other ways.
 func finite() []hostile {
 	x := strings.Repeat
 	oneJob := func(fields string) http.HandlerFunc { return list(1, same(fields)) }
@@ -137,17 +138,17 @@ func finite() []hostile {
 				_, err = fmt.Fprintf(w, `,{"id":"%d"}`, i)
 			}
 		})},
-		{name: "a body that drips", slow: true, reasons: "timeout", pages: drip},
-		{name: "a Content-Length that is too long", reasons: "network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + `{"total":0,"resources":[]}`)},
-		{name: "a Content-Length that is too short", reasons: "decode network", pages: raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + `{"total":0,"resources":[]}`)},
+		{name: "a body that drips", slow: true, reasons: "timeout", pages: broken.Drip(`{`, 20*time.Millisecond)},
+		{name: "a Content-Length that is too long", reasons: "network", pages: broken.Raw("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"+`{"total":0,"resources":[]}`, false)},
+		{name: "a Content-Length that is too short", reasons: "decode network", pages: broken.Raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"+`{"total":0,"resources":[]}`, false)},
 		{name: "keys twice", reasons: "decode", pages: constant(`{"total":0,"resources":[],"resources":[]}`)},
 
 		// Headers and statuses.
-		{name: "a header without end", reasons: "network", pages: flood("HTTP/1.1 200 OK\r\n", "X-A: "+x("a", kilobyte)+"\r\n")},
-		{name: "headers of one letter without end", reasons: "network", pages: flood("HTTP/1.1 200 OK\r\n", "a:\r\n")},
-		{name: "interim responses without end", reasons: "network", pages: flood("", "HTTP/1.1 103 Early Hints\r\n\r\n")},
-		{name: "an error message of 10 MB", reasons: "server", pages: status(http.StatusInternalServerError, `{"code":1,"message":"`+x(`\u001b\u202e m`, megabyte)+`"}`)},
-		{name: "an error code of 10 MB", reasons: "forbidden", pages: status(http.StatusForbidden, `{"code":1,"codeDesc":"`+x("License ", megabyte)+`"}`)},
+		{name: "a header without end", reasons: "network", pages: broken.Flood("HTTP/1.1 200 OK\r\n", "X-A: "+x("a", kilobyte)+"\r\n")},
+		{name: "headers of one letter without end", reasons: "network", pages: broken.Flood("HTTP/1.1 200 OK\r\n", "a:\r\n")},
+		{name: "interim responses without end", reasons: "network", pages: broken.Flood("", "HTTP/1.1 103 Early Hints\r\n\r\n")},
+		{name: "an error message of 10 MB", reasons: "server", pages: broken.Status(http.StatusInternalServerError, `{"code":1,"message":"`+x(`\u001b\u202e m`, megabyte)+`"}`)},
+		{name: "an error code of 10 MB", reasons: "forbidden", pages: broken.Status(http.StatusForbidden, `{"code":1,"codeDesc":"`+x("License ", megabyte)+`"}`)},
 		{name: "a redirect to itself", reasons: "other", pages: func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("Location", req.URL.RequestURI())
 			w.WriteHeader(http.StatusFound)
@@ -158,19 +159,19 @@ func finite() []hostile {
 		}},
 		{name: "Retry-After of a thousand digits", slow: true, reasons: "server", pages: func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("Retry-After", x("9", 1_000))
-			status(http.StatusTooManyRequests, "{}")(w, req)
+			broken.Status(http.StatusTooManyRequests, "{}")(w, req)
 		}},
 
 		// Logins.
 		{name: "a token of 10 MB", reasons: "decode", login: constant(`{"jwt":"` + x("t", 10*megabyte) + `","duration":300}`)},
 		{name: "a gzip bomb for a login", reasons: "decode", login: bomb(`{"jwt":"`, "x")},
-		{name: "a login that drips", reasons: "timeout", login: drip},
+		{name: "a login that drips", reasons: "timeout", login: broken.Drip(`{`, 20*time.Millisecond)},
 		{name: "a duration of a second", reasons: "up", pages: list(3_000, same(running)), login: constant(`{"jwt":"a","duration":1}`)},
-		{name: "a rejection of 10 MB", reasons: "auth", login: status(http.StatusUnauthorized, `{"message":"`+x("no ", 3*megabyte)+`"}`)},
+		{name: "a rejection of 10 MB", reasons: "auth", login: broken.Status(http.StatusUnauthorized, `{"message":"`+x("no ", 3*megabyte)+`"}`)},
 	}
 }
 
-// body answers 200 with gzip. write gets the writer, the request's skip and its limit.
+// body responds with gzip. write gets the writer, the request's skip and its limit.
 func body(write func(w io.Writer, skip, limit int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		skip, _ := strconv.Atoi(req.URL.Query().Get("skip"))
@@ -182,26 +183,10 @@ func body(write func(w io.Writer, skip, limit int)) http.HandlerFunc {
 	}
 }
 
-func constant(text string) http.HandlerFunc { return status(http.StatusOK, text) }
+func constant(text string) http.HandlerFunc { return broken.Status(http.StatusOK, text) }
 
-func status(code int, text string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(code)
-		_, _ = io.WriteString(w, text)
-	}
-}
-
-// zip returns a gzip member. Members follow one another in a body.
-func zip(text string) []byte {
-	var b bytes.Buffer
-	zipper := gzip.NewWriter(&b)
-	_, _ = io.WriteString(zipper, text)
-	_ = zipper.Close()
-	return b.Bytes()
-}
-
-// list pages through a number of jobs. fields returns the members of a job but its id,
-// as text or as a gzip member.
+// list pages through a number of jobs. fields returns the members of a job except its id, as text or as a
+// gzip member.
 func list(total int, fields func(i int) any) http.HandlerFunc {
 	return body(func(w io.Writer, skip, limit int) {
 		zipper, _ := w.(*gzipWriter)
@@ -220,13 +205,13 @@ func list(total int, fields func(i int) any) http.HandlerFunc {
 	})
 }
 
-// same has all jobs of a list be alike, except for their ids.
+// same returns the members of jobs that differ only in their ids.
 func same(fields string) func(int) any {
-	zipped := zip(fields)
+	zipped := broken.Zip(fields)
 	return func(int) any { return zipped }
 }
 
-// gzipWriter writes text to a body, and members that are compressed already.
+// gzipWriter writes text and gzip members to a body.
 type gzipWriter struct {
 	*gzip.Writer
 
@@ -240,7 +225,7 @@ func (w *gzipWriter) member(zipped []byte) error {
 	return err //nolint:wrapcheck // It only ends the response.
 }
 
-// texts returns a detailed_status of so many scopes, which every job has.
+// texts returns a detailed_status with n scopes.
 func texts(n int, text func(i int) string) string {
 	var b strings.Builder
 	b.WriteString(`,"detailed_status":{`)
@@ -250,7 +235,7 @@ func texts(n int, text func(i int) string) string {
 	return b.String() + "}"
 }
 
-// scopes pages through jobs with scopes of their own, whose statuses alternate.
+// scopes pages through jobs with different scopes and alternating statuses.
 func scopes(jobs, each int, statuses ...string) http.HandlerFunc {
 	return list(jobs, func(job int) any {
 		var b strings.Builder
@@ -269,7 +254,7 @@ func comma(i int) string {
 	return ","
 }
 
-// endless always has pages of so many jobs, and a total beyond them.
+// endless is a list whose pages have size jobs each and a total beyond them.
 func endless(size, beyond int) http.HandlerFunc {
 	return body(func(w io.Writer, skip, _ int) {
 		_, _ = fmt.Fprintf(w, `{"total":%d,"resources":[`, skip+beyond)
@@ -280,7 +265,7 @@ func endless(size, beyond int) http.HandlerFunc {
 	})
 }
 
-// filtered answers only requests with a filter in a hostile way.
+// filtered is hostile only in its responses to requests with a filter.
 func filtered(hostile http.HandlerFunc) http.HandlerFunc {
 	plain := list(3_000, same(finished+`,"key_rings":["ring"]`))
 	return func(w http.ResponseWriter, req *http.Request) {
@@ -292,7 +277,7 @@ func filtered(hostile http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// growing is a list that is newest first and gets a job before each page.
+// growing is a list in the order newest first that gets a job before each page.
 func growing() http.HandlerFunc {
 	jobs := make(chan int, 1)
 	jobs <- 3_000
@@ -309,70 +294,11 @@ func growing() http.HandlerFunc {
 	}
 }
 
-// stream sends a beginning and then a unit over and over.
-func stream(code int, begin, unit string) http.HandlerFunc {
-	units := strings.Repeat(unit, 64*kilobyte/len(unit))
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(code)
-		_, err := io.WriteString(w, begin)
-		for err == nil {
-			_, err = io.WriteString(w, units)
-		}
-	}
-}
-
-// bomb is stream, compressed a thousandfold.
+// bomb responds with a body that repeats unit forever, compressed a thousandfold.
 func bomb(begin, unit string) http.HandlerFunc {
-	member := zip(strings.Repeat(unit, 16*megabyte/len(unit)))
-	return func(w http.ResponseWriter, _ *http.Request) {
+	send := broken.Stream(http.StatusOK, string(broken.Zip(begin)), string(broken.Zip(strings.Repeat(unit, 16*megabyte/len(unit)))))
+	return func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
-		_, err := w.Write(zip(begin))
-		for err == nil {
-			_, err = w.Write(member)
-		}
-	}
-}
-
-// drip sends a byte from time to time.
-func drip(w http.ResponseWriter, req *http.Request) {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	_, err := io.WriteString(w, `{`)
-	for err == nil {
-		select {
-		case <-req.Context().Done():
-			return
-		case <-ticker.C:
-			_, err = io.WriteString(w, " ")
-			_ = http.NewResponseController(w).Flush()
-		}
-	}
-}
-
-// raw answers with bytes that need not be HTTP.
-func raw(text string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		_, _ = io.WriteString(conn, text)
-		_ = conn.Close()
-	}
-}
-
-// flood sends a beginning, and then a line forever.
-func flood(begin, line string) http.HandlerFunc {
-	lines := strings.Repeat(line, max(1, 64*kilobyte/len(line)))
-	return func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
-		_, err = io.WriteString(conn, begin)
-		for err == nil {
-			_, err = io.WriteString(conn, lines)
-		}
+		send(w, req)
 	}
 }

@@ -1,5 +1,5 @@
-// Package livetest starts the real programs that tests need, such as Prometheus,
-// waits for what they do, and ends them.
+// Package livetest starts what tests need and ends it: simulated appliances, the exporter, and programs such
+// as Prometheus.
 package livetest
 
 import (
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // All skips a test that takes long or needs an installed program, unless the
@@ -42,7 +44,7 @@ func Program(t *testing.T, names ...string) string {
 func Eventually(t *testing.T, patience time.Duration, what string, condition func() bool) {
 	t.Helper()
 	if !WaitFor(patience, condition) {
-		t.Fatalf("after %s it is still not so: %s", patience, what)
+		t.Fatalf("not within %s: %s", patience, what)
 	}
 }
 
@@ -70,4 +72,15 @@ func WriteFile(t *testing.T, name string, content []byte) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// Serve serves a simulated appliance over TLS until the test ends.
+func Serve(t *testing.T, appliance *simulator.Appliance) *simulator.Server {
+	t.Helper()
+	server, err := appliance.StartTLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
 }
