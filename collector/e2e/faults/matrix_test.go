@@ -64,8 +64,9 @@ type fault struct {
 // matrix returns all rows.
 func matrix() []fault {
 	all := slices.Concat(
-		networkFaults(), connectionFaults(), tlsFaults(), statusFaults(), bodyFaults(),
-		listFaults(), loginFaults(), lifeFaults(),
+		// The rows with the longest waits come first.
+		loginFaults(), networkFaults(), connectionFaults(), tlsFaults(), statusFaults(), bodyFaults(),
+		listFaults(), lifeFaults(),
 	)
 	if livetest.Everything() {
 		all = append(all, cachedFaults()...)

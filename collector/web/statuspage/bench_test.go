@@ -8,14 +8,13 @@ import (
 	"cckm_sync_exporter/collector/web/statuspage/fleettest"
 )
 
-// BenchmarkPage makes the page of many scopes: its first page as it is opened, its
-// largest, and one that is searched for. With
+// BenchmarkPage renders the page of many scopes: the first page, the largest one, and a search. With
 //
 //	go test ./collector/web/statuspage -run '^$' -bench BenchmarkPage -benchtime 10x
 //
-// on two cores that others were using as well, the first page took 10 ms and 138 kB
-// of 10,000 scopes, and 0.3 s and 138 kB of 100,000; 500 rows took 48 ms and 515 kB,
-// and 0.4 s and 626 kB; a search in vain took 25 ms, and 0.23 s.
+// on two busy cores, the first page took 10 ms and 138 kB for 10,000 scopes, and 0.3 s and 138 kB for
+// 100,000; 500 rows took 48 ms and 515 kB, and 0.4 s and 626 kB; a search without results took 25 ms, and
+// 0.23 s.
 func BenchmarkPage(b *testing.B) {
 	for _, scopes := range []int{100, 10_000, 100_000} {
 		page := newPage(b, fleettest.Large(fleettest.Now(), scopes))

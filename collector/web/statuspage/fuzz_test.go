@@ -17,9 +17,8 @@ import (
 	"cckm_sync_exporter/collector/web/statuspage/fleettest"
 )
 
-// skeleton returns the tags of a page and the names of their attributes. It fails
-// where a tag is not closed, or closed by another, and where a link leads to what
-// is neither this exporter nor the project's documents.
+// skeleton returns the tags of a page and the names of their attributes. It fails if tags are not balanced,
+// or if a link leads to anything but this exporter or the project's documents.
 func skeleton(t *testing.T, page string) []string {
 	t.Helper()
 	void := map[string]bool{"meta": true, "link": true, "input": true, "br": true}
@@ -38,7 +37,7 @@ func skeleton(t *testing.T, page string) []string {
 			tag := []string{token.Data}
 			for _, a := range token.Attr {
 				tag = append(tag, a.Key)
-				if a.Key == "href" && !leadsWhereItMay(a.Val) {
+				if a.Key == "href" && !allowedLink(a.Val) {
 					t.Fatalf("a link leads to %q", a.Val)
 				}
 			}
@@ -59,7 +58,7 @@ func skeleton(t *testing.T, page string) []string {
 	}
 }
 
-func leadsWhereItMay(link string) bool {
+func allowedLink(link string) bool {
 	for _, start := range []string{"./", "#", "data:,", "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"} {
 		if strings.HasPrefix(link, start) {
 			return true
@@ -68,7 +67,7 @@ func leadsWhereItMay(link string) bool {
 	return false
 }
 
-// named returns a fleet in which every text that is somebody else's is given.
+// named returns a fleet with the given untrusted texts.
 func named(scope, text, target string) fleettest.Source {
 	list := syncjob.List{Name: "aws-keys", Cloud: "aws", Item: "key", Path: "cckm/aws/synchronization-jobs", Kind: "kms"}
 	now := fleettest.Now()
@@ -89,8 +88,8 @@ func named(scope, text, target string) fleettest.Source {
 	}
 }
 
-// FuzzPage holds that nothing that a stranger named, said or asked for changes the
-// page but its text: it has the same tags and attributes as one with plain words.
+// FuzzPage checks that untrusted texts change only the text of the page: it has the same tags and attributes
+// as one with plain words.
 func FuzzPage(f *testing.F) {
 	for _, s := range []string{
 		"ring", `"><script>alert(1)</script>`, `' onmouseover='x`, "</style><b>", "{{.}}", "<!--", "javascript:alert(1)", "&lt;b&gt;",
@@ -99,15 +98,15 @@ func FuzzPage(f *testing.F) {
 		f.Add(s, s, s, s)
 	}
 	f.Fuzz(func(t *testing.T, scope, text, target, query string) {
-		// A letter before each, since what is empty is left out of the page.
+		// A letter before each, since the page omits empty texts.
 		page := newPage(t, named("a"+scope, "b"+text, "c"+target))
 		got := skeleton(t, get(t, page, ""))
 		if diff := cmp.Diff(skeleton(t, get(t, newPage(t, named("a", "b", "c")), "")), got); diff != "" {
-			t.Errorf("the page has other tags than one with plain words (-plain +got):\n%s", diff)
+			t.Errorf("tags (-plain +got):\n%s", diff)
 		}
 		skeleton(t, get(t, page, "?"+url.PathEscape(query)))
 
-		// As a value of each parameter it is noticed, or looked for in vain.
+		// As a parameter, the text causes a notice or an empty table.
 		query = strings.ToValidUTF8("zz"+strings.Join(strings.Fields(query), "-")+"zz", "-")
 		if utf8.RuneCountInString(query) > 200 {
 			return
@@ -117,7 +116,7 @@ func FuzzPage(f *testing.F) {
 		}
 		none := newPage(t, fleettest.Source{})
 		if diff := cmp.Diff(skeleton(t, get(t, none, values("zz"))), skeleton(t, get(t, none, values(query)))); diff != "" {
-			t.Errorf("asked for %q the page has other tags (-plain +got):\n%s", query, diff)
+			t.Errorf("tags for %q (-plain +got):\n%s", query, diff)
 		}
 	})
 }

@@ -4,14 +4,12 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
-	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -43,47 +41,7 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-func TestAgo(t *testing.T) {
-	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
-	for d, want := range map[time.Duration]string{
-		-time.Hour:                      "just now",
-		0:                               "just now",
-		999 * time.Millisecond:          "just now",
-		12500 * time.Millisecond:        "12 s ago",
-		9*time.Minute + 59*time.Second:  "9 min 59 s ago",
-		26*time.Minute + 41*time.Second: "26 min ago",
-		3*time.Hour + 12*time.Minute:    "3 h 12 min ago",
-	} {
-		if got := ago(now, now.Add(-d)); got != want {
-			t.Errorf("%s: %q, want %q", d, got, want)
-		}
-	}
-}
-
-func TestNewWhen(t *testing.T) {
-	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
-	if got := newWhen(now, time.Time{}); got != nil {
-		t.Errorf("no time is %+v", got)
-	}
-	got := newWhen(now, time.Date(2026, time.March, 14, 1, 59, 48, 0, time.FixedZone("", -3600)))
-	if want := (when{"2026-03-14T02:59:48Z", "2026-03-14 02:59:48 UTC", "12 s ago"}); *got != want {
-		t.Errorf("%+v, want %+v", *got, want)
-	}
-}
-
-func TestNumber(t *testing.T) {
-	for n, want := range map[int]string{
-		0: "0", 7: "7", 999: "999", 1000: "1,000", 12345: "12,345", 999999: "999,999", 1234567: "1,234,567", -999: "-999", -1000: "-1,000",
-	} {
-		if got := number(n); got != want {
-			t.Errorf("number(%d) = %q, want %q", n, got, want)
-		}
-	}
-	if got := countLists(1) + ", " + countLists(1000); got != "1 list, 1,000 lists" {
-		t.Error(got)
-	}
-}
-
+// TestJudge checks the state of a scope.
 func TestJudge(t *testing.T) {
 	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
 	at := func(ago time.Duration) time.Time { return now.Add(-ago) }
@@ -109,25 +67,25 @@ func TestJudge(t *testing.T) {
 		cloud string
 		want  state
 	}{
-		"completed":                           {scope(0, syncjob.Completed, time.Hour), "google", ok},
-		"completed at a time that is unknown": {timeless, "google", ok},
-		"failed":                              {scope(0, syncjob.Failed, time.Hour), "google", failed},
-		"failed, never succeeded":             {scope(0, syncjob.Failed, 0), "google", failed},
-		"failed, and another runs long":       {scope(9*time.Hour, syncjob.Failed, time.Hour), "google", failed},
-		"runs":                                {scope(time.Minute, syncjob.Completed, time.Hour), "google", running},
-		"runs for exactly two hours":          {scope(2*time.Hour, syncjob.Completed, time.Hour), "google", running},
-		"runs for more than two hours":        {scope(2*time.Hour+1, syncjob.Completed, time.Hour), "google", stuck},
-		"of Azure, runs for eleven hours":     {scope(11*time.Hour, syncjob.Completed, time.Hour), "azure", running},
-		"of Azure, runs for thirteen hours":   {scope(13*time.Hour, syncjob.Completed, time.Hour), "azure", stuck},
-		"runs since a time that is unknown":   {noStart, "google", running},
-		"runs for the first time":             {scope(time.Minute, none, 0), "google", running},
-		"runs long for the first time":        {scope(3*time.Hour, none, 0), "google", stuck},
-		"aborted":                             {scope(0, syncjob.Aborted, time.Hour), "google", aborted},
-		"aborted, never succeeded":            {scope(0, syncjob.Aborted, 0), "google", neverSucceeded},
-		"aborted, and runs again":             {scope(time.Minute, syncjob.Aborted, time.Hour), "google", aborted},
-		"of unknown status":                   {scope(0, syncjob.Unknown, time.Hour), "google", unknown},
-		"of unknown status, never succeeded":  {scope(0, syncjob.Unknown, 0), "google", neverSucceeded},
-		"never succeeded, and runs long":      {scope(3*time.Hour, syncjob.Aborted, 0), "google", stuck},
+		"completed":                          {scope(0, syncjob.Completed, time.Hour), "google", ok},
+		"completed at an unknown time":       {timeless, "google", ok},
+		"failed":                             {scope(0, syncjob.Failed, time.Hour), "google", failed},
+		"failed, never succeeded":            {scope(0, syncjob.Failed, 0), "google", failed},
+		"failed, and another job runs long":  {scope(9*time.Hour, syncjob.Failed, time.Hour), "google", failed},
+		"runs":                               {scope(time.Minute, syncjob.Completed, time.Hour), "google", running},
+		"runs for exactly two hours":         {scope(2*time.Hour, syncjob.Completed, time.Hour), "google", running},
+		"runs for more than two hours":       {scope(2*time.Hour+1, syncjob.Completed, time.Hour), "google", stuck},
+		"of Azure, runs for eleven hours":    {scope(11*time.Hour, syncjob.Completed, time.Hour), "azure", running},
+		"of Azure, runs for thirteen hours":  {scope(13*time.Hour, syncjob.Completed, time.Hour), "azure", stuck},
+		"runs since an unknown time":         {noStart, "google", running},
+		"runs for the first time":            {scope(time.Minute, none, 0), "google", running},
+		"runs long for the first time":       {scope(3*time.Hour, none, 0), "google", stuck},
+		"aborted":                            {scope(0, syncjob.Aborted, time.Hour), "google", aborted},
+		"aborted, never succeeded":           {scope(0, syncjob.Aborted, 0), "google", neverSucceeded},
+		"aborted, and runs again":            {scope(time.Minute, syncjob.Aborted, time.Hour), "google", aborted},
+		"of unknown status":                  {scope(0, syncjob.Unknown, time.Hour), "google", unknown},
+		"of unknown status, never succeeded": {scope(0, syncjob.Unknown, 0), "google", neverSucceeded},
+		"never succeeded, and runs long":     {scope(3*time.Hour, syncjob.Aborted, 0), "google", stuck},
 	} {
 		if got := judge(&test.scope, test.cloud, now); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got.info().Word, test.want.info().Word)
@@ -135,24 +93,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestStates(t *testing.T) {
-	for i, s := range states() {
-		if int(s) != i {
-			t.Errorf("state %d is at %d", s, i)
-		}
-		if got, ok := stateOf(s.info().Key); !ok || got != s {
-			t.Errorf("stateOf(%q) = %d, %t", s.info().Key, got, ok)
-		}
-		if info := s.info(); info.Word == "" || info.Symbol == "" || s.bad() != (info.Todo != "" && info.Runbook != "") {
-			t.Errorf("state %d is shown as %+v", s, info)
-		}
-	}
-	if _, ok := stateOf(""); ok {
-		t.Error("no key is a state")
-	}
-}
-
-// TestLongAfterIsTheAlerts compares with the file that the alerts are made from.
+// TestLongAfterIsTheAlerts compares the thresholds of the page with those of the alerts.
 func TestLongAfterIsTheAlerts(t *testing.T) {
 	in, err := os.ReadFile("../../../deploy/prometheus/cckm_sync_thresholds.yml")
 	if err != nil {
@@ -184,7 +125,7 @@ func TestLongAfterIsTheAlerts(t *testing.T) {
 				continue
 			}
 			if got := strings.TrimSuffix(stuckAfter(rule.Labels["cloud"]).String(), "h0m0s"); got != match[1] {
-				t.Errorf("%s: %s h, and the alert has %s", rule.Labels["cloud"], got, match[1])
+				t.Errorf("%s: %s h, want %s as in the alert", rule.Labels["cloud"], got, match[1])
 			}
 		}
 	}
@@ -193,39 +134,8 @@ func TestLongAfterIsTheAlerts(t *testing.T) {
 	}
 }
 
-func TestCondition(t *testing.T) {
-	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
-	read := &scrape.ListRead{Summary: &syncjob.Summary{}}
-	for name, test := range map[string]struct {
-		latest scrape.Latest
-		want   listState
-	}{
-		"never asked for":         {scrape.Latest{}, listPending},
-		"read":                    {scrape.Latest{Read: read, ReadAt: now}, listRead},
-		"read ten minutes ago":    {scrape.Latest{Read: read, ReadAt: now.Add(-10 * time.Minute)}, listRead},
-		"read longer ago":         {scrape.Latest{Read: read, ReadAt: now.Add(-10*time.Minute - 1)}, listStale},
-		"failed":                  {scrape.Latest{Read: &scrape.ListRead{Err: os.ErrClosed}, ReadAt: now}, listFailed},
-		"neither read nor failed": {scrape.Latest{Read: &scrape.ListRead{}, ReadAt: now}, listFailed},
-		"failed a long while ago": {scrape.Latest{Read: &scrape.ListRead{Err: os.ErrClosed}, ReadAt: now.Add(-time.Hour)}, listFailed},
-	} {
-		if got := condition(&test.latest, now); got != test.want {
-			t.Errorf("%s: %d, want %d", name, got, test.want)
-		}
-	}
-}
-
-func TestWhy(t *testing.T) {
-	name, text, todo := why(reason.New(reason.TLS, os.ErrClosed, "renew it"))
-	if got := []string{name, text, todo}; !slices.Equal(got, []string{"tls", "file already closed", "renew it"}) {
-		t.Errorf("%q", got)
-	}
-	if name, text, todo = why(nil); name != "other" || text == "" || todo == "" {
-		t.Errorf("%q, %q, %q", name, text, todo)
-	}
-}
-
-// TestLinkAsksForTheSame parses what link writes.
-func TestLinkAsksForTheSame(t *testing.T) {
+// TestLinkRoundTrip parses the links to the page.
+func TestLinkRoundTrip(t *testing.T) {
 	for _, raw := range []string{"", "q=a%26b%3Dc+d&state=failed&list=aws-keys&target=p%2Fq&page=3&per=50", "q=%22%3E&per=500"} {
 		q := parseQuery(raw)
 		u, err := url.Parse(q.link(func(c *query) { c.page = q.page }, "#scopes"))
@@ -234,28 +144,47 @@ func TestLinkAsksForTheSame(t *testing.T) {
 		}
 		if again := parseQuery(u.RawQuery); again.text != q.text || again.state != q.state || again.list != q.list ||
 			again.target != q.target || again.page != q.page || again.per != q.per || len(again.notices) > 0 {
-			t.Errorf("%q: the link %s asks for %+v, want %+v", raw, u, again, q)
+			t.Errorf("%q: the link %s means %+v, want %+v", raw, u, again, q)
 		}
 		if u.Path != "./" || u.Fragment != "scopes" {
 			t.Errorf("the link is %s", u)
 		}
 	}
 	if got := parseQuery("page=7").link(func(c *query) { c.state = "ok" }, ""); got != "./?state=ok" {
-		t.Errorf("another state begins at its first page, and not at %s", got)
+		t.Errorf("the link to another state is %s, want its first page", got)
 	}
 }
 
-func TestAddresses(t *testing.T) {
-	for address, want := range map[string]string{
-		"":                                   "",
-		"https://cm.example.com":             "https://cm.example.com",
-		"https://cm.example.com/":            "https://cm.example.com",
-		"https://cm.example.com/api/":        "https://cm.example.com",
-		"https://u:secret@cm.example.com:8/": "https://cm.example.com:8",
-		"://u:secret@cm":                     "",
+// TestVerdict checks the summary at the top of the page.
+func TestVerdict(t *testing.T) {
+	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
+	good := syncjob.Scope{Name: "ring", Last: &syncjob.Last{Result: syncjob.Completed}, LastSuccess: now}
+	good.Jobs[syncjob.Completed] = 1
+	busy := good
+	busy.Jobs[syncjob.InProgress] = 1
+	bad := syncjob.Scope{Name: "vault", Last: &syncjob.Last{Result: syncjob.Failed}}
+	read := func(ago time.Duration, scopes ...syncjob.Scope) scrape.Latest {
+		r := &scrape.ListRead{Summary: &syncjob.Summary{Scopes: scopes}}
+		return scrape.Latest{Read: r, ReadAt: now.Add(-ago), Complete: r, CompleteAt: now.Add(-ago)}
+	}
+	broken := read(time.Hour, bad, good)
+	broken.Read = &scrape.ListRead{}
+	pending := scrape.Latest{}
+	for want, lists := range map[string][]scrape.Latest{
+		"bad: No list is read":                                         nil,
+		"pending: Nothing read yet":                                    {pending, pending},
+		"ok: All is well: 0 OK":                                        {read(0)},
+		"ok: All is well: 2 OK; 1 running":                             {read(0, good, good), read(0, busy)},
+		"pending: All is well: 1 OK; 1 list not read yet":              {read(0, good), pending},
+		"bad: 1 failed":                                                {read(0, good, bad, busy)},
+		"bad: 1 list out of date":                                      {read(time.Hour, good)},
+		"bad: 1 list not read; 3 failed (1 old)":                       {broken, read(0, bad, bad)},
+		"bad: 2 lists not read; 2 failed (2 old); 1 list not read yet": {broken, pending, broken},
 	} {
-		if got := apiBase(address); got != want {
-			t.Errorf("apiBase(%q) = %q, want %q", address, got, want)
+		targets := []Target{{Lists: lists}}
+		verdict, tone := judgeAll(targets, newTable(targets, parseQuery("q=nothing"), now), now)
+		if got := tone + ": " + strings.Join(verdict, "; "); got != want {
+			t.Errorf("%s\nwant %s", got, want)
 		}
 	}
 }

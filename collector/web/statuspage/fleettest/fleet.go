@@ -1,6 +1,5 @@
-// Package fleettest makes up what the status page shows, for its tests and its
-// screenshots: two appliances with scopes in every state and lists in every
-// condition. All of it follows from the clock that is given.
+// Package fleettest has the data of the status page's tests and screenshots: two appliances with scopes in
+// every state and lists in every condition. It depends only on the given time.
 package fleettest
 
 import (
@@ -15,16 +14,16 @@ import (
 	"cckm_sync_exporter/collector/web/statuspage"
 )
 
-// Source is a statuspage.Source that always tells the same.
+// Source is a statuspage.Source that does not change.
 type Source []statuspage.Target
 
 // Targets implements statuspage.Source.
 func (s Source) Targets() []statuspage.Target { return s }
 
-// Now is the clock of the golden file and the screenshots.
+// Now returns the time of the golden files and the screenshots.
 func Now() time.Time { return time.Date(2026, time.March, 14, 3, 7, 21, 0, time.UTC) }
 
-// Fleet returns two appliances with every list as they are at a time.
+// Fleet returns two appliances with every list at the given time.
 func Fleet(now time.Time) Source {
 	f := fleet{now: now}
 	return Source{
@@ -50,8 +49,7 @@ func Fleet(now time.Time) Source {
 	}
 }
 
-// Large returns one appliance with a list of so many scopes: some in each state,
-// and most of them well.
+// Large returns one appliance with a list of many scopes: some in each state, and most of them OK.
 func Large(now time.Time, scopes int) Source {
 	f := fleet{now: now}
 	summary := &syncjob.Summary{}
@@ -81,7 +79,7 @@ func listNamed(name string) syncjob.List {
 	panic("no such list: " + name)
 }
 
-// fleet makes lists and scopes as they are at a time.
+// fleet makes lists and scopes at a time.
 type fleet struct{ now time.Time }
 
 // lists returns every list: those that are given, and empty ones.
@@ -145,7 +143,7 @@ func (f fleet) manyKeys(list syncjob.List) scrape.Latest {
 	return f.checked(f.read(list, summary, 1700*time.Millisecond))
 }
 
-// outlasted is a list whose last whole read is of an hour ago.
+// outlasted returns a list whose last complete read was an hour ago.
 func (f fleet) outlasted(list syncjob.List) scrape.Latest {
 	summary := &syncjob.Summary{Scopes: []syncjob.Scope{
 		f.failed("kv-db::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 2*time.Hour, 50*time.Hour, "vault not found"),
@@ -172,12 +170,12 @@ func (f fleet) expired(list syncjob.List) scrape.Latest {
 
 func (fleet) pending(list syncjob.List) scrape.Latest { return scrape.Latest{List: list} }
 
-// coming is a long list that is being read for the first time.
+// coming returns a long list that is being read for the first time.
 func (f fleet) coming(list syncjob.List) scrape.Latest {
 	return scrape.Latest{List: list, FullRead: f.reading(42, 41_958, 17*time.Second)}
 }
 
-// checked returns a list whose cache a full read in the background is checking.
+// checked returns a list with a full read in the background.
 func (f fleet) checked(latest scrape.Latest) scrape.Latest {
 	latest.FullRead = f.reading(7, 6_994, 2*time.Second)
 	return latest
@@ -190,20 +188,20 @@ func (f fleet) reading(pages, jobs int, since time.Duration) *scrape.FullReadPro
 	}
 }
 
-// read returns a list that was read whole a moment ago.
+// read returns a list that was read completely a moment ago.
 func (f fleet) read(list syncjob.List, summary *syncjob.Summary, took time.Duration) scrape.Latest {
 	at := f.now.Add(-12 * time.Second)
 	read := &scrape.ListRead{List: list, Summary: summary, Started: at.Add(-took), Took: took, Pages: 1 + summary.Jobs[syncjob.Completed]/1000}
 	return scrape.Latest{List: list, Read: read, ReadAt: at, Complete: read, CompleteAt: at}
 }
 
-// unread returns a list that could not be read a moment ago, nor before.
+// unread returns a list that has never been read, and failed a moment ago.
 func (f fleet) unread(list syncjob.List, err error, took time.Duration) scrape.Latest {
 	at := f.now.Add(-12 * time.Second)
 	return scrape.Latest{List: list, ReadAt: at, Read: &scrape.ListRead{List: list, Err: err, Started: at.Add(-took), Took: took, Pages: 2}}
 }
 
-// id returns a job's id that follows from its scope and status.
+// id returns a job's id that depends on its scope and status.
 func id(scope string, status syncjob.Status) string {
 	sum := uint64(14695981039346656037)
 	for _, b := range []byte(scope + status.String()) {
@@ -212,20 +210,19 @@ func id(scope string, status syncjob.Status) string {
 	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", uint32(sum), uint16(sum>>32), sum>>48&0xfff, sum>>20&0xfff, sum>>8&0xffffffffffff) //nolint:gosec // Bits are cut off on purpose.
 }
 
-// completed returns a scope whose newest job completed so long ago.
+// completed returns a scope whose newest job completed some time ago.
 func (f fleet) completed(name string, ago, took time.Duration) syncjob.Scope {
 	return f.ended(name, syncjob.Completed, ago, ago, "key ring synchronized successfully", took)
 }
 
-// failed returns a scope whose newest job failed, and when one succeeded before.
+// failed returns a scope whose newest job failed after an earlier success.
 func (f fleet) failed(name string, ago, successAgo time.Duration, text string) syncjob.Scope {
 	scope := f.ended(name, syncjob.Failed, ago, successAgo, text)
 	scope.LastFailure = scope.Last.FinishedAt
 	return scope
 }
 
-// ended returns a scope whose newest job has ended in some way; a success of no
-// time ago is none.
+// ended returns a scope whose newest job has ended with a result. A successAgo of 0 means no success.
 func (f fleet) ended(name string, result syncjob.Status, ago, successAgo time.Duration, text string, took ...time.Duration) syncjob.Scope {
 	finished, lasted := f.now.Add(-ago), 41*time.Second
 	if len(took) > 0 {
@@ -244,7 +241,7 @@ func (f fleet) ended(name string, result syncjob.Status, ago, successAgo time.Du
 	return scope
 }
 
-// running returns a scope with a job more that has been in progress for some time.
+// running adds a job to a scope that has been in progress for some time.
 func (f fleet) running(scope syncjob.Scope, since time.Duration) syncjob.Scope {
 	scope.Newest = syncjob.Newest{
 		ID: id(scope.Name, syncjob.InProgress), Status: syncjob.InProgress, CreatedAt: f.now.Add(-since), Text: "in_progress",
