@@ -181,7 +181,8 @@ func TestChangingList(t *testing.T) {
 			// The list gets a job at every third page.
 			pages := 0
 			served.between = func() {
-				if pages++; pages%3 == 0 {
+				pages++
+				if pages%3 == 0 {
 					insert()
 					served.remember()
 				}

@@ -63,9 +63,9 @@ func connectionFaults() []fault {
 	}
 }
 
-// within is a fault of an exporter with this --collector.timeout.
-func within(timeout time.Duration, f fault) fault {
-	f.place.timeout, f.patience = timeout, patient
+// within shortens --collector.timeout, after which the exporter gives up.
+func within(f fault) fault {
+	f.place.timeout, f.patience = hasty, patient
 	return f
 }
 
