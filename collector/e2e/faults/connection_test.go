@@ -55,7 +55,7 @@ func connectionFaults() []fault {
 		once("reset in the header", raw(head+"Content-Le", true)),
 		once("reset in the body", raw(head+"Content-Length: 500\r\n\r\n"+part, true)),
 		once("closed in the body", raw(head+"Content-Length: 500\r\n\r\n"+part, false)),
-		within(hasty, page("connection: reset in the body of a later page", fails(reason.Network),
+		within(3*hasty, page("connection: reset in the body of a later page", fails(reason.Network),
 			later(raw(head+"Content-Length: 500\r\n\r\n"+part, true)))),
 		page("connection: reset in the body of a later page, once", whole,
 			later(inTurn(raw(head+"Content-Length: 500\r\n\r\n"+part, true)))),
@@ -64,8 +64,8 @@ func connectionFaults() []fault {
 }
 
 // within shortens --collector.timeout, after which the exporter gives up.
-func within(f fault) fault {
-	f.place.timeout, f.patience = hasty, patient
+func within(timeout time.Duration, f fault) fault {
+	f.place.timeout, f.patience = timeout, patient
 	return f
 }
 

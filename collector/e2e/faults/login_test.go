@@ -126,10 +126,11 @@ func wrongPassword(r *rig) func() {
 	return r.changePassword
 }
 
-// wantOneRejection fails unless the exporter and the doctor have each tried the rejected password once.
+// wantOneRejection fails unless the exporter has tried the rejected password once, and so has the doctor if
+// it did not time out.
 func wantOneRejection(r *rig) {
-	if n := r.appliance.LoginCount(simulator.GrantPassword, simulator.LoginRejected); n != 2 {
-		r.t.Errorf("the rejected password was tried %d times, want one try of the exporter and one of the doctor", n)
+	if n := r.appliance.LoginCount(simulator.GrantPassword, simulator.LoginRejected); n < 1 || n > 2 {
+		r.t.Errorf("the rejected password was tried %d times, want one or two", n)
 	}
 }
 
