@@ -133,10 +133,10 @@ func randomScope(rng *rand.Rand, name string) syncjob.Scope {
 	statuses := syncjob.Statuses()
 	scope := syncjob.Scope{
 		Name: name, Jobs: randomCounts(rng), OldestInProgress: at(), LastSuccess: at(), LastFailure: at(),
-		Newest: syncjob.Newest{ID: "1", Status: pick(rng, statuses[:]...), CreatedAt: at()},
+		Newest: syncjob.ScopeJob{ID: "1", Status: pick(rng, statuses[:]...), CreatedAt: at()},
 	}
 	if rng.IntN(3) > 0 {
-		scope.Last = &syncjob.Last{ID: "1", Result: pick(rng, syncjob.Results()...), CreatedAt: at(), FinishedAt: at()}
+		scope.Last = &syncjob.ScopeJob{ID: "1", Status: pick(rng, syncjob.Results()...), CreatedAt: at(), FinishedAt: at()}
 	}
 	return scope
 }
@@ -156,7 +156,7 @@ func TestAges(t *testing.T) {
 			List: syncjob.Lists()[0],
 			Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
 				Name: "ring", Jobs: [syncjob.NumStatuses]int{syncjob.InProgress: 1},
-				Newest:           syncjob.Newest{ID: "2", CreatedAt: time.Now().Add(-time.Minute)},
+				Newest:           syncjob.ScopeJob{ID: "2", CreatedAt: time.Now().Add(-time.Minute)},
 				OldestInProgress: time.Now().Add(-time.Hour),
 			}}},
 		}}}

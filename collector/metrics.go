@@ -92,7 +92,7 @@ var metrics = []metric{
 			if s.scope.Last == nil {
 				return 0, false
 			}
-			return oneIf(s.scope.Last.Result == s.status), true
+			return oneIf(s.scope.Last.Status == s.status), true
 		},
 	},
 	{

@@ -121,7 +121,7 @@ func (*constMetrics) collectScope(gauge func(string, float64, ...string), read *
 	}
 	if s.Last != nil {
 		for _, result := range syncjob.Results() {
-			gauge("scope_last_result", truth(s.Last.Result == result), s.Name, result.String())
+			gauge("scope_last_result", truth(s.Last.Status == result), s.Name, result.String())
 		}
 		timestamp("scope_last_completion_timestamp_seconds", s.Last.FinishedAt)
 		if took, ok := s.Last.Duration(); ok {
@@ -151,8 +151,8 @@ func manyScopes(n int) *scrape.Snapshot {
 		summary.Scopes = append(summary.Scopes, syncjob.Scope{
 			Name:        fmt.Sprintf("projects/acme-prod/locations/global/keyRings/ring-%05d", i),
 			Jobs:        [syncjob.NumStatuses]int{syncjob.Completed: 120, syncjob.Failed: 3},
-			Newest:      syncjob.Newest{ID: "1", Status: syncjob.Completed, CreatedAt: created},
-			Last:        &syncjob.Last{ID: "1", Result: syncjob.Completed, CreatedAt: created, FinishedAt: created.Add(between)},
+			Newest:      syncjob.ScopeJob{ID: "1", Status: syncjob.Completed, CreatedAt: created},
+			Last:        &syncjob.ScopeJob{ID: "1", Status: syncjob.Completed, CreatedAt: created, FinishedAt: created.Add(between)},
 			LastSuccess: created.Add(between),
 			LastFailure: created.Add(-between),
 		})

@@ -19,7 +19,7 @@ const maxLoggedJobs = 50
 // failingScope is a scope that is failing.
 type failingScope struct {
 	// job is the failed job that was logged last.
-	job syncjob.Last
+	job syncjob.ScopeJob
 	// since is when the failure began: when its first job finished, or when it was first seen if that
 	// time is missing.
 	since time.Time
@@ -47,7 +47,7 @@ func (l *listLog) logJobs(read ListRead) {
 		before, was := l.scopes[key]
 		last := scope.Last
 		switch {
-		case last != nil && last.Result == syncjob.Failed:
+		case last != nil && last.Status == syncjob.Failed:
 			now := failingScope{job: *last, since: before.since}
 			if !was {
 				now.since = last.FinishedAt
@@ -60,7 +60,7 @@ func (l *listLog) logJobs(read ListRead) {
 				group(failed, scope, now.since)
 			}
 			scopes[key] = now
-		case last != nil && last.Result == syncjob.Completed && was:
+		case last != nil && last.Status == syncjob.Completed && was:
 			group(recovered, scope, before.since)
 		case was:
 			scopes[key] = before
@@ -73,7 +73,7 @@ func (l *listLog) logJobs(read ListRead) {
 
 // jobGroup is a job to log, and its scopes.
 type jobGroup struct {
-	syncjob.Last
+	syncjob.ScopeJob
 
 	// scope is the first scope by name, and others are at most maxLoggedScopes further ones. scopes
 	// is the number of all.
@@ -91,7 +91,7 @@ const maxLoggedScopes = 10
 func group(groups map[string]*jobGroup, scope *syncjob.Scope, since time.Time) {
 	job := groups[scope.Last.ID]
 	if job == nil {
-		job = &jobGroup{Last: *scope.Last, scope: scope.Name, since: since}
+		job = &jobGroup{ScopeJob: *scope.Last, scope: scope.Name, since: since}
 		groups[job.ID] = job
 	} else if len(job.others) < maxLoggedScopes {
 		job.others = append(job.others, scope.Name)

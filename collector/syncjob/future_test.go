@@ -83,7 +83,7 @@ func TestFutureTimes(t *testing.T) {
 	}
 	summary := summaryAt(t, now, now, success, failure)
 	s := scope(t, summary, ring)
-	if s.Newest.ID != "1" || s.Last.ID != "1" || s.Last.Result != failed || !s.LastSuccess.IsZero() {
+	if s.Newest.ID != "1" || s.Last.ID != "1" || s.Last.Status != failed || !s.LastSuccess.IsZero() {
 		t.Errorf("the job of a wrong clock counts: %+v, last %+v", s, s.Last)
 	}
 	if want := (syncjob.Future{Jobs: 1, ID: "9", At: ahead}); summary.Future != want || !summary.ValidUntil.Equal(due) {

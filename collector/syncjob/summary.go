@@ -42,10 +42,10 @@ type Scope struct {
 	Jobs [NumStatuses]int
 
 	// Newest is the newest job by createdAt, then id.
-	Newest Newest
+	Newest ScopeJob
 	// Last is the finished job that finished last, then by id; it is nil until
 	// one has finished.
-	Last *Last
+	Last *ScopeJob
 
 	// OldestInProgress is the createdAt of the oldest job that is in progress for the scope,
 	// OldestInProgressID the job's id, and OldestInProgressText the scope's text in its
@@ -65,32 +65,24 @@ func (s *Scope) ForgottenAfter(limit time.Duration, now time.Time) bool {
 	return limit > 0 && !newest.IsZero() && now.Sub(newest) > limit
 }
 
-// Newest is a scope's newest job.
-type Newest struct {
-	ID        string
-	Status    Status
-	CreatedAt time.Time
+// ScopeJob is a job of a scope.
+type ScopeJob struct {
+	ID string
+	// Status is the scope's status in the job.
+	Status Status
+	// FinishedAt is that of Job.
+	CreatedAt, FinishedAt time.Time
 	// Text is the scope's text in the job's detailed_status. It may be empty.
 	Text string
 }
 
-// Last is a scope's newest finished job.
-type Last struct {
-	ID         string
-	Result     Status
-	CreatedAt  time.Time
-	FinishedAt time.Time
-	// Text is the scope's text in the job's detailed_status. It may be empty.
-	Text string
-}
-
-// Duration returns the job's duration, and false if one of its times is missing. It is never
+// Duration returns the duration of a finished job, and false if one of its times is missing. It is never
 // negative, even if the clocks of the appliance's nodes differ.
-func (l *Last) Duration() (time.Duration, bool) {
-	if l.CreatedAt.IsZero() || l.FinishedAt.IsZero() {
+func (j *ScopeJob) Duration() (time.Duration, bool) {
+	if j.CreatedAt.IsZero() || j.FinishedAt.IsZero() {
 		return 0, false
 	}
-	return max(0, l.FinishedAt.Sub(l.CreatedAt)), true
+	return max(0, j.FinishedAt.Sub(j.CreatedAt)), true
 }
 
 // maxUnknown bounds the unknown statuses and the unknown texts of a summary.
@@ -347,28 +339,27 @@ func (s *Scope) isOlder(createdAt time.Time, id string) bool {
 // update updates the fields about single jobs by a job, in which the scope has the state t. It is
 // called again for a job if another one of its times is due.
 func (s *Scope) update(j *Job, t *tally) {
-	if s.Newest.ID == "" || newer(j.CreatedAt, j.ID, s.Newest.CreatedAt, s.Newest.ID) {
-		s.Newest = Newest{ID: j.ID, Status: t.status, CreatedAt: j.CreatedAt, Text: t.text}
-		s.Name = t.name
+	job := ScopeJob{ID: j.ID, Status: t.status, CreatedAt: j.CreatedAt, FinishedAt: j.FinishedAt(), Text: t.text}
+	if s.Newest.ID == "" || job.ID == s.Newest.ID || newer(job.CreatedAt, job.ID, s.Newest.CreatedAt, s.Newest.ID) {
+		s.Newest, s.Name = job, t.name
 	}
-	if t.status == InProgress && s.isOlder(j.CreatedAt, j.ID) {
-		s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText = j.CreatedAt, j.ID, t.text
+	if t.status == InProgress && s.isOlder(job.CreatedAt, job.ID) {
+		s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText = job.CreatedAt, job.ID, t.text
 	}
 	if !j.Finished() {
 		return
 	}
-	finished := j.FinishedAt()
-	if s.Last == nil || j.ID == s.Last.ID || newer(finished, j.ID, s.Last.FinishedAt, s.Last.ID) {
+	if s.Last == nil || job.ID == s.Last.ID || newer(job.FinishedAt, job.ID, s.Last.FinishedAt, s.Last.ID) {
 		if s.Last == nil {
-			s.Last = new(Last)
+			s.Last = new(ScopeJob)
 		}
-		*s.Last = Last{ID: j.ID, Result: t.status, CreatedAt: j.CreatedAt, FinishedAt: finished, Text: t.text}
+		*s.Last = job
 	}
 	switch t.status {
 	case Completed:
-		s.LastSuccess = later(s.LastSuccess, finished)
+		s.LastSuccess = later(s.LastSuccess, job.FinishedAt)
 	case Failed:
-		s.LastFailure = later(s.LastFailure, finished)
+		s.LastFailure = later(s.LastFailure, job.FinishedAt)
 	case InProgress, Aborted, Unknown:
 	}
 }

@@ -19,8 +19,8 @@ const ring = "projects/p/locations/l/keyRings/r"
 
 // history has the fields of a scope about single jobs.
 type history struct {
-	Newest             syncjob.Newest
-	Last               *syncjob.Last
+	Newest             syncjob.ScopeJob
+	Last               *syncjob.ScopeJob
 	OldestInProgress   time.Time
 	OldestInProgressID string
 	OldestText         string
@@ -57,102 +57,102 @@ func TestScopeHistory(t *testing.T) {
 		"one that is done, by its completed_at": {
 			[]syncjob.Job{{ID: "1", OverallStatus: "completed", CreatedAt: at(1), UpdatedAt: at(9), CompletedAt: at(2)}},
 			history{
-				Newest:      syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1)},
-				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
+				Newest:      syncjob.ScopeJob{ID: "1", Status: completed, CreatedAt: at(1)},
+				Last:        &syncjob.ScopeJob{ID: "1", Status: completed, CreatedAt: at(1), FinishedAt: at(2)},
 				LastSuccess: at(2),
 			},
 		},
 		"one that was canceled is neither a success nor a failure": {
 			[]syncjob.Job{ended("1", "completed", 1, 2), ended("2", "error", 3, 4), cancelled},
 			history{
-				Newest:      syncjob.Newest{ID: "9", Status: aborted, CreatedAt: at(8)},
-				Last:        &syncjob.Last{ID: "9", Result: aborted, CreatedAt: at(8), FinishedAt: at(9)},
+				Newest:      syncjob.ScopeJob{ID: "9", Status: aborted, CreatedAt: at(8)},
+				Last:        &syncjob.ScopeJob{ID: "9", Status: aborted, CreatedAt: at(8), FinishedAt: at(9)},
 				LastSuccess: at(2), LastFailure: at(4),
 			},
 		},
 		"one of unknown status has finished, by its updatedAt": {
 			[]syncjob.Job{ended("1", "completed", 1, 2), {ID: "2", OverallStatus: "queued", CreatedAt: at(3), UpdatedAt: at(4)}},
 			history{
-				Newest:      syncjob.Newest{ID: "2", Status: unknown, CreatedAt: at(3)},
-				Last:        &syncjob.Last{ID: "2", Result: unknown, CreatedAt: at(3), FinishedAt: at(4)},
+				Newest:      syncjob.ScopeJob{ID: "2", Status: unknown, CreatedAt: at(3)},
+				Last:        &syncjob.ScopeJob{ID: "2", Status: unknown, CreatedAt: at(3), FinishedAt: at(4)},
 				LastSuccess: at(2),
 			},
 		},
 		"two run at once": {
 			[]syncjob.Job{running("1", 5), running("2", 3), ended("3", "failed", 4, 6)},
 			history{
-				Newest:           syncjob.Newest{ID: "1", Status: inProgress, CreatedAt: at(5)},
-				Last:             &syncjob.Last{ID: "3", Result: failed, CreatedAt: at(4), FinishedAt: at(6)},
+				Newest:           syncjob.ScopeJob{ID: "1", Status: inProgress, CreatedAt: at(5)},
+				Last:             &syncjob.ScopeJob{ID: "3", Status: failed, CreatedAt: at(4), FinishedAt: at(6)},
 				OldestInProgress: at(3), OldestInProgressID: "2", LastFailure: at(6),
 			},
 		},
 		"the last to finish was not created last": {
 			[]syncjob.Job{ended("1", "completed", 1, 9), ended("2", "failed", 2, 3)},
 			history{
-				Newest:      syncjob.Newest{ID: "2", Status: failed, CreatedAt: at(2)},
-				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(1), FinishedAt: at(9)},
+				Newest:      syncjob.ScopeJob{ID: "2", Status: failed, CreatedAt: at(2)},
+				Last:        &syncjob.ScopeJob{ID: "1", Status: completed, CreatedAt: at(1), FinishedAt: at(9)},
 				LastSuccess: at(9), LastFailure: at(3),
 			},
 		},
 		"created at once: the higher id is newer": {
 			[]syncjob.Job{ended("b", "failed", 1, 3), running("c", 1), ended("a", "completed", 1, 2)},
 			history{
-				Newest:           syncjob.Newest{ID: "c", Status: inProgress, CreatedAt: at(1)},
-				Last:             &syncjob.Last{ID: "b", Result: failed, CreatedAt: at(1), FinishedAt: at(3)},
+				Newest:           syncjob.ScopeJob{ID: "c", Status: inProgress, CreatedAt: at(1)},
+				Last:             &syncjob.ScopeJob{ID: "b", Status: failed, CreatedAt: at(1), FinishedAt: at(3)},
 				OldestInProgress: at(1), OldestInProgressID: "c", LastSuccess: at(2), LastFailure: at(3),
 			},
 		},
 		"no createdAt is older than any": {
 			[]syncjob.Job{ended("9", "failed", 0, 9), ended("1", "completed", 1, 2)},
 			history{
-				Newest:      syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1)},
-				Last:        &syncjob.Last{ID: "9", Result: failed, FinishedAt: at(9)},
+				Newest:      syncjob.ScopeJob{ID: "1", Status: completed, CreatedAt: at(1)},
+				Last:        &syncjob.ScopeJob{ID: "9", Status: failed, FinishedAt: at(9)},
 				LastSuccess: at(2), LastFailure: at(9),
 			},
 		},
 		"no finish time is older than any": {
 			[]syncjob.Job{ended("9", "failed", 8, 0), ended("1", "completed", 1, 2)},
 			history{
-				Newest:      syncjob.Newest{ID: "9", Status: failed, CreatedAt: at(8)},
-				Last:        &syncjob.Last{ID: "1", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
+				Newest:      syncjob.ScopeJob{ID: "9", Status: failed, CreatedAt: at(8)},
+				Last:        &syncjob.ScopeJob{ID: "1", Status: completed, CreatedAt: at(1), FinishedAt: at(2)},
 				LastSuccess: at(2),
 			},
 		},
 		"no times at all: by id": {
 			[]syncjob.Job{ended("2", "failed", 0, 0), ended("1", "completed", 0, 0), running("3", 0)},
 			history{
-				Newest:             syncjob.Newest{ID: "3", Status: inProgress},
-				Last:               &syncjob.Last{ID: "2", Result: failed},
+				Newest:             syncjob.ScopeJob{ID: "3", Status: inProgress},
+				Last:               &syncjob.ScopeJob{ID: "2", Status: failed},
 				OldestInProgressID: "3",
 			},
 		},
 		"of two that run, one without createdAt": {
 			[]syncjob.Job{running("1", 0), running("2", 4)},
-			history{Newest: syncjob.Newest{ID: "2", Status: inProgress, CreatedAt: at(4)}, OldestInProgress: at(4), OldestInProgressID: "2"},
+			history{Newest: syncjob.ScopeJob{ID: "2", Status: inProgress, CreatedAt: at(4)}, OldestInProgress: at(4), OldestInProgressID: "2"},
 		},
 		"of two that run, none with createdAt": {
 			[]syncjob.Job{running("2", 0), running("1", 0)},
-			history{Newest: syncjob.Newest{ID: "2", Status: inProgress}, OldestInProgressID: "1"},
+			history{Newest: syncjob.ScopeJob{ID: "2", Status: inProgress}, OldestInProgressID: "1"},
 		},
 		"each job with its own text": {
 			[]syncjob.Job{
 				text(running("1", 1), "in_progress"), text(ended("2", "failed", 2, 9), "failed: 403"), text(running("3", 3), "In_Progress"),
 			},
 			history{
-				Newest:           syncjob.Newest{ID: "3", Status: inProgress, CreatedAt: at(3), Text: "In_Progress"},
-				Last:             &syncjob.Last{ID: "2", Result: failed, CreatedAt: at(2), FinishedAt: at(9), Text: "failed: 403"},
+				Newest:           syncjob.ScopeJob{ID: "3", Status: inProgress, CreatedAt: at(3), Text: "In_Progress"},
+				Last:             &syncjob.ScopeJob{ID: "2", Status: failed, CreatedAt: at(2), FinishedAt: at(9), Text: "failed: 403"},
 				OldestInProgress: at(1), OldestInProgressID: "1", OldestText: "in_progress", LastFailure: at(9),
 			},
 		},
 		"a scope that is done in a job that runs": {
 			[]syncjob.Job{text(running("1", 1), "key ring synchronized successfully")},
-			history{Newest: syncjob.Newest{ID: "1", Status: completed, CreatedAt: at(1), Text: "key ring synchronized successfully"}},
+			history{Newest: syncjob.ScopeJob{ID: "1", Status: completed, CreatedAt: at(1), Text: "key ring synchronized successfully"}},
 		},
 		"a scope that failed in a job that runs": {
 			[]syncjob.Job{ended("0", "completed", 1, 2), text(running("1", 3), "failed")},
 			history{
-				Newest:      syncjob.Newest{ID: "1", Status: failed, CreatedAt: at(3), Text: "failed"},
-				Last:        &syncjob.Last{ID: "0", Result: completed, CreatedAt: at(1), FinishedAt: at(2)},
+				Newest:      syncjob.ScopeJob{ID: "1", Status: failed, CreatedAt: at(3), Text: "failed"},
+				Last:        &syncjob.ScopeJob{ID: "0", Status: completed, CreatedAt: at(1), FinishedAt: at(2)},
 				LastSuccess: at(2),
 			},
 		},
@@ -170,6 +170,7 @@ func TestScopeHistory(t *testing.T) {
 				}
 				jobs = append(jobs[1:], jobs[0])
 				s := scope(t, summarize(t, "google-keys", jobs...), ring)
+				s.Newest.FinishedAt = time.Time{} // Only that of the last job counts.
 				got := history{s.Newest, s.Last, s.OldestInProgress, s.OldestInProgressID, s.OldestInProgressText, s.LastSuccess, s.LastFailure}
 				if diff := cmp.Diff(test.want, got); diff != "" {
 					t.Fatalf("history (-want +got):\n%s", diff)
@@ -183,14 +184,14 @@ func TestScopeHistory(t *testing.T) {
 func TestDuration(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		last syncjob.Last
+		last syncjob.ScopeJob
 		took time.Duration
 		ok   bool
 	}{
-		"both times":               {syncjob.Last{CreatedAt: at(1), FinishedAt: at(3)}, 2 * time.Minute, true},
-		"finished before it began": {syncjob.Last{CreatedAt: at(3), FinishedAt: at(1)}, 0, true},
-		"no createdAt":             {syncjob.Last{FinishedAt: at(3)}, 0, false},
-		"no finish":                {syncjob.Last{CreatedAt: at(1)}, 0, false},
+		"both times":               {syncjob.ScopeJob{CreatedAt: at(1), FinishedAt: at(3)}, 2 * time.Minute, true},
+		"finished before it began": {syncjob.ScopeJob{CreatedAt: at(3), FinishedAt: at(1)}, 0, true},
+		"no createdAt":             {syncjob.ScopeJob{FinishedAt: at(3)}, 0, false},
+		"no finish":                {syncjob.ScopeJob{CreatedAt: at(1)}, 0, false},
 	} {
 		if took, ok := test.last.Duration(); took != test.took || ok != test.ok {
 			t.Errorf("%s: %s, %t, want %s, %t", name, took, ok, test.took, test.ok)
@@ -210,7 +211,7 @@ func TestJobIsNotKept(t *testing.T) {
 	if diff := cmp.Diff([]string{"d", "r"}, names(summary)); diff != "" {
 		t.Errorf("scopes (-want +got):\n%s", diff)
 	}
-	if r := scope(t, summary, "r"); r.Last.ID != "1" || r.Last.Result != completed || !r.LastSuccess.Equal(at(2)) {
+	if r := scope(t, summary, "r"); r.Last.ID != "1" || r.Last.Status != completed || !r.LastSuccess.Equal(at(2)) {
 		t.Errorf("the scope has become %+v, %+v", r, *r.Last)
 	}
 }

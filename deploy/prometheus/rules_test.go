@@ -314,7 +314,7 @@ func exporterMetrics(t *testing.T) map[string]bool {
 	at := time.Unix(1, 0)
 	families, done, err := (&collector.Exposition{}).Of(&scrape.Snapshot{Lists: []scrape.ListRead{{
 		Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
-			Newest: syncjob.Newest{CreatedAt: at}, Last: &syncjob.Last{CreatedAt: at, FinishedAt: at}, LastSuccess: at, LastFailure: at,
+			Newest: syncjob.ScopeJob{CreatedAt: at}, Last: &syncjob.ScopeJob{CreatedAt: at, FinishedAt: at}, LastSuccess: at, LastFailure: at,
 		}}},
 	}}}).Gather()
 	defer done()

@@ -101,7 +101,7 @@ func TestOldRowsAreMarked(t *testing.T) {
 	list := syncjob.Lists()[0]
 	whole := &scrape.ListRead{List: list, Summary: &syncjob.Summary{Scopes: []syncjob.Scope{
 		{
-			Name: "ring", Newest: syncjob.Newest{ID: "1", Status: syncjob.InProgress, CreatedAt: now.Add(-3 * time.Hour)},
+			Name: "ring", Newest: syncjob.ScopeJob{ID: "1", Status: syncjob.InProgress, CreatedAt: now.Add(-3 * time.Hour)},
 			Jobs:             [...]int{syncjob.InProgress: 1, syncjob.Unknown: 0},
 			OldestInProgress: now.Add(-3 * time.Hour), OldestInProgressID: "1",
 		},
@@ -310,8 +310,8 @@ func TestBadQueries(t *testing.T) {
 // TestEveryTextIsFound searches for each text that a row can show.
 func TestEveryTextIsFound(t *testing.T) {
 	page := newPage(t, fleettest.Source{{URL: "https://cm.example.com", Lists: []scrape.Latest{wholeList(syncjob.Scope{
-		Name: "the-Scope", Newest: syncjob.Newest{ID: "newest-id", Text: "newest text"},
-		Last:               &syncjob.Last{ID: "last-id", Text: "last text"},
+		Name: "the-Scope", Newest: syncjob.ScopeJob{ID: "newest-id", Text: "newest text"},
+		Last:               &syncjob.ScopeJob{ID: "last-id", Text: "last text"},
 		OldestInProgressID: "oldest-id", OldestInProgressText: "oldest text",
 	})}}})
 	for _, text := range []string{
@@ -337,7 +337,7 @@ func wholeList(scopes ...syncjob.Scope) scrape.Latest {
 func TestLongWordsAreCut(t *testing.T) {
 	body := get(t, newPage(t, fleettest.Source{{Lists: []scrape.Latest{wholeList(syncjob.Scope{
 		Name: strings.Repeat("n", 100_000),
-		Last: &syncjob.Last{ID: "1", Result: syncjob.Failed, Text: strings.Repeat("t", 100_000)},
+		Last: &syncjob.ScopeJob{ID: "1", Status: syncjob.Failed, Text: strings.Repeat("t", 100_000)},
 	})}}}), "")
 	if len(body) > 30_000 {
 		t.Errorf("the page has %d bytes", len(body))

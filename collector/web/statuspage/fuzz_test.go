@@ -73,8 +73,8 @@ func named(scope, text, target string) fleettest.Source {
 	now := fleettest.Now()
 	read := &scrape.ListRead{List: list, Summary: &syncjob.Summary{Scopes: []syncjob.Scope{{
 		Name: scope, Jobs: [...]int{syncjob.InProgress: 1, syncjob.Failed: 1, syncjob.Unknown: 0},
-		Newest:           syncjob.Newest{ID: text, CreatedAt: now.AddDate(0, 0, -1), Text: text},
-		Last:             &syncjob.Last{ID: text, Result: syncjob.Failed, CreatedAt: now.AddDate(0, 0, -2), FinishedAt: now.AddDate(0, 0, -2), Text: text},
+		Newest:           syncjob.ScopeJob{ID: text, CreatedAt: now.AddDate(0, 0, -1), Text: text},
+		Last:             &syncjob.ScopeJob{ID: text, Status: syncjob.Failed, CreatedAt: now.AddDate(0, 0, -2), FinishedAt: now.AddDate(0, 0, -2), Text: text},
 		OldestInProgress: now.AddDate(0, 0, -1), OldestInProgressID: text, OldestInProgressText: text,
 	}}}}
 	failed := &scrape.ListRead{List: list, Err: reason.New(reason.Other, io.EOF, text)}

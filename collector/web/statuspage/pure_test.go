@@ -51,7 +51,7 @@ func TestJudge(t *testing.T) {
 			s.Jobs[syncjob.InProgress], s.OldestInProgress = 1, at(inProgress)
 		}
 		if last != syncjob.InProgress {
-			s.Last, s.Jobs[last] = &syncjob.Last{Result: last}, 1
+			s.Last, s.Jobs[last] = &syncjob.ScopeJob{Status: last}, 1
 		}
 		if success > 0 {
 			s.LastSuccess, s.Jobs[syncjob.Completed] = at(success), 1
@@ -158,11 +158,11 @@ func TestLinkRoundTrip(t *testing.T) {
 // TestVerdict checks the summary at the top of the page.
 func TestVerdict(t *testing.T) {
 	now := time.Date(2026, time.March, 14, 3, 0, 0, 0, time.UTC)
-	good := syncjob.Scope{Name: "ring", Last: &syncjob.Last{Result: syncjob.Completed}, LastSuccess: now}
+	good := syncjob.Scope{Name: "ring", Last: &syncjob.ScopeJob{Status: syncjob.Completed}, LastSuccess: now}
 	good.Jobs[syncjob.Completed] = 1
 	busy := good
 	busy.Jobs[syncjob.InProgress] = 1
-	bad := syncjob.Scope{Name: "vault", Last: &syncjob.Last{Result: syncjob.Failed}}
+	bad := syncjob.Scope{Name: "vault", Last: &syncjob.ScopeJob{Status: syncjob.Failed}}
 	read := func(ago time.Duration, scopes ...syncjob.Scope) scrape.Latest {
 		r := &scrape.ListRead{Summary: &syncjob.Summary{Scopes: scopes}}
 		return scrape.Latest{Read: r, ReadAt: now.Add(-ago), Complete: r, CompleteAt: now.Add(-ago)}

@@ -67,7 +67,7 @@ func newRowView(r *row, now time.Time) rowView {
 		v.AsOf = newWhen(now, r.latest.CompleteAt)
 	}
 	if s.Last != nil {
-		v.Result, v.ResultBad = statusText(s.Last.Result), s.Last.Result != syncjob.Completed
+		v.Result, v.ResultBad = statusText(s.Last.Status), s.Last.Status != syncjob.Completed
 		v.ResultAt = newWhen(theirs, s.Last.FinishedAt)
 	}
 	if s.Jobs[syncjob.InProgress] > 0 {
@@ -117,9 +117,9 @@ func details(r *row, isTooLong bool) (found []detail) {
 		}
 		found = append(found, d)
 	}
-	if last := s.Last; last != nil && last.Result != syncjob.Completed && r.state.bad() {
-		what := statusText(last.Result)
-		switch last.Result {
+	if last := s.Last; last != nil && last.Status != syncjob.Completed && r.state.bad() {
+		what := statusText(last.Status)
+		switch last.Status {
 		case syncjob.Aborted:
 			what = "was aborted"
 		case syncjob.Unknown:

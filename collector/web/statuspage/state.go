@@ -113,16 +113,16 @@ func isStuck(scope *syncjob.Scope, cloud string, at time.Time) bool {
 // judge returns the state of a scope at the time when its list was read.
 func judge(scope *syncjob.Scope, cloud string, at time.Time) state {
 	switch {
-	case scope.Last != nil && scope.Last.Result == syncjob.Failed:
+	case scope.Last != nil && scope.Last.Status == syncjob.Failed:
 		return failed
 	case isStuck(scope, cloud, at):
 		return stuck
 	// A completed job may have no valid time.
 	case scope.Last != nil && scope.Jobs[syncjob.Completed] == 0 && scope.LastSuccess.IsZero():
 		return neverSucceeded
-	case scope.Last != nil && scope.Last.Result == syncjob.Aborted:
+	case scope.Last != nil && scope.Last.Status == syncjob.Aborted:
 		return aborted
-	case scope.Last != nil && scope.Last.Result == syncjob.Unknown, scope.Newest.Status == syncjob.Unknown:
+	case scope.Last != nil && scope.Last.Status == syncjob.Unknown, scope.Newest.Status == syncjob.Unknown:
 		return unknown
 	case scope.Jobs[syncjob.InProgress] > 0:
 		return running

@@ -228,10 +228,10 @@ func (f fleet) ended(name string, result syncjob.Status, ago, successAgo time.Du
 	if len(took) > 0 {
 		lasted = took[0]
 	}
-	last := &syncjob.Last{ID: id(name, result), Result: result, CreatedAt: finished.Add(-lasted), FinishedAt: finished, Text: text}
+	last := &syncjob.ScopeJob{ID: id(name, result), Status: result, CreatedAt: finished.Add(-lasted), FinishedAt: finished, Text: text}
 	scope := syncjob.Scope{
 		Name: name, Last: last,
-		Newest: syncjob.Newest{ID: last.ID, Status: result, CreatedAt: last.CreatedAt, Text: text},
+		Newest: syncjob.ScopeJob{ID: last.ID, Status: result, CreatedAt: last.CreatedAt, Text: text},
 	}
 	scope.Jobs[result]++
 	if successAgo > 0 {
@@ -243,7 +243,7 @@ func (f fleet) ended(name string, result syncjob.Status, ago, successAgo time.Du
 
 // running adds a job to a scope that has been in progress for some time.
 func (f fleet) running(scope syncjob.Scope, since time.Duration) syncjob.Scope {
-	scope.Newest = syncjob.Newest{
+	scope.Newest = syncjob.ScopeJob{
 		ID: id(scope.Name, syncjob.InProgress), Status: syncjob.InProgress, CreatedAt: f.now.Add(-since), Text: "in_progress",
 	}
 	scope.Jobs[syncjob.InProgress] = 1
