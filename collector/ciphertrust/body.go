@@ -29,16 +29,19 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errorOf returns the error of a response, with its reason. err is the error with which the body was
-// decoded, or nil; ctx is the context of the request.
-func (b *watchedBody) errorOf(ctx context.Context, resp *http.Response, err error) error {
+// readBody passes the body of a response to read, decompressed if necessary. It returns the error of
+// the transfer if that failed, also if read returns nil, else that of read. ctx is the context of the
+// request.
+func (c *Client) readBody(ctx context.Context, resp *http.Response, read func(io.Reader) error) error {
+	body := &watchedBody{r: resp.Body}
+	err := c.inflate(resp, body, read)
 	// If the deadline interrupts a read, the errors may only mention a closed connection or incomplete
 	// content.
-	if ended := context.Cause(ctx); ended != nil && (err != nil || b.err != nil) {
-		b.err = ended
+	if ended := context.Cause(ctx); ended != nil && (err != nil || body.err != nil) {
+		body.err = ended
 	}
-	if b.err != nil {
-		return classify(fmt.Errorf("reading the body: %w", b.err))
+	if body.err != nil {
+		return classify(fmt.Errorf("reading the body: %w", body.err))
 	}
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) && endsWithConnection(resp) {
 		return reason.New(reason.Network, fmt.Errorf("the connection ended within the body: %w", err), hintNetwork)
@@ -78,7 +81,7 @@ func (c *Client) inflate(resp *http.Response, body io.Reader, read func(io.Reade
 	return err
 }
 
-// badGzip adds the reason to an error of decompression. If the transfer failed, errorOf returns its
+// badGzip adds the reason to an error of decompression. If the transfer failed, readBody returns its
 // error instead.
 func badGzip(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {

@@ -238,9 +238,7 @@ func (c *Client) transfer(ctx context.Context, jwt, path string, query url.Value
 	if resp.StatusCode != http.StatusOK {
 		return c.apiError(resp).withReason()
 	}
-	body := &watchedBody{r: resp.Body}
-	err = c.inflate(resp, body, read)
-	return body.errorOf(ctx, resp, err)
+	return c.readBody(ctx, resp, read)
 }
 
 // newRequest returns a request for a path below /api/v1/.

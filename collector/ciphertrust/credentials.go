@@ -39,9 +39,6 @@ const redacted = "<secret>"
 // String implements fmt.Stringer.
 func (Secret) String() string { return redacted }
 
-// GoString implements fmt.GoStringer.
-func (Secret) GoString() string { return redacted }
-
 // Format implements fmt.Formatter, so that no verb prints the secret.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 

@@ -52,15 +52,6 @@ type loginBody struct {
 	RevokeUnusedIn int    `json:"refresh_token_revoke_unused_in,omitempty"`
 }
 
-// setAuthDomain sets the authentication domain, by its path or its name.
-func (b *loginBody) setAuthDomain(domain string) {
-	if strings.HasPrefix(domain, "/") {
-		b.AuthDomainPath = domain
-	} else {
-		b.AuthDomain = domain
-	}
-}
-
 // loginAnswer is the response to a login.
 type loginAnswer struct {
 	JWT            string `json:"jwt"`
@@ -73,84 +64,60 @@ type loginAnswer struct {
 // request gets a 401.
 const maxTokenLifetime = 24 * time.Hour
 
-func (a *loginAnswer) lifetime() time.Duration {
-	if a.Duration > int64(maxTokenLifetime/time.Second) {
-		return maxTokenLifetime
-	}
-	return time.Duration(a.Duration) * time.Second
-}
-
 // check returns an error if the response is unusable. The error shows no value of a field that may be
 // a secret.
 func (a *loginAnswer) check() error {
+	problem := ""
 	switch {
 	case a.JWT == "":
-		return errors.New("the response to the login has no jwt")
+		problem = "has no jwt"
 	case strings.ContainsFunc(a.JWT, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("the jwt in the response to the login has characters that no token has")
+		problem = "has a jwt with characters that no token has"
 	case a.Duration <= 0:
-		return fmt.Errorf("the token in the response to the login has a duration of %d seconds", a.Duration)
+		problem = fmt.Sprintf("has a token with a duration of %d seconds", a.Duration)
+	default:
+		return nil
 	}
-	return nil
+	return reason.New(reason.Decode, errors.New("the response to the login "+problem), hintDecode)
 }
 
 // maxLoginAnswer bounds the body of the response to a login, after decompression.
 const maxLoginAnswer = 1 << 20
 
 // login sends one login. From then on, the secrets in the request and the response are redacted.
-func (c *Client) login(ctx context.Context, body loginBody) (*loginAnswer, error) {
+func (c *Client) login(ctx context.Context, body loginBody) (answer loginAnswer, err error) {
 	c.secrets.rememberLogin(&body)
-	answer, err := c.sendLogin(ctx, body)
-	if err != nil {
-		return nil, c.secrets.redactError(err)
-	}
-	c.secrets.rememberTokens(answer.JWT, answer.RefreshToken)
-	return answer, nil
-}
-
-func (c *Client) sendLogin(ctx context.Context, body loginBody) (*loginAnswer, error) {
+	defer func() { err = c.secrets.redactError(err) }()
 	sent, err := json.Marshal(body) //nolint:gosec // A login has to send the password.
 	if err != nil {
-		return nil, reason.New(reason.Other, errors.New("encoding the login failed"), "")
+		return answer, reason.New(reason.Other, errors.New("encoding the login failed"), "")
 	}
 	// The API's documents end the path of logins with a slash.
 	req, err := c.newRequest(ctx, http.MethodPost, endpointTokens+"/", nil, bytes.NewReader(sent))
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.do(req, endpointTokens)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
-		return nil, c.loginFailure(resp, body)
+		return answer, c.loginFailure(resp, body)
 	}
-	watched := &watchedBody{r: resp.Body}
-	answer := new(loginAnswer)
-	err = c.inflate(resp, watched, func(inflated io.Reader) error {
-		return decodeLogin(io.LimitReader(inflated, maxLoginAnswer), answer)
+	err = c.readBody(ctx, resp, func(inflated io.Reader) error {
+		content, err := io.ReadAll(io.LimitReader(inflated, maxLoginAnswer))
+		if err != nil || json.Unmarshal(content, &answer) != nil {
+			// The error of the decoder may quote a part of a secret.
+			return reason.New(reason.Decode, errors.New("the response to the login is not the JSON that the API describes"), hintDecode)
+		}
+		return answer.check()
 	})
-	if err := watched.errorOf(ctx, resp, err); err != nil {
-		return nil, err
-	}
-	return answer, nil
-}
-
-func decodeLogin(r io.Reader, answer *loginAnswer) error {
-	content, err := io.ReadAll(r)
 	if err == nil {
-		err = json.Unmarshal(content, answer)
+		c.secrets.rememberTokens(answer.JWT, answer.RefreshToken)
 	}
-	if err != nil {
-		// The error of the decoder may quote a part of a secret.
-		return reason.New(reason.Decode, errors.New("the response to the login is not the JSON that the API describes"), hintDecode)
-	}
-	if err := answer.check(); err != nil {
-		return reason.New(reason.Decode, err, hintDecode)
-	}
-	return nil
+	return answer, err
 }
 
 // loginFailure returns the error of a login whose response is not a 2xx.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -215,7 +217,11 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 // secret, the user and the appliance.
 func (s *session) primary(ctx context.Context) (grant string, body loginBody, secret uint64, err error) {
 	body = loginBody{Domain: s.credentials.Domain, Connection: s.credentials.Connection}
-	body.setAuthDomain(s.credentials.AuthDomain)
+	if domain := s.credentials.AuthDomain; strings.HasPrefix(domain, "/") {
+		body.AuthDomainPath = domain
+	} else {
+		body.AuthDomain = domain
+	}
 	fingerprint := func(secrets ...string) uint64 {
 		return s.guard.fingerprint(append(secrets, s.client.address(), s.credentials.AuthDomain, s.credentials.Connection)...)
 	}
@@ -259,7 +265,7 @@ func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt s
 		return "", failure
 	}
 	s.failed = pause{}
-	lifetime := answer.lifetime()
+	lifetime := min(time.Duration(min(answer.Duration, math.MaxInt32))*time.Second, maxTokenLifetime)
 	s.tokens.jwt, s.tokens.renewAt, s.tokens.expiresAt = answer.JWT, asked.Add(lifetime-min(renewBefore, lifetime/5)), asked.Add(lifetime)
 	if answer.RefreshToken != "" {
 		// The response to a refresh may omit the id if the refresh token stays the same.
