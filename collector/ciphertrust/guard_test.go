@@ -6,12 +6,9 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/common/config"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
@@ -40,7 +37,7 @@ func scrapeFor(h *harness, lasts time.Duration) []time.Duration {
 		h.wantReason(reason.Auth)
 		advance(time.Second)
 	}
-	var asked []time.Duration
+	var sent []time.Duration
 	for _, r := range h.appliance.Requests() {
 		if r.Method != http.MethodPost {
 			continue
@@ -49,9 +46,9 @@ func scrapeFor(h *harness, lasts time.Duration) []time.Duration {
 			before--
 			continue
 		}
-		asked = append(asked, r.Time.Sub(begun))
+		sent = append(sent, r.Time.Sub(begun))
 	}
-	return asked
+	return sent
 }
 
 func wantTimes(t *testing.T, got []time.Duration, seconds ...int) {
@@ -65,14 +62,14 @@ func wantTimes(t *testing.T, got []time.Duration, seconds ...int) {
 	}
 }
 
-// TestBackOff scrapes each second with a wrong password. The logins become rarer, because the
+// TestBackoff scrapes each second with a wrong password. The logins become rarer, because the
 // appliance may lock the user out. After a success the backoff starts from the beginning again.
-func TestBackOff(t *testing.T) {
+func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		wantTimes(t, scrapeFor(h, 30*time.Minute), 0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510)
 		if n := h.lists(); n != 0 {
-			t.Errorf("%d pages were asked for without a token", n)
+			t.Errorf("%d requests for pages without a token", n)
 		}
 
 		h.appliance.SetPassword(wrong)
@@ -110,9 +107,9 @@ func TestErrorDuringBackoff(t *testing.T) {
 	})
 }
 
-// TestPasswordFileEndsTheBackOff checks that another password is tried immediately, and that
+// TestPasswordFileEndsTheBackoff checks that another password is tried immediately, and that
 // writing the same password to the file again does not end the backoff.
-func TestPasswordFileEndsTheBackOff(t *testing.T) {
+func TestPasswordFileEndsTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, "password", wrong)
 		h := inMemory(t, simulator.Options{}, withPasswordFile(path))
@@ -159,7 +156,7 @@ func TestWhatIsARejection(t *testing.T) {
 					if status == 0 {
 						panic(http.ErrAbortHandler)
 					}
-					respond(w, status, "<html>no</html>") // A gateway may have asked the appliance.
+					respond(w, status, "<html>no</html>")
 				})
 				want, result, backoff := reasons[status], "login password error", time.Second
 				switch {
@@ -199,8 +196,8 @@ func TestWhatIsARejection(t *testing.T) {
 	}
 }
 
-// TestFailuresDoNotEndABackOff checks that a failing appliance in between does not change the backoff.
-func TestFailuresDoNotEndABackOff(t *testing.T) {
+// TestFailuresDoNotEndABackoff checks that a failing appliance in between does not change the backoff.
+func TestFailuresDoNotEndABackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
 		wantTimes(t, scrapeFor(h, 10*time.Second), 0)
@@ -212,52 +209,32 @@ func TestFailuresDoNotEndABackOff(t *testing.T) {
 	})
 }
 
-// TestRejectedCertificate checks that a certificate is treated like a password: after a rejection, it has
-// a backoff until its files change.
+// TestRejectedCertificate checks that a certificate has the same backoff as a password until its files
+// change, and that nothing is sent if one is missing.
 func TestRejectedCertificate(t *testing.T) {
-	oldCert, oldKey := certificateOf(t)
-	newCert, newKey := certificateOf(t)
-	cert, key := write(t, "cert.pem", oldCert), write(t, "key.pem", string(oldKey))
-
+	by := issuer(t)
+	cert, key := certificateFiles(t, by)
+	newCert, newKey := issue(t, by, "new", time.Now().Add(time.Hour))
 	synctest.Test(t, func(t *testing.T) {
-		var known atomic.Bool
 		h := inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
 			cfg.Credentials = ciphertrust.Credentials{ClientID: "client-1"}
 			cfg.TLS.CertFile, cfg.TLS.KeyFile = cert, key
 		})
-		h.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-			switch {
-			case !isLogin(r):
-				respond(w, http.StatusOK, `{}`)
-			case known.Load():
-				respond(w, http.StatusOK, `{"jwt":"jwt-SECRET","duration":300}`)
-			default:
-				simulator.WriteError(w, http.StatusUnauthorized, "Invalid Client")
-			}
-		})
+		h.on(isLogin, failing(http.StatusUnauthorized))
 		wantTimes(t, scrapeFor(h, 60*time.Second), 0, 10, 30)
 		err := h.failure(reason.Auth)
-		wantText(t, err.Error(), "login by client_credential was refused", "Invalid Client")
+		wantText(t, err.Error(), "login by client_credential was refused")
 		wantText(t, reason.HintOf(err), "--ciphertrust.cert-file")
-
-		known.Store(true)
-		overwrite(t, cert, oldCert)
-		h.wantReason(reason.Auth)
 		overwrite(t, cert, newCert)
-		overwrite(t, key, string(newKey))
-		h.mustGet()
+		overwrite(t, key, newKey)
+		wantTimes(t, scrapeFor(h, 5*time.Second), 0)
 
-		// If the file is missing, the error says so, and nothing is sent.
-		advance(time.Hour)
-		before := h.logins()
 		if err := os.Remove(key); err != nil {
 			t.Fatal(err)
 		}
-		err = h.failure(reason.Auth)
-		wantText(t, err.Error(), "reading the client certificate's key", key)
-		if n := h.logins(); n != before {
-			t.Errorf("%d logins without a key", n-before)
-		}
+		advance(time.Hour)
+		wantTimes(t, scrapeFor(h, 5*time.Second))
+		wantText(t, h.failure(reason.Auth).Error(), "reading the client certificate's key", key)
 	})
 }
 
@@ -288,7 +265,7 @@ func TestTargetsShareARejection(t *testing.T) {
 		{"another password", func(cfg *ciphertrust.Config) { cfg.Credentials.Password = "other-" + wrong }, false},
 		{"a client certificate", func(cfg *ciphertrust.Config) {
 			cfg.Credentials = ciphertrust.Credentials{ClientID: simulator.DefaultUsername}
-			cfg.TLS.Cert, cfg.TLS.Key = certificateOf(t)
+			cfg.TLS.CertFile, cfg.TLS.KeyFile = certificateFiles(t, issuer(t))
 		}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -358,10 +335,4 @@ func TestGuardForgets(t *testing.T) {
 			t.Errorf("the guard remembers %d secrets of 100, want those of the last one or two days", n)
 		}
 	})
-}
-
-func certificateOf(t *testing.T) (cert string, key config.Secret) {
-	t.Helper()
-	cert, keyPEM := issue(t, issuer(t), "exporter", time.Now().Add(time.Hour))
-	return cert, config.Secret(keyPEM)
 }

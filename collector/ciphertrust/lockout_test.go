@@ -90,8 +90,6 @@ func TestNoLockout(t *testing.T) {
 		return roundTripper(func(*http.Request) (*http.Response, error) { return nil, ciphertrust.ErrProxyAuth })
 	}
 	causes = append(causes,
-		cause{name: "status 423, two Prometheus servers", offsets: pair, rejected: true, appliance: answeringLogins(http.StatusLocked)},
-		cause{name: "status 503, two Prometheus servers", offsets: pair, appliance: answeringLogins(http.StatusServiceUnavailable)},
 		cause{name: "hanging login", appliance: hangs, offsets: pair},
 		cause{name: "hanging login, ten targets", appliance: hangs, targets: manyTargets},
 		cause{name: "dropped connections", offsets: pair, transport: func(int, http.RoundTripper) http.RoundTripper {
@@ -99,12 +97,10 @@ func TestNoLockout(t *testing.T) {
 		}},
 		cause{name: "proxy's 407", transport: proxy, offsets: pair},
 		cause{name: "wrong password", password: wrong, rejected: true},
-		cause{name: "wrong password, two Prometheus servers at once", password: wrong, offsets: pair, rejected: true},
 		cause{name: "wrong password, two Prometheus servers", password: wrong, offsets: []time.Duration{0, 4 * time.Second}, rejected: true},
 		cause{name: "wrong password, ten targets", password: wrong, targets: manyTargets, rejected: true},
 		cause{name: "wrong password, ten targets and domains", password: wrong, targets: manyTargets, domains: true, rejected: true},
 		cause{name: "wrong password, ten targets one after another", password: wrong, targets: manyTargets, domains: true, stagger: time.Second, offsets: pair, rejected: true},
-		cause{name: "one wrong domain", targets: manyTargets, domains: true, transport: wrongDomain(first), bad: first, rejected: true},
 		cause{name: "one wrong domain, the first", targets: manyTargets, domains: true, stagger: 10 * time.Millisecond, transport: wrongDomain(first), bad: first, rejected: true},
 		cause{name: "one wrong domain, the last", targets: manyTargets, domains: true, stagger: 10 * time.Millisecond, transport: wrongDomain(last), bad: last, rejected: true},
 		cause{name: "one target whose connections hang", targets: manyTargets, domains: true, bad: first, transport: func(i int, next http.RoundTripper) http.RoundTripper {

