@@ -67,7 +67,7 @@ const maxTokenLifetime = 24 * time.Hour
 // check returns an error if the response is unusable. The error shows no value of a field that may be
 // a secret.
 func (a *loginAnswer) check() error {
-	problem := ""
+	var problem string
 	switch {
 	case a.JWT == "":
 		problem = "has no jwt"
