@@ -142,13 +142,8 @@ func (a *Appliance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // wait reports whether the client is still there after a time.
 func wait(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-r.Context().Done():
 		return false

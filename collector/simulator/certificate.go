@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -65,13 +66,6 @@ func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-// pool returns a pool with only this authority.
-func (a *authority) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.certificate)
-	return pool
-}
-
 // issue signs a certificate for a new key and returns both in PEM.
 func (a *authority) issue(template *x509.Certificate) (certPEM, keyPEM []byte, err error) {
 	template.KeyUsage = x509.KeyUsageDigitalSignature
@@ -103,15 +97,9 @@ func (c Certificate) template() *x509.Certificate {
 	}
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "simulator appliance"},
-		NotBefore:   time.Now().Add(-time.Hour),
-		NotAfter:    time.Now().AddDate(10, 0, 0),
+		NotBefore:   cmp.Or(c.NotBefore, time.Now().Add(-time.Hour)),
+		NotAfter:    cmp.Or(c.NotAfter, time.Now().AddDate(10, 0, 0)),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if !c.NotBefore.IsZero() {
-		template.NotBefore = c.NotBefore
-	}
-	if !c.NotAfter.IsZero() {
-		template.NotAfter = c.NotAfter
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -133,11 +121,13 @@ func serverTLS(server, clients *authority, c Certificate) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the server's certificate: %w", err)
 	}
+	pool := x509.NewCertPool()
+	pool.AddCert(clients.certificate)
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{"http/1.1"},
 		Certificates: []tls.Certificate{pair},
 		ClientAuth:   tls.VerifyClientCertIfGiven,
-		ClientCAs:    clients.pool(),
+		ClientCAs:    pool,
 	}, nil
 }

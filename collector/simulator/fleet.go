@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,16 +9,13 @@ import (
 	"time"
 )
 
-// defaultBacklog is the number of jobs that each list has at the start.
-const defaultBacklog = 400
-
-// backlogSpan is how far the backlog of a life reaches back, unless its jobs would be closer than
-// leastBacklog.
-const backlogSpan = 4 * 24 * time.Hour
-
-// keepJobs is how many jobs of each life a list keeps. The busiest of the default lives reaches it after
-// about two days.
-const keepJobs = 10_000
+const (
+	defaultBacklog = 400
+	// backlogSpan is the time that a backlog covers, unless its jobs would be closer than leastBacklog.
+	backlogSpan = 4 * 24 * time.Hour
+	// keepJobs is the default of Life.Keep. The busiest of the default lives reaches it after two days.
+	keepJobs = 10_000
+)
 
 // FleetOptions configure a fleet. The zero value is usable.
 type FleetOptions struct {
@@ -54,9 +52,7 @@ type lifeline struct {
 // older, into the appliance's lists. It returns an error if a life's list does not exist or its period is
 // too short.
 func NewFleet(a *Appliance, opts FleetOptions) (*Fleet, error) {
-	if opts.Backlog <= 0 {
-		opts.Backlog = defaultBacklog
-	}
+	opts.Backlog = cmp.Or(opts.Backlog, defaultBacklog)
 	if opts.Lives == nil {
 		opts.Lives = DefaultLives()
 	}
@@ -83,12 +79,8 @@ func NewFleet(a *Appliance, opts FleetOptions) (*Fleet, error) {
 
 // newLifeline computes a life's backlog and defaults.
 func newLifeline(life Life, list *JobList, start time.Time, opts FleetOptions, sharers int) *lifeline {
-	if life.Longest <= 0 {
-		life.Longest = longestRun
-	}
-	if life.Keep <= 0 {
-		life.Keep = keepJobs
-	}
+	life.Longest = cmp.Or(life.Longest, longestRun)
+	life.Keep = cmp.Or(life.Keep, keepJobs)
 	backlog := 1
 	if life.Fate != NeverFinishesFirst {
 		backlog = (opts.Backlog + sharers - 1) / sharers

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -65,19 +66,13 @@ func (s HistoryShape) withDefaults(kind Kind) HistoryShape {
 	if len(s.Scopes) == 0 {
 		s.Scopes = kind.historyScopes()
 	}
-	if s.ScopesPerJob == 0 {
-		s.ScopesPerJob = 1
-		if kind.Detail == DetailRegionScope {
-			s.ScopesPerJob = 2
-		}
+	perJob := 1
+	if kind.Detail == DetailRegionScope {
+		perJob = 2
 	}
-	s.ScopesPerJob = min(s.ScopesPerJob, len(s.Scopes))
-	if s.FailOneIn == 0 {
-		s.FailOneIn = 50
-	}
-	if s.AbortOneIn == 0 {
-		s.AbortOneIn = 200
-	}
+	s.ScopesPerJob = min(cmp.Or(s.ScopesPerJob, perJob), len(s.Scopes))
+	s.FailOneIn = cmp.Or(s.FailOneIn, 50)
+	s.AbortOneIn = cmp.Or(s.AbortOneIn, 200)
 	return s
 }
 

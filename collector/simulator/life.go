@@ -51,71 +51,93 @@ type Life struct {
 // repeats reports whether new jobs keep starting.
 func (l Life) repeats() bool { return l.Fate != HangsForever && l.Fate != NeverFinishesFirst }
 
+// Parts of the scopes of a fictitious company.
+const (
+	acme       = "projects/acme-"
+	production = "::7a1c4f0e-52d6-4b8e-9a43-1f0d6c2b9e75"
+	staging    = "::c3e0b9d2-8f14-4f6a-b1d7-60a95e3c2718"
+)
+
+// life returns a life whose jobs start every so many seconds, if it repeats.
+func life(name, list string, fate Fate, period int, scopes ...string) Life {
+	return Life{Name: name, List: list, Scopes: scopes, Period: time.Duration(period) * time.Second, Fate: fate}
+}
+
+// starting returns the life with another phase, in seconds.
+func (l Life) starting(phase int) Life {
+	l.Phase = time.Duration(phase) * time.Second
+	return l
+}
+
 // DefaultLives returns the key rings and vaults of a fictitious company. In each of the two lists
 // something changes at least every twenty seconds.
 func DefaultLives() []Life {
-	const (
-		production = "7a1c4f0e-52d6-4b8e-9a43-1f0d6c2b9e75"
-		staging    = "c3e0b9d2-8f14-4f6a-b1d7-60a95e3c2718"
-	)
-	vault := func(name, subscription string) string { return name + "::" + subscription }
-	return []Life{
-		{
-			Name: "payments", List: GoogleKeys, Fate: Succeeds, Period: 20 * time.Second, Phase: time.Second, Longest: 12 * time.Second,
-			Scopes: []string{"projects/acme-prod/locations/europe-west3/keyRings/payments"},
-		},
-		{
-			Name: "customer-data", List: GoogleKeys, Fate: Succeeds, Period: 75 * time.Second, Phase: 8 * time.Second,
-			Scopes: []string{"projects/acme-prod/locations/europe-west1/keyRings/customer-data"},
-		},
-		{
-			Name: "signing", List: GoogleKeys, Fate: RecoversSometimes, Period: 50 * time.Second, Phase: 15 * time.Second,
-			Scopes: []string{"projects/acme-prod/locations/global/keyRings/code-signing"},
-		},
-		{
-			Name: "staging-ring", List: GoogleKeys, Fate: FailsAlways, Period: 90 * time.Second, Phase: 22 * time.Second,
-			Scopes: []string{"projects/acme-staging/locations/us-east1/keyRings/payments"},
-		},
-		{
-			Name: "warehouse", List: GoogleKeys, Fate: HangsForever,
-			Scopes: []string{"projects/acme-analytics/locations/us-central1/keyRings/warehouse"},
-		},
-		{
-			Name: "sandbox", List: GoogleKeys, Fate: IsAborted, Period: 110 * time.Second, Phase: 31 * time.Second,
-			Scopes: []string{"projects/acme-dev/locations/europe-west4/keyRings/sandbox"},
-		},
-		{
-			Name: "new-tenant", List: GoogleKeys, Fate: NeverFinishesFirst,
-			Scopes: []string{"projects/acme-lab/locations/asia-northeast1/keyRings/new-tenant"},
-		},
+	const google, azure = GoogleKeys, AzureCertificates
+	lives := []Life{
+		life("payments", google, Succeeds, 20, acme+"prod/locations/europe-west3/keyRings/payments").starting(1),
+		life("customer-data", google, Succeeds, 75, acme+"prod/locations/europe-west1/keyRings/customer-data").starting(8),
+		life("signing", google, RecoversSometimes, 50, acme+"prod/locations/global/keyRings/code-signing").starting(15),
+		life("staging-ring", google, FailsAlways, 90, acme+"staging/locations/us-east1/keyRings/payments").starting(22),
+		life("warehouse", google, HangsForever, 0, acme+"analytics/locations/us-central1/keyRings/warehouse"),
+		life("sandbox", google, IsAborted, 110, acme+"dev/locations/europe-west4/keyRings/sandbox").starting(31),
+		life("new-tenant", google, NeverFinishesFirst, 0, acme+"lab/locations/asia-northeast1/keyRings/new-tenant"),
 
-		{
-			Name: "prod-vaults", List: AzureCertificates, Fate: Succeeds, Period: 20 * time.Second, Phase: 5 * time.Second, Longest: 12 * time.Second,
-			Scopes: []string{vault("acme-prod-vault", production), vault("acme-payments-vault", production)},
-		},
-		{
-			Name: "partner-vaults", List: AzureCertificates, Fate: FailsOneScope, Period: 70 * time.Second, Phase: 12 * time.Second,
-			Scopes: []string{vault("acme-shared-vault", production), vault("acme-partner-vault", production)},
-		},
-		{
-			Name: "edge-vault", List: AzureCertificates, Fate: RecoversSometimes, Period: 60 * time.Second, Phase: 19 * time.Second,
-			Scopes: []string{vault("acme-edge-vault", production)},
-		},
-		{
-			Name: "staging-vault", List: AzureCertificates, Fate: FailsAlways, Period: 95 * time.Second, Phase: 27 * time.Second,
-			Scopes: []string{vault("acme-staging-vault", staging)},
-		},
-		{
-			Name: "archive-vault", List: AzureCertificates, Fate: HangsForever,
-			Scopes: []string{vault("acme-archive-vault", production)},
-		},
-		{
-			Name: "dev-vault", List: AzureCertificates, Fate: IsAborted, Period: 120 * time.Second, Phase: 40 * time.Second,
-			Scopes: []string{vault("acme-dev-vault", staging)},
-		},
-		{
-			Name: "lab-vault", List: AzureCertificates, Fate: NeverFinishesFirst,
-			Scopes: []string{vault("acme-lab-vault", staging)},
-		},
+		life("prod-vaults", azure, Succeeds, 20, "acme-prod-vault"+production, "acme-payments-vault"+production).starting(5),
+		life("partner-vaults", azure, FailsOneScope, 70, "acme-shared-vault"+production, "acme-partner-vault"+production).starting(12),
+		life("edge-vault", azure, RecoversSometimes, 60, "acme-edge-vault"+production).starting(19),
+		life("staging-vault", azure, FailsAlways, 95, "acme-staging-vault"+staging).starting(27),
+		life("archive-vault", azure, HangsForever, 0, "acme-archive-vault"+production),
+		life("dev-vault", azure, IsAborted, 120, "acme-dev-vault"+staging).starting(40),
+		life("lab-vault", azure, NeverFinishesFirst, 0, "acme-lab-vault"+staging),
 	}
+	for i := range lives {
+		if lives[i].Period == 20*time.Second {
+			lives[i].Longest = 12 * time.Second
+		}
+	}
+	return lives
+}
+
+// AllLives returns the default lives, and a few in each of the other lists of [AllKinds], all of the same
+// fictitious company. Only the forms of Azure's and Oracle's identifiers are public.
+func AllLives() []Life {
+	const europe, america = "00D5g00000AcmeDEEA0", "00D5g00000AcmeUSEA0"
+	others := []Life{
+		life("prod-key-vaults", "azure-keys", Succeeds, 120, "acme-prod-vault"+production, "acme-payments-vault"+production),
+		life("partner-key-vaults", "azure-keys", FailsOneScope, 240, "acme-shared-vault"+production, "acme-partner-vault"+production),
+		life("shared-secrets", "azure-secrets", CompletesPartly, 240, "acme-shared-vault"+production, "acme-legacy-vault"+production),
+		life("prod-secrets", "azure-secrets", Succeeds, 180, "acme-prod-vault"+production),
+		life("staging-secrets", "azure-secrets", IsAborted, 300, "acme-staging-vault"+staging),
+
+		life("aws-production", "aws-keys", Succeeds, 120, "acme-production"),
+		life("aws-data", "aws-keys", FailsOneScope, 240, "acme-warehouse", "acme-data-lake"),
+		life("aws-sandbox", "aws-keys", HangsForever, 0, "acme-sandbox"),
+		life("aws-stores", "aws-custom-key-stores", Succeeds, 180, "acme-production"),
+		life("aws-edge-stores", "aws-custom-key-stores", RecoversSometimes, 300, "acme-edge"),
+
+		life("oci-frankfurt", "oci-keys", Succeeds, 120, "ocid1.vault.oc1.eu-frankfurt-1.bfacmevaultaa.abtheljracmeproductionvaultinfrankfurt"),
+		life("oci-ashburn", "oci-keys", RecoversSometimes, 240, "ocid1.vault.oc1.iad.bbacmevaultaa.abuwcljsacmeanalyticsvaultinashburn"),
+
+		life("sap-finance", "sap-keys", Succeeds, 180, "Acme Finance", "Acme Logistics"),
+		life("sap-hr", "sap-keys", FailsAlways, 360, "Acme HR"),
+		life("sap-new", "sap-keys", NeverFinishesFirst, 0, "Acme Research"),
+
+		life("sfdc-europe", "sfdc-keys", Succeeds, 180, europe),
+		life("sfdc-america", "sfdc-keys", RecoversSometimes, 300, america),
+		life("sfdc-certificates", "sfdc-certificates", FailsOneScope, 240, europe, america),
+
+		life("dsm-finance", "dsm-keys", Succeeds, 180, "finance", "research"),
+		life("dsm-legacy", "dsm-keys", HangsForever, 0, "legacy"),
+		life("external-root", "external-cm-keys", Succeeds, 180, "root"),
+		life("external-emea", "external-cm-keys", IsAborted, 360, "root/emea"),
+		life("luna-signing", "luna-keys", Succeeds, 120, "acme-signing", "acme-tde"),
+		life("luna-backup", "luna-keys", RecoversSometimes, 300, "acme-backup"),
+		life("luna-replicas", "luna-synchronizations", Succeeds, 180, "acme-signing", "acme-replica"),
+		life("luna-archive", "luna-synchronizations", FailsOneScope, 360, "acme-archive", "acme-vault"),
+	}
+	for i := range others {
+		others[i] = others[i].starting(3 + 7*i) // Not all lists change at once.
+		others[i].Keep = 100                    // About three days of jobs in a new fleet: these lists stay small.
+	}
+	return append(DefaultLives(), others...)
 }

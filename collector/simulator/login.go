@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -71,13 +72,13 @@ func (a *Appliance) serveLogin(w http.ResponseWriter, r *http.Request) {
 // login decides on a login and makes its response.
 func (a *Appliance) login(r *http.Request, req LoginRequest) (loginResponse, *apiError) {
 	response := loginResponse{Duration: int64(a.tokens.lifetime / time.Second), TokenType: "Bearer", ClientID: a.tokens.clientID}
-	user := user{name: req.Username, domain: RootDomain}
-	if req.Domain != "" {
-		user.domain = req.Domain
-	}
+	user := user{name: req.Username, domain: cmp.Or(req.Domain, RootDomain)}
 	switch req.GrantType {
 	case GrantPassword:
-		if !a.tokens.valid(req.Username, req.Password) {
+		a.tokens.mu.Lock()
+		wrong := req.Username != a.opts.Username || req.Password != a.tokens.password
+		a.tokens.mu.Unlock()
+		if wrong {
 			return response, &apiError{http.StatusUnauthorized, "Wrong username or password."}
 		}
 	case GrantRefreshToken:

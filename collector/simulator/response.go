@@ -18,7 +18,7 @@ func (a *Appliance) openBody(w http.ResponseWriter, r *http.Request) (out *bufio
 	header.Set("Vary", "Accept-Encoding")
 	var to io.Writer = w
 	var compressor *gzip.Writer
-	if acceptsGzip(r) {
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		header.Set("Content-Encoding", "gzip")
 		compressor, _ = a.compressors.Get().(*gzip.Writer)
 		if compressor == nil {
@@ -38,17 +38,6 @@ func (a *Appliance) openBody(w http.ResponseWriter, r *http.Request) (out *bufio
 			a.compressors.Put(compressor)
 		}
 	}
-}
-
-// acceptsGzip reports whether the client accepts a response that is compressed with gzip.
-func acceptsGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, quality, _ := strings.Cut(part, ";")
-		if strings.TrimSpace(coding) == "gzip" {
-			return strings.TrimSpace(quality) != "q=0"
-		}
-	}
-	return false
 }
 
 // apiError is an error response: its HTTP status, and a message for the user.

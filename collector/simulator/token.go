@@ -19,7 +19,6 @@ type tokenStore struct {
 	clock    func() time.Time
 	lifetime time.Duration
 	rotate   bool
-	username string
 	clientID string
 
 	mu       sync.Mutex
@@ -58,7 +57,6 @@ func newTokenStore(opts Options) *tokenStore {
 		clock:    opts.Clock,
 		lifetime: opts.TokenLifetime.Truncate(time.Second),
 		rotate:   opts.RotateRefreshTokens,
-		username: opts.Username,
 		clientID: newUUID().String(),
 		password: opts.Password,
 		live:     make(map[string]liveToken),
@@ -114,13 +112,6 @@ func (a *Appliance) authenticate(r *http.Request) (domainName string, fault *api
 		return "", &apiError{http.StatusUnauthorized, "the token is not valid or has expired"}
 	}
 	return t.domain, nil
-}
-
-// valid reports whether a username and a password are right.
-func (s *tokenStore) valid(username, password string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return username == s.username && password == s.password
 }
 
 // issueRefresh returns a new refresh token.
