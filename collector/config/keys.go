@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,23 +22,23 @@ func targetKeys() []key {
 	return []key{
 		{"name", "", (*reader).readName},
 		{"url", "ciphertrust.url", (*reader).readURL},
-		textKey("username", "ciphertrust.username", func(t *Target) *string { return &t.Credentials.Username }),
-		fileKey("password_file", "ciphertrust.password-file", func(t *Target) *string { return &t.Credentials.PasswordFile }),
-		textKey("domain", "ciphertrust.domain", func(t *Target) *string { return &t.Credentials.Domain }),
-		textKey("auth_domain", "ciphertrust.auth-domain", func(t *Target) *string { return &t.Credentials.AuthDomain }),
-		textKey("connection", "ciphertrust.connection", func(t *Target) *string { return &t.Credentials.Connection }),
-		textKey("client_id", "ciphertrust.client-id", func(t *Target) *string { return &t.Credentials.ClientID }),
+		valueKey("username", "ciphertrust.username", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Username }),
+		valueKey("password_file", "ciphertrust.password-file", (*reader).filename, func(t *Target) *string { return &t.Credentials.PasswordFile }),
+		valueKey("domain", "ciphertrust.domain", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Domain }),
+		valueKey("auth_domain", "ciphertrust.auth-domain", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.AuthDomain }),
+		valueKey("connection", "ciphertrust.connection", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Connection }),
+		valueKey("client_id", "ciphertrust.client-id", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.ClientID }),
 		{"tls_config", "", (*reader).readTLS},
 		{"collectors", "collector.disable-defaults", (*reader).readCollectors},
 		{"labels", "", (*reader).readLabels},
-		numberKey("page_size", "collector.page-size", func(t *Target) *int { return &t.PageSize }),
-		numberKey("concurrency", "collector.concurrency", func(t *Target) *int { return &t.Concurrency }),
-		durationKey("timeout", "collector.timeout", func(t *Target) *time.Duration { return &t.Timeout }),
-		durationKey("timeout_offset", "collector.timeout-offset", func(t *Target) *time.Duration { return &t.TimeoutOffset }),
-		durationKey("min_interval", "collector.min-interval", func(t *Target) *time.Duration { return &t.MinInterval }),
-		durationKey("full_read_interval", "collector.full-read-interval", func(t *Target) *time.Duration { return &t.FullReadInterval }),
-		durationKey("full_read_timeout", "collector.full-read-timeout", func(t *Target) *time.Duration { return &t.FullReadTimeout }),
-		durationKey("forget_scopes_after", "collector.forget-scopes-after", func(t *Target) *time.Duration { return &t.ForgetScopesAfter }),
+		valueKey("page_size", "collector.page-size", (*reader).number, func(t *Target) *int { return &t.PageSize }),
+		valueKey("concurrency", "collector.concurrency", (*reader).number, func(t *Target) *int { return &t.Concurrency }),
+		valueKey("timeout", "collector.timeout", (*reader).duration, func(t *Target) *time.Duration { return &t.Timeout }),
+		valueKey("timeout_offset", "collector.timeout-offset", (*reader).duration, func(t *Target) *time.Duration { return &t.TimeoutOffset }),
+		valueKey("min_interval", "collector.min-interval", (*reader).duration, func(t *Target) *time.Duration { return &t.MinInterval }),
+		valueKey("full_read_interval", "collector.full-read-interval", (*reader).duration, func(t *Target) *time.Duration { return &t.FullReadInterval }),
+		valueKey("full_read_timeout", "collector.full-read-timeout", (*reader).duration, func(t *Target) *time.Duration { return &t.FullReadTimeout }),
+		valueKey("forget_scopes_after", "collector.forget-scopes-after", (*reader).duration, func(t *Target) *time.Duration { return &t.ForgetScopesAfter }),
 	}
 }
 
@@ -47,15 +46,13 @@ func targetKeys() []key {
 // in the file.
 func tlsKeys() []key {
 	return []key{
-		fileKey("ca_file", "ciphertrust.ca-file", func(t *Target) *string { return &t.TLS.CAFile }),
-		fileKey("cert_file", "ciphertrust.cert-file", func(t *Target) *string { return &t.TLS.CertFile }),
-		fileKey("key_file", "ciphertrust.key-file", func(t *Target) *string { return &t.TLS.KeyFile }),
-		textKey("server_name", "ciphertrust.server-name", func(t *Target) *string { return &t.TLS.ServerName }),
-		{"insecure_skip_verify", "ciphertrust.insecure-skip-verify", func(r *reader, node *yaml.Node, at place) {
-			r.target.TLS.InsecureSkipVerify, _ = r.truth(node, at)
-		}},
-		versionKey("min_version", func(t *Target) *config.TLSVersion { return &t.TLS.MinVersion }),
-		versionKey("max_version", func(t *Target) *config.TLSVersion { return &t.TLS.MaxVersion }),
+		valueKey("ca_file", "ciphertrust.ca-file", (*reader).filename, func(t *Target) *string { return &t.TLS.CAFile }),
+		valueKey("cert_file", "ciphertrust.cert-file", (*reader).filename, func(t *Target) *string { return &t.TLS.CertFile }),
+		valueKey("key_file", "ciphertrust.key-file", (*reader).filename, func(t *Target) *string { return &t.TLS.KeyFile }),
+		valueKey("server_name", "ciphertrust.server-name", (*reader).optionalText, func(t *Target) *string { return &t.TLS.ServerName }),
+		valueKey("insecure_skip_verify", "ciphertrust.insecure-skip-verify", (*reader).truth, func(t *Target) *bool { return &t.TLS.InsecureSkipVerify }),
+		valueKey("min_version", "", (*reader).version, func(t *Target) *config.TLSVersion { return &t.TLS.MinVersion }),
+		valueKey("max_version", "", (*reader).version, func(t *Target) *config.TLSVersion { return &t.TLS.MaxVersion }),
 	}
 }
 
@@ -95,47 +92,11 @@ func names(keys []key) []string {
 	return all
 }
 
-func textKey(name, flag string, field func(*Target) *string) key {
+// valueKey is a key whose value is read into a field of the target.
+func valueKey[T any](name, flag string, read func(*reader, *yaml.Node, place) (T, bool), field func(*Target) *T) key {
 	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
-		*field(&r.target), _ = r.text(node, at, "a text"+orNone)
-	}}
-}
-
-func fileKey(name, flag string, field func(*Target) *string) key {
-	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
-		*field(&r.target), _ = r.filename(node, at)
-	}}
-}
-
-func numberKey(name, flag string, field func(*Target) *int) key {
-	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
-		if value, ok := r.number(node, at); ok {
+		if value, ok := read(r, node, at); ok {
 			*field(&r.target) = value
 		}
-	}}
-}
-
-func durationKey(name, flag string, field func(*Target) *time.Duration) key {
-	return key{name, flag, func(r *reader, node *yaml.Node, at place) {
-		if value, ok := r.duration(node, at); ok {
-			*field(&r.target) = value
-		}
-	}}
-}
-
-// versionKey reads a TLS version by Prometheus' name for it.
-func versionKey(name string, field func(*Target) *config.TLSVersion) key {
-	return key{name, "", func(r *reader, node *yaml.Node, at place) {
-		wanted := "one of " + strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", ")
-		text, ok := r.text(node, at, wanted)
-		if !ok {
-			return
-		}
-		version, ok := config.TLSVersions[text]
-		if !ok {
-			r.addf(at, "is %s: give %s", quoted(text), wanted)
-			return
-		}
-		*field(&r.target) = version
 	}}
 }

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/prometheus/common/config"
 	"github.com/xhit/go-str2duration/v2"
 	"go.yaml.in/yaml/v4"
 )
@@ -33,6 +35,24 @@ func (r *reader) text(node *yaml.Node, at place, wanted string) (string, bool) {
 		return value, true
 	}
 	return "", false
+}
+
+// optionalText reads a text that may be omitted.
+func (r *reader) optionalText(node *yaml.Node, at place) (string, bool) {
+	return r.text(node, at, "a text"+orNone)
+}
+
+// version reads a TLS version by Prometheus' name for it.
+func (r *reader) version(node *yaml.Node, at place) (version config.TLSVersion, ok bool) {
+	wanted := "one of " + strings.Join(slices.Sorted(maps.Keys(config.TLSVersions)), ", ")
+	text, ok := r.text(node, at, wanted)
+	if !ok {
+		return 0, false
+	}
+	if version, ok = config.TLSVersions[text]; !ok {
+		r.addf(at, "is %s: give %s", quoted(text), wanted)
+	}
+	return version, ok
 }
 
 // isText reports whether a value can be read as a text.
