@@ -1,11 +1,9 @@
-// Package helm_test holds the chart against Helm itself, the schemas of
-// Kubernetes and of the Prometheus Operator, the exporter's program, and the
-// files of which it is made.
+// Package helm_test checks the chart with Helm, the schemas of Kubernetes and of the
+// Prometheus Operator, and the exporter.
 package helm_test
 
 import (
-	"bytes"
-	"io/fs"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,50 +18,32 @@ import (
 const (
 	chart   = "cckm-sync-exporter"
 	release = "rel"
-	// namespace is where the release is rendered for.
+	// namespace is that of the release.
 	namespace = "here"
-	// mounts is where the chart mounts everything.
+	// mounts is the directory that the chart mounts everything in.
 	mounts = "/etc/cckm-sync-exporter"
 )
 
-// helm runs Helm without any configuration of a user's, and returns what it
-// wrote to standard output, and to both.
-func helm(t *testing.T, args ...string) (output, everything string, err error) {
+// helm runs Helm without any configuration of the user and returns its output. The
+// error includes what Helm wrote to standard error.
+func helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	program := livetest.Program(t, "helm")
-	look(t)
 	home := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd := exec.CommandContext(t.Context(), livetest.Program(t, "helm"), args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + filepath.Join(home, "none")}
-	var out, all bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &all
-	err = cmd.Run()
-	return out.String(), out.String() + all.String(), err
-}
-
-// look looks at every file that the chart is made of. The go command keeps the
-// result of a test until a file changes that the test itself has looked at, and
-// Helm's looking does not count.
-func look(t *testing.T) {
-	t.Helper()
-	for _, root := range []string{chart, filepath.Join(chart, "files", "dashboards") + "/."} {
-		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			_, err = os.Stat(path)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("helm %q: %w\n%s%s", args, err, output, stderr.String())
 	}
+	return string(output), err
 }
 
 // object is an object of Kubernetes.
 type object map[string]any
 
-// at returns what is at the end of a path of keys, or nil.
+// at returns the value at a path of keys, or nil.
 func (o object) at(path ...string) any {
 	var value any = map[string]any(o)
 	for _, key := range path {
@@ -76,13 +56,19 @@ func (o object) at(path ...string) any {
 	return value
 }
 
-// text is at for a text.
+// text returns the text at a path, or "".
 func (o object) text(path ...string) string {
 	text, _ := o.at(path...).(string)
 	return text
 }
 
-// list is at for a list of mappings.
+// child returns the mapping at a path, or nil.
+func (o object) child(path ...string) object {
+	inner, _ := o.at(path...).(map[string]any)
+	return inner
+}
+
+// list returns the mappings of the list at a path.
 func (o object) list(path ...string) []object {
 	items, _ := o.at(path...).([]any)
 	objects := make([]object, 0, len(items))
@@ -93,7 +79,7 @@ func (o object) list(path ...string) []object {
 	return objects
 }
 
-// texts is at for a list of texts.
+// texts returns the texts of the list at a path.
 func (o object) texts(path ...string) []string {
 	items, _ := o.at(path...).([]any)
 	texts := make([]string, 0, len(items))
@@ -107,24 +93,25 @@ func (o object) texts(path ...string) []string {
 // rendered are the objects of a release.
 type rendered []object
 
-// template renders the chart, and fails the test where it cannot be.
+// template renders the chart and fails the test if that fails.
 func template(t *testing.T, args ...string) (objects rendered, text string) {
 	t.Helper()
-	text, everything, err := helm(t, append([]string{"template", release, chart, "--namespace", namespace}, args...)...)
+	text, err := helm(t, append([]string{"template", release, chart, "--namespace", namespace}, args...)...)
 	if err != nil {
-		t.Fatalf("helm template %q: %v\n%s", args, err, everything)
+		t.Fatal(err)
 	}
 	return parse(t, text), text
 }
 
-// parse reads objects.
+// parse parses the documents of a YAML file, except empty ones.
 func parse(t *testing.T, text string) rendered {
 	t.Helper()
+	// With a type of its own, every mapping would have it.
 	var documents []map[string]any
 	if err := yaml.Load([]byte(text), &documents, yaml.WithAllDocuments()); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	objects := make(rendered, 0, len(documents))
+	var objects rendered
 	for _, document := range documents {
 		if len(document) > 0 {
 			objects = append(objects, document)
@@ -160,30 +147,16 @@ func (r rendered) container(t *testing.T) object {
 	return r.only(t, "Deployment").list("spec", "template", "spec", "containers")[0]
 }
 
-// examples returns the files of values that the chart is tried with, by their
-// names.
+// examples returns the chart's files of values by name.
 func examples(t *testing.T) map[string]string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(chart, "ci", "*-values.yaml"))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(paths) < 6 {
+		t.Fatalf("%q, %v", paths, err)
 	}
 	files := map[string]string{}
 	for _, path := range paths {
 		files[strings.TrimSuffix(filepath.Base(path), "-values.yaml")] = path
 	}
-	if len(files) < 6 {
-		t.Fatalf("there are only %d files of values in ci", len(files))
-	}
 	return files
-}
-
-// read returns what is in a file.
-func read(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
 }

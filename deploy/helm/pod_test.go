@@ -3,6 +3,7 @@ package helm_test
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"maps"
 	"net/http/httptest"
 	"os"
@@ -15,27 +16,32 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// pod is what a rendered pod would find, on this machine.
+// pod is the command line, environment and files of a rendered pod, on this machine.
 type pod struct {
-	// program is the exporter.
 	program string
-	// dir is where the chart's mounts are.
-	dir string
-	// args are the container's, with the paths of dir.
-	args []string
-	env  []string
+	// dir replaces the chart's mounts.
+	dir       string
+	args, env []string
 }
 
-// newPod writes the volumes of the rendered pod to its mounts: ConfigMaps of the chart
-// as they are, and invented content for the objects of users. Like the kubelet, it
-// applies items and modes.
-func newPod(t *testing.T, objects rendered, program string, theirs map[string]string) *pod {
+// newPod writes the volumes of the rendered pod: the chart's ConfigMaps unchanged, and
+// invented content of the user's objects, some of it as given. Like the kubelet, it
+// selects items.
+func newPod(t *testing.T, objects rendered, program string, given map[string]string) *pod {
 	t.Helper()
 	p := &pod{program: program, dir: t.TempDir()}
 	certificate, key := newCertificate(t)
-	spec := objects.only(t, "Deployment").child("spec").child("template").child("spec")
+	const webConfig = "tls_server_config: {cert_file: web.crt, key_file: web.key}\n"
+	users := map[string]any{
+		"password": "geheim\n", "ca.crt": certificate, "tls.crt": certificate, "tls.key": key,
+		"web.yml": webConfig, "config.yml": webConfig, "web.crt": certificate, "web.key": key,
+	}
+	charts := map[string]object{}
+	for _, o := range objects.of("ConfigMap") {
+		charts[o.text("metadata", "name")] = o.child("data")
+	}
 	volumes := map[string]object{}
-	for _, volume := range spec.list("volumes") {
+	for _, volume := range objects.only(t, "Deployment").list("spec", "template", "spec", "volumes") {
 		volumes[volume.text("name")] = volume
 	}
 	container := objects.container(t)
@@ -44,47 +50,35 @@ func newPod(t *testing.T, objects rendered, program string, theirs map[string]st
 		if !inside {
 			continue
 		}
-		if readOnly, _ := mount.at("readOnly").(bool); !readOnly {
+		if readOnly, _ := mount["readOnly"].(bool); !readOnly {
 			t.Errorf("%s is not mounted read-only", mount.text("mountPath"))
 		}
-		volume, found := volumes[mount.text("name")]
-		if !found {
-			t.Errorf("there is no volume for %s", mount.text("mountPath"))
-			continue
+		volume := volumes[mount.text("name")]
+		source := volume.child("configMap")
+		content := maps.Clone(users)
+		if data, found := charts[source.text("name")]; found {
+			content = data
 		}
-		const webConfig = "tls_server_config: {cert_file: web.crt, key_file: web.key}\n"
-		content := map[string]string{
-			"password": "geheim\n", "ca.crt": string(certificate), "tls.crt": string(certificate), "tls.key": string(key),
-			"web.yml": webConfig, "config.yml": webConfig, "web.crt": string(certificate), "web.key": string(key),
-		}
-		name, kind := volume.text("configMap", "name"), "configMap"
-		if name == "" {
-			name, kind = volume.text("secret", "secretName"), "secret"
-			if mode, _ := volume.at("secret", "defaultMode").(int); mode != 0o440 {
-				t.Errorf("the Secret %s is mounted with mode %o", name, mode)
+		if source == nil {
+			source = volume.child("secret")
+			if source["defaultMode"] != 0o440 {
+				t.Errorf("the Secret of %s is mounted with mode %v", mount.text("mountPath"), source["defaultMode"])
 			}
 		}
-		for _, o := range objects.of("ConfigMap") {
-			if kind == "configMap" && o.text("metadata", "name") == name {
-				content = map[string]string{}
-				data, _ := o.at("data").(map[string]any)
-				for file := range data {
-					content[file] = o.text("data", file)
-				}
+		for name, text := range given {
+			content[name] = text
+		}
+		if items := source.list("items"); len(items) > 0 {
+			selected := map[string]any{}
+			for _, item := range items {
+				selected[item.text("path")] = content[item.text("path")]
 			}
+			content = selected
 		}
-		maps.Copy(content, theirs)
-		mounted := map[string]string{}
-		for _, item := range volume.list(kind, "items") {
-			mounted[item.text("path")] = content[item.text("path")]
-		}
-		if len(mounted) == 0 {
-			mounted = content
-		}
-		p.put(t, path, mounted)
+		p.write(t, path, content)
 	}
 	for _, arg := range container.texts("args") {
-		p.args = append(p.args, p.here(arg))
+		p.args = append(p.args, p.local(arg))
 	}
 	for _, variable := range container.list("env") {
 		value := variable.text("value")
@@ -93,13 +87,13 @@ func newPod(t *testing.T, objects rendered, program string, theirs map[string]st
 		} else if variable.at("valueFrom") != nil {
 			value = "geheim"
 		}
-		p.env = append(p.env, variable.text("name")+"="+p.here(value))
+		p.env = append(p.env, variable.text("name")+"="+p.local(value))
 	}
 	return p
 }
 
 // newCertificate returns httptest's self-signed certificate and its key in PEM.
-func newCertificate(t *testing.T) (certificate, key []byte) {
+func newCertificate(t *testing.T) (certificate, key string) {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
@@ -108,32 +102,34 @@ func newCertificate(t *testing.T) (certificate, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
+	encode := func(kind string, content []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}))
+	}
+	return encode("CERTIFICATE", pair.Certificate[0]), encode("PRIVATE KEY", encoded)
 }
 
-// here gives a text of the pod the paths of this machine, and appliances that
-// nobody is: the tests ask nobody else.
-func (p *pod) here(text string) string {
+// local replaces the pod's paths by those of this machine, and appliances by an address
+// on which nothing listens.
+func (p *pod) local(text string) string {
 	hosts := regexp.MustCompile(`://[a-z-]+\.example\.com(:\d+)?`)
 	return hosts.ReplaceAllString(strings.ReplaceAll(text, mounts, p.dir), "://127.0.0.1:9")
 }
 
-// put writes the files of a volume.
-func (p *pod) put(t *testing.T, path string, files map[string]string) {
+// write writes the files of a volume.
+func (p *pod) write(t *testing.T, path string, files map[string]any) {
 	t.Helper()
 	dir := filepath.Join(p.dir, path)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(p.here(text)), 0o440); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(p.local(fmt.Sprint(text))), 0o440); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// check runs the doctor with what the pod has, without connecting.
+// check runs the pod's command as check --offline.
 func (p *pod) check(t *testing.T) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.program, append([]string{"check", "--offline"}, p.args...)...)
@@ -142,7 +138,7 @@ func (p *pod) check(t *testing.T) (string, error) {
 	return string(output), err
 }
 
-// serve starts the exporter as the pod does, and returns its address.
+// serve starts the exporter as the pod does and returns its address.
 func (p *pod) serve(t *testing.T) string {
 	t.Helper()
 	address := livetest.FreeAddress(t)

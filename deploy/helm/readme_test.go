@@ -1,7 +1,6 @@
 package helm_test
 
 import (
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,33 +9,24 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// TestReadmeExamples holds that the chart takes what its README.md tells users to
-// give it.
+// TestReadmeExamples checks that the chart accepts the examples of its README.md.
 func TestReadmeExamples(t *testing.T) {
-	readme := read(t, filepath.Join(chart, "README.md"))
-	install := regexp.MustCompile(`(?m)^helm install (?:.*\\\n)*.*$`).FindString(readme)
-	words := strings.Fields(strings.ReplaceAll(install, "\\\n", " "))
-	if len(words) < 4 || words[3] != "deploy/helm/"+chart {
-		t.Fatalf("README.md installs nothing: %q", install)
-	}
+	readme := livetest.ReadFile(t, chart, "README.md")
+	install := regexp.MustCompile(`(?m)^helm install \S+ deploy/helm/` + chart + `((?:.*\\\n)*.*)$`).FindStringSubmatch(readme)
 	monitoring := regexp.MustCompile("`((?:--set \\w+\\.enabled=true ?)+)`").FindStringSubmatch(readme)
-	if monitoring == nil {
-		t.Fatal("README.md enables nothing")
+	values := regexp.MustCompile("(?s)\n```yaml\n(.*?\n)```\n").FindStringSubmatch(readme)
+	if install == nil || monitoring == nil || values == nil {
+		t.Fatal("README.md has no helm install, no flags for monitoring, or no values for several appliances")
 	}
-	objects, _ := template(t, slices.Concat(words[4:], strings.Fields(monitoring[1]))...)
-	for _, kind := range []string{"ServiceMonitor", "PrometheusRule"} {
-		objects.only(t, kind)
+	flags := strings.Fields(strings.ReplaceAll(install[1], "\\\n", " "))
+	objects, _ := template(t, slices.Concat(flags, strings.Fields(monitoring[1]))...)
+	for _, kind := range []string{"ServiceMonitor", "PrometheusRule", "ConfigMap"} {
+		if len(objects.of(kind)) == 0 {
+			t.Errorf("README.md's flags make no %s", kind)
+		}
 	}
-	if len(objects.of("ConfigMap")) == 0 {
-		t.Error("README.md's way to the boards gives none")
-	}
-
-	_, values, _ := strings.Cut(readme, "\n```yaml\n")
-	values, _, found := strings.Cut(values, "\n```\n")
-	if !found {
-		t.Fatal("README.md has no values for several appliances")
-	}
-	objects, _ = template(t, "--values", livetest.WriteFile(t, "values.yaml", []byte(values)), "--set", "serviceMonitor.enabled=true")
+	file := livetest.WriteFile(t, "values.yaml", []byte(values[1]))
+	objects, _ = template(t, "--values", file, "--set", "serviceMonitor.enabled=true")
 	if endpoints := objects.only(t, "ServiceMonitor").list("spec", "endpoints"); len(endpoints) != 2 {
 		t.Errorf("README.md's targets have %d endpoints", len(endpoints))
 	}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestRefusals holds that values which cannot work are refused, by the schema or
-// a template, with what is wrong with them.
+// TestRefusals checks that the schema or a template refuses values that cannot work,
+// and gives the reason.
 func TestRefusals(t *testing.T) {
 	files := examples(t)
 	const url, user, secret = "ciphertrust.url=https://cm.example.com", "ciphertrust.username=prometheus", "ciphertrust.existingSecret=cckm"
@@ -29,28 +29,22 @@ func TestRefusals(t *testing.T) {
 		"not mounted":            {json: []string{target}, want: []string{"password_file of the target a is in the Secret x", "mountSecrets"}},
 		"CA not mounted":         {values: "fleet", json: []string{`mountConfigMaps=[]`}, want: []string{"ca_file of the target prod-eu is in the ConfigMap cm-ca"}},
 		"password in the values": {values: "minimal", json: []string{`extraEnv=[{"name":"CM_PASSWORD","value":"geheim"}]`}, want: []string{"no value may hold a secret"}},
-		"the newer name of it":   {values: "minimal", json: []string{`extraEnv=[{"name":"CIPHERTRUST_PASSWORD","value":"geheim"}]`}, want: []string{"no value may hold a secret"}},
 		"password as a key":      {values: "minimal", set: []string{"ciphertrust.password=geheim"}, want: []string{"additional properties 'password' not allowed"}},
 		"password of a target":   {values: "fleet", json: []string{`config.targets=[{"name":"a","url":"https://cm","password":"geheim"}]`}, want: []string{"'password' not allowed"}},
 		"password in the URL":    {set: []string{"ciphertrust.url=https://me:geheim@cm.example.com", user, secret}, want: []string{"/ciphertrust/url"}},
-		"URL without a scheme":   {set: []string{"ciphertrust.url=cm.example.com", user, secret}, want: []string{"/ciphertrust/url"}},
 		"TLS of nothing":         {values: "minimal", set: []string{"web.tls=true"}, want: []string{"web.existingSecret"}},
 		"scraped twice":          {values: "discovery", set: []string{"serviceMonitor.enabled=true"}, want: []string{"twice"}},
 		"unknown targets":        {values: "discovery", set: []string{"scrapeConfig.enabled=false", "serviceMonitor.enabled=true"}, want: []string{"enable scrapeConfig in place"}},
 		"discovery of one":       {values: "minimal", set: []string{"scrapeConfig.enabled=true"}, want: []string{"enable serviceMonitor"}},
 		"unknown ports":          {values: "discovery", json: []string{`networkPolicy.ports=[]`}, want: []string{"networkPolicy.ports"}},
-		"slip at the top":        {values: "minimal", set: []string{"serviceMonitr.enabled=true"}, want: []string{"'serviceMonitr' not allowed"}},
 		"slip below":             {values: "minimal", set: []string{"image.tagg=v1"}, want: []string{"'tagg' not allowed"}},
 		"slip in a target":       {values: "fleet", json: []string{`config.targets=[{"name":"a","url":"https://cm","usrname":"u"}]`}, want: []string{"'usrname' not allowed"}},
 		"target without a name":  {json: []string{`config.targets=[{"url":"https://cm"}]`}, want: []string{"missing property 'name'"}},
 		"list that is not":       {values: "minimal", json: []string{`collectors=["google-key"]`}, want: []string{"/collectors/0"}},
 		"job without the name":   {values: "minimal", set: []string{"serviceMonitor.job=exporter"}, want: []string{"/serviceMonitor/job"}},
 		"too short a grace":      {values: "minimal", set: []string{"terminationGracePeriodSeconds=5"}, want: []string{"/terminationGracePeriodSeconds"}},
-		"number as a text":       {values: "minimal", json: []string{`service.port="10458"`}, want: []string{"/service/port"}},
 		"threshold of nothing":   {values: "monitoring", json: []string{`prometheusRule.thresholds=[{"record":"cckm_sync:overdue_after:seconds","expr":"86400"}]`}, want: []string{"/prometheusRule/thresholds/0/expr"}},
-		"wrong digest":           {values: "minimal", set: []string{"image.digest=sha256:12"}, want: []string{"/image/digest"}},
 		"flag in two words":      {values: "minimal", json: []string{`extraArgs=["--log.level","debug"]`}, want: []string{"/extraArgs/1"}},
-		"secret in a reference":  {values: "monitoring", json: []string{`serviceMonitor.basicAuth={"username":{"name":"s","key":"u"},"password":"geheim"}`}, want: []string{"/serviceMonitor/basicAuth/password"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"template", chart}
@@ -63,25 +57,24 @@ func TestRefusals(t *testing.T) {
 			for _, set := range test.json {
 				args = append(args, "--set-json", set)
 			}
-			output, everything, err := helm(t, args...)
+			output, err := helm(t, args...)
 			if err == nil {
-				t.Fatalf("these values are taken:\n%s", output)
+				t.Fatalf("the values are accepted:\n%s", output)
 			}
 			for _, want := range test.want {
-				if !strings.Contains(strings.Join(strings.Fields(everything), " "), want) {
-					t.Errorf("the answer lacks %q:\n%s", want, everything)
+				if !strings.Contains(strings.Join(strings.Fields(err.Error()), " "), want) {
+					t.Errorf("the error has no %q: %v", want, err)
 				}
 			}
 		})
 	}
 }
 
-// TestOneOrSeveral holds that nothing which is said of one appliance is ignored
-// where there are several.
+// TestOneOrSeveral checks that settings of one appliance are refused, rather than
+// ignored, together with several.
 func TestOneOrSeveral(t *testing.T) {
-	documented, _ := settings(t)
 	tried := 0
-	for _, s := range documented {
+	for _, s := range settings(t) {
 		name, ofOne := strings.CutPrefix(s.path, "ciphertrust.")
 		if !ofOne || strings.HasSuffix(strings.ToLower(name), "key") {
 			continue
@@ -94,9 +87,9 @@ func TestOneOrSeveral(t *testing.T) {
 		case name != "url":
 			value = "x"
 		}
-		_, everything, err := helm(t, "template", chart, "--values", examples(t)["fleet"], "--set", s.path+"="+value)
-		if err == nil || !strings.Contains(everything, s.path+" is for one appliance, and config for several") {
-			t.Errorf("%s: %v\n%s", s.path, err, everything)
+		_, err := helm(t, "template", chart, "--values", examples(t)["fleet"], "--set", s.path+"="+value)
+		if err == nil || !strings.Contains(err.Error(), s.path+" is for one appliance, and config for several") {
+			t.Errorf("%s: %v", s.path, err)
 		}
 	}
 	if tried < 10 {

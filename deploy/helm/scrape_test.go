@@ -1,24 +1,25 @@
 package helm_test
 
 import (
+	"cmp"
 	"maps"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.yaml.in/yaml/v4"
 
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// checkScraped holds which labels series have by the time that Prometheus has
-// them: those by which alerts and boards tell exporters apart, however the
-// release is called, the labels of targets, and none that is another one at the
-// next pod or pushes a metric's own aside.
+// checkScraped checks the labels that targets have in Prometheus: those by which alerts
+// and boards distinguish exporters, whatever the name of the release, and those of the
+// target. No label may differ in the next pod or hide a metric's own.
 func checkScraped(t *testing.T, program string) {
 	t.Helper()
 	livetest.Program(t, "prometheus")
@@ -63,12 +64,19 @@ func checkScraped(t *testing.T, program string) {
 			},
 		},
 	}
-	// Prometheus takes some seconds until it scrapes: all do so at the same time.
+	var recorded string
+	for _, rule := range ruleFiles(t)["cckm_sync_recording"].list("rules") {
+		if rule.text("record") == "cckm_sync_exporter:up:max_over_time10m" {
+			recorded = rule.text("expr")
+		}
+	}
+	// All are started first, because each takes some seconds until it scrapes.
 	started := make(map[string]*livetest.Prometheus, len(tests))
 	for name, test := range tests {
 		objects, _ := template(t, "--values", examples(t)[test.values],
 			"--set", "extraArgs={--collector.timeout=1s}", "--set", strings.Join(test.set, ","))
 		address := newPod(t, objects, program, nil).serve(t)
+		checkProbes(t, objects.container(t), address)
 		started[name] = livetest.StartPrometheus(t, operatorsConfig(t, objects, address))
 	}
 	for name, p := range started {
@@ -78,11 +86,10 @@ func checkScraped(t *testing.T, program string) {
 				up, err := p.Query(t.Context(), "up == 1")
 				return err == nil && len(up) == len(want)
 			})
-			// The rule by which the alerts know an exporter that is down.
-			known := alertsKnow(t)
-			samples, err := p.Query(t.Context(), known)
+			// The alerts find an exporter that is down by this rule.
+			samples, err := p.Query(t.Context(), recorded)
 			if err != nil || len(samples) != len(want) {
-				t.Errorf("%d targets are known to the alerts by %s: %v", len(samples), known, err)
+				t.Errorf("%s finds %d targets: %v", recorded, len(samples), err)
 			}
 			samples, err = p.Query(t.Context(), "up")
 			if err != nil {
@@ -93,32 +100,32 @@ func checkScraped(t *testing.T, program string) {
 				got = append(got, sample.Metric)
 			}
 			sorted := cmpopts.SortSlices(func(a, b labels) bool { return a["instance"] < b["instance"] })
-			if diff := cmp.Diff(want, got, sorted); diff != "" {
+			if diff := gocmp.Diff(want, got, sorted); diff != "" {
 				t.Errorf("the targets (-want +got):\n%s", diff)
 			}
 			p.Await(t, time.Minute, `cckm_sync_exporter_api_requests_total{endpoint="auth/tokens"}`)
 			if pushed, err := p.Query(t.Context(), `count by (__name__) ({__name__=~"cckm_sync.*", exported_endpoint!=""})`); err != nil || len(pushed) > 0 {
-				t.Errorf("a label of the target pushes the metrics' own aside: %v, %v", pushed, err)
+				t.Errorf("a label of the target hides that of the metrics: %v, %v", pushed, err)
 			}
 		})
 	}
 }
 
-// alertsKnow returns the expression of the rule that finds the exporters.
-func alertsKnow(t *testing.T) string {
+// checkProbes checks that the exporter answers the probes of its container.
+func checkProbes(t *testing.T, container object, address string) {
 	t.Helper()
-	for _, rule := range ruleFiles(t)["cckm_sync_recording"].list("rules") {
-		if rule.text("record") == "cckm_sync_exporter:up:max_over_time10m" {
-			return rule.text("expr")
-		}
+	for _, probe := range []string{"livenessProbe", "readinessProbe"} {
+		get := container.child(probe, "httpGet")
+		url := strings.ToLower(cmp.Or(get.text("scheme"), "http")) + "://" + address + get.text("path")
+		livetest.Eventually(t, time.Minute, url+" answers", func() bool {
+			status, body, ok := livetest.Get(t, url)
+			return ok && status == http.StatusOK && strings.Contains(body, "The exporter is")
+		})
 	}
-	t.Fatal("no rule finds the exporters")
-	return ""
 }
 
-// operatorsConfig returns the configuration that the Operator would make of the
-// monitors, but for discovery: the exporter is at the address, with the labels
-// that the Operator gives the targets of a service.
+// operatorsConfig returns the configuration that the Operator makes of the monitors,
+// with the exporter's address and the labels of a service's targets instead of discovery.
 func operatorsConfig(t *testing.T, objects rendered, address string) string {
 	t.Helper()
 	var jobs []any
@@ -150,11 +157,11 @@ func operatorsConfig(t *testing.T, objects rendered, address string) string {
 	}
 	for _, config := range objects.of("ScrapeConfig") {
 		spec := config.child("spec")
-		service := serviceOf(t, spec)
 		static := spec.list("staticConfigs")[0]
+		service := static.texts("targets")[0]
 		url := spec.list("httpSDConfigs")[0].text("url")
 		if !strings.Contains(url, "://"+service+"/") {
-			t.Errorf("%s is asked for the targets of %s", url, service)
+			t.Errorf("the targets of %s are requested from %s", service, url)
 		}
 		add(spec, map[string]any{
 			"static_configs":  []any{map[string]any{"targets": []string{address}, "labels": static["labels"]}},
@@ -168,17 +175,7 @@ func operatorsConfig(t *testing.T, objects rendered, address string) string {
 	return string(content)
 }
 
-// serviceOf returns the address that a ScrapeConfig scrapes.
-func serviceOf(t *testing.T, spec object) string {
-	t.Helper()
-	targets := spec.list("staticConfigs")[0].texts("targets")
-	if len(targets) != 1 {
-		t.Fatalf("%q are scraped", targets)
-	}
-	return targets[0]
-}
-
-// snake gives Prometheus' own form to the keys of the Operator's mappings.
+// snake converts the keys of the Operator's mappings to Prometheus' form.
 func snake(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

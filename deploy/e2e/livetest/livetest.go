@@ -40,7 +40,7 @@ func Program(t *testing.T, names ...string) string {
 	return ""
 }
 
-// Eventually waits until a condition holds, and fails the test after patience.
+// Eventually waits until a condition holds, and fails the test after patience has passed.
 func Eventually(t *testing.T, patience time.Duration, what string, condition func() bool) {
 	t.Helper()
 	if !WaitFor(patience, condition) {
@@ -48,7 +48,7 @@ func Eventually(t *testing.T, patience time.Duration, what string, condition fun
 	}
 }
 
-// WaitFor waits until a condition holds. It returns false after patience.
+// WaitFor waits until a condition holds. It returns false after patience has passed.
 func WaitFor(patience time.Duration, condition func() bool) bool {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -62,6 +62,30 @@ func WaitFor(patience time.Duration, condition func() bool) bool {
 		}
 	}
 	return true
+}
+
+// Run runs a program in a directory, or in the test's if dir is empty, and returns
+// its standard output. A failure ends the test.
+func Run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...) //nolint:gosec // Tests name the programs.
+	var stderr strings.Builder
+	cmd.Dir, cmd.Stderr = dir, &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s%s", filepath.Base(name), args, err, output, stderr.String())
+	}
+	return string(output)
+}
+
+// ReadFile returns the content of a file, whose path may be given in parts.
+func ReadFile(t *testing.T, path ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
 
 // WriteFile writes a file that is removed after the test, and returns its path.

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// Process is a program that runs until the test ends it, or ends itself.
+// Process is a running program.
 type Process struct {
 	cmd   *exec.Cmd
 	log   Buffer
 	ended sync.Once
 }
 
-// Start starts a program with no environment but PATH and env. It gets SIGTERM
-// when the test is over; what it wrote is shown where the test failed.
+// Start starts a program whose environment is PATH and env. It gets SIGTERM at the
+// end of the test, which logs its standard error if it has failed.
 func Start(t *testing.T, env []string, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{cmd: exec.CommandContext(t.Context(), name, args...)} //nolint:gosec // Tests name the programs.
@@ -101,8 +101,8 @@ func (b *Buffer) String() string {
 	return b.text.String()
 }
 
-// FreeAddress returns a loopback address where nobody listens, for programs that
-// do not tell which port they chose.
+// FreeAddress returns a loopback address on which nothing listens, for programs that
+// do not report the port that they chose.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -20,8 +20,8 @@ type Prometheus struct {
 	client *http.Client
 }
 
-// StartPrometheus starts a Prometheus with a configuration. The test is skipped
-// where there is none.
+// StartPrometheus starts a Prometheus with a configuration. It needs the program as
+// Program does.
 func StartPrometheus(t *testing.T, config string, args ...string) *Prometheus {
 	t.Helper()
 	path, address := Program(t, "prometheus"), FreeAddress(t)
@@ -36,14 +36,14 @@ func StartPrometheus(t *testing.T, config string, args ...string) *Prometheus {
 	return p
 }
 
-// Sample is a series of an instant query's answer, with its value.
+// Sample is a series of an instant query's result, with its value.
 type Sample struct {
 	Metric map[string]string `json:"metric"`
 	// Value is a time and a value in text form.
 	Value [2]any `json:"value"`
 }
 
-// Query returns what an instant query answers.
+// Query returns the result of an instant query.
 func (p *Prometheus) Query(ctx context.Context, query string) ([]Sample, error) {
 	var data struct {
 		Result []Sample `json:"result"`
@@ -52,7 +52,7 @@ func (p *Prometheus) Query(ctx context.Context, query string) ([]Sample, error) 
 	return data.Result, err
 }
 
-// Await waits until a query answers something.
+// Await waits until the result of a query is not empty.
 func (p *Prometheus) Await(t *testing.T, patience time.Duration, query string) {
 	t.Helper()
 	Eventually(t, patience, query, func() bool {
@@ -61,7 +61,7 @@ func (p *Prometheus) Await(t *testing.T, patience time.Duration, query string) {
 	})
 }
 
-// Get decodes the data of an answer of Prometheus' API.
+// Get decodes the data of a response of Prometheus' API.
 func (p *Prometheus) Get(ctx context.Context, path string, parameters url.Values, data any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+path+"?"+parameters.Encode(), http.NoBody)
 	if err != nil {
