@@ -71,7 +71,7 @@ func (p *prometheusServer) checkTargets(t *testing.T, b *board, chosen map[strin
 		}
 		delete(want, panel.title)
 		if series := p.answer(t, panel, panel.queries[0], chosen); len(series) != number {
-			t.Errorf("%s has %d lines, want %d:\n%s", panel.title, len(series), number, lines(series))
+			t.Errorf("%s has %d lines, want %d: %v", panel.title, len(series), number, series)
 		}
 	}
 	if len(want) > 0 {

@@ -90,15 +90,13 @@ func several(values ...string) string {
 func (p *prometheusServer) checkBoard(t *testing.T, b *board, chosen map[string]string) {
 	t.Helper()
 	values := map[string]string{"scope": chosen["scope"]}
-	queries := 0
 	for i := range b.Templating.List {
 		v := &b.Templating.List[i]
-		switch v.Type { //nolint:exhaustive // TestVariables checks that there are no others to set.
+		switch v.Type { //nolint:exhaustive // The others have no values to set.
 		case "custom":
 			values[v.Name] = *v.Current.Value.String
 		case "query":
 			found := p.labelValues(t, substitute(*v.Definition, values))
-			queries++
 			// An exporter of one appliance has no targets.
 			if len(found) == 0 && v.Name != "target" || v.Name == "scope" && !slices.Contains(found, chosen["scope"]) {
 				t.Errorf("$%s has the values %q: %s", v.Name, found, *v.Definition)
@@ -111,30 +109,12 @@ func (p *prometheusServer) checkBoard(t *testing.T, b *board, chosen map[string]
 	for i := range b.panels {
 		panel := &b.panels[i]
 		for j := range panel.queries {
-			queries++
 			series := p.answer(t, panel, panel.queries[j], values)
 			if !slices.ContainsFunc(series, sample.isNumber) {
 				t.Errorf("%s: %s answers nothing: %v\n%s", panel.title, *panel.queries[j].RefId, series, substitute(panel.queries[j].Expr, values))
 			}
-			if testing.Verbose() {
-				t.Logf("%s: %s\n%s", panel.title, *panel.queries[j].RefId, lines(series))
-			}
 		}
 	}
-	t.Logf("%d panels and rows, %d queries", len(b.panels), queries)
-}
-
-// lines formats an answer for go test -v.
-func lines(series []sample) string {
-	var text strings.Builder
-	for i, s := range series {
-		if i == 40 {
-			fmt.Fprintf(&text, "  … %d in all\n", len(series))
-			break
-		}
-		fmt.Fprintf(&text, "  %v %v\n", s.Metric, s.values)
-	}
-	return text.String()
 }
 
 // checkNumbers compares the numbers of the Fleet board with the configuration of the
