@@ -17,33 +17,31 @@ import (
 
 const fleetFile = "prometheus-fleet.yml"
 
-// fleetOf returns the names of the demo's targets: each is called by its stage
-// and region.
+// fleetOf returns the names of the demo's targets: stage and region.
 func fleetOf() []string { return []string{"prod-ap", "prod-eu", "prod-us", "stage-eu", "stage-us"} }
 
-// TestFleet has a real Prometheus, with the shipped configuration and rules,
-// discover and scrape a demo of several appliances.
+// TestFleet runs Prometheus with the shipped configuration and rules against a demo of
+// several appliances.
 func TestFleet(t *testing.T) {
 	livetest.Program(t, "prometheus")
 	_, exporter := livetest.StartExporter(t, livetest.BuildExporter(t), nil, "demo", fmt.Sprintf("--targets=%d", len(fleetOf())))
 	config := fleetConfig(t, exporter)
 	t.Run("whole", func(t *testing.T) {
-		p := startFleetPrometheus(t, config, exporter, fleetOf())
-		checkTargets(t, p, exporter, fleetOf())
+		p := livetest.StartPrometheus(t, config)
+		p.Await(t, time.Minute, fmt.Sprintf("count(count_over_time(up[5m]) >= 3) == %d", len(fleetOf())+1))
+		checkTargets(t, p, exporter)
 		checkSeries(t, p, exporter)
 		checkNothingRejected(t, p)
 		checkRules(t, p)
 	})
-	t.Run("in shares", func(t *testing.T) {
-		checkShares(t, config, exporter)
-	})
+	t.Run("in shares", func(t *testing.T) { checkShares(t, config, exporter) })
 }
 
 // fleetConfig is the shipped configuration for an exporter's address, with
 // shorter intervals.
 func fleetConfig(t *testing.T, exporter string) string {
 	t.Helper()
-	text, _, found := strings.Cut(read(t, fleetFile), "\nalerting:")
+	text, _, found := strings.Cut(livetest.ReadFile(t, fleetFile), "\nalerting:")
 	if !found || strings.Count(text, "localhost:10458") != 2 {
 		t.Fatalf("%s has another form", fleetFile)
 	}
@@ -51,32 +49,11 @@ func fleetConfig(t *testing.T, exporter string) string {
 	text = strings.ReplaceAll(faster.ReplaceAllString(text, "$1: 1s"), "localhost:10458", exporter)
 	var files strings.Builder
 	for _, file := range []string{thresholdsFile, recordingFile, alertsFile} {
-		rules := regexp.MustCompile(`(?m)^( +interval:) 1m$`).ReplaceAllString(read(t, file), "$1 1s")
+		rules := regexp.MustCompile(`(?m)^( +interval:) 1m$`).ReplaceAllString(livetest.ReadFile(t, file), "$1 1s")
 		path := livetest.WriteFile(t, file, []byte(rules))
 		fmt.Fprintf(&files, "  - %q\n", path)
 	}
 	return strings.Replace(text, "  - cckm_sync_*.yml", strings.TrimSuffix(files.String(), "\n"), 1)
-}
-
-// startFleetPrometheus waits until all has been scraped that is to be.
-func startFleetPrometheus(t *testing.T, config, exporter string, names []string) *livetest.Prometheus {
-	t.Helper()
-	p := livetest.StartPrometheus(t, config)
-	want := append([]string{exporter}, names...)
-	slices.Sort(want)
-	var got []string
-	if !livetest.WaitFor(time.Minute, func() bool {
-		samples, err := p.Query(t.Context(), "count_over_time(up[5m]) >= 3")
-		got = make([]string, 0, len(samples))
-		for _, s := range samples {
-			got = append(got, s.Metric["instance"])
-		}
-		slices.Sort(got)
-		return err == nil && slices.Equal(got, want)
-	}) {
-		t.Fatalf("scraped are %v, want %v", got, want)
-	}
-	return p
 }
 
 // labelsOf returns the labels that a target of the demo must have.
@@ -85,11 +62,10 @@ func labelsOf(name string) map[string]string {
 	return map[string]string{"job": "cckm_sync", "instance": name, "stage": stage, "region": region}
 }
 
-// activeTarget is a target as Prometheus tells of it.
+// activeTarget is a target of Prometheus' API.
 type activeTarget struct {
-	Labels               map[string]string
-	ScrapeURL, LastError string
-	Health               string
+	Labels    map[string]string
+	ScrapeURL string
 }
 
 func activeTargets(t *testing.T, p *livetest.Prometheus) []activeTarget {
@@ -101,78 +77,69 @@ func activeTargets(t *testing.T, p *livetest.Prometheus) []activeTarget {
 	return data.ActiveTargets
 }
 
-// checkTargets holds that each target is scraped by its own name and labels.
-func checkTargets(t *testing.T, p *livetest.Prometheus, exporter string, names []string) {
+// checkTargets checks that each target is scraped with its own name and labels.
+func checkTargets(t *testing.T, p *livetest.Prometheus, exporter string) {
 	t.Helper()
 	want := map[string]map[string]string{"http://" + exporter + "/metrics": {"job": "cckm_sync", "instance": exporter}}
-	for _, name := range names {
+	for _, name := range fleetOf() {
 		want["http://"+exporter+"/probe?target="+name] = labelsOf(name)
 	}
+	got := map[string]map[string]string{}
 	for _, target := range activeTargets(t, p) {
-		labels := want[target.ScrapeURL]
-		delete(want, target.ScrapeURL)
-		if !maps.Equal(target.Labels, labels) || target.Health != "up" {
-			t.Errorf("%s has the labels %v and is %s (%s), want %v", target.ScrapeURL, target.Labels, target.Health, target.LastError, labels)
-		}
+		got[target.ScrapeURL] = target.Labels
 	}
-	for missing := range want {
-		t.Errorf("%s is not scraped", missing)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("targets (-want +got):\n%s", diff)
 	}
 }
 
-// checkSeries holds that every series about a target has the target's labels,
-// that the exporter's own have its address and the label target where they are
-// about one, and that Prometheus had to rename no label.
+// checkSeries checks that every series about a target has the target's labels, that
+// the exporter's own have its address and, if they are about a target, the label
+// target, and that Prometheus renamed no label.
 func checkSeries(t *testing.T, p *livetest.Prometheus, exporter string) {
 	t.Helper()
 	var series []map[string]string
-	if err := p.Get(t.Context(), "/api/v1/series", url.Values{"match[]": {`{__name__=~".+"}`}}, &series); err != nil {
+	if err := p.Get(t.Context(), "/api/v1/series", url.Values{"match[]": {`{__name__=~".+", __name__!~".*:.*|ALERTS.*"}`}}, &series); err != nil {
 		t.Fatal(err)
 	}
-	scopes, lists, told := map[string]int{}, map[string]int{}, map[string]int{}
+	scopes, lists, about := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, labels := range series {
-		if strings.Contains(labels["__name__"], ":") || strings.HasPrefix(labels["__name__"], "ALERTS") {
-			continue // A rule made it.
-		}
 		for name := range labels {
 			if strings.HasPrefix(name, "exported_") {
-				t.Errorf("a label had to be renamed: %v", labels)
+				t.Errorf("a label was renamed: %v", labels)
 			}
 		}
 		own := strings.HasPrefix(labels["__name__"], "cckm_sync_exporter_")
-		switch name, about := labels["instance"], labels["target"]; name {
-		case exporter:
+		name, target := labels["instance"], labels["target"]
+		if name == exporter {
 			if strings.HasPrefix(labels["__name__"], "cckm_sync_") != own || labels["stage"]+labels["region"] != "" {
-				t.Errorf("the exporter itself tells %v", labels)
+				t.Errorf("the exporter's own metrics have %v", labels)
 			}
-			if about != "" {
-				told[about]++
+			about[target]++
+			continue
+		}
+		for label, value := range labelsOf(name) {
+			if labels[label] != value {
+				t.Errorf("%s is not %q in %v", label, value, labels)
 			}
-		default:
-			for label, value := range labelsOf(name) {
-				if labels[label] != value {
-					t.Errorf("%s is not %q in %v", label, value, labels)
-				}
-			}
-			if own || about != "" || !slices.Contains(fleetOf(), name) {
-				t.Errorf("a target tells %v", labels)
-			}
-			switch labels["__name__"] {
-			case "cckm_sync_scope_info":
-				scopes[name]++
-			case "cckm_sync_up":
-				lists[name]++
-			}
+		}
+		if own || target != "" {
+			t.Errorf("a target has %v", labels)
+		}
+		switch labels["__name__"] {
+		case "cckm_sync_scope_info":
+			scopes[name]++
+		case "cckm_sync_up":
+			lists[name]++
 		}
 	}
 	for _, name := range fleetOf() {
-		if scopes[name] == 0 || lists[name] != 2 || told[name] == 0 {
-			t.Errorf("%s has %d key rings and vaults and %d lists, want some and 2; the exporter tells %d series of it",
-				name, scopes[name], lists[name], told[name])
+		if scopes[name] == 0 || lists[name] != 2 || about[name] == 0 {
+			t.Errorf("%s has %d scopes and %d lists, want some and 2, and %d series in /metrics", name, scopes[name], lists[name], about[name])
 		}
 	}
-	if extra := len(told) - len(fleetOf()); extra != 0 {
-		t.Errorf("the exporter tells of %v", slices.Sorted(maps.Keys(told)))
+	if len(about) != len(fleetOf())+1 { // Series without the label are about no target.
+		t.Errorf("/metrics is about the targets %v", slices.Sorted(maps.Keys(about)))
 	}
 }
 
@@ -196,8 +163,8 @@ func checkNothingRejected(t *testing.T, p *livetest.Prometheus) {
 	}
 }
 
-// checkRules holds that every rule can be evaluated on a fleet, and that what is
-// recorded of a target out of the exporter's own metrics has the target's labels.
+// checkRules checks that every rule can be evaluated on a fleet, and that records made
+// of the exporter's own metrics about a target have the target's labels.
 func checkRules(t *testing.T, p *livetest.Prometheus) {
 	t.Helper()
 	var data struct {
@@ -205,28 +172,21 @@ func checkRules(t *testing.T, p *livetest.Prometheus) {
 			Rules []struct{ Name, Health, LastError string }
 		}
 	}
-	rules := 0
+	health := map[string]int{}
 	livetest.Eventually(t, time.Minute, "every rule was evaluated", func() bool {
+		clear(health)
 		if err := p.Get(t.Context(), "/api/v1/rules", nil, &data); err != nil {
-			return false
+			t.Fatal(err)
 		}
-		rules = 0
 		for _, group := range data.Groups {
 			for _, rule := range group.Rules {
-				if rule.Health == "unknown" {
-					return false
-				}
-				rules++
+				health[rule.Health]++
 			}
 		}
-		return rules > len(alerts(t))
+		return health["unknown"] == 0
 	})
-	for _, group := range data.Groups {
-		for _, rule := range group.Rules {
-			if rule.Health != "ok" {
-				t.Errorf("%s is %s: %s", rule.Name, rule.Health, rule.LastError)
-			}
-		}
+	if health["ok"] <= len(alerts(t)) || len(health) > 1 {
+		t.Errorf("rules: %+v", data)
 	}
 	for query, perTarget := range map[string]int{"cckm_sync_exporter:token_expired:seconds": 1, "cckm_sync_list:history_drift:increase1h": 2} {
 		p.Await(t, time.Minute, fmt.Sprintf("count(%s) == %d", query, perTarget*len(fleetOf())))
@@ -243,6 +203,34 @@ func checkRules(t *testing.T, p *livetest.Prometheus) {
 				t.Errorf("%s has the labels %v, want %v", query, s.Metric, want)
 			}
 		}
+	}
+}
+
+// checkShares checks that of two servers with the file's relabeling exactly one scrapes
+// each target, and both the exporter itself.
+func checkShares(t *testing.T, config, exporter string) {
+	t.Helper()
+	comment := regexp.MustCompile(`(?m)^ {4}# relabel_configs:\n(?: {4}# .*\n)+`).FindString(config)
+	relabeling := strings.ReplaceAll(comment, "    # ", "    ")
+	if comment == "" || !strings.Contains(livetest.ReadFile(t, "../docs/configuration.md"), relabeling) {
+		t.Errorf("%s has no relabel_configs, or others than configuration.md:\n%s", fleetFile, comment)
+	}
+	scraped := map[string]int{}
+	for share := range 2 {
+		own := strings.Replace(relabeling, "regex: 0;", fmt.Sprintf("regex: %d;", share), 1)
+		p := livetest.StartPrometheus(t, strings.Replace(config, comment, own, 1))
+		p.Await(t, time.Minute, `up{instance="`+exporter+`"}`)
+		p.Await(t, time.Minute, `cckm_sync_up`)
+		for _, target := range activeTargets(t, p) {
+			scraped[target.Labels["instance"]]++
+		}
+	}
+	want := map[string]int{exporter: 2}
+	for _, name := range fleetOf() {
+		want[name] = 1
+	}
+	if !maps.Equal(scraped, want) {
+		t.Errorf("numbers of servers that scrape a target: %v, want %v", scraped, want)
 	}
 }
 
