@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestCommands runs every command of the documents against a simulated appliance. A
@@ -113,12 +115,12 @@ func elsewhere() map[string]string {
 		"go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0": ".ci/run install",
 		"go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2":                   ".ci/run install",
 		"deploy/release/release.sh":                                                   "deploy/release TestRelease",
-		"deploy/release/release.sh --snapshot":                                        "deploy/documents TestSnapshot",
+		"deploy/release/release.sh --snapshot":                                        "deploy/release TestRelease",
 		"deploy/image/build.sh cckm_sync_exporter":                                    "deploy/image TestImage",
 	}
 }
 
-// TestElsewhere checks that what is said to run a command exists.
+// TestElsewhere checks that the test or step that runs a command exists.
 func TestElsewhere(t *testing.T) {
 	for script, by := range elsewhere() {
 		where, name, _ := strings.Cut(by, " ")
@@ -141,21 +143,14 @@ func TestElsewhere(t *testing.T) {
 
 func (b *bench) checkFile(t *testing.T, name string, wants ...string) {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(b.dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	has(t, name, string(content), wants...)
+	has(t, name, livetest.ReadFile(t, b.dir, name), wants...)
 }
 
-// checkService runs what was installed by hand with the settings of the service.
+// checkService runs the program that was installed by hand, with the service's settings.
 func (b *bench) checkService(t *testing.T) {
 	t.Helper()
-	unit, err := os.ReadFile(filepath.Join(b.root, "etc", "systemd", "system", "cckm_sync_exporter.service"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	has(t, "the unit", string(unit), "EnvironmentFile=-/etc/default/cckm_sync_exporter\n",
+	unit := livetest.ReadFile(t, b.root, "etc/systemd/system/cckm_sync_exporter.service")
+	has(t, "the unit", unit, "EnvironmentFile=-/etc/default/cckm_sync_exporter\n",
 		"LoadCredential=password:/etc/cckm_sync_exporter/password\n", "ExecStart=/usr/bin/cckm_sync_exporter")
 	bare := *b
 	bare.env = nil

@@ -3,7 +3,6 @@ package documents_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -92,10 +91,7 @@ func TestQueries(t *testing.T) {
 // promtool checks a file of the given kind.
 func promtool(t *testing.T, kind, content string) {
 	t.Helper()
-	file := livetest.WriteFile(t, "documents.yml", []byte(content))
-	if output, err := exec.CommandContext(t.Context(), livetest.Program(t, "promtool"), "check", kind, file).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s\n%s", err, output, content)
-	}
+	livetest.Run(t, "", livetest.Program(t, "promtool"), "check", kind, livetest.WriteFile(t, "documents.yml", []byte(content)))
 }
 
 // TestNames checks every metric, record, alert, flag and environment variable that a

@@ -5,7 +5,6 @@ package documents_test
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +15,8 @@ import (
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
+
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // top is the repository.
@@ -37,11 +38,7 @@ type block struct{ language, text string }
 
 func read(t *testing.T, name string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(top, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
+	return livetest.ReadFile(t, top, name)
 }
 
 // documents returns every document of the repository, sorted by name.

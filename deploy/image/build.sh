@@ -1,11 +1,11 @@
 #!/bin/sh
-# Builds the container image without a daemon, so that the same commit makes the
-# same bytes: every time in it is that of the commit.
+# Builds the container image without a daemon. The same commit makes the same bytes,
+# because every time in the image is that of the commit.
 #
 #   deploy/image/build.sh NAME [options of "buildah build" …]
 #
-# VERSION, REVISION and BUILD_DATE are taken from git unless they are set. Docker
-# makes the same image with the same arguments and --output rewrite-timestamp=true.
+# VERSION, REVISION and BUILD_DATE are git's unless they are set. Docker makes the
+# same image with the same arguments and --output rewrite-timestamp=true.
 set -eu
 
 if [ $# -eq 0 ]; then
@@ -21,7 +21,7 @@ cd "$(dirname "$0")/../.."
 : "${SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)}"
 : "${BUILD_DATE=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)}"
 
-# BUILDAH is the program with its own options, such as another storage.
+# BUILDAH may contain options, such as another storage.
 exec ${BUILDAH:-buildah} build --timestamp "$SOURCE_DATE_EPOCH" \
   --build-arg "VERSION=$VERSION" --build-arg "REVISION=$REVISION" --build-arg "BUILD_DATE=$BUILD_DATE" \
   --tag "$name" "$@" .

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the image for amd64 and arm64, pushes both under one name, and signs that
-# by its digest, which it writes to GITHUB_OUTPUT.
+# Builds the image for amd64 and arm64, pushes both under one name, signs the name's
+# digest, and writes the digest to GITHUB_OUTPUT.
 #
 #   IMAGE=registry.example.com/owner/name TAG=v1.2.3 REGISTRY_USER=… REGISTRY_PASSWORD=… deploy/image/publish.sh
 #
-# Needs buildah, and cosign, which signs by the identity of the workflow.
+# Needs buildah, and cosign, which signs with the identity of the workflow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -12,10 +12,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${TAG:?is not set, it is the tag of the release}"
 : "${REGISTRY_USER:?is not set}" "${REGISTRY_PASSWORD:?is not set}"
 version=${TAG#v}
-# BUILDAH is the program with its own options, as in build.sh.
+# BUILDAH may contain options, as in build.sh.
 read -ra buildah <<<"${BUILDAH:-buildah}"
 
-# cosign and the attestation look for the login where Docker keeps it.
+# cosign and the attestation read the login from Docker's file.
 export REGISTRY_AUTH_FILE=${DOCKER_CONFIG:-$HOME/.docker}/config.json
 mkdir -p "${REGISTRY_AUTH_FILE%/*}"
 "${buildah[@]}" login --username "$REGISTRY_USER" --password-stdin "${IMAGE%%/*}" <<<"$REGISTRY_PASSWORD"
@@ -23,7 +23,7 @@ mkdir -p "${REGISTRY_AUTH_FILE%/*}"
 list=localhost/cckm_sync_exporter:$version
 "${buildah[@]}" manifest create "$list"
 for arch in amd64 arm64; do
-  # The program is compiled here for both, so that nothing has to be emulated.
+  # Go cross-compiles, so that nothing has to be emulated.
   VERSION=$version deploy/image/build.sh "$list-$arch" --platform "linux/$arch"
   "${buildah[@]}" manifest add "$list" "containers-storage:$list-$arch"
 done
@@ -33,7 +33,7 @@ trap 'rm -f "$digest_file"' EXIT
 "${buildah[@]}" manifest push --all --digestfile "$digest_file" "$list" "docker://$IMAGE:$version"
 digest=$(<"$digest_file")
 [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || {
-  printf 'error: buildah told no digest: %s\n' "$digest" >&2
+  printf 'error: buildah wrote no digest: %s\n' "$digest" >&2
   exit 1
 }
 cosign sign --yes "$IMAGE@$digest"

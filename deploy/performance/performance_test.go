@@ -1,30 +1,22 @@
 package main
 
 import (
-	"os"
 	"strings"
 	"testing"
-)
 
-func readFile(t *testing.T, name string) string {
-	t.Helper()
-	content, err := os.ReadFile("../../" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
+	"cckm_sync_exporter/deploy/e2e/livetest"
+)
 
 // TestRecorded checks that the document has the table of the recorded run, which is complete.
 func TestRecorded(t *testing.T) {
-	table, err := makeTable([]byte(readFile(t, recordedRun)))
+	table, err := makeTable([]byte(livetest.ReadFile(t, "../..", recordedRun)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(table, notMeasured) {
 		t.Errorf("the run is incomplete:\n%s", table)
 	}
-	if _, published, _ := strings.Cut(readFile(t, document), tableBegin); !strings.HasPrefix(published, table+tableEnd) {
+	if _, published, _ := strings.Cut(livetest.ReadFile(t, "../..", document), tableBegin); !strings.HasPrefix(published, table+tableEnd) {
 		t.Errorf("%s has another table; run go run ./deploy/performance -record -from %s:\n%s", document, recordedRun, table)
 	}
 }

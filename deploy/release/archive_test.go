@@ -1,34 +1,24 @@
 package release_test
 
 import (
-	"archive/tar"
 	"archive/zip"
-	"compress/gzip"
-	"debug/buildinfo"
-	"errors"
-	"io"
-	"io/fs"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// entry is a file of an archive.
-type entry struct {
-	name     string
-	mode     fs.FileMode
-	modified time.Time
-	owner    string
-	content  []byte
-}
-
-// testArchives holds what is in each archive, that nothing in it tells of the
-// machine that made it, and that each program is for its platform.
+// testArchives checks each archive, the program in it, and the program's SBOM.
 func testArchives(t *testing.T, dist, revision string) {
 	t.Helper()
 	documents := []string{
@@ -38,142 +28,129 @@ func testArchives(t *testing.T, dist, revision string) {
 	}
 	helps := []string{"completions/_cckm_sync_exporter", "completions/cckm_sync_exporter.bash", "man/cckm_sync_exporter.1"}
 	units := []string{"systemd/README.md", "systemd/cckm_sync_exporter.service", "systemd/cckm_sync_exporter.socket"}
-	for platform, want := range map[string][][]string{
+	for platform, files := range map[string][][]string{
 		"linux-amd64":   {documents, {"cckm_sync_exporter"}, helps, units},
 		"linux-arm64":   {documents, {"cckm_sync_exporter"}, helps, units},
 		"darwin-arm64":  {documents, {"cckm_sync_exporter"}, helps},
 		"windows-amd64": {documents, {"cckm_sync_exporter.exe"}},
 	} {
 		t.Run(platform, func(t *testing.T) {
-			name := "cckm_sync_exporter-" + version + "." + platform
-			read := readTar
-			if platform == "windows-amd64" {
-				read = readZip
+			program := files[1][0]
+			var want strings.Builder
+			for _, name := range slices.Sorted(slices.Values(slices.Concat(files...))) {
+				mode := "-rw-r--r-- "
+				if name == program {
+					mode = "-rwxr-xr-x "
+				}
+				want.WriteString(mode + "2026-11-22 12:34:56 cckm_sync_exporter-" + version + "." + platform + "/" + name + "\n")
 			}
-			var wanted, got []string
-			for _, names := range want {
-				for _, file := range names {
-					wanted = append(wanted, name+"/"+file)
-				}
-			}
-			for _, file := range read(t, filepath.Join(dist, name)) {
-				program := strings.Contains(filepath.Base(file.name), "cckm_sync_exporter") && filepath.Dir(file.name) == name
-				if mode := file.mode.Perm(); mode != 0o644 && (!program || mode != 0o755) {
-					t.Errorf("%s has the mode %o", file.name, mode)
-				}
-				if !file.modified.Equal(committed()) || file.owner != "" {
-					t.Errorf("%s is of %s and %q", file.name, file.modified, file.owner)
-				}
-				if len(file.content) == 0 {
-					t.Errorf("%s is empty", file.name)
-				}
-				got = append(got, file.name)
-			}
-			if diff := cmp.Diff(wanted, got); diff != "" {
+			dir, listing := unpack(t, dist, platform)
+			if diff := cmp.Diff(want.String(), listing); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
-			testProgram(t, filepath.Join(unpack(t, dist, platform), filepath.Base(want[1][0])), platform, revision)
+			testProgram(t, filepath.Join(dir, program), platform, revision)
+			testSBOM(t, dist, dir, program, platform)
 		})
 	}
 }
 
-// testProgram holds that a program is for its platform, and what it says of
-// itself where it runs here.
-func testProgram(t *testing.T, program, platform, revision string) {
+// unpack unpacks a release's archive. It returns the directory and a line for each
+// file with its mode, time and name. A file of a user other than root, or without
+// content, has another form of line.
+func unpack(t *testing.T, dist, platform string) (dir, listing string) {
 	t.Helper()
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
+	root, name := t.TempDir(), "cckm_sync_exporter-"+version+"."+platform
+	dir = filepath.Join(root, name)
+	if platform != "windows-amd64" {
+		path := filepath.Join(dist, name+".tar.gz")
+		livetest.Run(t, root, "tar", "-xf", path)
+		list := livetest.Run(t, "", "env", "TZ=UTC", "tar", "--list", "--verbose", "--numeric-owner", "--full-time", "--file="+path)
+		list = regexp.MustCompile(`(?m)^d.*\n`).ReplaceAllString(list, "")
+		return dir, regexp.MustCompile(`(?m)^(\S+) 0/0 +[1-9]\d* `).ReplaceAllString(list, "$1 ")
 	}
-	settings := map[string]string{}
-	for _, setting := range info.Settings {
-		settings[setting.Key] = setting.Value
-	}
-	if settings["GOOS"]+"-"+settings["GOARCH"] != platform || settings["CGO_ENABLED"] != "0" || settings["-trimpath"] != "true" {
-		t.Errorf("built with %q", settings)
-	}
-	if platform != runtime.GOOS+"-"+runtime.GOARCH {
-		return
-	}
-	for _, want := range []string{
-		"cckm_sync_exporter, version " + version + " (branch: HEAD, revision: " + revision + ")\n",
-		"build date:       20261122-12:34:56\n", "build user:       release\n",
-	} {
-		if got := run(t, "", program, "--version"); !strings.Contains(got, want) {
-			t.Errorf("--version does not have %q:\n%s", want, got)
-		}
-	}
-}
-
-// readTar returns the files of a .tar.gz, and fails where they are out of order.
-func readTar(t *testing.T, path string) []entry {
-	t.Helper()
-	file, err := os.Open(path + ".tar.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = file.Close() }()
-	unzipped, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var entries []entry
-	for archive := tar.NewReader(unzipped); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return entries
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if header.Typeflag == tar.TypeDir {
-			continue
-		}
-		content, err := io.ReadAll(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
-		owner := header.Uname + header.Gname
-		if header.Uid != 0 || header.Gid != 0 {
-			owner += "not root"
-		}
-		entries = append(entries, entry{header.Name, header.FileInfo().Mode(), header.ModTime, owner, content})
-	}
-}
-
-// readZip returns the files of a .zip.
-func readZip(t *testing.T, path string) []entry {
-	t.Helper()
-	archive, err := zip.OpenReader(path + ".zip")
+	archive, err := zip.OpenReader(filepath.Join(dist, name+".zip"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = archive.Close() }()
-	entries := make([]entry, 0, len(archive.File))
+	var lines strings.Builder
 	for _, file := range archive.File {
-		reader, err := file.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		entries = append(entries, entry{file.Name, file.Mode(), file.Modified, string(file.Extra), content})
+		fmt.Fprintf(&lines, "%s %s %s%s\n", file.Mode(), file.Modified.Format(time.DateTime), file.Name, file.Extra)
 	}
-	return entries
+	if err := os.CopyFS(root, archive); err != nil {
+		t.Fatal(err)
+	}
+	return dir, lines.String()
 }
 
-// unzip writes the files of a .zip, as Windows' own tools would.
-func unzip(t *testing.T, path, dir string) {
+// testProgram checks how a program was built and, if it runs here, its version.
+func testProgram(t *testing.T, program, platform, revision string) {
 	t.Helper()
-	for _, file := range readZip(t, strings.TrimSuffix(path, ".zip")) {
-		target := filepath.Join(dir, filepath.FromSlash(file.name))
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			t.Fatal(err)
+	info := livetest.Run(t, "", "go", "version", "-m", program)
+	system, arch, _ := strings.Cut(platform, "-")
+	for _, setting := range []string{"GOOS=" + system, "GOARCH=" + arch, "CGO_ENABLED=0", "-trimpath=true"} {
+		if !strings.Contains(info, "\tbuild\t"+setting+"\n") {
+			t.Errorf("not built with %s:\n%s", setting, info)
 		}
-		if err := os.WriteFile(target, file.content, 0o644); err != nil {
-			t.Fatal(err)
+	}
+	if platform != runtime.GOOS+"-"+runtime.GOARCH {
+		return
+	}
+	want := "cckm_sync_exporter, version " + version + " (branch: HEAD, revision: " + revision + ")\n" +
+		"  build user:       release\n  build date:       20261122-12:34:56\n"
+	if got := livetest.Run(t, "", program, "--version"); !strings.HasPrefix(got, want) {
+		t.Errorf("--version prints\n%s, want\n%s", got, want)
+	}
+}
+
+// component is a module of an SBOM.
+type component struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Licenses []any  `json:"licenses"`
+}
+
+// testSBOM checks that an SBOM lists exactly the modules that the go command finds
+// in the program, and that their licenses are distributed with it.
+func testSBOM(t *testing.T, dist, dir, program, platform string) {
+	t.Helper()
+	var sbom struct {
+		Metadata struct {
+			Timestamp string    `json:"timestamp"`
+			Component component `json:"component"`
+		} `json:"metadata"`
+		Components []component `json:"components"`
+	}
+	if err := json.Unmarshal([]byte(livetest.ReadFile(t, dist, "cckm_sync_exporter-"+version+"."+platform+".cdx.json")), &sbom); err != nil {
+		t.Fatal(err)
+	}
+	if main := sbom.Metadata.Component; main.Name != "cckm_sync_exporter" || main.Version != version || len(main.Licenses) != 1 ||
+		sbom.Metadata.Timestamp != "2026-11-22T12:34:56Z" {
+		t.Errorf("the SBOM is about %+v", sbom.Metadata)
+	}
+	notices := livetest.ReadFile(t, dir, "THIRD_PARTY_NOTICES.txt")
+	if !strings.Contains(notices, "== go: LICENSE\n\nCopyright 2009 The Go Authors.") {
+		t.Error("Go's own license is missing")
+	}
+	first, rest, _ := strings.Cut(livetest.Run(t, "", "go", "version", "-m", filepath.Join(dir, program)), "\n")
+	words := strings.Fields(first)
+	want := map[string]string{"std": words[len(words)-1]}
+	for line := range strings.Lines(rest) {
+		if fields := strings.Fields(line); fields[0] == "dep" {
+			want[fields[1]] = fields[2]
+			if !strings.Contains(notices, "\n== "+fields[1]+": ") {
+				t.Errorf("the license of %s is missing", fields[1])
+			}
 		}
+	}
+	if len(want) < 10 {
+		t.Errorf("go version -m lists few modules:\n%s", rest)
+	}
+	got := make(map[string]string)
+	for _, c := range sbom.Components {
+		got[c.Name] = c.Version
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("modules (-want +got):\n%s", diff)
 	}
 }

@@ -1,97 +1,83 @@
 package release_test
 
 import (
-	"bytes"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// run runs a program in a directory, and returns its standard output. A failure
-// ends the test.
-func run(t *testing.T, dir, name string, args ...string) string {
+// testManPage checks that mandoc and man have no warning about the page, and that it
+// shows the version and each flag of --help.
+func testManPage(t *testing.T, dist string) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), name, args...)
-	var mistakes bytes.Buffer
-	command.Dir, command.Stderr = dir, &mistakes
-	output, err := command.Output()
-	if err != nil {
-		t.Fatalf("%s %q: %v\n%s%s", name, args, err, output, &mistakes)
+	dir, _ := unpack(t, dist, "linux-"+runtime.GOARCH)
+	page := filepath.Join(dir, "man", "cckm_sync_exporter.1")
+	// Below a warning, mandoc wants short lines in the source.
+	livetest.Run(t, "", livetest.Program(t, "mandoc"), "-T", "lint", "-W", "warning,stop", page)
+	cmd := exec.CommandContext(t.Context(), livetest.Program(t, "man"), "--warnings", "--encoding=ascii", "--no-hyphenation", "--local-file", page)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "MANWIDTH=200", "LC_ALL=C"}
+	var warnings strings.Builder
+	cmd.Stderr = &warnings
+	output, err := cmd.Output()
+	shown := string(output)
+	if err != nil || warnings.Len() > 0 || !strings.Contains(shown, "cckm_sync_exporter "+version) || !strings.Contains(shown, "2026-11-22") {
+		t.Errorf("man: %v\n%s%s", err, &warnings, shown)
 	}
-	return string(output)
-}
-
-// namesIn returns the names in a directory, sorted.
-func namesIn(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
+	flags := regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?(--[^ ]+)`).FindAllStringSubmatch(livetest.Run(t, dir, "./cckm_sync_exporter", "--help"), -1)
+	if len(flags) < 20 {
+		t.Fatalf("--help has %d flags", len(flags))
 	}
-	names := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names
-}
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
-// unpack unpacks a release's archive, and returns the directory that it holds.
-func unpack(t *testing.T, dist, platform string) string {
-	t.Helper()
-	dir, name := t.TempDir(), "cckm_sync_exporter-"+version+"."+platform
-	if platform == "windows-amd64" {
-		unzip(t, filepath.Join(dist, name+".zip"), dir)
-	} else {
-		run(t, dir, "tar", "-xzf", filepath.Join(dist, name+".tar.gz"))
-	}
-	return filepath.Join(dir, name)
-}
-
-// tree returns the files below a directory, and the directories that hold none,
-// each with its permissions and content.
-func tree(t *testing.T, root string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	for _, flag := range flags {
+		if !strings.Contains(shown, " "+flag[1]+"\n") && !strings.Contains(shown, " "+flag[1]+" ...\n") {
+			t.Errorf("the man page does not have %s:\n%s", flag[1], shown)
 		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		content := ""
-		switch {
-		case entry.IsDir():
-			within, err := os.ReadDir(path)
-			if err != nil || len(within) > 0 {
-				return err
+	}
+}
+
+// bashTab completes its arguments as bash does at a <TAB>.
+const bashTab = `source "$1"; shift
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+complete -p "$1" >/dev/null || exit
+$(complete -p "$1" | sed 's/.*-F \([^ ]*\).*/\1/')
+printf '%s\n' "${COMPREPLY[@]}"`
+
+// zshTab loads the completion as zsh does at the first <TAB>, with the words that
+// zsh would set, and a compadd that prints: zsh's own works only within its editor.
+const zshTab = `fpath=("$1:h" $fpath); shift
+compadd() { print -rl -- "${(@P)2}" }
+typeset -A compstate=(nmatches 1)
+words=("$@") CURRENT=$#
+autoload -Uz _cckm_sync_exporter && _cckm_sync_exporter`
+
+// testCompletions checks that shells complete flags, their values, and the flags of a command.
+func testCompletions(t *testing.T, dist string) {
+	t.Helper()
+	dir, _ := unpack(t, dist, "linux-"+runtime.GOARCH)
+	for shell, start := range map[string][]string{
+		"bash": {"--norc", "--noprofile", "-c", bashTab, "bash", dir + "/completions/cckm_sync_exporter.bash"},
+		"zsh":  {"-f", "-c", zshTab, "zsh", dir + "/completions/_cckm_sync_exporter"},
+	} {
+		path := livetest.Program(t, shell)
+		for typed, want := range map[string]string{
+			"--ciphertrust.us": "--ciphertrust.username",
+			"--log.format js":  "json",
+			"check --off":      "--offline",
+		} {
+			words := append([]string{"cckm_sync_exporter"}, strings.Fields(typed)...)
+			cmd := exec.CommandContext(t.Context(), path, slices.Concat(start, words)...)
+			cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin"}
+			output, err := cmd.CombinedOutput()
+			// zsh itself chooses from the words that it is offered; bash expects chosen ones.
+			got := slices.DeleteFunc(strings.Fields(string(output)), func(word string) bool { return !strings.HasPrefix(word, words[len(words)-1]) })
+			if err != nil || !slices.Equal(got, []string{want}) {
+				t.Errorf("%s completes %q to %q, want %q: %v\n%s", shell, typed, got, want, err, output)
 			}
-		case entry.Type()&fs.ModeSymlink != 0:
-			content, err = os.Readlink(path)
-			if err != nil {
-				return err
-			}
-		default:
-			content = string(read(t, path))
 		}
-		files[strings.TrimPrefix(path, root)] = info.Mode().String() + "\n" + content
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return files
 }

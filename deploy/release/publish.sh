@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Signs and publishes what release.sh left in dist/, for the tag that the workflow
-# runs for. Nothing is built here.
+# Signs and publishes the files that release.sh wrote to dist/, for the tag that the
+# workflow runs for. It builds nothing.
 #
 #   TAG=v1.2.3 GH_TOKEN=… deploy/release/publish.sh
 #
-# Needs cosign, which signs by the identity of the workflow, and gh.
+# Needs gh, and cosign, which signs with the identity of the workflow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -17,19 +17,19 @@ die() {
 [[ $TAG =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || die "the tag $TAG is not of the form v1.2.3"
 version=${TAG#v}
 
-# What was built for another tag, or changed on its way here, is not signed.
+# Files of another tag, or changed on their way here, are not signed.
 (cd dist && sha256sum --check --strict --quiet sha256sums.txt) || die "dist/ is not what release.sh made"
-[[ -e dist/cckm_sync_exporter-$version.linux-amd64.tar.gz ]] || die "dist/ is not of $TAG"
+[[ -e dist/cckm_sync_exporter-$version.linux-amd64.tar.gz ]] || die "dist/ is not the release $TAG"
 
-# The newest section of CHANGELOG.md, which release.sh has held against the tag.
+# The newest section of CHANGELOG.md; release.sh has compared it with the tag.
 notes=$(mktemp)
 trap 'rm -f "$notes"' EXIT
 awk '/^## / { sections++; next } sections == 1' CHANGELOG.md >"$notes"
-grep -q . "$notes" || die "CHANGELOG.md says nothing of $TAG"
+grep -q . "$notes" || die "CHANGELOG.md has no entries for $TAG"
 
 cosign sign-blob --yes --bundle dist/sha256sums.txt.sigstore.json dist/sha256sums.txt
 
 kind=()
 [[ $version != *-* ]] || kind=(--prerelease)
-# gh shows a release only once all of its files are there.
+# gh publishes a release after uploading all of its files.
 gh release create "$TAG" --verify-tag --title "$TAG" --notes-file "$notes" "${kind[@]}" dist/*

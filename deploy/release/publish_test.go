@@ -30,11 +30,11 @@ func publish(t *testing.T, script string, replaced map[string]string, env ...str
 			t.Fatal(err)
 		}
 	}
-	write(script, string(read(t, "../../"+script)))
+	write(script, livetest.ReadFile(t, "../../", script))
 	write("CHANGELOG.md", "## 1.2.3 / 2026-11-22\n\n* [FEATURE] New.\n\n## 1.2.2 / 2026-11-01\n\n* [BUGFIX] Old.\n")
 	write("dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz", "program")
 	write("dist/cckm_sync_exporter-1.3.0-rc.0.linux-amd64.tar.gz", "candidate")
-	write("dist/sha256sums.txt", run(t, filepath.Join(dir, "dist"), "sh", "-c", "sha256sum -- *.gz"))
+	write("dist/sha256sums.txt", livetest.Run(t, filepath.Join(dir, "dist"), "sh", "-c", "sha256sum -- *.gz"))
 	const record = "#!/bin/sh\necho \"${0##*/} $*\" >>\"$CALLS\"\n"
 	write("programs/cosign", record+`[ "$1" = sign ] || printf bundle >"$4"`)
 	write("programs/gh", record+`while [ $# -gt 0 ]; do [ "$1" != --notes-file ] || cat "$2" >>"$CALLS"; shift; done`)
@@ -67,14 +67,14 @@ func TestPublishRelease(t *testing.T) {
 	}
 }
 
-// TestPublishNothing checks that nothing is signed that is not the tag's release.
+// TestPublishNothing checks that nothing but the tag's release is signed.
 func TestPublishNothing(t *testing.T) {
 	for _, test := range []struct{ tag, why, replaced, content string }{
 		{tag: "", why: "TAG: is not set"},
 		{tag: "v1.2", why: "not of the form"},
-		{tag: "v1.2.4", why: "not of v1.2.4"},
+		{tag: "v1.2.4", why: "is not the release v1.2.4"},
 		{"v1.2.3", "not what release.sh made", "dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz", "another program"},
-		{"v1.2.3", "says nothing of", "CHANGELOG.md", "## 1.2.3 / 2026-11-22\n\n## 1.2.2 / 2026-11-01\n\n* Old.\n"},
+		{"v1.2.3", "has no entries for v1.2.3", "CHANGELOG.md", "## 1.2.3 / 2026-11-22\n\n## 1.2.2 / 2026-11-01\n\n* Old.\n"},
 	} {
 		replaced := map[string]string{}
 		if test.replaced != "" {

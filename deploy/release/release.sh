@@ -3,11 +3,10 @@
 # packages, a bill of materials of each program, and checksums.
 #
 #   deploy/release/release.sh              the tag on HEAD, such as v1.2.3
-#   deploy/release/release.sh --snapshot   what is there now, to try it out
+#   deploy/release/release.sh --snapshot   the current files, to try them out
 #
-# PLATFORMS="linux/amd64" makes fewer of them. Twice the same commit with the same
-# tools gives the same bytes: all times are the commit's. It signs nothing and
-# uploads nothing. Needs Linux, GNU tar, zip, jq, nfpm and cyclonedx-gomod.
+# PLATFORMS="linux/amd64" makes fewer of them. The same commit and tools make the same
+# bytes: all times are the commit's. It signs and uploads nothing. Needs Linux, GNU tar, zip, jq, nfpm and cyclonedx-gomod.
 set -euo pipefail
 umask 022
 export LC_ALL=C TZ=UTC GOFLAGS='' GOWORK=off
@@ -16,7 +15,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$top"
 
 name=cckm_sync_exporter
-# Debian allows no underscore in the name of a package.
+# Debian does not allow underscores in the names of packages.
 package=cckm-sync-exporter
 read -ra platforms <<<"${PLATFORMS:-linux/amd64 linux/arm64 darwin/arm64 windows/amd64}"
 
@@ -28,7 +27,7 @@ die() {
 # The version of the newest section of CHANGELOG.md, and its date or "unreleased".
 changelog_head() { sed -n 's|^## \(.*\) / \(.*\)$|\1 \2|p' CHANGELOG.md | sed -n 1p; }
 
-# Sets VERSION, or says why this is no release.
+# Sets VERSION, or fails if this cannot be released.
 find_version() {
   local tag section dated changes
   changes=$(git status --porcelain)
@@ -48,8 +47,8 @@ find_version() {
     die "the first section of CHANGELOG.md is '$section / $dated', and for $tag it has to be '$VERSION / $(date +%F)'"
 }
 
-# notices PROGRAM writes the licenses of what the linker put into a program, which
-# most of them ask of those who hand it on.
+# notices PROGRAM prints the licenses of the modules in a program, which most of them
+# require of redistributions.
 notices() {
   local path file modules found
   modules=$(go version -m "$1" | awk '$1 == "dep" { print $2 }')
@@ -62,7 +61,7 @@ notices() {
       cat "$file"
       printf '\n\n'
     done
-    [[ $found ]] || die "$path has no license: look at ${module_dirs[$path]}"
+    [[ $found ]] || die "$path has no license: see ${module_dirs[$path]}"
   done
 }
 
@@ -89,8 +88,8 @@ make_archive() {
   fi
 }
 
-# make_packages GOARCH PROGRAM makes the deb and the rpm. Everything is laid out
-# first, so that nfpm.yaml says where it goes and nothing else.
+# make_packages GOARCH PROGRAM makes the deb and the rpm. It prepares all files, so that
+# nfpm.yaml only lists where they go.
 make_packages() {
   local format dir=$work/packages-$1
   mkdir -p "$dir"
@@ -99,7 +98,7 @@ make_packages() {
   gzip -n -9 -c "${2%/*}/THIRD_PARTY_NOTICES.txt" >"$dir/THIRD_PARTY_NOTICES.txt.gz"
   gzip -n -9 -c "$work/$name.1" >"$dir/$name.1.gz"
   gzip -n -9 -c CHANGELOG.md >"$dir/changelog.gz"
-  # Debian's own history is that of the package, not of the program.
+  # Debian's changelog is about the package, not the program.
   printf '%s (%s-1) stable; urgency=medium\n\n  * Release %s; what is new is in changelog.gz.\n\n -- %s  %s\n' \
     "$package" "${VERSION/-/\~}" "$VERSION" "$MAINTAINER" "$(date -R -d "@$SOURCE_DATE_EPOCH")" |
     gzip -n -9 >"$dir/changelog.Debian.gz"
@@ -129,7 +128,7 @@ done
 REVISION=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 BUILD_DATE=$(date -d "@$SOURCE_DATE_EPOCH" +%Y%m%d-%H:%M:%S)
-# Who builds where must not show: the bytes are the same for everybody.
+# The bytes must not depend on who builds where.
 BRANCH=HEAD BUILD_USER=release
 MAINTAINER='cckm_sync_exporter maintainers <cckm-sync-exporter@users.noreply.github.com>'
 export VERSION REVISION BRANCH BUILD_USER BUILD_DATE SOURCE_DATE_EPOCH MAINTAINER
@@ -139,14 +138,14 @@ trap 'rm -rf "$work"' EXIT
 rm -rf dist
 mkdir dist
 
-# Man page and completions are the program's own words.
+# The program prints its man page and completions.
 here=$work/linux-$(go env GOHOSTARCH)/$name
 GOOS=linux GOARCH=$(go env GOHOSTARCH) deploy/release/build.sh "$here"
 env -i "$here" --help-man >"$work/$name.1"
 mkdir "$work/completions"
 env -i "$here" --completion-script-bash >"$work/completions/$name.bash"
 env -i "$here" --completion-script-zsh >"$work/completions/_$name"
-# zsh takes the file's text for the function at the first <TAB>, which then completes nothing.
+# At the first <TAB>, zsh runs the file as the function, which would complete nothing.
 # shellcheck disable=SC2016 # zsh expands it.
 printf '[[ ${funcstack[1]-} != _%s ]] || _%s "$@"\n' "$name" "$name" >>"$work/completions/_$name"
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,18 +13,17 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// withSystemd runs a script in a namespace of its own whose /run is that of a
-// machine that systemd has started.
-const withSystemd = `mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec sh "$@"`
-
-// TestMaintainerScripts holds what the packages' scripts ask of systemd at each
-// step of a package's life, that they ask nothing where there is none, and that
-// its failure is not the installation's. A program takes systemd's place, which
-// writes down how it was called, and fails.
+// TestMaintainerScripts checks the calls of systemd by the packages' scripts at each
+// step of a package's life: none if systemd is not running, and a failing call does not
+// fail the installation. A fake program records each call and fails.
 func TestMaintainerScripts(t *testing.T) {
 	unshare := livetest.Program(t, "unshare")
-	namespace := []string{"--mount", "--map-root-user"}
-	if output, err := exec.CommandContext(t.Context(), unshare, append(namespace, "sh", "-c", withSystemd, "sh", "-c", ":")...).CombinedOutput(); err != nil {
+	// In a namespace of its own, the script sees the /run of a machine with or without systemd.
+	within := func(setup string) []string {
+		return []string{unshare, "--mount", "--map-root-user", "sh", "-c", `mount -t tmpfs none /run && ` + setup + ` && exec sh "$@"`, "sh"}
+	}
+	systemd, none := within("mkdir -p /run/systemd/system"), within(":")
+	if output, err := exec.CommandContext(t.Context(), unshare, append(none[1:], "-c", ":")...).CombinedOutput(); err != nil {
 		t.Skipf("no namespace can be made here: %v, %s", err, output)
 	}
 	const (
@@ -62,35 +62,26 @@ func TestMaintainerScripts(t *testing.T) {
 			if strings.HasSuffix(script, "configure") {
 				words = append(words, "") // The version before the first is empty.
 			}
-			asked := func(args []string, env ...string) []string {
+			called := func(run []string, env ...string) string {
 				t.Helper()
-				command := exec.CommandContext(t.Context(), args[0], append(args[1:], words...)...)
-				command.Env = append([]string{"PATH=" + dir + ":/usr/sbin:/usr/bin:/sbin:/bin"}, env...)
-				if output, err := command.CombinedOutput(); err != nil {
-					t.Fatalf("%v\n%s", err, output)
-				}
-				defer func() { _ = os.Remove(calls) }()
-				content, err := os.ReadFile(calls)
-				if os.IsNotExist(err) {
-					return nil
-				}
-				if err != nil {
+				cmd := exec.CommandContext(t.Context(), run[0], slices.Concat(run[1:], words)...)
+				cmd.Env = append([]string{"PATH=" + dir + ":/usr/sbin:/usr/bin:/sbin:/bin"}, env...)
+				if err := os.WriteFile(calls, nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				return strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
-			}
-			systemd := append(append([]string{unshare}, namespace...), "sh", "-c", withSystemd, "sh")
-			if diff := cmp.Diff(want, asked(systemd)); diff != "" {
-				t.Errorf("asked of systemd (-want +got):\n%s", diff)
-			}
-			if strings.HasPrefix(script, "deb/") {
-				if got := asked(systemd, "DPKG_ROOT=/elsewhere"); got != nil {
-					t.Errorf("for another root: %q", got)
+				if output, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("%v\n%s", err, output)
 				}
+				return livetest.ReadFile(t, calls)
 			}
-			without := append(append([]string{unshare}, namespace...), "sh", "-c", `mount -t tmpfs none /run && exec sh "$@"`, "sh")
-			if got := asked(without); got != nil {
-				t.Errorf("without systemd: %q", got)
+			if diff := cmp.Diff(strings.Join(append(want, ""), "\n"), called(systemd)); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+			if got := called(none); got != "" {
+				t.Errorf("calls without systemd: %s", got)
+			}
+			if got := called(systemd, "DPKG_ROOT=/elsewhere"); strings.HasPrefix(script, "deb/") && got != "" {
+				t.Errorf("calls for another root: %s", got)
 			}
 		})
 	}
