@@ -1,4 +1,4 @@
-// Package deploy_test holds the quickstart's compose file.
+// Package deploy_test checks the quickstart's compose file.
 package deploy_test
 
 import (
@@ -7,25 +7,21 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// TestCompose holds that every file that the quickstart mounts is there and is
-// mounted read-only, that every rule file which prometheus.yml loads is mounted,
-// and that images are pinned. What the files hold is held by the tests beside
-// them.
+// TestCompose checks that the mounted files exist, that every rule file is mounted, that
+// mounts are read-only, and that images are pinned.
 func TestCompose(t *testing.T) {
-	content, err := os.ReadFile("compose.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	compose := string(content)
+	compose := livetest.ReadFile(t, "compose.yaml")
 	mounts := regexp.MustCompile(`(?m)^\s+- (\./\S+?):(/\S+?)(:ro)?$`).FindAllStringSubmatch(compose, -1)
 	if len(mounts) == 0 {
 		t.Fatal("nothing is mounted")
 	}
 	mounted := map[string]bool{}
 	for _, mount := range mounts {
-		if _, err := os.Stat(mount[1]); err != nil { //nolint:gosec // The paths are those of a file of ours.
+		if _, err := os.Stat(mount[1]); err != nil {
 			t.Errorf("%v", err)
 		}
 		if mount[3] == "" {
@@ -39,10 +35,9 @@ func TestCompose(t *testing.T) {
 	}
 	for _, rule := range rules {
 		if !mounted[rule] {
-			t.Errorf("%s is loaded by prometheus.yml and not mounted", rule)
+			t.Errorf("%s is not mounted", rule)
 		}
 	}
-	// The exporter's own container can write nothing and has no right of root's.
 	_, exporter, _ := strings.Cut(compose, "\n  exporter:\n")
 	exporter, _, _ = strings.Cut(exporter, "\n  prometheus:\n")
 	for _, setting := range []string{"read_only: true", "cap_drop: [ALL]", `security_opt: ["no-new-privileges:true"]`} {
@@ -56,7 +51,7 @@ func TestCompose(t *testing.T) {
 			t.Errorf("the image %s is not pinned", image[1])
 		}
 	}
-	// Everything is on localhost in the configuration files.
+	// The configuration files name every address as localhost.
 	if shared := strings.Count(compose, `network_mode: "service:exporter"`); shared != len(images) {
 		t.Errorf("%d of %d images share the exporter's network", shared, len(images))
 	}

@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,16 +22,16 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// maxImageBytes is what the image may take: it is pulled by every node.
+// maxImageBytes limits the size of the image, because every node pulls it.
 const maxImageBytes = 24 << 20
 
-// What the image holds, besides the license.
+// The files of the image, besides the license.
 const (
 	program     = "/bin/cckm_sync_exporter"
 	authorities = "/etc/ssl/certs/ca-certificates.crt"
 )
 
-// buildah is the program with a storage of its own.
+// buildah runs the program with a storage of its own.
 type buildah struct {
 	t       *testing.T
 	options []string
@@ -41,7 +42,7 @@ func newBuildah(t *testing.T) *buildah {
 	path := livetest.Program(t, "buildah")
 	dir := t.TempDir()
 	b := &buildah{t: t, options: []string{path, "--storage-driver", "vfs", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run")}}
-	// What a mounted layer leaves cannot always be removed by a plain removal.
+	// A mounted layer leaves files that t.TempDir cannot always remove.
 	t.Cleanup(func() { _ = b.command("rm", "--all").Run() })
 	return b
 }
@@ -70,9 +71,8 @@ func (b *buildah) output(cmd *exec.Cmd) string {
 	return strings.TrimSpace(string(output))
 }
 
-// standIn makes an image in place of the one that the Dockerfile builds with: no
-// registry is asked by a test. It has a shell and the system's CAs; Go itself is
-// mounted.
+// standIn makes an image that replaces Go's image in the Dockerfile, because tests do
+// not use a registry. It has a shell and the system's CAs; Go itself is mounted.
 func (b *buildah) standIn(name string) {
 	b.t.Helper()
 	container := b.run("from", "scratch")
@@ -100,31 +100,18 @@ func (b *buildah) copyTo(dir, from string, options ...string) {
 	b.output(cmd)
 }
 
-// goEnv returns a directory of Go's.
-func goEnv(t *testing.T, name string) string {
-	t.Helper()
-	output, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(output))
-}
-
-// build builds the image of a source tree by the script that users call.
+// build builds the image of a source tree with the users' script.
 func (b *buildah) build(source, name string) {
 	b.t.Helper()
-	dockerfile, err := os.ReadFile(filepath.Join(source, "Dockerfile"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	_, version, _ := strings.Cut(string(dockerfile), "ARG GO_VERSION=")
+	_, version, _ := strings.Cut(livetest.ReadFile(b.t, source, "Dockerfile"), "ARG GO_VERSION=")
 	version, _, _ = strings.Cut(version, "\n")
 	if b.run("images", "--quiet", "--filter", "reference=localhost/golang:"+version) == "" {
 		b.standIn("localhost/golang:" + version)
 	}
-	cmd := exec.CommandContext(b.t.Context(), filepath.Join(source, "deploy", "image", "build.sh"), name,
-		"--pull=never", "--volume", goEnv(b.t, "GOROOT")+":/usr/local/go:ro",
-		"--volume", goEnv(b.t, "GOMODCACHE")+":/go/pkg/mod:ro", "--volume", goEnv(b.t, "GOCACHE")+":/cache")
+	cmd := exec.CommandContext(b.t.Context(), filepath.Join(source, "deploy", "image", "build.sh"), name, "--pull=never")
+	for name, options := range map[string]string{"GOROOT": "/usr/local/go:ro", "GOMODCACHE": "/go/pkg/mod:ro", "GOCACHE": "/cache"} {
+		cmd.Args = append(cmd.Args, "--volume", strings.TrimSpace(livetest.Run(b.t, "", "go", "env", name))+":"+options)
+	}
 	cmd.Env = append(os.Environ(), "BUILDAH="+strings.Join(b.options, " "), "BUILDAH_ISOLATION=chroot",
 		"VERSION=1.2.3", "REVISION=abc", "SOURCE_DATE_EPOCH=1700000000")
 	b.output(cmd)
@@ -146,7 +133,7 @@ func TestImage(t *testing.T) {
 	b.run("umount", container)
 	t.Run("version", func(t *testing.T) {
 		if got := b.run("run", container, "--", program, "--version"); !strings.Contains(got, "version 1.2.3 (branch: , revision: abc)") {
-			t.Errorf("--version says %q", got)
+			t.Errorf("--version prints %q", got)
 		}
 	})
 	t.Run("once", func(t *testing.T) { b.once(t, container) })
@@ -165,45 +152,42 @@ func (b *buildah) rebuild(t *testing.T, root string) {
 	}
 }
 
-// configuration holds what a cluster is told of the image.
+// configuration checks the metadata that Docker and Kubernetes use.
 func (b *buildah) configuration(t *testing.T) {
 	t.Helper()
-	var got struct {
+	type settings struct {
+		User         string            `json:"User"`
+		ExposedPorts map[string]any    `json:"ExposedPorts"`
+		Entrypoint   []string          `json:"Entrypoint"`
+		Labels       map[string]string `json:"Labels"`
+	}
+	var image struct {
 		OCIv1 struct {
-			Config struct {
-				User         string            `json:"User"`
-				ExposedPorts map[string]any    `json:"ExposedPorts"`
-				Entrypoint   []string          `json:"Entrypoint"`
-				Labels       map[string]string `json:"Labels"`
-			} `json:"config"`
+			Config settings `json:"config"`
 		} `json:"OCIv1"`
 	}
-	if err := json.Unmarshal([]byte(b.run("inspect", "--type", "image", "exporter:a")), &got); err != nil {
+	// Not all versions of buildah add the protocol to a port.
+	inspected := strings.ReplaceAll(b.run("inspect", "--type", "image", "exporter:a"), "10458/tcp", "10458")
+	if err := json.Unmarshal([]byte(inspected), &image); err != nil {
 		t.Fatal(err)
 	}
-	config := got.OCIv1.Config
-	if config.User != "65534:65534" {
-		t.Errorf("it runs as %q", config.User)
+	got := image.OCIv1.Config
+	const label = "org.opencontainers.image."
+	want := settings{
+		User: "65534:65534", ExposedPorts: map[string]any{"10458": map[string]any{}}, Entrypoint: []string{program},
+		Labels: map[string]string{
+			label + "title": "cckm_sync_exporter", label + "version": "1.2.3", label + "revision": "abc",
+			label + "licenses": "Apache-2.0", label + "created": "2023-11-14T22:13:20Z",
+		},
 	}
-	if _, ok := config.ExposedPorts["10458"]; !ok {
-		if _, ok := config.ExposedPorts["10458/tcp"]; !ok {
-			t.Errorf("its ports are %v", config.ExposedPorts)
-		}
-	}
-	if diff := gocmp.Diff([]string{program}, config.Entrypoint); diff != "" {
-		t.Errorf("entry point (-want +got):\n%s", diff)
-	}
-	for name, want := range map[string]string{
-		"title": "cckm_sync_exporter", "version": "1.2.3", "revision": "abc", "licenses": "Apache-2.0", "created": "2023-11-14T22:13:20Z",
-	} {
-		if got := config.Labels["org.opencontainers.image."+name]; got != want {
-			t.Errorf("label %s is %q, want %q", name, got, want)
-		}
+	maps.DeleteFunc(got.Labels, func(name, _ string) bool { return want.Labels[name] == "" })
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
 }
 
-// checkFiles holds that the image has what it needs and nothing else, that none
-// of it can be written, and that the binary needs no library.
+// checkFiles checks that the image has only the necessary files, that they are
+// read-only, and that the binary is static.
 func checkFiles(t *testing.T, root string) {
 	t.Helper()
 	var got []string
@@ -217,7 +201,7 @@ func checkFiles(t *testing.T, root string) {
 			return err
 		}
 		if info.Mode().Perm()&0o022 != 0 {
-			t.Errorf("%s can be written: %s", path, info.Mode())
+			t.Errorf("%s is writable: %s", path, info.Mode())
 		}
 		size += info.Size()
 		got = append(got, path)
@@ -229,7 +213,6 @@ func checkFiles(t *testing.T, root string) {
 	if diff := gocmp.Diff([]string{"LICENSE", "bin/cckm_sync_exporter", "etc/ssl/certs/ca-certificates.crt"}, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-	t.Logf("the image has %d bytes", size)
 	if size > maxImageBytes {
 		t.Errorf("the image has %d bytes, more than %d", size, maxImageBytes)
 	}
@@ -237,11 +220,11 @@ func checkFiles(t *testing.T, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = binary.Close() }()
-	for _, program := range binary.Progs {
-		if program.Type == elf.PT_INTERP {
-			t.Error("the binary is not static")
-		}
+	if err := binary.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		t.Error("the binary is not static")
 	}
 }
 

@@ -26,8 +26,8 @@ var sizes = flag.String("peers.jobs", "5000", "numbers of jobs, with commas") //
 // scrapes is how often each server is scraped.
 const scrapes = 3
 
-// TestPeers checks that all of them export the same metrics of the same jobs, and
-// prints the resources that each of them uses:
+// TestPeers checks that all programs export the same metrics of the same jobs, and logs
+// the resources that each of them uses:
 //
 //	CCKM_TEST_ALL=1 go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000
 //
@@ -58,18 +58,18 @@ func TestPeers(t *testing.T) {
 		once, onceText := runOnce(t, env, ours, "once")
 		file := filepath.Join(t.TempDir(), "cckm_sync.prom")
 		script, _ := runOnce(t, env, "./textfile.sh", file)
-		serve, serveText := runServer(t, env, func(address string) (string, []string) {
-			return ours, []string{"--web.listen-address=" + address}
-		})
-		server, serverText := runServer(t, env, func(address string) (string, []string) {
-			return python, []string{"exporter.py", address[strings.LastIndex(address, ":")+1:]}
-		})
+		serve, serveText := runServer(t, env, ours, "--web.listen-address=127.0.0.1:PORT")
+		server, serverText := runServer(t, env, python, "exporter.py", "PORT")
 
-		want := parse(t, "once", onceText)
-		compare(t, "serve", want, parse(t, "serve", serveText))
-		compare(t, "textfile.sh", want, parse(t, "textfile.sh", readFile(t, file)))
-		compare(t, "exporter.py", want, parse(t, "exporter.py", serverText))
-		if sum := want.sum("cckm_sync_jobs"); int(sum) != jobs {
+		want := parse(t, onceText)
+		compare(t, "serve", want, parse(t, serveText))
+		compare(t, "textfile.sh", want, parse(t, livetest.ReadFile(t, file)))
+		compare(t, "exporter.py", want, parse(t, serverText))
+		sum := 0.0
+		for _, value := range want.only("cckm_sync_jobs") {
+			sum += value
+		}
+		if int(sum) != jobs {
 			t.Errorf("%v jobs, want %d", sum, jobs)
 		}
 
@@ -103,7 +103,7 @@ func programs(t *testing.T) (python string) {
 func startAppliance(t *testing.T, jobs int) []string {
 	t.Helper()
 	appliance := simulator.New(simulator.Options{})
-	// One job of each list still runs, and one has ended without a result.
+	// In each list, one job is in progress, and one ended with an unknown status.
 	left := jobs
 	for i, name := range []string{simulator.GoogleKeys, simulator.AzureCertificates} {
 		list := appliance.List(name)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What one would write without an exporter: reads the synchronization jobs with
-# curl, sums them up with jq, and writes a file for node_exporter's textfile
-# collector. Run it from cron: textfile.sh /var/lib/node_exporter/cckm_sync.prom
+# The alternative to an exporter: reads the synchronization jobs with curl, sums them
+# up with jq, and writes a file for node_exporter's textfile collector. Run it from
+# cron: textfile.sh /var/lib/node_exporter/cckm_sync.prom
 #
 # Needs CM_ADDRESS, CM_USERNAME, CM_PASSWORD, and CM_CA_FILE in the environment.
 set -euo pipefail
@@ -15,13 +15,13 @@ trap 'rm -rf "$work"' EXIT
 
 request() { curl --fail --silent --show-error --compressed --cacert "$CM_CA_FILE" "$@"; }
 
-# The password and the token stand in no command line, which other users could see.
+# Other users can see command lines, so they have no password and no token.
 token=$(jq -n '{grant_type: "password", username: env.CM_USERNAME, password: env.CM_PASSWORD}' |
   request --header 'Content-Type: application/json' --data @- "$api/auth/tokens/" | jq -er .jwt)
 printf 'Authorization: Bearer %s\n' "$token" >"$work/header"
 
-# read_list CLOUD.ITEM PATH leaves the pages of a list in a file, or {} where it
-# could not be read.
+# read_list CLOUD.ITEM PATH writes the pages of a list to a file, or {} if it cannot be
+# read.
 read_list() {
   local pages=$work/$1 url=$api/$2 total
   if request --header "@$work/header" "$url?skip=0&limit=$limit" >"$pages.part" && total=$(jq -e .total "$pages.part"); then
@@ -39,6 +39,6 @@ read_list() {
 read_list google.key cckm/google/synchronization-jobs
 read_list azure.certificate cckm/azure/certificates/synchronization-jobs
 
-# node_exporter must never see half of it, and reads only what ends in .prom.
+# The file is replaced atomically; node_exporter reads only names that end in .prom.
 jq -nr -f "$here/textfile.jq" "$work"/*.json >"$out.$$"
 mv "$out.$$" "$out"
