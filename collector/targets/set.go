@@ -25,6 +25,8 @@ var ErrClosed = errors.New("the exporter is shutting down")
 // Set holds the targets of the configuration. It is safe for concurrent use.
 type Set struct {
 	options Options
+	// guard is shared by all targets, also those of a later load.
+	guard *ciphertrust.LoginGuard
 
 	// loading serializes loads. Close does not wait for it, because a load reads files.
 	loading sync.Mutex
@@ -41,11 +43,9 @@ type Set struct {
 	stopReads, stopLife context.CancelFunc
 }
 
-// NewSet returns an empty Set. Its targets, also those of a later load, share what is known about
-// rejected logins.
+// NewSet returns an empty Set.
 func NewSet(options Options) *Set {
-	options.Guard = ciphertrust.NewLoginGuard()
-	s := &Set{options: options}
+	s := &Set{options: options, guard: ciphertrust.NewLoginGuard()}
 	s.reads, s.stopReads = context.WithCancel(context.Background())
 	s.life, s.stopLife = context.WithCancel(context.Background())
 	return s
@@ -73,7 +73,7 @@ func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 			delete(before, cfg.Name)
 			continue
 		}
-		t, err := New(cfg, s.options)
+		t, err := newTarget(cfg, s.options, s.guard)
 		if err != nil {
 			errs = append(errs, err)
 			continue

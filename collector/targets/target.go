@@ -25,8 +25,6 @@ const Label = "target"
 type Options struct {
 	// UserAgent is sent with every request.
 	UserAgent string
-	// Guard is shared by all targets; NewSet sets it.
-	Guard *ciphertrust.LoginGuard
 	// Logger is for events that no scrape reports. Lines about a target with a name have it.
 	Logger log.Logger
 	// Unhurried removes the deadline of reads, for a command that reads once.
@@ -57,8 +55,8 @@ type running struct {
 	stopGivingUp func() bool
 }
 
-// New returns a running target. It does not connect.
-func New(cfg config.Target, options Options) (*Target, error) {
+// newTarget returns a running target. It does not connect.
+func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard) (*Target, error) {
 	logger := options.Logger
 	registry := prometheus.NewRegistry()
 	registerer := prometheus.Registerer(registry)
@@ -81,7 +79,7 @@ func New(cfg config.Target, options Options) (*Target, error) {
 		Retries:     ciphertrust.DefaultRetries,
 		// A scrape has time for a second attempt at a page that hangs.
 		AttemptTimeout: cfg.Timeout / 2,
-		Guard:          options.Guard,
+		Guard:          guard,
 		UserAgent:      options.UserAgent,
 		OnRequest:      telemetry.Request,
 		OnLogin:        telemetry.Login,
