@@ -17,8 +17,8 @@ const (
 )
 
 // matcher parses a record from left to right. Each method parses one thing, such as a literal, and
-// advances behind it. After a method did not find what it expects, result is not matches, and
-// the methods do nothing.
+// advances past it. If a method does not find what it expects, it sets result, and all methods do nothing
+// from then on.
 type matcher struct {
 	b      []byte
 	at     int
@@ -177,7 +177,7 @@ func (m *matcher) optionalAfterSpace(want byte) bool {
 	return m.optional(want)
 }
 
-// peek parses white space and returns the character behind it, or 0 at the end.
+// peek parses white space and returns the next character, or 0 at the end.
 func (m *matcher) peek() byte {
 	m.space()
 	if m.at == len(m.b) {

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// plainEnd returns the index of the first byte at or behind b[at] that is not plain, or len(b).
+// plainEnd returns the index of the first byte from b[at] on that is not plain, or len(b).
 // Plain bytes are the ASCII characters that a JSON string holds unescaped. So a JSON string of
 // plain bytes is valid, and its content is its value.
 func plainEnd(b []byte, at int) int {
@@ -25,8 +25,8 @@ func plainEnd(b []byte, at int) int {
 func isPlain(c byte) bool { return ' ' <= c && c < 0x80 && c != '"' && c != '\\' }
 
 // notPlain sets the highest bit of each of eight bytes that is not plain. Only the lowest byte
-// that is marked is certain: the subtraction borrows from the byte above it, which may mark that
-// byte as well.
+// that is marked is certain: the subtraction borrows from the byte above it, which may mark
+// that byte too.
 func notPlain(word uint64) uint64 {
 	const (
 		ones  = 0x0101010101010101

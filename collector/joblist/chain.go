@@ -23,7 +23,7 @@ type page struct {
 	digest uint64
 }
 
-// end returns the position behind the page.
+// end returns the position after the page.
 func (p *page) end() int { return p.skip + p.count }
 
 // reachesEnd reports whether the page has the last job of the list.
@@ -78,8 +78,9 @@ func joinDigests(first, second uint64, jobs int) uint64 {
 	return first + second
 }
 
-// join describes how a page continues the chain: the first keep ids of the chain are followed by
-// the page's jobs from index from on.
+// join describes how a page continues the chain. The first keep ids of the chain stay, and the page's jobs
+// from index from on follow them. If the list has not changed, the whole chain stays and from is 1: the
+// page's first job is the chain's last one.
 type join struct {
 	keep, from int
 	// behind is how many jobs of the chain follow the page's last job.
@@ -99,7 +100,8 @@ type chain struct {
 	// pages and positions are the numbers of pages and of records, each position counted once.
 	// repeated is the sum of page.repeated.
 	pages, positions, repeated int
-	rising, falling            int
+	// rising and falling are the sums of those of the pages.
+	rising, falling int
 	// firstStatus is the overall_status of the first job.
 	firstStatus string
 	// exact is true if all pages fit together by their positions, as in a list that does not change.
@@ -124,13 +126,13 @@ func (c *chain) expect(jobs int) {
 	}
 }
 
-// joins returns how a page continues the chain: behind the first record that they have in common.
-// It returns false if they have none.
+// joins returns how a page continues the chain: after the first record that they have in common. It
+// returns false if they have none.
 func (c *chain) joins(p *page) (j join, ok bool) {
 	if p.count == 0 {
 		return join{}, false
 	}
-	// Fast path: if the list has not changed, the page's first record is where skip says.
+	// Fast path: if the list has not changed, the page's first record is at position skip of the chain.
 	if at := len(c.ids) - (c.tail.end() - p.skip); at >= 0 && at < len(c.ids) && c.ids[at] == p.first {
 		switch behind := c.tail.end() - p.end(); {
 		case behind < 0:

@@ -33,7 +33,7 @@ const (
 // Why it is complete: a page is a contiguous part of the list as it was at one moment, and records
 // keep their relative order. Let two pages have a record in common, and let a job be in the list
 // during the whole read, somewhere between the first record of the first page and the last record
-// of the second. If the job is before the common record, it is in the first page; if it is behind
+// of the second. If the job is before the common record, it is in the first page; if it is after
 // it, it is in the second. So a chain of pages, each of which has a record in common with the page
 // before it, has every such job if it begins at position 0 and ends with a page that reaches the
 // total.
@@ -109,7 +109,7 @@ func (f *FullRead) failed(failure error) {
 	f.progress.Failure = failure
 }
 
-// Requests returns how many pages were requested, those that failed as well.
+// Requests returns the number of requests for pages, including those that failed.
 func (f *FullRead) Requests() int { return int(f.requests.Load()) }
 
 // NewFullRead returns a full read. A gentle one uses a quarter of the concurrency, but at least one
@@ -185,7 +185,7 @@ func (f *FullRead) run(ctx context.Context) error {
 func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 	first, err := f.firstPage(ctx)
 	for tries := 0; err == nil && first.contradictsTotal() && tries < maxGapRequests; tries++ {
-		first, err = f.request(ctx, 0)
+		first, err = f.request(ctx, 0, 0)
 	}
 	if err != nil {
 		return err
@@ -277,8 +277,9 @@ func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, err
 	return f.closeGap(ctx, tail)
 }
 
-// closeGap requests a page that continues the chain, because the next one of those that were read
-// ahead does not. It begins at the chain's last position, and corrects skip by what it learns.
+// closeGap requests a page that continues the chain, because the pages that were read ahead do not: jobs
+// have appeared or disappeared, so that the chain's last job has another position now. It requests the
+// position where the chain ends, and moves skip until a page has a record in common with the chain.
 func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error) {
 	skip := tail.end() - 1
 	most := 2*(tail.total/max(1, tail.count-1)) + 4*maxGapRequests
@@ -287,7 +288,7 @@ func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error
 		if f.gapRequests > most {
 			return nil, join{}, inconsistentf("it changes faster than it can be read: %d requests closed gaps between pages", most)
 		}
-		p, err := f.page(ctx, skip)
+		p, err := f.request(ctx, skip, f.reader.options.PageTimeout)
 		if err != nil {
 			return nil, join{}, err
 		}
@@ -307,11 +308,11 @@ func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error
 			// The total has changed, most likely because jobs before this position did.
 			skip = max(0, skip+grown)
 		default:
-			// Jobs before this position were deleted, so p begins behind the end of the chain.
+			// Jobs before this position were deleted, so p begins after the end of the chain.
 			skip = max(0, skip-max(1, p.count-1))
 		}
 	}
-	return nil, join{}, inconsistentf("%d requests did not close the gap behind position %d", maxGapRequests, tail.end())
+	return nil, join{}, inconsistentf("%d requests did not close the gap after position %d", maxGapRequests, tail.end())
 }
 
 // readSingly reads a list whose pages have one record each. They cannot overlap, so only a second
@@ -319,7 +320,7 @@ func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error
 func (f *FullRead) readSingly(ctx context.Context, first *page) error {
 	longest := longestAfter(first)
 	for at := 1; ; at++ {
-		p, err := f.page(ctx, at)
+		p, err := f.request(ctx, at, f.reader.options.PageTimeout)
 		switch {
 		case err != nil:
 			return err
@@ -386,7 +387,7 @@ func (f *FullRead) firstPage(ctx context.Context) (*page, error) {
 	f.limit = f.reader.options.PageSize
 	least := min(documentedLimit, f.limit)
 	for {
-		first, err := f.request(ctx, 0)
+		first, err := f.request(ctx, 0, 0)
 		switch {
 		case err == nil:
 			f.reader.limit.Store(int64(f.limit))
@@ -404,16 +405,18 @@ const (
 	longestPause = 10 * time.Second
 )
 
-// page requests the page at skip. If that fails with a temporary error, page retries until
-// PageTimeout has passed since the first failure, because a read of many pages must not fail with
-// one of them. It keeps its slot meanwhile, so that a failing appliance gets fewer requests.
-func (f *FullRead) page(ctx context.Context, skip int) (*page, error) {
-	if err := f.takeSlot(ctx); err != nil {
-		return nil, err
+// request requests the page at skip. After a temporary failure, it retries until retryFor has passed,
+// because a read of many pages must not fail with one of them. It keeps its slot meanwhile, so that a
+// failing appliance gets fewer requests.
+func (f *FullRead) request(ctx context.Context, skip int, retryFor time.Duration) (*page, error) {
+	select {
+	case <-f.slots:
+		defer func() { f.slots <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), hintTimeout)
 	}
-	defer f.returnSlot()
 	p, err := f.send(ctx, skip)
-	giveUp := time.Now().Add(f.reader.options.PageTimeout)
+	giveUp := time.Now().Add(retryFor)
 	for pause := firstPause; err != nil && isTemporary(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
 		f.failed(err)
 		if !sleep(ctx, pause) {
@@ -436,18 +439,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// takeSlot waits until a page may be requested.
-func (f *FullRead) takeSlot(ctx context.Context) error {
-	select {
-	case <-f.slots:
-		return nil
-	case <-ctx.Done():
-		return reason.New(reason.Timeout, fmt.Errorf("between two pages: %w", context.Cause(ctx)), hintTimeout)
-	}
-}
-
-func (f *FullRead) returnSlot() { f.slots <- struct{}{} }
-
 // isTemporary reports whether a request that failed may succeed later.
 func isTemporary(err error) bool {
 	if failure, ok := errors.AsType[*ciphertrust.APIError](err); ok && failure.Status == http.StatusRequestTimeout {
@@ -459,15 +450,6 @@ func isTemporary(err error) bool {
 	default:
 		return false
 	}
-}
-
-// request requests the page at skip once.
-func (f *FullRead) request(ctx context.Context, skip int) (*page, error) {
-	if err := f.takeSlot(ctx); err != nil {
-		return nil, err
-	}
-	defer f.returnSlot()
-	return f.send(ctx, skip)
 }
 
 // send requests the page at skip and adds its jobs. The caller holds a slot.

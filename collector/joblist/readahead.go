@@ -35,7 +35,7 @@ func (a *readAhead) fill(tail *page) {
 		var err error
 		a.group.Go(func() {
 			defer close(done)
-			p, err = a.full.page(a.ctx, skip)
+			p, err = a.full.request(a.ctx, skip, a.full.reader.options.PageTimeout)
 		})
 		a.queue = append(a.queue, func() (*page, error) {
 			<-done
