@@ -8,6 +8,10 @@ import (
 	"cckm_sync_exporter/collector/printable"
 )
 
+// MaxText is the largest size of an overall_status, and of a text of detailed_status, in bytes. The
+// decoder cuts longer ones: a broken appliance may send megabytes for each of 20,000 scopes.
+const MaxText = 512
+
 // Meaning is what a text of detailed_status means for its scope's status. The zero value stands for
 // the meaning of Detail.Text.
 type Meaning uint8

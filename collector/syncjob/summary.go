@@ -210,6 +210,15 @@ func (s *Summarizer) touch(j *Job, status Status) error {
 	return nil
 }
 
+// preferred returns one of two texts of the same status for the same scope in one job. The result
+// does not depend on their order, because the members of a JSON object have none.
+func preferred(a, b string) string {
+	if a == "" || (b != "" && b < a) {
+		return b
+	}
+	return a
+}
+
 // tally returns the scope with the given name as one that the current job covers. If the job has not
 // covered it before, it gets the given status.
 func (s *Summarizer) tally(name string, status Status) (*tally, error) {
