@@ -28,7 +28,7 @@ func wordy(number int, status string) job {
 func TestOpenJobsAreBounded(t *testing.T) {
 	t.Parallel()
 	const bound = 8 << 20
-	getter := &served{jobs: completed(100)}
+	getter := &served{jobs: completed()}
 	reader := newReader(getter, nil)
 	readWhole(t, reader)
 	size := 0
@@ -55,7 +55,7 @@ func TestOpenJobsAreBounded(t *testing.T) {
 // TestIncrementalReadIsBounded checks that an incremental read stops when the new jobs are too large.
 func TestIncrementalReadIsBounded(t *testing.T) {
 	t.Parallel()
-	getter := &served{jobs: completed(100)}
+	getter := &served{jobs: completed()}
 	reader := newReader(getter, nil)
 	readWhole(t, reader)
 	for number := range 70 {
@@ -70,7 +70,7 @@ func TestIncrementalReadIsBounded(t *testing.T) {
 func TestTooManyScopes(t *testing.T) {
 	t.Parallel()
 	for _, status := range []string{syncjob.OverallInProgress, syncjob.OverallCompleted} {
-		getter := &served{jobs: completed(100)}
+		getter := &served{jobs: completed()}
 		reader := newReader(getter, nil)
 		readWhole(t, reader)
 		for number, want := range []reason.Reason{"", reason.Decode} {

@@ -33,7 +33,7 @@ func TestRefusedFilter(t *testing.T) {
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			refused := statusError(status, r)
-			getter := &served{jobs: completed(100), refuse: func(query url.Values) error {
+			getter := &served{jobs: completed(), refuse: func(query url.Values) error {
 				if query.Has("overall_status") {
 					return refused
 				}
@@ -60,7 +60,7 @@ func TestRefusedFilter(t *testing.T) {
 // failure of every request is not taken for a failed proof.
 func TestFilterFailsOnce(t *testing.T) {
 	var once atomic.Bool
-	getter := &served{jobs: completed(100)}
+	getter := &served{jobs: completed()}
 	reader := joblist.NewReader(syncjob.Lists()[0], getter, joblist.Options{PageSize: 30, Concurrency: 4, Cache: true})
 	readWhole(t, reader)
 	getter.refuse = func(query url.Values) error {
@@ -82,7 +82,7 @@ func TestFilterFailsOnce(t *testing.T) {
 func TestRequestTimeoutOfAPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var once atomic.Bool
-		getter := &served{jobs: completed(100), refuse: func(query url.Values) error {
+		getter := &served{jobs: completed(), refuse: func(query url.Values) error {
 			if query.Get("skip") != "0" && once.CompareAndSwap(false, true) {
 				return statusError(http.StatusRequestTimeout, reason.Other)
 			}
@@ -96,7 +96,7 @@ func TestRequestTimeoutOfAPage(t *testing.T) {
 // TestFilterIsTriedAgain checks that a refused filter is tried again after each full read, and that the refusal is
 // logged once.
 func TestFilterIsTriedAgain(t *testing.T) {
-	getter := &served{jobs: completed(100)}
+	getter := &served{jobs: completed()}
 	refuse := func(query url.Values) error {
 		if query.Has("overall_status") {
 			return statusError(http.StatusBadRequest, reason.Other)

@@ -31,10 +31,10 @@ type job struct {
 	raw json.RawMessage
 }
 
-// completed returns completed jobs, newest first.
-func completed(n int) []job {
-	jobs := make([]job, 0, n)
-	for at := range n {
+// completed returns 100 completed jobs, newest first.
+func completed() []job {
+	jobs := make([]job, 0, 100)
+	for at := range cap(jobs) {
 		jobs = append(jobs, newJob(-at, syncjob.OverallCompleted, "ring"))
 	}
 	return jobs

@@ -2,6 +2,7 @@ package syncjob
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -30,8 +31,7 @@ func (l *List) Identify(scope string) Identifier {
 	case KindKeyRing:
 		// Google's form is projects/P/locations/L/keyRings/R. This is faster than a regexp.
 		part := strings.Split(scope, "/")
-		if len(part) == 6 && part[0] == "projects" && part[2] == "locations" && part[4] == "keyRings" &&
-			part[1] != "" && part[3] != "" && part[5] != "" {
+		if len(part) == 6 && part[0] == "projects" && part[2] == "locations" && part[4] == "keyRings" && !slices.Contains(part, "") {
 			return Identifier{Project: part[1], Location: part[3], Name: part[5]}
 		}
 	case KindKeyVault:
@@ -56,7 +56,7 @@ var (
 	// field does not have. An account has twelve digits, and a region is like us-gov-west-1; other names
 	// with a slash seldom end like this. The name keeps the account: there is no label for it, and without
 	// it the scopes of two accounts would have the same name.
-	awsForm = regexp.MustCompile(`^[0-9]{12}/([a-z][a-z0-9]*(?:-[a-z0-9]+)+-[0-9]+)$`)
+	awsForm = regexp.MustCompile(`^\d{12}/([a-z][a-z0-9]*(?:-[a-z0-9]+)+-\d+)$`)
 	// ociForm is Oracle's form of a vault's OCID, ocid1.vault.REALM.REGION[.FUTURE USE].UNIQUE ID. The name
 	// is the whole OCID, because that is what Oracle's console and commands use.
 	ociForm = regexp.MustCompile(`(?s)^ocid1\.vault\.[a-z][a-z0-9]*(?:-[a-z0-9]+)*\.([a-z][a-z0-9]*(?:-[a-z0-9]+)*)\..+$`)

@@ -145,7 +145,7 @@ func jobKinds() map[string]syncjob.Job {
 func TestUnknownValues(t *testing.T) {
 	t.Parallel()
 	with := func(values ...string) *syncjob.Summary {
-		var jobs []syncjob.Job
+		jobs := make([]syncjob.Job, 0, 2*len(values))
 		for i, value := range values {
 			jobs = append(jobs,
 				syncjob.Job{ID: strconv.Itoa(2 * i), OverallStatus: value},
