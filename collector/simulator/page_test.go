@@ -52,10 +52,12 @@ func TestPages(t *testing.T) {
 				}
 				l.SetBehaviour(simulator.ListBehaviour{Order: simulator.NoOrder})
 				got = c.all(path, limit, query)
-				if len(got) > 10 && gocmp.Equal(want, got) {
+				byAge := func(a, b shown) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(b.ID, a.ID)) }
+				oldest := func(a, b shown) int { return byAge(b, a) }
+				if len(got) > 10 && (slices.IsSortedFunc(got, byAge) || slices.IsSortedFunc(got, oldest)) {
 					t.Errorf("%s: no order is an order", name)
 				}
-				slices.SortStableFunc(got, func(a, b shown) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(b.ID, a.ID)) })
+				slices.SortFunc(got, byAge)
 				if diff := gocmp.Diff(want, got); diff != "" {
 					t.Fatalf("%s, no order, %v: %s", name, statuses, diff)
 				}
