@@ -11,8 +11,9 @@ import (
 	"cckm_sync_exporter/collector/reason"
 )
 
-// kindFaults are pages in which a field has a value of the wrong kind: every field with every kind.
-func kindFaults() []fault {
+// kindFaults are pages in which a field has a value of the wrong kind: every field with every kind. The rows
+// of a field are a group.
+func kindFaults() (groups [][]fault) {
 	kinds := []struct{ name, value string }{
 		{"null", `null`},
 		{"true", `true`},
@@ -42,18 +43,17 @@ func kindFaults() []fault {
 		"uri":             everywhere(whole),
 		"cloud":           everywhere(whole),
 	}
-	var faults []fault
 	add := func(what, field string, outcomes map[string]outcome, change func(page map[string]any, value json.RawMessage)) {
+		var faults []fault
 		for _, kind := range kinds {
 			if field == "id" && kind.name == "a string" {
 				continue // Ids are strings.
 			}
 			want := cmp.Or(outcomes[kind.name], outcomes[""], fails(reason.Decode))
-			f := page(fmt.Sprintf("kind: %s of a %s is %s", field, what, kind.name), want,
-				rewrite(func(page map[string]any) { change(page, json.RawMessage(kind.value)) }))
-			f.shares = "kinds of " + field
-			faults = append(faults, f)
+			faults = append(faults, page(fmt.Sprintf("kind: %s of a %s is %s", field, what, kind.name), want,
+				rewrite(func(page map[string]any) { change(page, json.RawMessage(kind.value)) })))
 		}
+		groups = append(groups, faults)
 	}
 	for _, field := range slices.Sorted(maps.Keys(pageFields)) {
 		add("page", field, pageFields[field], func(page map[string]any, value json.RawMessage) { page[field] = value })
@@ -65,7 +65,7 @@ func kindFaults() []fault {
 			}
 		})
 	}
-	return faults
+	return groups
 }
 
 // everywhere is the same outcome for every kind.

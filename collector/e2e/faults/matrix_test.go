@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,8 +47,6 @@ type fault struct {
 	patience time.Duration
 	// scrapes is the number of scrapes under the fault; 0 means 1.
 	scrapes int
-	// shares names the rig that several rows use one after another; empty means that the row has its own.
-	shares string
 	// waits reports whether the exporter may pause after the fault: the first scrapes after it need not be
 	// whole.
 	waits bool
@@ -61,8 +58,8 @@ type fault struct {
 	check func(r *rig)
 }
 
-// matrix returns all rows.
-func matrix() []fault {
+// matrix returns all rows. Those of a group share a rig and run one after another.
+func matrix() (groups [][]fault) {
 	all := slices.Concat(
 		// The rows with the longest waits come first.
 		loginFaults(), networkFaults(), connectionFaults(), tlsFaults(), statusFaults(), bodyFaults(),
@@ -71,11 +68,14 @@ func matrix() []fault {
 	if livetest.Everything() {
 		all = append(all, cachedFaults()...)
 	}
+	for row := range slices.Chunk(all, 1) {
+		groups = append(groups, row)
+	}
 	if slowness > 1 {
 		// Values of the wrong kind are handled by one goroutine: the race detector finds nothing there.
-		return all
+		return groups
 	}
-	return append(all, kindFaults()...)
+	return append(groups, kindFaults()...)
 }
 
 // cachedFaults returns the faults of pages again, for an exporter with a cache, which must stay correct.
@@ -105,25 +105,19 @@ func wantIncremental(r *rig) {
 // TestMatrix scrapes under every fault. The response must be 200, arrive before the deadline and have the
 // expected outcome of each list. The scrape after the fault must be whole.
 func TestMatrix(t *testing.T) {
-	var survived atomic.Uint64
-	faults := matrix()
-	t.Cleanup(func() {
-		t.Logf("%d faults tried, %d survived", len(faults), survived.Load())
-	})
-	for _, group := range groups(t, faults) {
-		t.Run(group[0].group(), func(t *testing.T) {
-			if !group[0].alone {
+	for _, rows := range matrix() {
+		theme, _, _ := strings.Cut(rows[0].name, ":")
+		t.Run(theme, func(t *testing.T) {
+			if !rows[0].alone {
 				t.Parallel()
 			}
-			r := newRig(t, group[0].place)
+			r := newRig(t, rows[0].place)
 			before := r.whole()
-			for _, f := range group {
-				if t.Run(f.name, func(t *testing.T) {
+			for _, f := range rows {
+				t.Run(f.name, func(t *testing.T) {
 					r.t = t
 					before = f.try(t, r, before)
-				}) {
-					survived.Add(1)
-				}
+				})
 			}
 			r.t = t
 			r.end()
@@ -132,34 +126,6 @@ func TestMatrix(t *testing.T) {
 			}
 		})
 	}
-}
-
-// groups returns the rows, grouped by the rigs that they share.
-func groups(t *testing.T, faults []fault) [][]fault {
-	t.Helper()
-	var groups [][]fault
-	names, shared := make(map[string]bool), make(map[string]int)
-	for i := range faults {
-		f := faults[i]
-		if names[f.name] {
-			t.Errorf("two faults are called %q", f.name)
-		}
-		names[f.name] = true
-		at, known := shared[f.shares]
-		if f.shares == "" || !known {
-			shared[f.shares] = len(groups)
-			groups = append(groups, []fault{f})
-			continue
-		}
-		groups[at] = append(groups[at], f)
-	}
-	return groups
-}
-
-// group returns the name of the row's rig: the one that it shares, or else its theme.
-func (f *fault) group() string {
-	theme, _, _ := strings.Cut(f.name, ":")
-	return cmp.Or(f.shares, theme)
 }
 
 // try runs a row and returns the scrape after the fault.
