@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/e2e/oracle"
@@ -62,6 +63,13 @@ func forEachCase(t *testing.T, cases int, property func(t *testing.T, rng *rand.
 			})
 		})
 	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// advance moves the clock of a synctest bubble.
+func advance(by time.Duration) {
+	time.Sleep(by) //nolint:forbidigo // It moves the bubble's clock and takes no time.
 }
 
 // leave2000 moves a bubble's clock from the start of 2000, before which times count as missing, to about 2022.

@@ -12,8 +12,8 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// jobMaker makes random records of synchronization jobs: those that the API's documents describe,
-// and those that they leave possible.
+// jobMaker makes random records of synchronization jobs: those that the API's documents describe, and those
+// that they do not exclude.
 type jobMaker struct {
 	rng  *rand.Rand
 	list syncjob.List
@@ -21,14 +21,14 @@ type jobMaker struct {
 	made int
 	// scopes are the identifiers that the jobs choose from.
 	scopes []string
-	// instants are some times that many jobs share, so that only the id tells which is newer.
+	// instants are times that many jobs share, so that their order depends on the id.
 	instants []time.Time
 }
 
 // record is one position of a list.
 type record struct {
 	raw json.RawMessage
-	// id, created and scopes never change during a job's life; they are JSON, or empty where absent.
+	// id, created and scopes never change during a job's life; they are JSON, or empty if absent.
 	id, created, scopes string
 	// open is true while the job may still change.
 	open bool
@@ -45,7 +45,7 @@ func newJobMaker(rng *rand.Rand, list syncjob.List, now time.Time) *jobMaker {
 	return m
 }
 
-// pick returns one of several values.
+// pick returns a random one of several values.
 func pick[T any](rng *rand.Rand, values ...T) T {
 	return values[rng.IntN(len(values))]
 }
@@ -53,7 +53,7 @@ func pick[T any](rng *rand.Rand, values ...T) T {
 // oneIn is true one time in n.
 func (m *jobMaker) oneIn(n int) bool { return m.rng.IntN(n) == 0 }
 
-// scope returns an identifier of the form that the list's cloud uses, and now and then another.
+// scope returns an identifier in the form of the list's cloud, and sometimes in another.
 func (m *jobMaker) scope(i int) string {
 	if m.oneIn(8) {
 		return pick(m.rng, "plain", `back\slash "quoted"`, "two\nlines", "ключ", "projects/p/keyRings/r", "a/b/c", "::", "no-subscription")
@@ -69,7 +69,7 @@ func (m *jobMaker) scope(i int) string {
 	}
 }
 
-// instant returns a time of the last days, or, by a clock that runs ahead, of the next minutes.
+// instant returns a time in the last days, or in the next minutes, as by a clock that is fast.
 func (m *jobMaker) instant() time.Time {
 	return m.now.Add(time.Duration(m.rng.Int64N(int64(72*time.Hour))-int64(72*time.Hour-2*time.Minute)) / 1000 * 1000)
 }
@@ -94,7 +94,7 @@ func (m *jobMaker) time() string {
 	case 2:
 		layout = "2006-01-02t15:04:05.00z"
 	case 3:
-		// The appliance's clock was wrong; for some of them the time comes soon.
+		// The appliance's clock was wrong; some of these times begin to count soon.
 		at = at.Add(pick(m.rng, 24*time.Hour, 72*time.Hour, 96*time.Hour, 120*time.Hour, 9000*time.Hour))
 	}
 	return quote(at.Format(layout))
@@ -107,7 +107,7 @@ func (m *jobMaker) next() record {
 	return m.make(record{id: quote(id), created: m.time(), scopes: m.scopeFields()})
 }
 
-// later returns what becomes of a job that may still change, and a job that has ended as it is.
+// later changes a job that may still change, and returns any other unchanged.
 func (m *jobMaker) later(r record) record {
 	if !r.open {
 		return r
@@ -115,7 +115,7 @@ func (m *jobMaker) later(r record) record {
 	return m.make(r)
 }
 
-// make makes the record of a job of which the unchanging part is given.
+// make returns the record of a job with the given constant fields.
 func (m *jobMaker) make(r record) record {
 	status := pick(m.rng, `"in_progress"`, `"completed"`, `"completed"`, `"completed"`, `"failed"`)
 	if m.oneIn(8) {
@@ -145,7 +145,7 @@ func (m *jobMaker) make(r record) record {
 	return r
 }
 
-// scopeFields returns the fields that hold a job's scopes.
+// scopeFields returns the scope fields of a job.
 func (m *jobMaker) scopeFields() string {
 	fields := make([]string, 0, len(m.list.ScopeFields))
 	for _, field := range m.list.ScopeFields {
@@ -172,7 +172,7 @@ func (m *jobMaker) scopeFields() string {
 	return join(fields)
 }
 
-// spelled returns one of the scopes; for Azure, now and then in another case.
+// spelled returns one of the scopes, for Azure sometimes in another case.
 func (m *jobMaker) spelled() string {
 	scope := pick(m.rng, m.scopes...)
 	if m.list.RegionPrefixed && m.oneIn(6) {
@@ -196,7 +196,7 @@ func (m *jobMaker) details() string {
 		if m.oneIn(15) {
 			key = pick(m.rng, "", "west/", "only-in-details", "a/b")
 		}
-		// A name that comes twice in one object means nothing that JSON defines.
+		// JSON does not define the meaning of a repeated name.
 		if !seen[key] {
 			seen[key] = true
 			entries = append(entries, quote(key)+":"+m.text())

@@ -18,7 +18,7 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// run fails the test unless the program ends well.
+// run fails the test unless the program succeeds.
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	if output, err := exec.CommandContext(t.Context(), livetest.Program(t, name), args...).CombinedOutput(); err != nil {
@@ -26,7 +26,7 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// server is a Prometheus or an Alertmanager that the test starts and ends.
+// server is a Prometheus or an Alertmanager, which can be restarted.
 type server struct {
 	path    string
 	args    []string
@@ -46,10 +46,10 @@ func startServer(t *testing.T, path string, args ...string) *server {
 			t.Logf("%s wrote:\n%s", filepath.Base(path), s.log.String())
 		}
 	})
-	// Another program may take a free address before the server does.
+	// Another program may use the free address first.
 	for range 3 {
 		s.start(t)
-		if eventually(t.Context(), 30*time.Second, func() bool {
+		if livetest.WaitFor(30*time.Second, func() bool {
 			return s.hasEnded() || s.ask(t.Context(), http.MethodGet, "/-/ready", nil) == nil
 		}) && !s.hasEnded() {
 			return s
@@ -73,7 +73,7 @@ func (s *server) start(t *testing.T) {
 	s.ended = ended
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // What a program that is told to end returns is not this test's matter.
+		_ = cmd.Wait() // The test may have killed it.
 	}()
 }
 
@@ -86,7 +86,7 @@ func (s *server) hasEnded() bool {
 	}
 }
 
-// end ends the server's program and waits for its end.
+// end sends a signal to the server and waits until it has ended.
 func (s *server) end(signal syscall.Signal) {
 	if s.cmd == nil || s.ended == nil {
 		return
@@ -95,7 +95,7 @@ func (s *server) end(signal syscall.Signal) {
 	<-s.ended
 }
 
-// ask sends the server a request and decodes the answer, if it is wanted.
+// ask sends a request to the server and decodes the response, unless answer is nil.
 func (s *server) ask(ctx context.Context, method, path string, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, http.NoBody)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *server) ask(ctx context.Context, method, path string, answer any) error
 	return json.NewDecoder(resp.Body).Decode(answer)
 }
 
-// prometheusServer is a Prometheus of some of the lives.
+// prometheusServer is a Prometheus that scrapes some of the lives.
 type prometheusServer struct {
 	*server
 	dir          string
@@ -125,13 +125,12 @@ type prometheusServer struct {
 	targets      []scraped
 }
 
-// startPrometheus starts a Prometheus whose own durations are made faster too.
-// How often it repeats an alert to Alertmanager is not scaled truly: an alert
-// counts as over where it is not repeated in four times that, and a busy machine
-// may stop a program for seconds.
+// startPrometheus starts a Prometheus whose own durations are divided, too. The delay after which it repeats
+// an alert is longer: an alert is over if it is not repeated in four times that, and a busy machine may stop a
+// program for seconds.
 //
-// It has no rules before loadRules. Prometheus takes five to ten seconds to find
-// its targets, which cannot be scaled: to rules, these would be minutes.
+// It has no rules before loadRules: Prometheus takes five to ten real seconds to find its targets, which would
+// be minutes for the rules.
 func startPrometheus(t *testing.T, alertmanager string, targets []scraped) *prometheusServer {
 	t.Helper()
 	dir := t.TempDir()
@@ -152,7 +151,7 @@ func (p *prometheusServer) configure(t *testing.T, rules []string, targets []scr
 	run(t, "promtool", "check", "config", write(t, p.dir, "prometheus.yml", prometheusConfig(t, p.alertmanager, rules, targets)))
 }
 
-// reload has Prometheus load its configuration and rules again.
+// reload reloads the configuration and the rules.
 func (p *prometheusServer) reload(t *testing.T) {
 	t.Helper()
 	if err := p.ask(t.Context(), http.MethodPost, "/-/reload", nil); err != nil {
@@ -160,15 +159,15 @@ func (p *prometheusServer) reload(t *testing.T) {
 	}
 }
 
-// loadRules gives Prometheus its rules.
+// loadRules configures the rules.
 func (p *prometheusServer) loadRules(t *testing.T) {
 	t.Helper()
 	p.configure(t, p.rules, p.targets)
 	p.reload(t)
 }
 
-// knowsAlertmanager says whether alerts have somewhere to go. After a start or
-// a reload they have not for up to five seconds.
+// knowsAlertmanager reports whether Prometheus has found Alertmanager, which takes up to five seconds after a
+// start or a reload.
 func (p *prometheusServer) knowsAlertmanager(ctx context.Context) bool {
 	var answer struct {
 		Data struct {
@@ -179,14 +178,14 @@ func (p *prometheusServer) knowsAlertmanager(ctx context.Context) bool {
 	return err == nil && len(answer.Data.Active) > 0
 }
 
-// reachesAll says whether every target was scraped.
+// reachesAll reports whether every target was scraped.
 func (p *prometheusServer) reachesAll(ctx context.Context) bool {
 	var answer struct{ Data struct{ Result []any } }
 	err := p.ask(ctx, http.MethodGet, "/api/v1/query?query="+url.QueryEscape("up == 1"), &answer)
 	return err == nil && len(answer.Data.Result) == len(p.targets)
 }
 
-// startAlertmanager starts an Alertmanager that tells everything to a webhook.
+// startAlertmanager starts an Alertmanager that sends all notifications to a webhook.
 func startAlertmanager(t *testing.T, webhook string) *server {
 	t.Helper()
 	dir := t.TempDir()
@@ -194,12 +193,12 @@ func startAlertmanager(t *testing.T, webhook string) *server {
 		"--config.file="+alertmanagerConfig(t, dir, webhook), "--storage.path="+dir, "--cluster.listen-address=")
 }
 
-// alert is an alert's identity as the webhook sees it.
+// alert identifies an alert in a notification.
 type alert struct {
 	name, instance, cloud, item, scope, severity, receiver string
 }
 
-// change is a notification that told something new of an alert.
+// change is a notification that changed the state of an alert.
 type change struct {
 	firing bool
 	at     time.Time
@@ -207,7 +206,7 @@ type change struct {
 	message int
 }
 
-// webhook writes down what Alertmanager tells.
+// webhook records the notifications of Alertmanager.
 type webhook struct {
 	url string
 
@@ -226,7 +225,7 @@ func startWebhook(t *testing.T) *webhook {
 	return w
 }
 
-// ServeHTTP takes a notification.
+// ServeHTTP records a notification.
 func (w *webhook) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	var message struct {
 		Receiver string `json:"receiver"`
@@ -243,31 +242,15 @@ func (w *webhook) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.messages++
-	for _, told := range message.Alerts {
+	for _, notified := range message.Alerts {
 		a := alert{
-			name: strings.TrimPrefix(told.Labels["alertname"], "CCKMSync"), instance: told.Labels["instance"],
-			cloud: told.Labels["cloud"], item: told.Labels["item"], scope: told.Labels["scope"],
-			severity: told.Labels["severity"], receiver: message.Receiver,
+			name: strings.TrimPrefix(notified.Labels["alertname"], "CCKMSync"), instance: notified.Labels["instance"],
+			cloud: notified.Labels["cloud"], item: notified.Labels["item"], scope: notified.Labels["scope"],
+			severity: notified.Labels["severity"], receiver: message.Receiver,
 		}
-		changes, firing := w.changes[a], told.Status == "firing"
+		changes, firing := w.changes[a], notified.Status == "firing"
 		if len(changes) == 0 || changes[len(changes)-1].firing != firing {
 			w.changes[a] = append(changes, change{firing, time.Now(), w.messages})
 		}
 	}
-}
-
-// eventually waits for a condition, and says whether it came to hold.
-func eventually(ctx context.Context, patience time.Duration, condition func() bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-tick.C:
-		}
-	}
-	return true
 }

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// scale is by how much time runs faster in a life.
+	// scale is the factor by which time passes faster in a life.
 	scale = 60
-	// minute is a life's minute.
+	// minute is a minute of a life in real time.
 	minute = time.Minute / scale
 	hour   = 60 * minute
 
@@ -26,8 +26,7 @@ const (
 // duration matches a duration of Prometheus, such as 20m.
 const duration = `\d+(?:ms|[smhdwy])(?:\d+(?:ms|[smhdwy]))*`
 
-// faster divides every duration by the scale that a pattern's second group
-// holds.
+// faster divides every duration in the second group of a pattern by the scale.
 func faster(t *testing.T, text, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -45,21 +44,21 @@ func faster(t *testing.T, text, pattern string) string {
 // for, and the thresholds that are seconds.
 func fasterRules(t *testing.T, text string) string {
 	t.Helper()
-	// Comments hold durations too, and examples.
+	// Comments contain durations, too.
 	text = regexp.MustCompile(`(?m)^\s*#.*\n`).ReplaceAllString(text, "")
 	text = faster(t, text, `(\[)(`+duration+`)(\]|:)`)
 	text = faster(t, text, `(\boffset )(`+duration+`)(\b)`)
 	text = faster(t, text, `(?m)^(\s*(?:- )?(?:for|interval|keep_firing_for): )(`+duration+`)(\s*)$`)
 	text = regexp.MustCompile(`(record: \w+:\w+:seconds\n(?:\s+labels: .*\n)?\s+expr: vector)\((.+)\)`).
 		ReplaceAllString(text, fmt.Sprintf("$1(($2) / %d)", scale))
-	// Whatever looks like a duration and was not divided would be a hole in the test.
+	// No duration may be left.
 	if left := regexp.MustCompile(`\b\d+[smhdwy]\b`).FindAllString(text, -1); left != nil {
-		t.Fatalf("the durations %q are not understood", left)
+		t.Fatalf("the durations %q were not divided", left)
 	}
 	return text
 }
 
-// ruleFiles writes the rules, made faster, and returns their paths.
+// ruleFiles writes the rules with divided durations and returns their paths.
 func ruleFiles(t *testing.T, dir string, names ...string) []string {
 	t.Helper()
 	files := make([]string, 0, len(names))
@@ -70,11 +69,10 @@ func ruleFiles(t *testing.T, dir string, names ...string) []string {
 	return files
 }
 
-// scraped is an exporter as Prometheus knows it, or a target of one, which it asks
-// for by name.
+// scraped is an exporter, or a target of one if it has a name, as Prometheus scrapes it.
 type scraped struct{ job, instance, address, name string }
 
-// labels are those that Prometheus is given, in YAML.
+// labels returns the labels of the target in YAML.
 func (s scraped) labels() string {
 	if s.name == "" {
 		return fmt.Sprintf("{instance: %q}", s.instance)
@@ -82,8 +80,7 @@ func (s scraped) labels() string {
 	return fmt.Sprintf("{instance: %q, __metrics_path__: /probe, __param_target: %q}", s.instance, s.name)
 }
 
-// prometheusConfig is the shipped configuration, made faster, with rules and
-// targets of the test's own.
+// prometheusConfig returns the shipped configuration with divided durations and the test's rules and targets.
 func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets []scraped) string {
 	t.Helper()
 	text, _, found := strings.Cut(read(t, shipped+"prometheus.yml"), "scrape_configs:")
@@ -91,7 +88,7 @@ func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets
 		t.Fatal("prometheus.yml has no scrape_configs")
 	}
 	text = faster(t, text, `(?m)^(\s+(?:scrape|evaluation)_interval: )(`+duration+`)(\s*)$`)
-	// Half a second would be scaled truly, and too short for a busy machine.
+	// The divided timeout would be half a second, which is too short for a busy machine.
 	text = regexp.MustCompile(`(scrape_timeout: ).*`).ReplaceAllString(text, "${1}1s")
 	var b strings.Builder
 	b.WriteString(text + "scrape_configs:\n")
@@ -117,8 +114,7 @@ func prometheusConfig(t *testing.T, alertmanager string, rules []string, targets
 	return b.String()
 }
 
-// alertmanagerConfig is the shipped configuration, made faster, with a webhook
-// for each receiver.
+// alertmanagerConfig writes the shipped configuration with divided durations and a webhook for each receiver.
 func alertmanagerConfig(t *testing.T, dir, webhook string) string {
 	t.Helper()
 	text := faster(t, read(t, shipped+"alertmanager.yml"), `(?m)^(\s*(?:group_wait|group_interval|repeat_interval): )(`+duration+`)(\s*)$`)
@@ -127,44 +123,6 @@ func alertmanagerConfig(t *testing.T, dir, webhook string) string {
 	path := write(t, dir, "alertmanager.yml", text)
 	run(t, "amtool", "check-config", path)
 	return path
-}
-
-func TestFasterRules(t *testing.T) {
-	t.Parallel()
-	got := fasterRules(t, `
-groups:
-  - name: a
-    interval: 1m
-    rules:
-      # [20m] is how long
-      - record: x:stuck_after:seconds
-        labels: {cloud: any}
-        expr: vector(2 * 3600)
-      - record: x:changes:count
-        expr: vector(6)
-      - alert: A
-        expr: max_over_time(a[20m]) unless b offset 1d > time10m
-        for: 1h
-        annotations: {description: "{{ query \"c[1h30m]\" }}"}
-`)
-	want := `
-groups:
-  - name: a
-    interval: 1000ms
-    rules:
-      - record: x:stuck_after:seconds
-        labels: {cloud: any}
-        expr: vector((2 * 3600) / 60)
-      - record: x:changes:count
-        expr: vector(6)
-      - alert: A
-        expr: max_over_time(a[20000ms]) unless b offset 1440000ms > time10m
-        for: 60000ms
-        annotations: {description: "{{ query \"c[90000ms]\" }}"}
-`
-	if got != want {
-		t.Errorf("got %s", got)
-	}
 }
 
 func read(t *testing.T, path string) string {
@@ -176,7 +134,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// write writes a file, or a new one in place of it, and returns its path.
+// write writes or replaces a file and returns its path.
 func write(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

@@ -25,14 +25,13 @@ import (
 	"cckm_sync_exporter/collector/web"
 )
 
-// The times of a read, of which Prometheus' own wins. That of the scrape is a
-// second, and a read of an appliance that is away lasts as long as it may.
+// The timeouts of a read. Prometheus' scrape timeout of one second is shorter.
 const (
 	timeout       = 30 * time.Second
 	timeoutOffset = 400 * time.Millisecond
 )
 
-// plant is what a life has to itself: an appliance and what reads it.
+// plant is the appliance and the exporters of a life.
 type plant struct {
 	t          *testing.T
 	life       *life
@@ -50,15 +49,15 @@ type runningJob struct {
 	id   simulator.UUID
 }
 
-// exporter is an address where an exporter is, or is not.
+// exporter is an address with an exporter that can be stopped.
 type exporter struct {
 	scraped
 	handler atomic.Pointer[http.Handler]
 	stop    func()
 }
 
-// ServeHTTP answers like the exporter that runs at the address. Where none runs
-// the connection is cut; to give up the address might lose it to another program.
+// ServeHTTP calls the exporter at the address, or closes the connection if it is stopped. The address stays
+// in use, so that no other program takes it.
 func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler := e.handler.Load()
 	if handler == nil {
@@ -67,7 +66,7 @@ func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*handler).ServeHTTP(w, r)
 }
 
-// newPlant makes an appliance whose lists are empty, and starts its exporters.
+// newPlant starts an appliance with empty lists and its exporters.
 func newPlant(t *testing.T, l *life) *plant {
 	t.Helper()
 	p := &plant{t: t, life: l, dir: t.TempDir(), running: make(map[string]runningJob)}
@@ -112,8 +111,7 @@ func newPlant(t *testing.T, l *life) *plant {
 	return p
 }
 
-// startExporters starts exporters that know nothing yet, wired as the program
-// wires them.
+// startExporters starts new exporters, wired like the program.
 func (p *plant) startExporters() {
 	for _, e := range p.exporters {
 		targets := targets.NewSet(targets.Options{Logger: log.NewNopLogger()})
@@ -138,13 +136,13 @@ func (p *plant) startExporters() {
 		e.stop = func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
-			targets.Close(ctx) // The appliance may be away.
+			targets.Close(ctx)
 		}
 	}
 }
 
-// configs returns what an exporter reads: the appliance, or once for each of its
-// targets the same one, with a password file of the target's own.
+// configs returns the configuration of an exporter: the appliance, or the appliance once for each target,
+// each with its own password file.
 func (p *plant) configs() []config.Target {
 	names := p.life.targets()
 	if len(names) == 0 {
@@ -184,23 +182,22 @@ func (*plant) stopExporter(e *exporter) {
 	}
 }
 
-// now is the appliance's present.
+// now returns the appliance's time.
 func (p *plant) now() time.Time { return time.Now().Add(p.life.skew) }
 
-// finished inserts a job that took a minute and ended some time ago. Of a failed
-// one all of its scopes failed; partlyFailed has another way.
+// finished inserts a job that took a minute and ended some time ago. All scopes of a failed one have failed.
 func (p *plant) finished(list, status string, ago time.Duration, scopes ...string) {
 	p.t.Helper()
 	p.insert(list, simulator.Job{OverallStatus: status, Scopes: scopes}, ago)
 }
 
-// aborted inserts a job that was cancelled some time ago.
+// aborted inserts a job that was canceled some time ago.
 func (p *plant) aborted(list string, ago time.Duration, scopes ...string) {
 	p.t.Helper()
 	p.insert(list, simulator.Job{OverallStatus: simulator.StatusCompleted, Abort: true, Scopes: scopes}, ago)
 }
 
-// partlyFailed inserts a job that failed for the first of its scopes only.
+// partlyFailed inserts a job in which only the first scope failed.
 func (p *plant) partlyFailed(list string, ago time.Duration, scopes ...string) {
 	p.t.Helper()
 	kind := p.list(list).Kind()
@@ -221,15 +218,14 @@ func (p *plant) insert(list string, job simulator.Job, ago time.Duration) {
 	p.list(list).Put(job)
 }
 
-// begin inserts a job that has been running for some time, under a name by
-// which end finds it.
+// begin inserts a job that has been in progress for some time. complete finds it by its name.
 func (p *plant) begin(name, list string, ago time.Duration, scopes ...string) {
 	p.t.Helper()
 	job := p.list(list).Put(simulator.Job{CreatedAt: p.now().Add(-ago), Scopes: scopes})
 	p.running[name] = runningJob{list, job.ID}
 }
 
-// complete ends a job that was begun.
+// complete completes a job of begin.
 func (p *plant) complete(name string) {
 	p.t.Helper()
 	job := p.running[name]
@@ -238,7 +234,7 @@ func (p *plant) complete(name string) {
 	}
 }
 
-// purge removes all jobs of a list but the newest.
+// purge removes all jobs of a list except the newest.
 func (p *plant) purge(list string, keep int) {
 	p.t.Helper()
 	for _, job := range p.list(list).Jobs()[keep:] {
@@ -255,7 +251,7 @@ func (p *plant) list(name string) *simulator.JobList {
 	return list
 }
 
-// addList gives the appliance a list that it did not have.
+// addList adds a list to the appliance.
 func (p *plant) addList(name string) {
 	p.t.Helper()
 	kind, ok := simulator.KindNamed(name)
@@ -285,13 +281,12 @@ func (p *plant) changePassword(password string) {
 	p.appliance.RevokeAllTokens()
 }
 
-// unreachable makes the appliance cut every connection.
+// unreachable makes the appliance close every connection.
 func (p *plant) unreachable() {
 	p.appliance.Intercept(func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) })
 }
 
-// answerError makes the appliance answer 500 to requests whose path contains a
-// text.
+// answerError makes the appliance respond with 500 to requests whose path contains a text.
 func (p *plant) answerError(path string) {
 	p.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if strings.Contains(r.URL.Path, path) {
@@ -306,8 +301,7 @@ func (p *plant) answerError(path string) {
 // reachable ends unreachable and answerError.
 func (p *plant) reachable() { p.appliance.Intercept(nil) }
 
-// removeTargets takes the targets away from Prometheus; addTargets gives them
-// back.
+// removeTargets removes the targets from the configuration of Prometheus; addTargets adds them again.
 func (p *plant) removeTargets() {
 	p.t.Helper()
 	p.prometheus.configure(p.t, p.prometheus.rules, nil)
@@ -316,10 +310,10 @@ func (p *plant) removeTargets() {
 
 func (p *plant) addTargets() { p.loadRules() }
 
-// killPrometheus ends the second Prometheus without a chance to say anything.
+// killPrometheus kills the second Prometheus.
 func (p *plant) killPrometheus() { p.prometheus.end(syscall.SIGKILL) }
 
-// restartPrometheus starts it again. Its rules wait for loadRules, as at first.
+// restartPrometheus starts it again, without rules until loadRules.
 func (p *plant) restartPrometheus() {
 	p.t.Helper()
 	p.prometheus.configure(p.t, nil, p.prometheus.targets)

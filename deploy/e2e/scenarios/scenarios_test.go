@@ -1,3 +1,10 @@
+// Package scenarios_test runs many lives of a fleet at once: simulated appliances, the exporter, a real
+// Prometheus with the rules of deploy/prometheus, a real Alertmanager with its inhibitions, and a webhook that
+// records the notifications. Each life has the alerts that must arrive, and the minutes at which they must fire
+// and clear. Any other alert is a false alarm, and any missing one is a miss.
+//
+// A minute passes in a second. Since Prometheus' clock cannot be changed, all durations in the text of the
+// shipped files are divided by sixty.
 package scenarios_test
 
 import (
@@ -12,11 +19,10 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// lasts is how many minutes are lived.
+// lasts is the length of a life in minutes.
 const lasts = 100
 
-// TestScenarios lives all lives at once and holds what arrived against what had
-// to: no false alarm and no miss.
+// TestScenarios runs all lives at once. There must be no false alarm and no missed alert.
 func TestScenarios(t *testing.T) {
 	for _, name := range []string{"prometheus", "promtool", "amtool"} {
 		livetest.Program(t, name)
@@ -30,22 +36,21 @@ func TestScenarios(t *testing.T) {
 	}
 	servers := startPrometheuses(t, alertmanager.address, plants)
 	for _, s := range servers {
-		if !eventually(t.Context(), time.Minute, func() bool { return s.reachesAll(t.Context()) }) {
-			t.Fatalf("a Prometheus does not reach all of its %d targets:\n%s", len(s.targets), s.log.String())
+		if !livetest.WaitFor(time.Minute, func() bool { return s.reachesAll(t.Context()) }) {
+			t.Fatalf("a Prometheus does not scrape all of its %d targets:\n%s", len(s.targets), s.log.String())
 		}
 	}
 	for _, s := range servers {
 		s.loadRules(t)
 	}
 	for _, s := range servers {
-		if !eventually(t.Context(), time.Minute, func() bool { return s.knowsAlertmanager(t.Context()) }) {
+		if !livetest.WaitFor(time.Minute, func() bool { return s.knowsAlertmanager(t.Context()) }) {
 			t.Fatalf("a Prometheus does not find Alertmanager:\n%s", s.log.String())
 		}
 	}
 
 	start := time.Now()
 	live(t, start, plants)
-	// A notification under way may take the lock only after this.
 	hook.mu.Lock()
 	defer hook.mu.Unlock()
 	for _, err := range hook.errs {
@@ -72,8 +77,7 @@ func startPrometheuses(t *testing.T, alertmanager string, plants []*plant) map[w
 	return servers
 }
 
-// targetsOf returns what a Prometheus watches. The first one also watches what
-// the second one does.
+// targetsOf returns the targets of a Prometheus. The first one has those of the second one, too.
 func targetsOf(who watcher, plants []*plant) []scraped {
 	var targets []scraped
 	for _, p := range plants {
@@ -89,8 +93,7 @@ func targetsOf(who watcher, plants []*plant) []scraped {
 	return targets
 }
 
-// live takes every life's steps when their time has come, and returns when all
-// has been lived.
+// live runs the steps of all lives at their times.
 func live(t *testing.T, start time.Time, plants []*plant) {
 	t.Helper()
 	type due struct {
@@ -116,9 +119,8 @@ func live(t *testing.T, start time.Time, plants []*plant) {
 	}
 }
 
-// The minutes by which an alert may come or clear before and after its nominal
-// time: scrapes, evaluations and Alertmanager's groups take their time, and so
-// does a busy machine.
+// The minutes by which an alert may fire or clear before and after its nominal time: scrapes, evaluations and
+// Alertmanager's groups take time, and the machine may be busy.
 const (
 	early = 2
 	late  = 12
@@ -150,7 +152,7 @@ func judgeAll(lives []*life, told map[alert][]change, start time.Time) (falseAla
 	}
 	for a, changes := range left {
 		falseAlarms++
-		row("nobody's", "", arrival(a, changes, start), "FALSE ALARM")
+		row("(no life)", "", arrival(a, changes, start), "FALSE ALARM")
 	}
 	_ = w.Flush()
 	return falseAlarms, misses, text.String()
@@ -163,7 +165,7 @@ func orSilence(texts []string) string {
 	return strings.Join(texts, ", ")
 }
 
-// verdict tells what was wrong with what arrived.
+// verdict is what is wrong with the alerts that arrived.
 type verdict struct{ falseAlarms, misses []string }
 
 func (v verdict) text() string {
@@ -180,18 +182,17 @@ func (v verdict) text() string {
 	return strings.Join(texts, "; ")
 }
 
-// owns says whether an alert is about a life.
+// owns reports whether an alert is about a life.
 func (l *life) owns(a alert) bool {
 	if a.instance == "" {
-		// An exporter that is not there has no labels to tell.
+		// An absent exporter has no labels.
 		return l.watched == byItself && a.name == "ExporterAbsent"
 	}
 	return a.instance == l.name || l.pair && strings.HasPrefix(a.instance, l.name+", ") || slices.Contains(l.targets(), a.instance)
 }
 
-// judge holds what arrived of a life against what it wants. To claim what is
-// not so, or not yet, or no longer, is a false alarm. Not to claim what is so,
-// or to take it back while it is, is a miss.
+// judge compares the alerts that arrived with those that a life wants. An alert without a cause, too early or
+// too long is a false alarm. One that does not arrive, arrives late or clears early is a miss.
 func (l *life) judge(told map[alert][]change, start time.Time) verdict {
 	var v verdict
 	wanted := make(map[alert]bool)
@@ -211,12 +212,11 @@ func (l *life) judge(told map[alert][]change, start time.Time) verdict {
 	return v
 }
 
-// maxMessages is in how many messages it may be told that an exporter is down with
-// all of its targets. It is one, but a busy machine may stop a program for longer
-// than Alertmanager waits for the rest.
+// maxMessages is the number of notifications in which an exporter and all of its targets may be reported as
+// down. It should be one, but a busy machine may stop a program for longer than Alertmanager waits.
 const maxMessages = 2
 
-// messagesOf counts the messages that first told of the alerts of a name.
+// messagesOf counts the notifications that first reported the alerts of a name.
 func messagesOf(name string, told map[alert][]change) int {
 	messages := make(map[int]bool)
 	for a, changes := range told {
@@ -265,10 +265,10 @@ func (want want) judge(v *verdict, changes []change, start time.Time) {
 	}
 }
 
-// minutes is how many minutes of the lives had passed.
+// minutes returns the minutes of a life since its start.
 func minutes(at, start time.Time) float64 { return at.Sub(start).Seconds() / minute.Seconds() }
 
-// arrivals tells what arrived, in the order of its arrival.
+// arrivals describes the alerts in the order of their arrival.
 func arrivals(told map[alert][]change, start time.Time) []string {
 	order := make([]alert, 0, len(told))
 	for a := range told {
@@ -282,7 +282,7 @@ func arrivals(told map[alert][]change, start time.Time) []string {
 	return texts
 }
 
-// arrival tells an alert and the minutes from and to which it fired.
+// arrival describes an alert and the minutes in which it fired.
 func arrival(a alert, changes []change, start time.Time) string {
 	var text strings.Builder
 	text.WriteString(shortName(a.name, a.about()))
@@ -296,7 +296,7 @@ func arrival(a alert, changes []change, start time.Time) string {
 	return text.String()
 }
 
-// about is what an alert is about: a key ring or vault, a list, or nothing.
+// about returns the key ring, vault or list that an alert is about, or "".
 func (a alert) about() string {
 	if a.scope != "" {
 		return a.scope
@@ -304,7 +304,7 @@ func (a alert) about() string {
 	return strings.TrimSpace(a.cloud + " " + a.item)
 }
 
-// shortName shortens a scope to what tells it from the others of its life.
+// shortName shortens a scope to its name.
 func shortName(name, about string) string {
 	about, _, _ = strings.Cut(about[strings.LastIndex(about, "/")+1:], "::")
 	if about == "" {
@@ -313,7 +313,7 @@ func shortName(name, about string) string {
 	return name + " " + about
 }
 
-// TestJudge holds the judge against what could arrive.
+// TestJudge checks the verdict on alerts that could arrive.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	l := &life{name: "a", wants: []want{
