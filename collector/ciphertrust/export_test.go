@@ -33,3 +33,6 @@ func (g *LoginGuard) Secrets() int {
 	defer g.mu.Unlock()
 	return len(g.secrets)
 }
+
+// RetryAfter returns the parsed header Retry-After.
+func RetryAfter(header http.Header) time.Duration { return retryAfter(header) }

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/reason"
@@ -121,6 +123,34 @@ func FuzzLoginAnswer(f *testing.F) {
 				h.note(err)
 				wantReason(t, err, reason.Decode)
 			}
+		}
+	})
+}
+
+// FuzzRetryAfter checks that the header Retry-After is a number of seconds, or a time compared with the
+// response's Date, or ignored, and that the pause is between zero and an hour.
+func FuzzRetryAfter(f *testing.F) {
+	for _, value := range []string{
+		"", "0", "120", "86401", "99999999999999999999999", "18446744073709551616", "-1", "+1", "1.5", "1e3", "0x10", "1_0", " 5", "soon",
+		"Sun, 06 Nov 1994 08:59:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Fri, 31 Dec 9999 23:59:59 GMT",
+	} {
+		f.Add(value)
+	}
+	date := time.Date(1994, time.November, 6, 8, 49, 37, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, value string) {
+		want := time.Duration(0)
+		if digits := strings.TrimLeft(value, "0"); value != "" && strings.Trim(value, "0123456789") == "" {
+			want = time.Hour
+			if len(digits) < 9 {
+				seconds, _ := strconv.Atoi("0" + digits)
+				want = min(want, time.Duration(seconds)*time.Second)
+			}
+		} else if at, err := http.ParseTime(value); err == nil {
+			want = min(time.Hour, max(0, at.Sub(date)))
+		}
+		header := http.Header{"Retry-After": {value}, "Date": {date.Format(http.TimeFormat)}}
+		if got := ciphertrust.RetryAfter(header); got != want {
+			t.Errorf("%q: %s, want %s", value, got, want)
 		}
 	})
 }
