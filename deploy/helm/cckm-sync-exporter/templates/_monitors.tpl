@@ -1,6 +1,6 @@
-{{/* What a ServiceMonitor and a ScrapeConfig share. */}}
+{{/* Parts of both a ServiceMonitor and a ScrapeConfig. */}}
 
-{{/* The alerts know an exporter by "cckm_sync" or "cckm-sync" in the name of its job. */}}
+{{/* The alerts recognize an exporter by "cckm_sync" or "cckm-sync" in the name of its job. */}}
 {{- define "exporter.job" -}}
 {{- $name := include "exporter.fullname" .root -}}
 {{- if .job -}}
@@ -23,10 +23,10 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Relabels a target so that its series are the same whichever pod tells them: else a
-     new pod would start the `for` of every alert anew, and its predecessor's alerts would
-     last for 20 minutes. `endpoint` has to go because a metric has a label of that name,
-     which the boards ask for. Several pods keep theirs, so that they can be told apart. */}}
+{{/* Relabels a target so that its series do not depend on the pod: otherwise a new pod
+     would restart the `for` of every alert, and its predecessor's alerts would last for 20
+     minutes. `endpoint` is dropped because a metric has a label of that name, which the
+     boards use. Several pods keep their labels, which distinguish them. */}}
 {{- define "exporter.relabelings" -}}
 - action: labeldrop
   regex: {{ ternary "endpoint" "endpoint|pod|container" (gt (int .root.Values.replicaCount) 1) }}
@@ -45,7 +45,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* How Prometheus shows who it is. */}}
+{{/* TLS and authentication of Prometheus. */}}
 {{- define "exporter.clientSettings" -}}
 {{- with .tlsConfig }}
 tlsConfig:

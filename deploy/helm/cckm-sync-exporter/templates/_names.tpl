@@ -39,7 +39,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where everything is mounted, each volume in a directory of its own. */}}
+{{/* The directory of all mounts. */}}
 {{- define "exporter.dir" -}}
 /etc/cckm-sync-exporter
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* What the exporter's container and that of `helm test` share. */}}
+{{/* Parts of both the exporter's pod and that of `helm test`. */}}
 
 {{- define "exporter.args" -}}
 {{- $dir := include "exporter.dir" . -}}
@@ -101,8 +101,8 @@
 {{- end }}
 {{- end -}}
 
-{{/* Secrets are for the group of the pod, and for nobody else: the exporter warns
-     of a secret that everybody could read. */}}
+{{/* Only the pod's group can read Secrets: the exporter warns about a secret that everybody
+     can read. */}}
 {{- define "exporter.volumes" -}}
 {{- $one := not (include "exporter.several" .) -}}
 {{- with .Values.ciphertrust }}
@@ -182,8 +182,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* How a probe asks: with passwords or client certificates in the way it can only
-     connect. */}}
+{{/* A probe can only connect if requests need a password or a client certificate. */}}
 {{- define "exporter.probe" -}}
 {{- if .root.Values.web.authentication }}
 tcpSocket:
@@ -201,7 +200,7 @@ httpGet:
 {{- end }}
 {{- end -}}
 
-{{/* Where a pod runs, and as whom. */}}
+{{/* Scheduling and security of a pod. */}}
 {{- define "exporter.podSpec" -}}
 serviceAccountName: {{ include "exporter.serviceAccountName" . }}
 automountServiceAccountToken: {{ .Values.serviceAccount.automount }}
@@ -233,7 +232,7 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* A container that runs the exporter's program. */}}
+{{/* A container of the exporter. */}}
 {{- define "exporter.container" -}}
 name: exporter
 image: {{ include "exporter.image" . | quote }}

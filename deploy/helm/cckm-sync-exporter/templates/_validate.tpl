@@ -1,7 +1,7 @@
-{{/* What the schema cannot say: values that do not go together. Each is refused
-     with a sentence that says what to do. */}}
+{{/* The schema cannot refuse combinations of values, so these templates do. Each message
+     includes the fix. */}}
 
-{{/* Whether several targets are configured: "true", else empty. */}}
+{{/* "true" if several targets are configured, else empty. */}}
 {{- define "exporter.several" -}}
 {{- with .Values.config -}}
 {{- if or .targets .existingConfigMap .existingSecret -}}true{{- end -}}
@@ -21,11 +21,11 @@
 {{- end -}}
 {{- range .Values.extraEnv -}}
 {{- if and (has .name (list "CM_PASSWORD" "CIPHERTRUST_PASSWORD")) (hasKey . "value") -}}
-{{- fail "extraEnv has the value of a password, and no value may hold a secret: take it from a Secret, in ciphertrust.existingSecret or by valueFrom." -}}
+{{- fail "extraEnv has the value of a password, but values must not contain secrets: use ciphertrust.existingSecret or valueFrom." -}}
 {{- end -}}
 {{- end -}}
 {{- if and (or .Values.web.tls .Values.web.authentication) (not .Values.web.existingSecret) -}}
-{{- fail "web.tls and web.authentication say what the web configuration does, and there is none: give web.existingSecret." -}}
+{{- fail "web.tls and web.authentication describe the web configuration, which is missing: give web.existingSecret." -}}
 {{- end -}}
 {{- include "exporter.validateMonitors" . -}}
 {{- end -}}
@@ -42,13 +42,13 @@
 {{- if and $client.clientId (or .username .existingSecret) -}}
 {{- fail "ciphertrust.clientCertificate.clientId logs in by the certificate, and ciphertrust.username with existingSecret by a password: give one of the two." -}}
 {{- else if and $client.clientId (not $client.existingSecret) -}}
-{{- fail "ciphertrust.clientCertificate.clientId needs a certificate: name a Secret that holds it in ciphertrust.clientCertificate.existingSecret." -}}
+{{- fail "ciphertrust.clientCertificate.clientId needs a certificate: give the name of its Secret in ciphertrust.clientCertificate.existingSecret." -}}
 {{- else if not $client.clientId -}}
 {{- if not (or .username (has "CM_USERNAME" $given) (has "CIPHERTRUST_USERNAME" $given) (has "--ciphertrust.username" $given) (has "--ciphertrust.client-id" $given)) -}}
-{{- fail "Nobody logs in: give ciphertrust.username, or ciphertrust.clientCertificate.clientId." -}}
+{{- fail "There is no user: give ciphertrust.username, or ciphertrust.clientCertificate.clientId." -}}
 {{- end -}}
 {{- if not (or .existingSecret (has "CM_PASSWORD" $given) (has "CIPHERTRUST_PASSWORD" $given) (has "CM_PASSWORD_FILE" $given) (has "--ciphertrust.password-file" $given) (has "--ciphertrust.client-id" $given)) -}}
-{{- fail "There is no password: name a Secret that holds it in ciphertrust.existingSecret (the password itself has no place in the values)." -}}
+{{- fail "There is no password: give the name of its Secret in ciphertrust.existingSecret (values must not contain the password itself)." -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -59,7 +59,7 @@
 {{- with .Values.ciphertrust -}}
 {{- range $key, $value := dict "username" .username "existingSecret" .existingSecret "domain" .domain "authDomain" .authDomain "connection" .connection "serverName" .serverName "insecureSkipVerify" .insecureSkipVerify "caSecret.name" .caSecret.name "caConfigMap.name" .caConfigMap.name "clientCertificate.existingSecret" .clientCertificate.existingSecret "clientCertificate.clientId" .clientCertificate.clientId -}}
 {{- if $value -}}
-{{- fail (printf "ciphertrust.%s is for one appliance, and config for several: say it in the targets that it is meant for." $key) -}}
+{{- fail (printf "ciphertrust.%s is for one appliance, and config for several: set it in the targets instead." $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -79,8 +79,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A file of a target must be in a Secret or ConfigMap that is mounted. Elsewhere
-     it is in extraVolumes. */}}
+{{/* A target's file must be in a mounted Secret or ConfigMap, or in extraVolumes. */}}
 {{- define "exporter.validateMounted" -}}
 {{- $dir := printf "%s/" (include "exporter.dir" .root) -}}
 {{- if hasPrefix $dir .path -}}
@@ -99,7 +98,7 @@
 {{- if and .Values.serviceMonitor.enabled .Values.scrapeConfig.enabled -}}
 {{- fail "serviceMonitor and scrapeConfig would scrape each target twice: enable one of the two." -}}
 {{- else if and .Values.serviceMonitor.enabled (or .Values.config.existingConfigMap .Values.config.existingSecret) -}}
-{{- fail "The chart does not know the targets of an existing ConfigMap or Secret, so that a ServiceMonitor would leave them out: enable scrapeConfig in place of serviceMonitor." -}}
+{{- fail "A ServiceMonitor cannot include the targets of an existing ConfigMap or Secret, which the chart does not know: enable scrapeConfig instead of serviceMonitor." -}}
 {{- else if and .Values.scrapeConfig.enabled (not (include "exporter.several" .)) -}}
 {{- fail "scrapeConfig discovers several targets, and there is one appliance: enable serviceMonitor." -}}
 {{- end -}}
