@@ -81,11 +81,7 @@ func (b *bench) addAppliance(t *testing.T) {
 	if _, err := simulator.NewFleet(appliance, simulator.FleetOptions{Lives: simulator.AllLives()}); err != nil {
 		t.Fatal(err)
 	}
-	server, err := appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := livetest.Serve(t, appliance)
 	password := b.write(t, "password", simulator.DefaultPassword+"\n", 0o600)
 	ca := b.write(t, "ca.pem", string(server.CAPEM), 0o600)
 	b.here = strings.NewReplacer(

@@ -328,16 +328,10 @@ func startTroubledAppliance(t *testing.T, password string) []string {
 		}
 		next.ServeHTTP(w, r)
 	})
-	server, err := appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := livetest.Serve(t, appliance)
 	var running sync.WaitGroup
 	running.Go(func() { fleet.Run(t.Context(), time.Second) })
-	t.Cleanup(func() {
-		server.Close()
-		running.Wait()
-	})
+	t.Cleanup(running.Wait)
 	return []string{
 		"CM_ADDRESS=" + server.URL,
 		"CM_USERNAME=" + simulator.DefaultUsername,

@@ -234,11 +234,7 @@ func (b *buildah) once(t *testing.T, container string) {
 	appliance := simulator.New(simulator.Options{})
 	appliance.SetFixture("cckm/google/synchronization-jobs", simulator.GoogleKeysExample())
 	appliance.SetFixture("cckm/azure/certificates/synchronization-jobs", simulator.AzureCertificatesExample())
-	server, err := appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
+	server := livetest.Serve(t, appliance)
 	ca := livetest.WriteFile(t, "ca.pem", server.CAPEM)
 	if err := os.Chmod(ca, 0o644); err != nil {
 		t.Fatal(err)

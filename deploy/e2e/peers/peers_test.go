@@ -118,11 +118,7 @@ func startAppliance(t *testing.T, jobs int) []string {
 			list.Put(*job)
 		}
 	}
-	server, err := appliance.StartTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
+	server := livetest.Serve(t, appliance)
 	ca := livetest.WriteFile(t, "ca.pem", server.CAPEM)
 	return []string{
 		"CM_ADDRESS=" + server.URL, "CM_USERNAME=" + simulator.DefaultUsername, "CM_PASSWORD=" + simulator.DefaultPassword,
