@@ -228,7 +228,8 @@ func contentProblem(summary *syncjob.Summary, versions [][]record) string {
 		}
 	}
 	read := map[string]bool{}
-	for _, scope := range summary.Scopes {
+	for i := range summary.Scopes {
+		scope := &summary.Scopes[i]
 		read[scope.Name] = true
 		jobs := 0
 		for _, n := range scope.Jobs {
@@ -324,7 +325,8 @@ func difference(t *testing.T, exposition *collector.Exposition, list syncjob.Lis
 		t.Fatal(err)
 	}
 	got := make(map[string]oracle.Texts)
-	for _, s := range summary.Scopes {
+	for i := range summary.Scopes {
+		s := &summary.Scopes[i]
 		of := oracle.Texts{
 			Newest: oracle.Text{ID: s.Newest.ID, Text: s.Newest.Text},
 			Oldest: oracle.Text{ID: s.OldestInProgressID, Text: s.OldestInProgressText},

@@ -3,7 +3,6 @@ package faults_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -179,16 +178,17 @@ func wantSame(t *testing.T, cloud string, before, after scraped) {
 		t.Errorf("%s is not whole: %v", cloud, now.reasons())
 		return
 	}
-	if missing := difference(old, now); len(missing) > 0 {
-		t.Errorf("%s: missing series %v", cloud, missing)
-	}
-	if more := difference(now, old); len(more) > 0 {
-		t.Errorf("%s: additional series %v", cloud, more)
+	for name := range now {
+		if _, known := old[name]; !known {
+			t.Errorf("%s: additional series %s", cloud, name)
+		}
 	}
 	passed := after.ended.Sub(before.begun).Seconds()
 	for name, was := range old {
-		is := now[name]
+		is, exported := now[name]
 		switch {
+		case !exported:
+			t.Errorf("%s: missing series %s", cloud, name)
 		case strings.HasPrefix(name, "cckm_sync_scrape_"):
 			if strings.HasPrefix(name, "cckm_sync_scrape_error") && is != was {
 				t.Errorf("%s: %s is %v", cloud, name, is)
@@ -202,14 +202,4 @@ func wantSame(t *testing.T, cloud string, before, after scraped) {
 			t.Errorf("%s: %s was %v and is %v", cloud, name, was, is)
 		}
 	}
-}
-
-func difference(a, b series) []string {
-	var only []string
-	for name := range maps.Keys(a) {
-		if _, ok := b[name]; !ok {
-			only = append(only, name)
-		}
-	}
-	return only
 }

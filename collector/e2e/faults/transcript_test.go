@@ -59,8 +59,8 @@ func (t *transcript) showWords(summary *syncjob.Summary) {
 		return
 	}
 	_, _ = fmt.Fprintf(t, "%+v\n", *summary)
-	for _, scope := range summary.Scopes {
-		_, _ = fmt.Fprintf(t, "%+v\n", scope.Last)
+	for i := range summary.Scopes {
+		_, _ = fmt.Fprintf(t, "%+v\n", summary.Scopes[i].Last)
 	}
 }
 
