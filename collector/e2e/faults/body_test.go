@@ -45,7 +45,7 @@ func bodyFaults() []fault {
 		page("body: an ignored field twice", whole, rewriteText(func(text string) string {
 			return `{"x":1,"x":2,` + strings.Replace(text[1:], `{"`, `{"x":1,"x":[],"`, 1)
 		})),
-		announced("gzip that is none", "gzip", []byte(empty)),
+		announced("invalid gzip", "gzip", []byte(empty)),
 		announced("gzip that is not announced", "", cut),
 		announced("gzip with a wrong checksum", "gzip", corrupt),
 		announced("brotli", "br", []byte{0x8b, 0x02, 0x80}),

@@ -22,8 +22,8 @@ func listFaults() []fault {
 	}
 	total := func(change func(int) int) func(map[string]any) {
 		return func(page map[string]any) {
-			told, _ := page["total"].(json.Number)
-			n, _ := told.Int64()
+			number, _ := page["total"].(json.Number)
+			n, _ := number.Int64()
 			page["total"] = max(0, change(int(n)))
 		}
 	}

@@ -34,7 +34,7 @@ func statusFaults() []fault {
 		page("status: 429", fails(reason.Server), status(http.StatusTooManyRequests)),
 		page("status: 429 with Retry-After", fails(reason.Server), retryAfter("1", status(http.StatusTooManyRequests))),
 		beyondTheDeadline(page("status: 429 with a Retry-After beyond the deadline", fails(reason.Server), retryAfter("3", status(http.StatusTooManyRequests)))),
-		page("status: 429 with a Retry-After that is none", fails(reason.Server), retryAfter("soon", status(http.StatusTooManyRequests))),
+		page("status: 429 with an invalid Retry-After", fails(reason.Server), retryAfter("soon", status(http.StatusTooManyRequests))),
 		once("429", status(http.StatusTooManyRequests)),
 		once("429 with Retry-After", retryAfter("1", status(http.StatusTooManyRequests))),
 		page("status: 500", fails(reason.Server), status(http.StatusInternalServerError)),

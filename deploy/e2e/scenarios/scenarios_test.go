@@ -127,15 +127,15 @@ const (
 )
 
 // judgeAll judges each life and returns the two numbers and a table.
-func judgeAll(lives []*life, told map[alert][]change, start time.Time) (falseAlarms, misses int, table string) {
+func judgeAll(lives []*life, arrived map[alert][]change, start time.Time) (falseAlarms, misses int, table string) {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { _, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) }
 	row("LIFE", "WANTED (minute-minute)", "ARRIVED", "VERDICT")
-	left := maps.Clone(told)
+	left := maps.Clone(arrived)
 	for _, l := range lives {
 		own := make(map[alert][]change)
-		for a, changes := range told {
+		for a, changes := range arrived {
 			if l.owns(a) {
 				own[a] = changes
 				delete(left, a)
@@ -193,20 +193,20 @@ func (l *life) owns(a alert) bool {
 
 // judge compares the alerts that arrived with those that a life wants. An alert without a cause, too early or
 // too long is a false alarm. One that does not arrive, arrives late or clears early is a miss.
-func (l *life) judge(told map[alert][]change, start time.Time) verdict {
+func (l *life) judge(arrived map[alert][]change, start time.Time) verdict {
 	var v verdict
 	wanted := make(map[alert]bool)
 	for _, want := range l.wants {
 		a := want.alert(l)
 		wanted[a] = true
-		want.judge(&v, told[a], start)
+		want.judge(&v, arrived[a], start)
 	}
-	for a := range told {
+	for a := range arrived {
 		if !wanted[a] {
 			v.falseAlarms = append(v.falseAlarms, fmt.Sprintf("%s, %s to %s", shortName(a.name, a.about()), a.severity, a.receiver))
 		}
 	}
-	if messages := messagesOf("ExporterDown", told); messages > maxMessages {
+	if messages := messagesOf("ExporterDown", arrived); messages > maxMessages {
 		v.falseAlarms = append(v.falseAlarms, fmt.Sprintf("ExporterDown came in %d messages", messages))
 	}
 	return v
@@ -217,9 +217,9 @@ func (l *life) judge(told map[alert][]change, start time.Time) verdict {
 const maxMessages = 2
 
 // messagesOf counts the notifications that first reported the alerts of a name.
-func messagesOf(name string, told map[alert][]change) int {
+func messagesOf(name string, arrived map[alert][]change) int {
 	messages := make(map[int]bool)
-	for a, changes := range told {
+	for a, changes := range arrived {
 		if a.name == name {
 			messages[changes[0].message] = true
 		}
@@ -269,15 +269,15 @@ func (want want) judge(v *verdict, changes []change, start time.Time) {
 func minutes(at, start time.Time) float64 { return at.Sub(start).Seconds() / minute.Seconds() }
 
 // arrivals describes the alerts in the order of their arrival.
-func arrivals(told map[alert][]change, start time.Time) []string {
-	order := make([]alert, 0, len(told))
-	for a := range told {
+func arrivals(arrived map[alert][]change, start time.Time) []string {
+	order := make([]alert, 0, len(arrived))
+	for a := range arrived {
 		order = append(order, a)
 	}
-	slices.SortFunc(order, func(a, b alert) int { return told[a][0].at.Compare(told[b][0].at) })
-	texts := make([]string, 0, len(told))
+	slices.SortFunc(order, func(a, b alert) int { return arrived[a][0].at.Compare(arrived[b][0].at) })
+	texts := make([]string, 0, len(arrived))
 	for _, a := range order {
-		texts = append(texts, arrival(a, told[a], start))
+		texts = append(texts, arrival(a, arrived[a], start))
 	}
 	return texts
 }
@@ -333,7 +333,7 @@ func TestJudge(t *testing.T) {
 	}
 	tests := []struct {
 		name                string
-		told                map[alert][]change
+		arrived             map[alert][]change
 		falseAlarms, misses int
 	}{
 		{"as wanted", map[alert][]change{failed: at(11, 42), overdue: at(52)}, 0, 0},
@@ -356,7 +356,7 @@ func TestJudge(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			v := l.judge(test.told, start)
+			v := l.judge(test.arrived, start)
 			if len(v.falseAlarms) != test.falseAlarms || len(v.misses) != test.misses {
 				t.Errorf("%s; want %d false alarms and %d misses", v.text(), test.falseAlarms, test.misses)
 			}
