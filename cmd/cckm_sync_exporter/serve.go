@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -100,7 +102,12 @@ func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Ha
 		Logger:        logs.kit,
 	}
 	if t := e.single(); t != nil {
-		cfg.Read, cfg.Exposition = t.Read, t.Exposition()
+		cfg.Exposition = t.Exposition()
+		cfg.Read = func(ctx context.Context) *scrape.Snapshot {
+			t, done, _ := e.targets.Use(t.Config.Name)
+			defer done()
+			return t.Read(ctx)
+		}
 		cfg.Timeout, cfg.TimeoutOffset = t.Config.Timeout, t.Config.TimeoutOffset
 	}
 	if !s.disableExporterMetrics {
@@ -126,19 +133,22 @@ func logStart(s *settings, e *exporter) (longest time.Duration) {
 	return longest
 }
 
-// shutDown waits for the requests in flight, cancels reads that the appliance delays, so that their
-// scrapes are answered too, and revokes the refresh tokens.
+// shutDown waits for the requests in flight, and cancels reads that the appliance delays, so that their
+// scrapes get a response too. It revokes the refresh token of each target that is not being scraped.
 func shutDown(server *http.Server, e *exporter) {
 	begun := time.Now()
 	giveUp := time.AfterFunc(giveUpReadsAfter, e.targets.GiveUp)
 	defer giveUp.Stop()
-	ctx, cancel := context.WithDeadline(context.Background(), begun.Add(closeServerAfter))
+	exporterCtx, cancel := context.WithDeadline(context.Background(), begun.Add(closeExporterAfter))
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
+	var closing sync.WaitGroup
+	closing.Go(func() { e.targets.Close(exporterCtx) })
+	serverCtx, cancel := context.WithDeadline(exporterCtx, begun.Add(closeServerAfter))
+	defer cancel()
+	if err := server.Shutdown(serverCtx); err != nil {
 		level.Warn(e.logger).Log("during", "shutdown", "err", err, "msg", "requests in flight were cut off")
 		_ = server.Close()
 	}
-	ctx, cancel = context.WithDeadline(context.Background(), begun.Add(closeExporterAfter))
-	defer cancel()
-	e.targets.Close(ctx)
+	e.targets.GiveUp()
+	closing.Wait()
 }

@@ -46,6 +46,7 @@ func TestCloseDuringRemovals(t *testing.T) {
 		defer close(closed)
 		s.close(t)
 	}()
+	s.GiveUp()
 	select {
 	case <-closed:
 	case <-time.After(time.Minute):

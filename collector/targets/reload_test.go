@@ -162,8 +162,12 @@ func TestProbeInFlight(t *testing.T) {
 				now = append(now, cfg)
 			}
 			s.load(t, now...)
-			if _, _, ok := s.Use("one"); ok == removed {
+			_, done, ok := s.Use("one")
+			if ok == removed {
 				t.Errorf("the name can be used: %t", ok)
+			}
+			if ok {
+				done()
 			}
 			// A second load does not close it either.
 			s.load(t, now...)

@@ -148,12 +148,15 @@ func (s *Set) All() []*Target {
 }
 
 // Use returns a target by its name. The target is not closed until done is called, even if it is not
-// configured any more.
+// configured any more. After Close, it may be closed already: its reads fail.
 func (s *Set) Use(name string) (t *Target, done func(), ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.targets {
 		if t.Config.Name == name {
+			if s.closed {
+				return t, func() {}, true
+			}
 			t.users.Add(1)
 			return t, sync.OnceFunc(t.users.Done), true
 		}
@@ -175,18 +178,22 @@ func (s *Set) Gather() ([]*dto.MetricFamily, error) {
 // GiveUp ends every read that is in progress, and every later one.
 func (s *Set) GiveUp() { s.stopReads() }
 
-// Close ends reads and revokes the refresh token of every target, including those that are being
-// removed. It returns soon after ctx has ended.
+// Close ends reads in the background and revokes the refresh token of every target, including those that
+// are being removed. If a target is used, Close waits until it is not used any more, or until GiveUp is
+// called. Close returns soon after ctx has ended.
 func (s *Set) Close(ctx context.Context) {
-	s.GiveUp()
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	for _, t := range s.All() {
-		s.removals.Go(func() { t.close(ctx, "shutdown") })
+		s.removals.Go(func() {
+			await(s.reads, t.users.Wait) //nolint:contextcheck // GiveUp ends it.
+			t.close(ctx, "shutdown")
+		})
 	}
-	stop := context.AfterFunc(ctx, s.stopLife)
+	end := func() { s.GiveUp(); s.stopLife() }
+	stop := context.AfterFunc(ctx, end)
 	defer stop()
 	await(ctx, s.removals.Wait)
-	s.stopLife()
+	end()
 }
