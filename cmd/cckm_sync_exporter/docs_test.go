@@ -79,8 +79,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// metricsTable returns the table of the metrics of an exporter that reads a lively
-// appliance, of one whose login is rejected, and of one during a full read.
+// metricsTable returns the table of the metrics of an exporter that reads an appliance, of one whose login
+// is rejected, and of one during a full read.
 func metricsTable(t *testing.T) string {
 	t.Helper()
 	var table strings.Builder

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// envPassword holds the password itself. There is no flag for it, because every user of a machine
+	// envPassword has the password itself. There is no flag for it, because every user of a machine
 	// can read command lines.
 	envPassword = "CM_PASSWORD"
 	// newerPrefix is the prefix of the variables of newer versions of Thales' Terraform provider.

@@ -19,7 +19,7 @@ import (
 type exporter struct {
 	targets *targets.Set
 	reloads *collector.Reloads
-	// process holds the metrics about the exporter as a whole.
+	// process has the metrics about the exporter as a whole.
 	process *prometheus.Registry
 	logger  log.Logger
 }

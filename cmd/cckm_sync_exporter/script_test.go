@@ -16,10 +16,16 @@ import (
 	"cckm_sync_exporter/collector/simulator"
 )
 
-// TestScripts runs testdata/script against a simulated appliance each, to which
-// the environment leads as a user's would.
+// TestScripts runs each script of testdata/script with a simulated appliance, and the environment that a
+// user would set for it.
 func TestScripts(t *testing.T) {
 	type applianceKey struct{}
+	on := func(run func(*testscript.TestScript, *simulator.Appliance, []string)) func(*testscript.TestScript, bool, []string) {
+		return func(ts *testscript.TestScript, _ bool, args []string) {
+			appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			run(ts, appliance, args)
+		}
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
@@ -50,19 +56,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// drop-list NAME makes the appliance an older one, without a list.
-			"drop-list": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			// drop-list NAME makes the appliance an older one without the list.
+			"drop-list": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				kind, ok := simulator.KindNamed(args[0])
 				if !ok {
 					ts.Fatalf("there is no list %s", args[0])
 				}
 				appliance.SetFixture(kind.Path, nil)
 				appliance.Unregister(args[0])
-			},
+			}),
 			// fill-list NAME registers a list with its example of three jobs.
-			"fill-list": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			"fill-list": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				kind, _ := simulator.KindNamed(args[0])
 				example, ok := simulator.Example(args[0])
 				if !ok {
@@ -70,16 +74,14 @@ func TestScripts(t *testing.T) {
 				}
 				appliance.Register(kind)
 				appliance.SetFixture(kind.Path, example)
-			},
-			// empty-list NAME takes the example of a list away.
-			"empty-list": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			}),
+			// empty-list NAME removes the example of a list.
+			"empty-list": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				kind, _ := simulator.KindNamed(args[0])
 				appliance.SetFixture(kind.Path, nil)
-			},
+			}),
 			// forbid-lists NAME... has the appliance answer 403 for these lists.
-			"forbid-lists": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			"forbid-lists": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				paths := make([]string, 0, len(args))
 				for _, name := range args {
 					kind, _ := simulator.KindNamed(name)
@@ -92,11 +94,10 @@ func TestScripts(t *testing.T) {
 					}
 					next.ServeHTTP(w, r)
 				})
-			},
+			}),
 			// mktargets FILE writes a configuration file with two domains of the
 			// appliance, which has 20 jobs in the one and 30 in the other.
-			"mktargets": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			"mktargets": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				appliance.SetFixture("cckm/google/synchronization-jobs", nil)
 				for domain, jobs := range map[string]int{simulator.RootDomain: 20, "child": 30} {
 					shape := simulator.HistoryShape{Scopes: []string{"ring-of-" + domain}, FailOneIn: -1, AbortOneIn: -1}
@@ -114,8 +115,8 @@ func TestScripts(t *testing.T) {
 `
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, file, ts.Getenv("CM_ADDRESS"), simulator.DefaultUsername), 0o600))
 				ts.Check(os.WriteFile(ts.MkAbs("child-password"), []byte(simulator.DefaultPassword), 0o600))
-			},
-			// check-metrics FILE has promtool's linter look at it.
+			}),
+			// check-metrics FILE checks it by promtool's linter.
 			"check-metrics": func(ts *testscript.TestScript, _ bool, args []string) {
 				problems, err := promlint.New(strings.NewReader(ts.ReadFile(args[0]))).Lint()
 				ts.Check(err)
@@ -129,27 +130,24 @@ func TestScripts(t *testing.T) {
 				ts.Check(err)
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 			},
-			// no-logins fails where the appliance has seen one.
-			"no-logins": func(ts *testscript.TestScript, _ bool, _ []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			// no-logins fails if the appliance has received one.
+			"no-logins": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, _ []string) {
 				if n := len(appliance.Logins()); n > 0 {
 					ts.Fatalf("%d logins", n)
 				}
-			},
+			}),
 			// rejected-logins N fails unless the appliance has rejected N passwords so far.
-			"rejected-logins": func(ts *testscript.TestScript, _ bool, args []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			"rejected-logins": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				if n := appliance.LoginCount(simulator.GrantPassword, simulator.LoginRejected); strconv.Itoa(n) != args[0] {
 					ts.Fatalf("%d passwords were rejected, want %s", n, args[0])
 				}
-			},
-			// no-refresh-tokens fails where one is left on the appliance.
-			"no-refresh-tokens": func(ts *testscript.TestScript, _ bool, _ []string) {
-				appliance, _ := ts.Value(applianceKey{}).(*simulator.Appliance)
+			}),
+			// no-refresh-tokens fails if one is left on the appliance.
+			"no-refresh-tokens": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, _ []string) {
 				if n := len(appliance.RefreshTokens()); n > 0 {
 					ts.Fatalf("%d refresh tokens are left on the appliance", n)
 				}
-			},
+			}),
 		},
 	})
 }

@@ -86,7 +86,7 @@ func TestValidate(t *testing.T) {
 			for name, value := range test.env {
 				t.Setenv(name, value)
 			}
-			// A flag that comes twice is an error, so that a test's own wins.
+			// A flag that is given twice is an error, so the test's own replaces the complete one.
 			args, complete := slices.Clone(test.args), []string{"--ciphertrust.username=prometheus", "--ciphertrust.password-file=" + password}
 			if test.env["CM_ADDRESS"] == "" {
 				complete = append(complete, "--ciphertrust.url=https://cm.example.com")
@@ -117,7 +117,7 @@ func TestValidate(t *testing.T) {
 				}
 			}
 			if strings.Contains(text, "\n") || strings.Contains(text, "secret-") {
-				t.Errorf("the error is more than a sentence, or holds a secret: %q", text)
+				t.Errorf("the error is more than a sentence, or has a secret: %q", text)
 			}
 		})
 	}

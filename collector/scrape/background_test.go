@@ -78,7 +78,7 @@ func longListComesUp(r *rig) {
 }
 
 // shrinkingListComesUp has the list lose jobs during each of its full reads, which take longer than a
-// scrape. It comes up when a read ends early enough in a scrape.
+// scrape. A scrape returns it when a read ends early enough.
 func shrinkingListComesUp(r *rig) {
 	r.latency = time.Second
 	r.answer = func(number int, _ request) error {
@@ -92,7 +92,7 @@ func shrinkingListComesUp(r *rig) {
 			return
 		}
 	}
-	r.t.Error("the list does not come up within 40 scrapes")
+	r.t.Error("no scrape of 40 returns the list")
 }
 
 // outdatedFullRead has the list change in a way that only a full read can find, after the full read

@@ -68,7 +68,7 @@ func TestLatest(t *testing.T) {
 		scrapeOnce(t, c, 5*time.Second)
 		wantLatest(t, c, begun, 11, reason.Server, 1)
 		if latest := c.Latest()[0]; latest.Complete.Summary.Jobs[0] != 1 {
-			t.Errorf("the last complete read says %+v", latest.Complete.Summary)
+			t.Errorf("the last complete read is %+v", latest.Complete.Summary)
 		}
 
 		advance(10 * time.Second)
