@@ -277,6 +277,8 @@ func TestHungTarget(t *testing.T) {
 		names = append(names, fmt.Sprintf("target-%d", i))
 	}
 	h := newFleet(t, func(cfg *web.Config) { cfg.MaxRequests = bound }, names...)
+	// Targets with the same password wait for the first login.
+	ask(t, h, http.MethodGet, "/probe?target=target-1")
 	var mu sync.Mutex
 	logins, hanging := 0, make(chan struct{})
 	released, release := context.WithCancel(t.Context())
