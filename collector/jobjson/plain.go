@@ -6,7 +6,7 @@ import (
 )
 
 // plainEnd returns the index of the first byte from b[at] on that is not plain, or len(b).
-// Plain bytes are the ASCII characters that a JSON string holds unescaped. So a JSON string of
+// Plain bytes are the ASCII characters that a JSON string has unescaped. So a JSON string of
 // plain bytes is valid, and its content is its value.
 func plainEnd(b []byte, at int) int {
 	const eight = 8

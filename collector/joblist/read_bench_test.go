@@ -163,7 +163,7 @@ func (s *pageServer) measureRead(b *testing.B, read func() error) {
 	b.Helper()
 	s.requests.Store(0)
 	measure(b, read)
-	// measure reads once more without measuring.
+	// The first read is not measured.
 	b.ReportMetric(float64(s.requests.Load())/float64(b.N+1), "requests/op")
 }
 
