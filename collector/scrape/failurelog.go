@@ -9,12 +9,16 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
 // maxLoggedJobs bounds how many failed jobs, and how many recoveries, are logged individually for
 // one read.
 const maxLoggedJobs = 50
+
+// maxLoggedText is the longest text of a job in the log, in bytes. The status page shows all of it.
+const maxLoggedText = 160
 
 // failingScope is a scope that is failing.
 type failingScope struct {
@@ -120,16 +124,7 @@ func (l *listLog) logFailed(failed map[string]*jobGroup) {
 			"msg", "more jobs have failed than are logged individually; these are the older ones")
 	}
 	for _, job := range jobs {
-		line := l.line(job, "text", job.Text)
-		if took, ok := job.Duration(); ok {
-			line = append(line, "duration", took)
-		}
-		if !job.FinishedAt.IsZero() {
-			line = append(line, "finished", job.FinishedAt.UTC().Format(time.RFC3339))
-		}
-		level.Warn(l.logger).Log(append(line,
-			"hint", fmt.Sprintf("see the job's detailed_status: GET /api/v1/%s/%s", l.list.Path, l.clean(job.ID)),
-			"msg", "a synchronization job has failed")...)
+		level.Warn(l.logger).Log(append(l.line(job, "text", printable.Shorten(job.Text, maxLoggedText)), "msg", "job failed")...)
 	}
 }
 
@@ -145,7 +140,7 @@ func (l *listLog) logRecovered(read ListRead, recovered map[string]*jobGroup) {
 			at = read.Ended()
 		}
 		level.Info(l.logger).Log(append(l.line(job, "failing", max(0, at.Sub(job.since)).Round(time.Second)),
-			"msg", "synchronization has completed again after a failure")...)
+			"msg", "completed again after a failure")...)
 	}
 }
 

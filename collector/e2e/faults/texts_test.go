@@ -57,7 +57,7 @@ func TestTextsThatRepeatSecrets(t *testing.T) {
 	for range 2 {
 		r.whole()
 	}
-	if n := r.transcript.count("level=warn", "a synchronization job has failed", "<secret>"); n < 10 {
+	if n := r.transcript.count("level=warn", "msg=\"job failed\"", "<secret>"); n < 10 {
 		t.Errorf("%d failed jobs that repeat a secret were logged", n)
 	}
 	if n := r.transcript.count("level=warn", "unknown overall_status", "<secret>"); n == 0 {
