@@ -55,74 +55,110 @@ func parseUUID(text string) (id jobID, ok bool) {
 	return id, all < 16 && id != jobID{}
 }
 
-// idSet is a set of job ids: a hash table with linear probing, which is never full, so every search
-// ends. It takes 19 bytes a job if expect was called with the right number.
+// An idSet consists of many tables, because a table that grows exists twice meanwhile.
+const (
+	tableBits = 6
+	idTables  = 1 << tableBits
+)
+
+// idSet is a set of job ids. It takes 19 bytes a job if expect was called with the right number.
 type idSet struct {
 	// seeds prevent an appliance from choosing ids that collide.
-	seeds [2]uint64
-	ids   []jobID
-	n     int
+	seeds  [2]uint64
+	tables [idTables]idTable
+}
+
+// idTable is a hash table with linear probing. It is never full, so every search ends.
+type idTable struct {
+	ids []jobID
+	n   int
 }
 
 func newIDSet() *idSet { return &idSet{seeds: [2]uint64{rand.Uint64(), rand.Uint64()}} } //nolint:gosec // The seeds need not be secret.
 
-// reset empties the set. It keeps the table for the next read, because a new one would need memory
-// before the garbage collector has freed the old one.
+// reset empties the set. It keeps the tables for the next read, because new ones would need memory
+// before the garbage collector has freed the old ones.
 func (s *idSet) reset() {
-	clear(s.ids)
-	s.n = 0
+	for i := range s.tables {
+		clear(s.tables[i].ids)
+		s.tables[i].n = 0
+	}
 }
 
-// expect resizes the table for the given number of jobs, if it is too small or much too large.
+// expect resizes the tables for the given number of jobs, if they are too small or much too large.
 func (s *idSet) expect(jobs int) {
-	if size := jobs + jobs/7 + 8; len(s.ids) < size || len(s.ids) > 2*size {
-		s.resize(size)
+	each := jobs / idTables
+	size := each + each/7 + 8
+	for i := range s.tables {
+		if t := &s.tables[i]; len(t.ids) < size || len(t.ids) > 2*size {
+			s.resize(t, size)
+		}
 	}
 }
 
 // len returns the number of ids.
-func (s *idSet) len() int { return s.n }
+func (s *idSet) len() (n int) {
+	for i := range s.tables {
+		n += s.tables[i].n
+	}
+	return n
+}
 
 // add adds an id and reports whether it is new.
 func (s *idSet) add(id jobID) bool {
-	// Linear probing becomes slow if more than nine tenths of the table are used.
-	if 10*(s.n+1) > 9*len(s.ids) {
-		s.resize(len(s.ids) + len(s.ids)/2 + 16)
+	hash := s.hash(id)
+	t := &s.tables[hash>>(64-tableBits)]
+	// Linear probing becomes slow if more than nine tenths of a table are used.
+	if 10*(t.n+1) > 9*len(t.ids) {
+		s.resize(t, len(t.ids)+len(t.ids)/2+16)
 	}
-	at := s.find(id)
-	if s.ids[at] == id {
-		return false
-	}
-	s.ids[at] = id
-	s.n++
-	return true
+	return t.add(hash, id)
 }
 
 // has reports whether an id is in the set.
-func (s *idSet) has(id jobID) bool { return s.n > 0 && s.ids[s.find(id)] == id }
+func (s *idSet) has(id jobID) bool {
+	hash := s.hash(id)
+	t := &s.tables[hash>>(64-tableBits)]
+	return t.n > 0 && t.ids[t.find(hash, id)] == id
+}
+
+// hash mixes an id with the seeds. Its highest bits choose the table, the next ones the index.
+func (s *idSet) hash(id jobID) uint64 {
+	high, low := bits.Mul64(id.high^s.seeds[0], id.low^s.seeds[1])
+	return high ^ low
+}
+
+// add adds an id to a table that is not full, and reports whether it is new.
+func (t *idTable) add(hash uint64, id jobID) bool {
+	at := t.find(hash, id)
+	if t.ids[at] == id {
+		return false
+	}
+	t.ids[at] = id
+	t.n++
+	return true
+}
 
 // find returns the index of an id, or the free index at which to insert it.
-func (s *idSet) find(id jobID) int {
-	// Mix the id with the seeds, and map the result to an index.
-	high, low := bits.Mul64(id.high^s.seeds[0], id.low^s.seeds[1])
-	place, _ := bits.Mul64(high^low, uint64(len(s.ids)))
+func (t *idTable) find(hash uint64, id jobID) int {
+	place, _ := bits.Mul64(hash<<tableBits, uint64(len(t.ids)))
 	at := int(place) //nolint:gosec // It is less than the table's length.
-	for s.ids[at] != id && s.ids[at] != (jobID{}) {
+	for t.ids[at] != id && t.ids[at] != (jobID{}) {
 		at++
-		if at == len(s.ids) {
+		if at == len(t.ids) {
 			at = 0
 		}
 	}
 	return at
 }
 
-// resize moves the ids to a new table, which is always larger than their number.
-func (s *idSet) resize(size int) {
-	before := s.ids
-	s.ids, s.n = make([]jobID, max(size, 1+s.n+s.n/4)), 0
+// resize moves a table's ids to new memory, which has place for more than their number.
+func (s *idSet) resize(t *idTable, size int) {
+	before := t.ids
+	t.ids, t.n = make([]jobID, max(size, 1+t.n+t.n/4)), 0
 	for _, id := range before {
 		if id != (jobID{}) {
-			s.add(id)
+			t.add(s.hash(id), id)
 		}
 	}
 }
