@@ -76,12 +76,12 @@ func TestScripts(t *testing.T) {
 				appliance.SetFixture(kind.Path, example)
 			}),
 			// empty-list NAME removes the example of a list.
-			"empty-list": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
+			"empty-list": on(func(_ *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				kind, _ := simulator.KindNamed(args[0])
 				appliance.SetFixture(kind.Path, nil)
 			}),
 			// forbid-lists NAME... has the appliance answer 403 for these lists.
-			"forbid-lists": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {
+			"forbid-lists": on(func(_ *testscript.TestScript, appliance *simulator.Appliance, args []string) {
 				paths := make([]string, 0, len(args))
 				for _, name := range args {
 					kind, _ := simulator.KindNamed(name)
