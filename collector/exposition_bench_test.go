@@ -16,17 +16,15 @@ import (
 	"cckm_sync_exporter/collector"
 )
 
-// BenchmarkExposition writes what was read of one list, as a scrape does: anew
-// from the summary, together with the exporter's own metrics, through promhttp.
-// Beside it in the same run are const metrics through a registry and
-// prometheus.Gatherers, and the encoding alone, which is what would be left if all
-// series were kept. What a scraper's gzip costs is the same for all, and left out.
+// BenchmarkExposition exports a snapshot of one list as a scrape does, with the exporter's own metrics,
+// through promhttp. The same run has const metrics through a registry and prometheus.Gatherers, and the
+// encoding alone, which is the cost if all series were cached. Compression is the same for all and
+// omitted.
 //
 //	go test ./collector -run '^$' -bench Exposition -benchtime 1s -count 3
 //
-// On 2 cores that had much other work, go1.26.8, the medians of the CPU time that
-// const metrics took over the exposition's (for 10 scopes of 12 runs, which spread
-// from 3 to 7):
+// On 2 busy cores, go1.26.8, the medians of the CPU time of const metrics divided by that of the
+// exposition (for 10 scopes of 12 runs, which vary from 3 to 7):
 //
 //	scopes   text    OpenMetrics   protobuf
 //	    10    5.1x    4.7x          4.4x

@@ -94,8 +94,7 @@ func outcome(err error) string {
 	}
 }
 
-// TestEnforce holds that a confined process can read every file, and can write
-// and execute none.
+// TestEnforce checks that a confined process can read every file, and can write and execute none.
 func TestEnforce(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o600); err != nil {

@@ -27,7 +27,7 @@ import (
 )
 
 // update takes the screenshots: CCKM_TEST_ALL=1 go test ./deploy/e2e/screenshots -update.
-var update = flag.Bool("update", false, "take the screenshots anew")
+var update = flag.Bool("update", false, "take the screenshots again")
 
 // TestStatusPageInBrowser has Chromium open the page at several widths, in the
 // light and in the dark, checks what can be checked, and uses it with the keyboard.
