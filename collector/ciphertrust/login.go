@@ -64,6 +64,10 @@ type loginAnswer struct {
 // request gets a 401.
 const maxTokenLifetime = 24 * time.Hour
 
+// maxTokenBytes bounds a token. Every text is searched for the tokens of the last logins, so long ones
+// would cost time and memory.
+const maxTokenBytes = 16 << 10
+
 // check returns an error if the response is unusable. The error shows no value of a field that may be
 // a secret.
 func (a *loginAnswer) check() error {
@@ -73,6 +77,8 @@ func (a *loginAnswer) check() error {
 		problem = "has no jwt"
 	case strings.ContainsFunc(a.JWT, func(r rune) bool { return r <= ' ' || r > '~' }):
 		problem = "has a jwt with characters that no token has"
+	case max(len(a.JWT), len(a.RefreshToken), len(a.RefreshTokenID)) > maxTokenBytes:
+		problem = fmt.Sprintf("has a token of more than %d bytes", maxTokenBytes)
 	case a.Duration <= 0:
 		problem = fmt.Sprintf("has a token with a duration of %d seconds", a.Duration)
 	default:

@@ -91,8 +91,13 @@ const maxUnknown = 16
 // MaxScopes bounds the key rings or vaults of a list, and with them the number of series.
 const MaxScopes = 20_000
 
-// ErrTooManyScopes is the error of a Summarizer whose jobs cover more than MaxScopes scopes.
-var ErrTooManyScopes = fmt.Errorf("its jobs name more than %d key rings or vaults", MaxScopes)
+// maxScopeBytes bounds the names of a list's scopes together, because each is in many series. It is
+// enough for MaxScopes names of 200 bytes; those of the documented clouds are shorter.
+const maxScopeBytes = 4 << 20
+
+// ErrTooManyScopes is the error of a Summarizer whose jobs cover more than MaxScopes scopes, or scopes
+// whose names are longer than maxScopeBytes together.
+var ErrTooManyScopes = fmt.Errorf("its jobs name more than %d key rings or vaults, or ones with more than %d MiB of names", MaxScopes, maxScopeBytes>>20)
 
 // Summarizer makes a Summary from the jobs of one list, in any order. It is not safe for concurrent
 // use.
@@ -105,8 +110,9 @@ type Summarizer struct {
 	lastText    string
 	lastMeaning Meaning
 	jobs        [NumStatuses]int
-	// scopes are the scopes by their List.ScopeKey.
+	// scopes are the scopes by their List.ScopeKey. scopeBytes is the length of their names.
 	scopes          map[string]*tally
+	scopeBytes      int
 	unknownStatuses []string
 	unknownTexts    []string
 	future          futureJobs
@@ -228,7 +234,8 @@ func (s *Summarizer) tally(name string, status Status) (*tally, error) {
 	}
 	t := s.find(name)
 	if t == nil {
-		if len(s.scopes) == MaxScopes {
+		s.scopeBytes += len(name)
+		if len(s.scopes) == MaxScopes || s.scopeBytes > maxScopeBytes {
 			return nil, ErrTooManyScopes
 		}
 		t = &tally{scope: Scope{Name: name}}
@@ -320,7 +327,7 @@ func (s *Summarizer) Summary(now time.Time) *Summary {
 // Copy returns a Summarizer that has counted the same jobs. The two must not be used concurrently.
 func (s *Summarizer) Copy() *Summarizer {
 	c := NewSummarizer(s.list)
-	c.jobs, c.future = s.jobs, s.future.clone()
+	c.jobs, c.scopeBytes, c.future = s.jobs, s.scopeBytes, s.future.clone()
 	c.unknownStatuses, c.unknownTexts = slices.Clone(s.unknownStatuses), slices.Clone(s.unknownTexts)
 	for key, t := range s.scopes {
 		scope := t.scope

@@ -243,6 +243,20 @@ func TestReserve(t *testing.T) {
 	}
 }
 
+// TestLongNames checks that the names of a list's scopes are bounded together.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	s := syncjob.NewSummarizer(list(t, "google-keys"))
+	for i := range 4096 {
+		job := syncjob.Job{ID: strconv.Itoa(i), OverallStatus: "completed", Scopes: []string{fmt.Sprintf("%01024d", i)}}
+		add(t, s, &job, at(59))
+	}
+	another := syncjob.Job{ID: "another", OverallStatus: "completed", Scopes: []string{"another"}}
+	if err := s.Copy().Add(&another, at(59)); !errors.Is(err, syncjob.ErrTooManyScopes) {
+		t.Errorf("got %v, want ErrTooManyScopes", err)
+	}
+}
+
 // TestOrderMeansNothing checks that a summary does not depend on the order of the jobs or of the entries of
 // detailed_status, and that a Copy does not change it.
 func TestOrderMeansNothing(t *testing.T) {

@@ -100,6 +100,10 @@ func finite() []hostile {
 			return fmt.Sprintf(`%s,"key_rings":["%04d%s"]`, finished, i, x("n", 996))
 		})},
 
+		{name: "5,000 names of 1,000 bytes", slow: true, reasons: "decode", pages: list(5_000, func(i int) any {
+			return fmt.Sprintf(`%s,"key_rings":["%04d%s"]`, finished, i, x("n", 996))
+		})},
+
 		// Ids.
 		{name: "100 jobs with 20,000 names and texts of 1 kB", slow: true, reasons: "decode", pages: list(100, same(running+
 			strings.ReplaceAll(texts(20_000, func(i int) string { return x("t", kilobyte) + strconv.Itoa(i) }), "ring", x("n", 1_000))))},
@@ -163,6 +167,7 @@ func finite() []hostile {
 		}},
 
 		// Logins.
+		{name: "a token of 100 kB", reasons: "decode", login: constant(`{"jwt":"` + x("t", 100*kilobyte) + `","duration":300}`)},
 		{name: "a token of 10 MB", reasons: "decode", login: constant(`{"jwt":"` + x("t", 10*megabyte) + `","duration":300}`)},
 		{name: "a gzip bomb for a login", reasons: "decode", login: bomb(`{"jwt":"`, "x")},
 		{name: "a login that drips", reasons: "timeout", login: broken.Drip(`{`, 20*time.Millisecond)},
