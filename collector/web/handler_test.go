@@ -217,6 +217,42 @@ func TestSlowScrapers(t *testing.T) {
 	})
 }
 
+// TestSlowEncoding checks that a response that took long to encode is shared, and that none is encoded for
+// a scraper that has left.
+func TestSlowEncoding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gathered := 0
+		read := snapshot()
+		h := handler(t, func(cfg *web.Config) {
+			cfg.Telemetry = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+				gathered++
+				<-time.After(2 * time.Second)
+				return nil, nil
+			})
+			cfg.Read = func(context.Context) *scrape.Snapshot { return read }
+		})
+		released := make(chan struct{})
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			slow := &writeHook{ResponseRecorder: httptest.NewRecorder(), first: func() { <-released }}
+			h.ServeHTTP(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+		})
+		<-time.After(2500 * time.Millisecond)
+		get(t, h, "/metrics", nil)
+		if gathered != 1 {
+			t.Errorf("two scrapes of the same reads were gathered %d times", gathered)
+		}
+		close(released)
+		wait.Wait()
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", http.NoBody))
+		if gathered != 1 {
+			t.Error("a response was encoded for a scraper that has left")
+		}
+	})
+}
+
 // TestScrapersThatHangUp checks that a scraper that does not read its response causes one line at level
 // debug.
 func TestScrapersThatHangUp(t *testing.T) {

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"cckm_sync_exporter/collector/scrape"
 )
 
-// shareFor is for how long a response is sent to other scrapers. Ages in it are out of date by as much.
+// shareFor is how long a response is reused for other scrapers. The ages in it may be out of date by this
+// much.
 const shareFor = time.Second
 
 // response is an http.ResponseWriter that encodes a response completely before any of it is sent. The
@@ -33,27 +35,39 @@ type response struct {
 }
 
 // response returns the response to a scrape of a snapshot, which may be nil. Scrapes of the same reads
-// share a response; if there is none yet, handler writes it.
+// share a response; if there is none yet, handler writes it. It returns nil if the scraper has left.
 func (s *served) response(snapshot *scrape.Snapshot, r *http.Request, handler http.Handler) *response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.recent = slices.DeleteFunc(s.recent, func(old *response) bool { return now.Sub(old.made) >= shareFor })
-	request := [...]string{r.Header.Get("Accept"), r.Header.Get("Accept-Encoding"), r.URL.RawQuery}
+	request := [...]string{
+		strings.Join(r.Header.Values("Accept"), ","), strings.Join(r.Header.Values("Accept-Encoding"), ","),
+		// The query parameters that promhttp knows.
+		strings.Join(r.URL.Query()["name[]"], ","),
+	}
 	for _, other := range s.recent {
 		if other.request == request && other.snapshot.Same(snapshot) {
 			return other
 		}
 	}
-	made := &response{snapshot: snapshot, request: request, made: now, header: http.Header{}, status: http.StatusOK}
-	s.encoders <- struct{}{}
+	if r.Context().Err() != nil {
+		return nil
+	}
+	select {
+	case s.encoders <- struct{}{}:
+	case <-r.Context().Done():
+		return nil
+	}
 	defer func() { <-s.encoders }()
+	made := &response{snapshot: snapshot, request: request, header: http.Header{}, status: http.StatusOK}
 	handler.ServeHTTP(made, r)
 	if made.zip != nil {
 		_ = made.zip.Close() // Writing to memory does not fail.
-		// It is larger than most bodies.
+		// Release the writer, which takes more memory than most bodies.
 		made.zip, made.zipped = nil, true
 	}
+	made.made = time.Now()
 	s.recent = append(s.recent, made)
 	return made
 }

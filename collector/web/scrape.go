@@ -43,10 +43,10 @@ func (s scraped) serve(served *served, w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		snapshot = s.read(ctx)
 	}
-	if r.Context().Err() != nil {
+	response := served.response(snapshot, r, s.exposed(snapshot))
+	if response == nil {
 		return
 	}
-	response := served.response(snapshot, r, s.exposed(snapshot))
 	if err := response.send(w); err != nil {
 		level.Debug(s.logger).Log("during", "exposition", "client", r.RemoteAddr, "err", err, "msg", "the scraper did not read the response")
 	}
