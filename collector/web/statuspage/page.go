@@ -79,6 +79,9 @@ type Config struct {
 // CPU time.
 const maxRenderings = 2
 
+// maxRequests bounds concurrent requests, because each holds a page until its client has read it.
+const maxRequests = 20
+
 //go:embed page.html.tmpl
 var pageTemplate string
 
@@ -99,6 +102,8 @@ func New(cfg Config) (http.Handler, error) {
 		tmpl:   tmpl,
 		policy: contentSecurityPolicy(pageStyle),
 		slots:  make(chan struct{}, maxRenderings),
+
+		requests: make(chan struct{}, maxRequests),
 	}, nil
 }
 
@@ -114,7 +119,8 @@ type handler struct {
 
 	tmpl   *template.Template
 	policy string
-	slots  chan struct{}
+	// slots has room for renderings, and requests for requests.
+	slots, requests chan struct{}
 }
 
 // ServeHTTP implements http.Handler.
@@ -126,6 +132,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "The status page allows only GET and HEAD.", http.StatusMethodNotAllowed)
+		return
+	}
+	select {
+	case h.requests <- struct{}{}:
+		defer func() { <-h.requests }()
+	default:
+		http.Error(w, "The status page is being sent to too many clients; try again later.", http.StatusServiceUnavailable)
 		return
 	}
 	select {

@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
@@ -216,4 +218,39 @@ func TestHeaders(t *testing.T) {
 	if strings.Contains(w.Body.String(), " style=") || strings.Contains(w.Body.String(), "http-equiv") {
 		t.Error("the page has a style attribute or http-equiv")
 	}
+}
+
+// blockedClient is a response that its client does not read before it is released.
+type blockedClient struct {
+	*httptest.ResponseRecorder
+	released <-chan struct{}
+}
+
+func (c blockedClient) Write(b []byte) (int, error) {
+	<-c.released
+	return c.ResponseRecorder.Write(b)
+}
+
+// TestSlowClients checks that clients that read slowly hold a bounded number of pages.
+func TestSlowClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page := newPage(t, fleettest.Source{})
+		released := make(chan struct{})
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+				page.ServeHTTP(blockedClient{httptest.NewRecorder(), released}, r)
+			})
+		}
+		synctest.Wait()
+		if got := request(t, page, http.MethodGet, "/").Code; got != http.StatusServiceUnavailable {
+			t.Errorf("status %d while 20 clients do not read their page", got)
+		}
+		close(released)
+		wait.Wait()
+		if got := request(t, page, http.MethodGet, "/").Code; got != http.StatusOK {
+			t.Errorf("status %d after they have read it", got)
+		}
+	})
 }
