@@ -19,9 +19,10 @@ type reloader struct {
 	exporter *exporter
 	logger   log.Logger
 
-	// mu serializes reloads, and guards failed, which is true if the last one failed.
-	mu     sync.Mutex
-	failed bool
+	// mu serializes reloads, and guards failure, which is the error of the last one; empty if it
+	// succeeded.
+	mu      sync.Mutex
+	failure string
 }
 
 // reload loads the configuration file again, and returns a sentence about what was done. After an error,
@@ -41,14 +42,20 @@ func (r *reloader) reload() (done string, err error) {
 	}
 	r.exporter.reloads.Loaded(err)
 	logger := log.With(r.logger, "during", "reload", "file", r.settings.configFile)
-	recovered := r.failed && err == nil
-	r.failed = err != nil
+	before := r.failure
+	r.failure = ""
+	if err != nil {
+		r.failure = err.Error()
+	}
 	switch {
+	case err != nil && r.failure == before:
+		level.Debug(logger).Log("err", err, "msg", "the configuration was not loaded, for the same reason as before")
+		return "", err
 	case err != nil:
 		level.Error(logger).Log("err", err, "hint", "correct the file and reload again; check --offline validates it",
 			"msg", "the configuration was not loaded, the previous one remains in use")
 		return "", err
-	case changed || recovered:
+	case changed || before != "":
 		done = "the configuration was loaded"
 		level.Info(logger).Log("targets", len(r.exporter.targets.All()), "msg", done)
 	default:

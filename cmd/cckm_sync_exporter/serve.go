@@ -40,12 +40,14 @@ func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger)
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
-		// Headers of net/http's default of 1 MB from many clients would take more memory than all else.
+		// Headers of net/http's default of 1 MB from many clients would take more memory than everything
+		// else.
 		MaxHeaderBytes: 64 << 10,
 		ReadTimeout:    longest + web.TransferTimeout,
 		WriteTimeout:   longest + web.TransferTimeout,
 		IdleTimeout:    idleTimeout,
-		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		// Any client can cause these errors, such as a failed TLS handshake, as often as it likes.
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }
 
