@@ -49,7 +49,8 @@ type snapshotGatherer struct {
 // by labels.
 func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), err error) {
 	e := g.exposition
-	now := time.Now()
+	here := time.Now()
+	now := here
 	if e.ClockOffset != nil {
 		now = now.Add(e.ClockOffset())
 	}
@@ -62,7 +63,7 @@ func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), 
 	})
 	series := make([][]*dto.Metric, len(metrics))
 	for i := range lists {
-		for m, some := range e.list(a, &lists[i], now) {
+		for m, some := range e.list(a, &lists[i], here, now) {
 			series[m] = append(series[m], some...)
 		}
 	}
@@ -82,8 +83,9 @@ func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), 
 }
 
 // list returns the series of one list for each metric. If they cannot be computed, the list has the
-// series of a failed read.
-func (e *Exposition) list(a *arena, read *scrape.ListRead, now time.Time) (series [][]*dto.Metric) {
+// series of a failed read. Scopes are omitted by this host's clock, here, so that a wrong clock of the
+// appliance cannot omit all of them; ages are by the appliance's clock, now.
+func (e *Exposition) list(a *arena, read *scrape.ListRead, here, now time.Time) (series [][]*dto.Metric) {
 	if read.Err != nil {
 		return a.series(read, nil, now)
 	}
@@ -98,7 +100,7 @@ func (e *Exposition) list(a *arena, read *scrape.ListRead, now time.Time) (serie
 	}()
 	scopes := make([]*syncjob.Scope, 0, len(read.Summary.Scopes))
 	for i := range read.Summary.Scopes {
-		if scope := &read.Summary.Scopes[i]; !scope.ForgottenAfter(e.ForgetScopesAfter, now) {
+		if scope := &read.Summary.Scopes[i]; !scope.ForgottenAfter(e.ForgetScopesAfter, here) {
 			scopes = append(scopes, scope)
 		}
 	}

@@ -78,6 +78,21 @@ func TestExpositionEqualsConstMetrics(t *testing.T) {
 	})
 }
 
+// TestForgetByThisHostsClock checks that an appliance whose clock is a year ahead loses no scope.
+func TestForgetByThisHostsClock(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	scope := func(name string, age time.Duration) syncjob.Scope {
+		return syncjob.Scope{Name: name, Newest: syncjob.ScopeJob{ID: name, CreatedAt: time.Now().Add(-age)}}
+	}
+	summary := &syncjob.Summary{Scopes: []syncjob.Scope{scope("old", 91*day), scope("recent", 89*day)}}
+	exposition := &collector.Exposition{ForgetScopesAfter: 90 * day, ClockOffset: func() time.Duration { return 365 * day }}
+	body := answers(t, exposition.Of(&scrape.Snapshot{Lists: []scrape.ListRead{{List: syncjob.Lists()[0], Summary: summary}}}), formats()[0])
+	if !strings.Contains(body, `"recent"`) || strings.Contains(body, `"old"`) {
+		t.Errorf("want only the scope whose newest job is less than 90 days old:\n%s", body)
+	}
+}
+
 // answers returns the body of an answer.
 func answers(t *testing.T, gatherer prometheus.TransactionalGatherer, format format) string {
 	t.Helper()

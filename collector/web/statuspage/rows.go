@@ -57,7 +57,8 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 			scopes := latest.Complete.Summary.Scopes
 			for k := range scopes {
 				scope := &scopes[k]
-				if scope.ForgottenAfter(target.ForgetScopesAfter, now.Add(target.ClockOffset)) {
+				// By this host's clock, as the metrics do.
+				if scope.ForgottenAfter(target.ForgetScopesAfter, now) {
 					t.forgotten++
 					t.forgetful = cmp.Or(t.forgetful, target)
 					continue
