@@ -17,8 +17,13 @@ import (
 // one read.
 const maxLoggedJobs = 50
 
-// maxLoggedText is the longest text of a job in the log, in bytes. The status page shows all of it.
-const maxLoggedText = 160
+// The longest texts in a line about a job, in bytes. The status page shows all of them.
+const (
+	maxLoggedText = 160
+	// maxLoggedName is for the scope and the job's id, and maxLoggedOther for each further scope.
+	maxLoggedName  = 200
+	maxLoggedOther = 60
+)
 
 // failingScope is a scope that is failing.
 type failingScope struct {
@@ -146,14 +151,14 @@ func (l *listLog) logRecovered(read ListRead, recovered map[string]*jobGroup) {
 
 // line returns the key-value pairs at the beginning of every line about a job.
 func (l *listLog) line(job *jobGroup, more ...any) []any {
-	line := []any{"scope", l.clean(job.scope)}
+	line := []any{"scope", printable.Shorten(l.clean(job.scope), maxLoggedName)}
 	if job.scopes > 1 {
 		others := make([]string, 0, len(job.others))
 		for _, name := range job.others {
-			others = append(others, l.clean(name))
+			others = append(others, printable.Shorten(l.clean(name), maxLoggedOther))
 		}
 		// %q makes names with spaces unambiguous.
 		line = append(line, "scopes", job.scopes, "others", fmt.Sprintf("%q", others))
 	}
-	return append(append(line, "job", l.clean(job.ID)), more...)
+	return append(append(line, "job", printable.Shorten(l.clean(job.ID), maxLoggedName)), more...)
 }

@@ -197,6 +197,30 @@ func TestFailureOfManyScopes(t *testing.T) {
 	wantLines(t, "the job", logged.take(t, "info", "warn"), line{"scope": "r000", "scopes": 200.0, "others": fmt.Sprintf("%q", others)})
 }
 
+// TestLoggedNamesAreCut checks that the length of a line about a job is bounded, although quotes in names
+// are escaped twice.
+func TestLoggedNamesAreCut(t *testing.T) {
+	for char, most := range map[string]int{"x": 1500, `"`: 4000} {
+		scopes := make([]string, 11)
+		for i := range scopes {
+			scopes[i] = fmt.Sprintf("r%03d%s", i, strings.Repeat(char, 508))
+		}
+		var logged logbook
+		job := ended(strings.Repeat(char, 512), "failed", 0, 1, denied+": "+strings.Repeat(char, 400), scopes...)
+		c := scrape.New(sourceOf(says(summed(job))), scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
+		c.Read(t.Context())
+		c.Close()
+		size := logged.lines.Len()
+		lines := logged.take(t, "warn")
+		if len(lines) != 1 || size > most {
+			t.Fatalf("%d lines in %d bytes, want one of at most %d: %v", len(lines), size, most, lines)
+		}
+		if scope, _ := lines[0]["scope"].(string); !strings.HasPrefix(scope, "r000"+char) || !strings.HasSuffix(scope, "…") {
+			t.Errorf("scope=%s", scope)
+		}
+	}
+}
+
 // TestOverlappingReads checks that a read that its scraper has left, and that ends after a newer one, is
 // not logged.
 func TestOverlappingReads(t *testing.T) {
