@@ -186,7 +186,10 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 			return requests, nil
 		}
 		if !errors.Is(err, ErrUnproven) {
-			c.failing = found.responses.Load() == 0
+			// A scrape that was canceled may have ended before any appliance could respond.
+			if !errors.Is(context.Cause(ctx), context.Canceled) {
+				c.failing = found.responses.Load() == 0
+			}
 			return requests, err
 		}
 		c.unproven++

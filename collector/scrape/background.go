@@ -28,8 +28,8 @@ type fullRead struct {
 	*joblist.FullRead
 
 	started time.Time
-	// awaited is true if a scrape has waited for the read, and outlived if a scrape's deadline has
-	// passed meanwhile. List.mu guards them.
+	// awaited is true if a scrape has waited for the read, and outlived if the deadline of one that did
+	// not hang up has passed meanwhile. List.mu guards them.
 	awaited, outlived bool
 	// done is closed when the read has ended. err is its error, and set before.
 	done chan struct{}

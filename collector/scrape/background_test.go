@@ -426,6 +426,36 @@ func TestFailedFullRead(t *testing.T) {
 	}
 }
 
+// TestImpatientScrapersDelayNoOther checks that a scrape that ends too early to judge the appliance neither
+// starts a pause after a failed full read, nor makes the next incremental read send one request at first.
+func TestImpatientScrapersDelayNoOther(t *testing.T) {
+	for name, leave := range map[string]func(r *rig){
+		"20 ms": func(r *rig) { scrapeOnce(r.t, r.scraper, 20*time.Millisecond) },
+		"hangs up": func(r *rig) {
+			ctx, cancel := context.WithTimeout(r.t.Context(), time.Hour)
+			time.AfterFunc(500*time.Millisecond, cancel)
+			r.scraper.Read(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, newFakeAppliance(901, 10), nil)
+				r.latency, r.answer = time.Second, func(int, request) error { return server() }
+				leave(r)
+				r.settle()
+				r.behave(func() { r.latency, r.answer = 0, nil })
+				r.mustRead("after a full read failed")
+				r.behave(func() { r.latency = time.Second })
+				alone := r.mustRead("a known list")
+				leave(r)
+				if took := r.mustRead("the next scrape"); took > alone {
+					t.Errorf("a scrape took %s, and %s before", took, alone)
+				}
+			})
+		})
+	}
+}
+
 // TestPausesOfFirstReads checks the pauses between full reads of an unknown list that fail and take
 // longer than a scrape, and that nothing is sent during the pauses, or without a scrape.
 func TestPausesOfFirstReads(t *testing.T) {
@@ -436,11 +466,11 @@ func TestPausesOfFirstReads(t *testing.T) {
 		var at []int
 		for time.Since(begun) < 10*time.Minute {
 			before, scraped := r.sent(), time.Since(begun)
-			wantReason(t, first(scrapeOnce(t, r.scraper, 900*time.Millisecond)), reason.Timeout)
+			wantReason(t, first(scrapeOnce(t, r.scraper, time.Second)), reason.Timeout)
 			if r.sent() > before {
 				at = append(at, int(scraped.Seconds()))
 			}
-			advance(time.Second - (time.Since(begun) - scraped))
+			advance(2*time.Second - (time.Since(begun) - scraped))
 		}
 		// Each read takes 20 seconds.
 		if want := []int{0, 30, 70, 130, 210, 290, 370, 450, 530}; !slices.Equal(at, want) {

@@ -233,9 +233,12 @@ func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary
 	select {
 	case <-full.done:
 	case <-ctx.Done():
-		l.mu.Lock()
-		full.outlived = true
-		l.mu.Unlock()
+		// A scraper that hung up, or gave the read too little time, delays no other.
+		if !errors.Is(context.Cause(ctx), context.Canceled) {
+			l.mu.Lock()
+			full.outlived = true
+			l.mu.Unlock()
+		}
 		return nil, full.Requests(), l.late(ctx, full)
 	}
 	pages := full.Requests()

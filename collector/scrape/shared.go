@@ -49,8 +49,9 @@ const cancelGrace = 250 * time.Millisecond
 // minPatience is the shortest time for a read whose failure counts as one of the list.
 const minPatience = time.Second
 
-// errImpatient cancels a read whose last scrape has waited for less than minPatience.
-var errImpatient = fmt.Errorf("less than %s was left: %w", minPatience, context.DeadlineExceeded)
+// errImpatient cancels a read whose last scrape has waited for less than minPatience. It is a
+// context.Canceled, because such a scraper counts as one that hung up.
+var errImpatient = fmt.Errorf("less than %s was left: %w", minPatience, context.Canceled)
 
 // join returns the outcome of a read: of the last one if it ended less than MinInterval ago, else of
 // the one that is running, else of a new one. It returns soon after ctx has ended.
@@ -131,8 +132,7 @@ func (s *sharedList) read(ctx context.Context) (read ListRead) {
 // a scrape has passed before. A read that failed because its scrapers hung up or gave it too little
 // time is ignored, and so is every read during shutdown: these are not about the list.
 func (s *sharedList) record(ctx context.Context, read ListRead, left bool) {
-	cause := context.Cause(ctx)
-	if s.scraper.life.Err() != nil || (read.Err != nil && (errors.Is(cause, context.Canceled) || errors.Is(cause, errImpatient))) {
+	if s.scraper.life.Err() != nil || (read.Err != nil && errors.Is(context.Cause(ctx), context.Canceled)) {
 		return
 	}
 	s.store(read)
@@ -167,7 +167,7 @@ func (s *sharedList) leave(ctx context.Context, begun time.Time, shared *sharedR
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(cause, context.DeadlineExceeded) && deadline.Sub(begun) < minPatience {
 		cause = errImpatient
 	}
-	timeIsUp := errors.Is(cause, context.DeadlineExceeded) && !errors.Is(cause, errImpatient)
+	timeIsUp := errors.Is(cause, context.DeadlineExceeded)
 	s.mu.Lock()
 	shared.waiting--
 	alone := shared.waiting == 0
