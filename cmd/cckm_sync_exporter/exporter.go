@@ -42,10 +42,10 @@ func startExporter(s *settings, logs logs) (*exporter, error) {
 	return e, nil
 }
 
-// newExporter wires an exporter. It does not connect. If it is unhurried, reads have no deadline.
-func newExporter(configs []config.Target, logger log.Logger, unhurried bool) (*exporter, error) {
+// newExporter wires an exporter. It does not connect. With noDeadline, reads have no deadline.
+func newExporter(configs []config.Target, logger log.Logger, noDeadline bool) (*exporter, error) {
 	e := &exporter{
-		targets: targets.NewSet(targets.Options{UserAgent: programName + "/" + version.Version, Logger: logger, Unhurried: unhurried}),
+		targets: targets.NewSet(targets.Options{UserAgent: programName + "/" + version.Version, Logger: logger, NoDeadline: noDeadline}),
 		reloads: collector.NewReloads(),
 		process: prometheus.NewRegistry(),
 		logger:  logger,

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	stderr := &statusLine{out: os.Stderr}
 	logs := newLogs(stderr, s.logLevel, s.logFormat)
-	keepMemoryPrivate(logs.kit)
+	disableCoreDumps(logs.kit)
 	switch command {
 	case commandOnce:
 		hangup.Reset()

@@ -12,8 +12,8 @@ import (
 	"cckm_sync_exporter/collector/sandbox"
 )
 
-// keepMemoryPrivate prevents a core dump, which would have the password.
-func keepMemoryPrivate(logger log.Logger) {
+// disableCoreDumps prevents a core dump, which would have the password.
+func disableCoreDumps(logger log.Logger) {
 	if err := sandbox.NoCoreDumps(); err != nil {
 		level.Debug(logger).Log("during", "start", "err", err, "msg", "core dumps could not be turned off")
 	}

@@ -74,7 +74,7 @@ type Client struct {
 	// attemptTimeout bounds one attempt at a page, 0 means no bound.
 	attemptTimeout time.Duration
 	// lists honors Retry-After for each path.
-	lists holds
+	lists retryAfters
 	// slots bounds the concurrent page requests.
 	slots chan struct{}
 	// applianceExpiry and clientExpiry are the expiries of the certificates, nil if unknown.

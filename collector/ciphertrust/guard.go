@@ -37,7 +37,7 @@ const forgetSecretAfter = 24 * time.Hour
 type LoginGuard struct {
 	seed maphash.Seed
 	// appliances honors Retry-After for each address.
-	appliances holds
+	appliances retryAfters
 
 	mu      sync.Mutex
 	secrets map[uint64]*secretState
@@ -60,13 +60,14 @@ type loginState struct {
 	proven bool
 	// pause holds logins back after a rejection.
 	pause pause
-	// underway is closed when the login ends for which the other clients wait; nil if there is none.
-	underway chan struct{}
+	// attemptDone is closed at the end of the login in progress for which other clients wait; nil if
+	// there is none.
+	attemptDone chan struct{}
 	// rejections counts the rejections in a domain since the last success.
 	rejections int
-	// turnedAway is when a client of the domain was last not allowed to log in; zero if it has logged
-	// in since.
-	turnedAway time.Time
+	// lastRefused is when the guard last refused or delayed a login for the domain; zero if one was
+	// sent since.
+	lastRefused time.Time
 }
 
 // NewLoginGuard returns a guard that knows of no rejection.
@@ -92,29 +93,29 @@ func (g *LoginGuard) attempt(ctx context.Context, secret uint64, domain string, 
 		all.domains[domain] = one
 	}
 	decisive := all.decisive(one)
-	for ; decisive.underway != nil; decisive = all.decisive(one) {
-		one.turnedAway = time.Now()
-		if err := g.wait(ctx, decisive.underway); err != nil {
+	for ; decisive.attemptDone != nil; decisive = all.decisive(one) {
+		one.lastRefused = time.Now()
+		if err := g.wait(ctx, decisive.attemptDone); err != nil {
 			return false, err
 		}
 	}
 	if err := all.check(one); err != nil {
-		one.turnedAway = time.Now()
+		one.lastRefused = time.Now()
 		return false, err
 	}
-	one.turnedAway = time.Time{}
+	one.lastRefused = time.Time{}
 	if !decisive.proven {
-		decisive.underway = make(chan struct{})
+		decisive.attemptDone = make(chan struct{})
 		defer func() {
-			close(decisive.underway)
-			decisive.underway = nil
+			close(decisive.attemptDone)
+			decisive.attemptDone = nil
 		}()
 	}
 	g.mu.Unlock()
 	err = send()
 	g.mu.Lock()
 	if err == nil {
-		*one = loginState{proven: true, underway: one.underway}
+		*one = loginState{proven: true, attemptDone: one.attemptDone}
 		all.proven, all.pause = true, pause{}
 		return false, nil
 	}
@@ -131,7 +132,7 @@ func (g *LoginGuard) attempt(ctx context.Context, secret uint64, domain string, 
 	return begins, err
 }
 
-// wait waits for the end of another client's login. It unlocks g meanwhile.
+// wait waits for the end of another client's login. It unlocks g while it waits.
 func (g *LoginGuard) wait(ctx context.Context, ended <-chan struct{}) error {
 	g.mu.Unlock()
 	defer g.mu.Lock()
@@ -176,7 +177,7 @@ func (s *secretState) check(one *loginState) error {
 		return err
 	}
 	for _, other := range s.domains {
-		waits := !other.turnedAway.IsZero() && time.Since(other.turnedAway) < longestRejectionBackoff
+		waits := !other.lastRefused.IsZero() && time.Since(other.lastRefused) < longestRejectionBackoff
 		if waits && other.rejections < one.rejections {
 			return reason.New(reason.Of(s.pause.err),
 				fmt.Errorf("the same secret is tried for another domain first: %w", s.pause.err), reason.HintOf(s.pause.err))

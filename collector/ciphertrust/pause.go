@@ -40,40 +40,40 @@ func (p *pause) check() error {
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// holds honors Retry-After (RFC 9110, section 10.2.3). Its keys are what a Retry-After is about: the
+// retryAfters honors Retry-After (RFC 9110, section 10.2.3). Its keys are what a Retry-After is about: the
 // path of a list, or the address of an appliance. The zero value is ready to use. It is safe for
 // concurrent use.
-type holds struct {
+type retryAfters struct {
 	mu   sync.Mutex
 	held map[string]*APIError
 }
 
 // record stores the Retry-After of a failed request, if it has one.
-func (h *holds) record(key string, err error) {
+func (r *retryAfters) record(key string, err error) {
 	failure, ok := errors.AsType[*APIError](err)
 	if !ok {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if held := h.held[key]; time.Now().Before(failure.RetryAt) && (held == nil || held.RetryAt.Before(failure.RetryAt)) {
-		if h.held == nil {
-			h.held = make(map[string]*APIError)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if held := r.held[key]; time.Now().Before(failure.RetryAt) && (held == nil || held.RetryAt.Before(failure.RetryAt)) {
+		if r.held == nil {
+			r.held = make(map[string]*APIError)
 		}
-		h.held[key] = failure
+		r.held[key] = failure
 	}
 }
 
 // check returns an error if a Retry-After of the key has not passed.
-func (h *holds) check(key string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	failure := h.held[key]
+func (r *retryAfters) check(key string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	failure := r.held[key]
 	if failure == nil {
 		return nil
 	}
 	if !time.Now().Before(failure.RetryAt) {
-		delete(h.held, key)
+		delete(r.held, key)
 		return nil
 	}
 	return reason.New(reason.Server, failure, hintServer)

@@ -37,8 +37,8 @@ type cache struct {
 	incomplete bool
 	// unproven counts consecutive proofs that failed.
 	unproven int
-	// failing is true if the last incremental read got no response.
-	failing bool
+	// unanswered is true if the last incremental read got no response.
+	unanswered bool
 }
 
 // openJob is a job that can still change.

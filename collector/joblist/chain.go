@@ -106,8 +106,8 @@ type chain struct {
 	firstStatus string
 	// exact is true if all pages fit together by their positions, as in a list that does not change.
 	exact bool
-	// single is true if a page before the last has one record only, so that it cannot overlap.
-	single bool
+	// hasSinglePage is true if a page before the last has one record only, so that it cannot overlap.
+	hasSinglePage bool
 	// digest is the digest of the jobs. It is only valid if exact is true.
 	digest uint64
 	// ids are the jobs in the order of the list: all of them if recorded, else at least the last
@@ -164,7 +164,7 @@ func (c *chain) joins(p *page) (j join, ok bool) {
 // append adds a page to the chain.
 func (c *chain) append(p *page, j join) {
 	if c.tail != nil {
-		c.single = c.single || c.tail.count == 1
+		c.hasSinglePage = c.hasSinglePage || c.tail.count == 1
 		c.exact = c.exact && !j.restart && j.from <= 1 && c.tail.end()-len(c.ids)+j.keep == p.skip+j.from
 		c.positions -= len(c.ids) - j.keep
 		if j.restart {
@@ -198,7 +198,7 @@ func (c *chain) append(p *page, j join) {
 // cache: a full read is as fast.
 func (c *chain) cacheable(distinct int) bool {
 	_, ordered := c.newestFirst()
-	return c.recorded && ordered && !c.single && c.pages > 1 && len(c.ids) == distinct
+	return c.recorded && ordered && !c.hasSinglePage && c.pages > 1 && len(c.ids) == distinct
 }
 
 // newestFirst reports whether the list is ordered from the newest job to the oldest, or in the

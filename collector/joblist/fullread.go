@@ -165,7 +165,7 @@ func (f *FullRead) run(ctx context.Context) error {
 		if err == nil {
 			return f.finish()
 		}
-		if f.leastTotal != f.mostTotal || (f.chain.single && 2*f.seen.len() <= f.chain.positions) {
+		if f.leastTotal != f.mostTotal || (f.chain.hasSinglePage && 2*f.seen.len() <= f.chain.positions) {
 			// The list has changed, or the appliance ignores skip.
 			return err
 		}
@@ -347,7 +347,7 @@ func (f *FullRead) proven() error {
 	records := distinct + f.chain.repeated
 	changed := f.leastTotal != f.mostTotal
 	switch {
-	case f.chain.single:
+	case f.chain.hasSinglePage:
 		return inconsistentf("its pages of one job do not overlap: %d different jobs are at %d positions", distinct, f.chain.positions)
 	case records < f.leastTotal && (!changed || f.chain.positions > distinct):
 		return inconsistentf("its pages have %d jobs, and each of them has a total of %d or more", records, f.leastTotal)

@@ -163,7 +163,7 @@ func (n *incrementalRead) sendFirst(ctx context.Context) error {
 	if n.reader.filterIgnored || n.cache.oldest == "" {
 		steps = append(steps, n.read(n.oldEnd(), &n.oldest))
 	}
-	if n.cache.failing {
+	if n.cache.unanswered {
 		// An appliance that is down gets one request.
 		if err := steps[0](ctx); err != nil {
 			return err

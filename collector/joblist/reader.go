@@ -178,7 +178,7 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 		requests += int(found.requests.Load())
 		r.countsErrors.Store(found.countsErrors)
 		if err == nil {
-			c.unproven, c.failing = 0, false
+			c.unproven, c.unanswered = 0, false
 			if err = c.update(found); err != nil {
 				c.summary = nil
 				return requests, tooManyScopes(err)
@@ -188,7 +188,7 @@ func (r *Reader) update(ctx context.Context, c *cache) (requests int, err error)
 		if !errors.Is(err, ErrUnproven) {
 			// A scrape that was canceled may have ended before any appliance could respond.
 			if !errors.Is(context.Cause(ctx), context.Canceled) {
-				c.failing = found.responses.Load() == 0
+				c.unanswered = found.responses.Load() == 0
 			}
 			return requests, err
 		}

@@ -27,8 +27,8 @@ type Options struct {
 	UserAgent string
 	// Logger is for events that no scrape reports. Lines about a target with a name have it.
 	Logger log.Logger
-	// Unhurried removes the deadline of reads, for a command that reads once.
-	Unhurried bool
+	// NoDeadline removes the deadline of reads, for a command that reads once.
+	NoDeadline bool
 }
 
 // Target is one appliance, or one domain of it, with its current configuration.
@@ -117,7 +117,7 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 		sources = append(sources, scrape.Source{List: each, Reader: list})
 	}
 	scrapeTimeout := cfg.Timeout
-	if options.Unhurried {
+	if options.NoDeadline {
 		scrapeTimeout = 0
 	}
 	t.scraper = scrape.New(sources, scrape.Options{

@@ -81,17 +81,17 @@ func countLists(n int) string {
 	return number(n) + " lists"
 }
 
-// when is a formatted time.
-type when struct {
+// shownTime is a formatted time.
+type shownTime struct {
 	// Machine is for <time datetime>, Absolute and Relative are for people.
 	Machine, Absolute, Relative string
 }
 
-// newWhen returns nil for the zero time.
-func newWhen(now, t time.Time) *when {
+// newShownTime returns nil for the zero time.
+func newShownTime(now, t time.Time) *shownTime {
 	if t.IsZero() {
 		return nil
 	}
 	t = t.UTC()
-	return &when{Machine: t.Format(time.RFC3339), Absolute: t.Format(timeLayout), Relative: ago(now, t)}
+	return &shownTime{Machine: t.Format(time.RFC3339), Absolute: t.Format(timeLayout), Relative: ago(now, t)}
 }

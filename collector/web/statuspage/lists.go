@@ -73,14 +73,14 @@ type listView struct {
 	// Reading is the progress of a full read; empty if there is none.
 	Reading string
 	// At is the end of the last read, Took its duration and Pages its pages.
-	At    *when
+	At    *shownTime
 	Took  string
 	Pages string
 	// Reason, Error and Todo are the reason of a failure, its text and advice.
 	Reason, Error, Todo string
 	// AsOf is the time of the last complete read if the last one failed; Never is true if there was
 	// none. Old is true if the numbers may be outdated.
-	AsOf       *when
+	AsOf       *shownTime
 	Never, Old bool
 	Jobs       []jobCount
 	JobsAll    string
@@ -103,11 +103,11 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 	if l.Read == nil {
 		return v
 	}
-	v.At = newWhen(now, l.ReadAt)
+	v.At = newShownTime(now, l.ReadAt)
 	v.Took, v.Pages = duration(l.Read.Took), number(l.Read.Pages)
 	if state == listFailed {
 		v.Reason, v.Error, v.Todo = why(l.Read.Err)
-		v.AsOf = newWhen(now, l.CompleteAt)
+		v.AsOf = newShownTime(now, l.CompleteAt)
 		v.Never = l.Complete == nil
 	}
 	if l.Complete == nil || l.Complete.Summary == nil {
@@ -160,7 +160,7 @@ type problem struct {
 	// Reason, Error and Todo are those of the first of the lists.
 	Reason, Error, Todo string
 	// Since is the time of the last complete read of the first of the lists, if there was one.
-	Since   *when
+	Since   *shownTime
 	Runbook string
 }
 
@@ -203,7 +203,7 @@ func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 }
 
 func newProblem(target *Target, l *scrape.Latest, state listState, now time.Time) problem {
-	t := problem{Target: target.Name, Lists: []string{l.List.Name}, Since: newWhen(now, l.CompleteAt)}
+	t := problem{Target: target.Name, Lists: []string{l.List.Name}, Since: newShownTime(now, l.CompleteAt)}
 	t.Key, t.Word, t.Symbol = state.info()
 	if state == listStale {
 		t.Runbook = runbook("CCKMSyncExporterDown")

@@ -32,10 +32,10 @@ type table struct {
 	// counts and oldCounts count the scopes by state that match the query except for its state; all
 	// and allOld count all scopes.
 	counts, oldCounts, all, allOld [numStates]int
-	// forgotten counts the scopes that are omitted because of their age; forgetful is the first target
-	// with such scopes.
-	forgotten int
-	forgetful *Target
+	// forgotten counts the scopes that are omitted because of their age; firstForgetting is the first
+	// target with such scopes.
+	forgotten       int
+	firstForgetting *Target
 }
 
 // newTable returns the matching scopes, worst first.
@@ -60,7 +60,7 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 				// By this host's clock, as the metrics do.
 				if scope.ForgottenAfter(target.ForgetScopesAfter, now) {
 					t.forgotten++
-					t.forgetful = cmp.Or(t.forgetful, target)
+					t.firstForgetting = cmp.Or(t.firstForgetting, target)
 					continue
 				}
 				at := now
@@ -69,11 +69,11 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 				}
 				at = at.Add(target.ClockOffset)
 				r := row{scope: scope, latest: latest, target: target, order: order, state: judge(scope, latest.List.Cloud, at), old: old, at: at}
-				tally(&t.all, &t.allOld, &r)
+				countRow(&t.all, &t.allOld, &r)
 				if !here || !r.holds(needle) {
 					continue
 				}
-				tally(&t.counts, &t.oldCounts, &r)
+				countRow(&t.counts, &t.oldCounts, &r)
 				if !byState || r.state == wanted {
 					t.rows = append(t.rows, r)
 				}
@@ -84,7 +84,8 @@ func newTable(targets []Target, q *query, now time.Time) *table {
 	return t
 }
 
-func tally(current, old *[numStates]int, r *row) {
+// countRow counts a row by its state.
+func countRow(current, old *[numStates]int, r *row) {
 	if r.old {
 		old[r.state]++
 	} else {

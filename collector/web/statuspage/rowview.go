@@ -24,24 +24,24 @@ func style() template.CSS {
 type rowView struct {
 	State stateInfo
 	// AsOf is the time of the last complete read if the row is old.
-	AsOf         *when
+	AsOf         *shownTime
 	Target, List string
 	// Name is the name in the scope's identifier; Scope is the identifier if it differs.
 	Name, Scope string
 	// Newest is the status of the newest job, Result the result of the newest finished one.
 	Newest    string
-	NewestAt  *when
+	NewestAt  *shownTime
 	Result    string
 	ResultBad bool
-	ResultAt  *when
+	ResultAt  *shownTime
 	// Success is the time of the last success. Succeeded is true if there was one, with or without a
 	// time.
-	Success   *when
+	Success   *shownTime
 	Succeeded bool
 	// Running is true if a job is in progress, since Since, for For; Stuck if that is too long.
 	Running, Stuck bool
 	For            string
-	Since          *when
+	Since          *shownTime
 	Details        []detail
 }
 
@@ -57,21 +57,21 @@ func newRowView(r *row, now time.Time) rowView {
 		State:  r.state.info(),
 		Target: printable.Line(r.target.Name, maxName), List: r.latest.List.Name,
 		Name: printable.Shorten(r.latest.List.Identify(name).Name, maxName), Scope: printable.Shorten(name, maxName),
-		Newest: statusText(s.Newest.Status), NewestAt: newWhen(theirs, s.Newest.CreatedAt),
-		Success: newWhen(theirs, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
+		Newest: statusText(s.Newest.Status), NewestAt: newShownTime(theirs, s.Newest.CreatedAt),
+		Success: newShownTime(theirs, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
 	}
 	if v.Name == v.Scope {
 		v.Scope = ""
 	}
 	if r.old {
-		v.AsOf = newWhen(now, r.latest.CompleteAt)
+		v.AsOf = newShownTime(now, r.latest.CompleteAt)
 	}
 	if s.Last != nil {
 		v.Result, v.ResultBad = statusText(s.Last.Status), s.Last.Status != syncjob.Completed
-		v.ResultAt = newWhen(theirs, s.Last.FinishedAt)
+		v.ResultAt = newShownTime(theirs, s.Last.FinishedAt)
 	}
 	if s.Jobs[syncjob.InProgress] > 0 {
-		v.Running, v.Since = true, newWhen(theirs, s.OldestInProgress)
+		v.Running, v.Since = true, newShownTime(theirs, s.OldestInProgress)
 		v.For, v.Stuck = runningFor(r)
 	}
 	v.Details = details(r, v.Stuck)

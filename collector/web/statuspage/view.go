@@ -33,7 +33,7 @@ type view struct {
 	// Verdict is the summary, and Tone its CSS class.
 	Verdict []string
 	Tone    string
-	Now     *when
+	Now     *shownTime
 	Reload  string
 	Notices []string
 
@@ -122,7 +122,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	problems, more := problemsOf(targets, now)
 	verdict, tone := judgeAll(targets, rows, now)
 	v := &view{
-		Style: style(), Verdict: verdict, Tone: tone, Now: newWhen(now, now),
+		Style: style(), Verdict: verdict, Tone: tone, Now: newShownTime(now, now),
 		Reload:   q.link(func(c *query) { c.page = q.page }, ""),
 		Problems: problems, MoreProblems: more,
 		Forgotten:   rows.forgotten,
@@ -139,8 +139,8 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	if len(targets) > 0 {
 		v.Example = apiBase(targets[0].URL)
 	}
-	if rows.forgetful != nil {
-		v.ForgetHint = rows.forgetful.hint("--collector.forget-scopes-after")
+	if rows.firstForgetting != nil {
+		v.ForgetHint = rows.firstForgetting.hint("--collector.forget-scopes-after")
 	}
 	v.countStates(rows, q)
 	v.Form = newForm(q, lists, names)
