@@ -295,7 +295,7 @@ func TestJoined(t *testing.T) {
 		t.Errorf("%d gatherers are in use after done", open)
 	}
 	if _, _, err := (collector.Joined{gatherer(nil, "a"), gatherer(nil)}).Gather(); err != nil {
-		t.Errorf("got the error %v where all was well", err)
+		t.Errorf("got the error %v although everything succeeded", err)
 	}
 }
 

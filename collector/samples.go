@@ -45,8 +45,8 @@ type sample struct {
 }
 
 // samples returns the samples of one list for every dimension. As in a registry of client_golang,
-// those of a dimension are ordered by label values, and labels by name; scopes are ordered already. Series of all metrics of a
-// dimension share the labels, which must not be changed.
+// those of a dimension are ordered by label values, and labels by name; scopes are ordered already.
+// Series of all metrics of a dimension share the labels, which must not be changed.
 func (a *arena) samples(read *scrape.ListRead, scopes []*syncjob.Scope) (of [numDimensions][]sample) {
 	list := []*dto.LabelPair{a.label("cloud", read.List.Cloud), a.label("item", read.List.Item)}
 

@@ -65,7 +65,7 @@ func validateListenAddress(ctx context.Context, address string) error {
 		return err
 	}
 	if _, err := net.DefaultResolver.LookupPort(ctx, "tcp", port); err != nil {
-		return fmt.Errorf("%q is neither a port nor the name of one", port)
+		return fmt.Errorf("%q is not a port number or service name", port)
 	}
 	if strings.ContainsAny(host, " \t\r\n/") {
 		return fmt.Errorf("%q is not a host", host)

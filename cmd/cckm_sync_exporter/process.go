@@ -33,8 +33,8 @@ func confine(logger log.Logger) {
 }
 
 // handleHangup keeps a server running when SIGPIPE or SIGHUP would end it, and returns the channel of
-// the latter. SIGPIPE ends a Go program that writes to a closed standard error: a log that nobody reads
-// any more is lost, and nothing else. SIGHUP requests a reload.
+// the latter. SIGPIPE ends a Go program that writes to a closed standard error. Without it, only the
+// log lines are lost. SIGHUP requests a reload.
 func handleHangup() <-chan os.Signal {
 	signal.Ignore(syscall.SIGPIPE)
 	return hangup.Signals()

@@ -88,7 +88,7 @@ const byteOrderMark = "\uFEFF"
 func parsePassword(text string) (Secret, error) {
 	switch {
 	case len(text) > maxPasswordBytes:
-		return "", fmt.Errorf("has more than %d bytes, which no password has", maxPasswordBytes)
+		return "", fmt.Errorf("has more than %d bytes, the maximum for a password", maxPasswordBytes)
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
 		return "", errors.New("is encoded in UTF-16: save it as UTF-8")
 	case !utf8.ValidString(text):

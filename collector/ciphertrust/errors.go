@@ -65,14 +65,14 @@ const (
 	hintCertificate = "check --ciphertrust.client-id, --ciphertrust.cert-file and --ciphertrust.key-file, " +
 		"and whether the appliance still knows the client"
 	hintAddress = "check that --ciphertrust.url is the address of a CipherTrust Manager"
-	hintServer  = "look at the appliance's health and its own log; the next scrape tries again"
+	hintServer  = "check the appliance's health and log; the next scrape retries"
 	hintDecode  = "check that --ciphertrust.url is the address of a CipherTrust Manager and not of a proxy's page; " +
 		"if it is, report the answer's form"
 	hintTimeout   = "look at the appliance's load and the network, or raise Prometheus' scrape_timeout and --collector.timeout"
 	hintProxyAuth = "give the proxy's user name and password in its URL (HTTPS_PROXY), or exempt the appliance from the proxy (NO_PROXY)"
 	hintNetwork   = "check --ciphertrust.url, name resolution, firewalls and proxies on the way"
 	// The exporter itself needs few files, so the cause is connections of others to it.
-	hintOutOfFiles = "too many files and connections are open: look at who holds connections to the exporter, or raise its limit (LimitNOFILE)"
+	hintOutOfFiles = "too many files and connections are open: check which clients hold connections to the exporter, or raise its limit (LimitNOFILE)"
 	hintTLS        = "check --ciphertrust.ca-file, --ciphertrust.server-name and the appliance's certificate"
 	hintTLSClient  = "check the client certificate (--ciphertrust.cert-file, --ciphertrust.key-file) and the TLS version of the appliance"
 )
@@ -81,7 +81,7 @@ const (
 func (e *APIError) cause() (r reason.Reason, hint string) {
 	switch {
 	case e.Status == http.StatusUnauthorized:
-		return reason.Auth, "the appliance refuses a token that it has just given: look at its clock and its own log"
+		return reason.Auth, "the appliance rejected a token that it has just issued: check its clock and its log"
 	case e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "license"):
 		return reason.Forbidden, "CCKM is not licensed for this on the appliance: add the license there, or turn the list off"
 	case e.Status == http.StatusForbidden:

@@ -22,7 +22,7 @@ func TestStatuses(t *testing.T) {
 		text, hint        string
 	}{
 		{400, "", "", reason.Other, "400 Bad Request", "--ciphertrust.url"},
-		{401, "", "", reason.Auth, "401 Unauthorized", "refuses a token that it has just given"},
+		{401, "", "", reason.Auth, "401 Unauthorized", "rejected a token that it has just issued"},
 		{403, "permission denied", "", reason.Forbidden, "403 Forbidden", ""},
 		{403, "no valid LICENSE", "", reason.Forbidden, "403 Forbidden", "not licensed"},
 		{404, "", "", reason.NotFound, "404 Not Found", "turn the list off"},

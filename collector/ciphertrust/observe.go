@@ -48,8 +48,8 @@ func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) 
 // observeClock updates the clock offset from the Date of a response to a request that was sent at a
 // time and took a duration. The appliance read its clock at an unknown time in between, and Date has
 // whole seconds, so the offset is between least and most. The first offset is 0 if that is possible, so
-// that a slow response does not set clocks apart that may agree, else the middle. A later response
-// corrects the offset only as far as necessary, so that ages do not jump.
+// that a slow response does not report an offset between clocks that may agree, else the middle. A
+// later response corrects the offset only as far as necessary, so that ages do not jump.
 func (c *Client) observeClock(resp *http.Response, sent time.Time, took time.Duration) {
 	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil || date.Year() < 2000 || date.Sub(sent) > maxClockAhead {

@@ -47,7 +47,7 @@ func checkParts(u *url.URL) error {
 	case u.User != nil:
 		return errors.New("the appliance's URL holds credentials, which would show up in logs")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("the appliance's URL has the scheme %q, only https (or http) can be spoken", u.Scheme)
+		return fmt.Errorf("the appliance's URL has the scheme %q, only https and http are supported", u.Scheme)
 	case u.Host == "" || u.Hostname() == "":
 		return errors.New("the appliance's URL has no host")
 	case !validPort(u):

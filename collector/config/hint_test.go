@@ -9,8 +9,8 @@ import (
 // TestHint checks the words of hints for a target from a file.
 func TestHint(t *testing.T) {
 	for hint, want := range map[string]string{
-		"":                               "",
-		"look at the appliance's health": "look at the appliance's health",
+		"":                             "",
+		"check the appliance's health": "check the appliance's health",
 		"check --ciphertrust.url, firewalls and proxies":                   "check url, firewalls and proxies (targets.yml:5)",
 		"give it in --ciphertrust.ca-file":                                 "give it in tls_config.ca_file (targets.yml:5)",
 		"the password (--ciphertrust.password-file or CM_PASSWORD) is old": "the password (password_file) is old (targets.yml:5)",

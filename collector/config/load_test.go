@@ -31,7 +31,7 @@ func load(t *testing.T, path, content string) []config.Target {
 	// A target's place in the file is not a setting.
 	for i := range targets {
 		if !strings.HasPrefix(targets[i].Source, path+":") {
-			t.Errorf("target %s stands at %q", targets[i].Name, targets[i].Source)
+			t.Errorf("target %s has the source %q", targets[i].Name, targets[i].Source)
 		}
 		targets[i].Source = ""
 	}

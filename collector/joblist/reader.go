@@ -56,7 +56,7 @@ type Options struct {
 	Concurrency int
 	// Cache enables the cache, and with it incremental reads.
 	Cache bool
-	// PageTimeout is for how long a full read retries a page other than the first; 0 means that it
+	// PageTimeout is how long a full read retries a page other than the first; 0 means that it
 	// does not retry.
 	PageTimeout time.Duration
 	// Redact removes secrets from a text of the appliance, which may repeat what it was sent. It may

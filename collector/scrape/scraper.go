@@ -38,7 +38,7 @@ type Source struct {
 type Options struct {
 	// Timeout is the longest read; 0 means that only the scrapes' contexts end it.
 	Timeout time.Duration
-	// MinInterval is for how long after its end a read is returned to further scrapes; 0 means that
+	// MinInterval is how long after its end a read is returned to further scrapes; 0 means that
 	// it is not.
 	MinInterval time.Duration
 	// Logger gets a line when a list begins or ceases to fail, and for each failed job that is seen

@@ -100,7 +100,7 @@ func (s *sharedList) start() *sharedRead {
 		defer s.mu.Unlock()
 		shared.result = result
 		close(shared.done)
-		// If every scrape has left, the read was canceled and is no last read.
+		// If every scrape has left, the read was canceled and does not become the last read.
 		if s.running == shared {
 			s.running, s.last = nil, &result
 		}

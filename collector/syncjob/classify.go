@@ -12,8 +12,8 @@ import (
 // decoder cuts longer ones: a broken appliance may send megabytes for each of 20,000 scopes.
 const MaxText = 512
 
-// Meaning is what a text of detailed_status means for its scope's status. The zero value stands for
-// the meaning of Detail.Text.
+// Meaning is what a text of detailed_status means for its scope's status. With the zero
+// value, Detail.Text decides.
 type Meaning uint8
 
 const (

@@ -166,7 +166,7 @@ func (s *Summarizer) Add(j *Job, now time.Time) error {
 	return nil
 }
 
-// Reserve makes the scopes of a job count for MaxScopes, but not the job, which may be added to a copy.
+// Reserve counts the scopes of an open job towards MaxScopes. It does not count the job: a copy of s does.
 // Its errors are those of Add.
 func (s *Summarizer) Reserve(j *Job) error {
 	unknownTexts := s.unknownTexts

@@ -100,15 +100,14 @@ func (s *Set) Load(configs []config.Target) (added []*Target, err error) {
 	return added, nil
 }
 
-// unchanged reports whether a running target is kept for its new configuration. Its labels are for
-// those who list it, and its place in the file is for hints.
+// unchanged reports whether a running target is kept for its new configuration. Its labels are
+// only for discovery, and its place in the file only for hints.
 func unchanged(old, now config.Target) bool {
 	old.Labels, old.Source = now.Labels, now.Source
 	return reflect.DeepEqual(old, now)
 }
 
-// remove closes a target when it is not used any more, or when reads are given up: then it has nothing
-// more to return. The caller holds the lock.
+// remove closes a target once nobody uses it, or when GiveUp is called. The caller holds the lock.
 func (s *Set) remove(r *running) {
 	s.removals.Go(func() {
 		await(s.reads, r.users.Wait)

@@ -172,7 +172,7 @@ func (r *running) close(ctx context.Context, during string) {
 	await(ctx, r.scraper.Close)
 	if err := r.client.Close(ctx); err != nil {
 		level.Warn(r.logger).Log("during", during, "err", err,
-			"hint", "none needed: the appliance drops an unused refresh token by itself",
+			"hint", "none needed: the appliance drops unused refresh tokens",
 			"msg", "the refresh token could not be revoked")
 	}
 }

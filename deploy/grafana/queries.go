@@ -117,7 +117,7 @@ func (s selection) silent() string {
 }
 
 // successRate is the share of the results over the board's time that are
-// successes, for each of a group of by. It is NaN where nothing finished.
+// successes, for each of a group of by. It is NaN if nothing finished.
 func (s selection) successRate(group string) string {
 	return sumBy(group, s.newResults(`status="completed"`)) + "\n/\n" +
 		sumBy(group, s.newResults(`status!="in_progress"`))
@@ -145,7 +145,7 @@ func sumBy(group, expr string) string {
 
 func parenthesized(expr string) string { return "(" + expr + ")" }
 
-// countNever counts those that never succeeded, 0 where all did.
+// countNever counts those that never succeeded, 0 if all did.
 func (s selection) countNever(group string) string {
 	return sumBy(group, s.neverSucceeded()) + "\nor 0 * " + sumBy(group, s.known())
 }

@@ -230,7 +230,7 @@ func TestThresholds(t *testing.T) {
 		case len(rule.Labels) == 0 || cloud == "any" && item == "any":
 			defaults[rule.Name] = true
 		case !lists[labels]:
-			t.Errorf("%s is for %s, which is no list", rule.Name, labels)
+			t.Errorf("%s is for %s, which is not a list", rule.Name, labels)
 		case !defaults[rule.Name]:
 			t.Errorf("%s has no default before %s", rule.Name, labels)
 		}

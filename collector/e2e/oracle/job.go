@@ -189,7 +189,7 @@ func (l List) key(name string) string {
 	return name
 }
 
-// ownStatus returns the status that overall_status stands for.
+// ownStatus returns the status that overall_status means.
 func ownStatus(value any) string {
 	text, _ := value.(string)
 	switch underscored(text) {
