@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,33 @@ func TestTooManyScopes(t *testing.T) {
 		if reader.Known() {
 			t.Errorf("a list with too many scopes in jobs that are %s is cached", status)
 		}
+	}
+}
+
+// claiming is a joblist.Getter of a list whose first page has a large total, and whose other pages fail.
+type claiming struct{}
+
+// Get implements joblist.Getter.
+func (claiming) Get(_ context.Context, _ string, query url.Values, read func(io.Reader) error) error {
+	if query.Get("skip") != "0" {
+		return reason.New(reason.Decode, errors.New("it went wrong"), "")
+	}
+	return read(strings.NewReader(`{"total":4194304,"resources":[{"id":"a"},{"id":"b"}]}`))
+}
+
+// TestMemoryForAClaimedTotal checks that a total of millions of jobs allocates no memory for jobs that were
+// not read. It is not parallel, because it counts what the whole process allocates.
+func TestMemoryForAClaimedTotal(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := newReader(claiming{}, nil).NewFullRead(false).Run(t.Context())
+	runtime.ReadMemStats(&after)
+	if reason.Of(err) != reason.Decode {
+		t.Fatalf("got %v, want the error of the second page", err)
+	}
+	const most = 16 << 20
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > most {
+		t.Errorf("%d bytes were allocated, want at most %d", allocated, most)
 	}
 }
 

@@ -119,13 +119,6 @@ type chain struct {
 // recentIDs is how many of the chain's last jobs are searched at least for a job of the next page.
 const recentIDs = 2000
 
-// expect allocates memory for the given number of jobs, and a few more.
-func (c *chain) expect(jobs int) {
-	if c.recorded && cap(c.ids) < jobs {
-		c.ids = append(make([]jobID, 0, jobs+jobs/64), c.ids...)
-	}
-}
-
 // joins returns how a page continues the chain: after the first record that they have in common. It
 // returns false if they have none.
 func (c *chain) joins(p *page) (j join, ok bool) {

@@ -240,7 +240,6 @@ func (f *FullRead) expect(first *page) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen.expect(first.total)
-	f.chain.expect(first.total)
 	f.progress.JobsExpected = first.total
 	if first.count > 1 {
 		f.progress.PagesExpected = 1 + (first.total-2)/(first.count-1)

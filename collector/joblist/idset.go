@@ -61,11 +61,16 @@ const (
 	idTables  = 1 << tableBits
 )
 
+// maxReserved is how many jobs a set reserves memory for before it has any.
+const maxReserved = 1 << 18
+
 // idSet is a set of job ids. It takes 19 bytes a job if expect was called with the right number.
 type idSet struct {
 	// seeds prevent an appliance from choosing ids that collide.
 	seeds  [2]uint64
 	tables [idTables]idTable
+	// expected is the size of each table for the number of jobs that was passed to expect.
+	expected int
 }
 
 // idTable is a hash table with linear probing. It is never full, so every search ends.
@@ -85,15 +90,23 @@ func (s *idSet) reset() {
 	}
 }
 
-// expect resizes the tables for the given number of jobs, if they are too small or much too large.
+// expect resizes the tables for the given number of jobs, if they are too small or much too large. The
+// number may be wrong, so memory for more than maxReserved jobs is reserved by add, in proportion to the
+// jobs that were added.
 func (s *idSet) expect(jobs int) {
-	each := jobs / idTables
-	size := each + each/7 + 8
+	s.expected = tableSize(jobs)
+	reserved := tableSize(min(jobs, maxReserved))
 	for i := range s.tables {
-		if t := &s.tables[i]; len(t.ids) < size || len(t.ids) > 2*size {
-			s.resize(t, size)
+		if t := &s.tables[i]; len(t.ids) < reserved || len(t.ids) > 2*s.expected {
+			s.resize(t, reserved)
 		}
 	}
+}
+
+// tableSize returns the size of each table of a set of the given number of jobs.
+func tableSize(jobs int) int {
+	each := jobs / idTables
+	return each + each/7 + 8
 }
 
 // len returns the number of ids.
@@ -110,7 +123,7 @@ func (s *idSet) add(id jobID) bool {
 	t := &s.tables[hash>>(64-tableBits)]
 	// Linear probing becomes slow if more than nine tenths of a table are used.
 	if 10*(t.n+1) > 9*len(t.ids) {
-		s.resize(t, len(t.ids)+len(t.ids)/2+16)
+		s.resize(t, max(len(t.ids)+len(t.ids)/2+16, min(4*len(t.ids), s.expected)))
 	}
 	return t.add(hash, id)
 }
