@@ -130,7 +130,7 @@ func TestPanic(t *testing.T) {
 	var logged bytes.Buffer
 	c := scrape.New([]scrape.Source{
 		{List: lists[0], Reader: panicking}, {List: lists[1], Reader: slow(0)}, {List: lists[2], Reader: says(nil)},
-	}, scrape.Options{Timeout: time.Second, Logger: log.NewLogfmtLogger(&logged)})
+	}, scrape.Options{Timeout: time.Second, Logger: log.NewLogfmtLogger(log.NewSyncWriter(&logged))})
 	defer c.Close()
 	snapshot := c.Read(t.Context())
 	wantReason(t, snapshot.Lists[0], reason.Other)
