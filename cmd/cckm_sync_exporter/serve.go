@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,9 +47,23 @@ func newServer(handler http.Handler, longest time.Duration, logger *slog.Logger)
 		ReadTimeout:    longest + web.TransferTimeout,
 		WriteTimeout:   longest + web.TransferTimeout,
 		IdleTimeout:    idleTimeout,
-		// Any client can cause these errors, such as a failed TLS handshake, as often as it likes.
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog:       slog.NewLogLogger(serverLog{logger.Handler()}, slog.LevelWarn),
 	}
+}
+
+// serverLog logs the errors of the HTTP server. Those that any client can cause as often as it likes
+// have the level debug.
+type serverLog struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (l serverLog) Handle(ctx context.Context, record slog.Record) error {
+	if strings.Contains(record.Message, "TLS handshake error") {
+		record.Level = slog.LevelDebug
+	}
+	if !l.Enabled(ctx, record.Level) {
+		return nil
+	}
+	return l.Handler.Handle(ctx, record)
 }
 
 // serve serves metrics until ctx ends, and loads the configuration again at each SIGHUP.
