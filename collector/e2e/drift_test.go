@@ -67,7 +67,7 @@ func (c *cached) read(t *testing.T, kind string) (pages int) {
 		t.Fatal(err)
 	}
 	full, incremental = c.full.Load()-full, c.incremental.Load()-incremental
-	if c.FullRead() != nil {
+	if c.FullReadProgress() != nil {
 		t.Error("a full read is in progress")
 	}
 	if kind == scrape.KindFull && (full != 1 || incremental != 0) || kind == scrape.KindIncremental && incremental != 1 {

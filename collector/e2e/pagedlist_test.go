@@ -161,7 +161,7 @@ func (r record) form() string {
 
 // settle waits until no full read of the list is in progress.
 func settle(list *scrape.List) {
-	for list.FullRead() != nil {
+	for list.FullReadProgress() != nil {
 		runtime.Gosched()
 	}
 }

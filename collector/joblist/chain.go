@@ -78,10 +78,10 @@ func joinDigests(first, second uint64, jobs int) uint64 {
 	return first + second
 }
 
-// join describes how a page continues the chain. The first keep ids of the chain stay, and the page's jobs
+// splice describes how a page continues the chain. The first keep ids of the chain stay, and the page's jobs
 // from index from on follow them. If the list has not changed, the whole chain stays and from is 1: the
 // page's first job is the chain's last one.
-type join struct {
+type splice struct {
 	keep, from int
 	// behind is how many jobs of the chain follow the page's last job.
 	behind int
@@ -119,19 +119,19 @@ type chain struct {
 // recentIDs is how many of the chain's last jobs are searched at least for a job of the next page.
 const recentIDs = 2000
 
-// joins returns how a page continues the chain: after the first record that they have in common. It
+// spliceOf returns how a page continues the chain: after the first record that they have in common. It
 // returns false if they have none.
-func (c *chain) joins(p *page) (j join, ok bool) {
+func (c *chain) spliceOf(p *page) (j splice, ok bool) {
 	if p.count == 0 {
-		return join{}, false
+		return splice{}, false
 	}
 	// Fast path: if the list has not changed, the page's first record is at position skip of the chain.
 	if at := len(c.ids) - (c.tail.end() - p.skip); at >= 0 && at < len(c.ids) && c.ids[at] == p.first {
 		switch behind := c.tail.end() - p.end(); {
 		case behind < 0:
-			return join{keep: at + 1, from: 1, extends: true}, true
+			return splice{keep: at + 1, from: 1, extends: true}, true
 		case c.ids[len(c.ids)-1-behind] == p.last:
-			return join{keep: at + 1, from: 1, behind: behind, extends: p.reachesEnd()}, true
+			return splice{keep: at + 1, from: 1, behind: behind, extends: p.reachesEnd()}, true
 		}
 	}
 	from := max(0, len(c.ids)-max(recentIDs, c.tail.count))
@@ -145,17 +145,17 @@ func (c *chain) joins(p *page) (j join, ok bool) {
 			// This job is new: it appeared after the chain was read.
 			continue
 		}
-		j = join{keep: at + 1, from: p.count - len(p.ids) + i + 1, extends: true}
+		j = splice{keep: at + 1, from: p.count - len(p.ids) + i + 1, extends: true}
 		if last, ok := places[p.last]; ok && last >= at {
 			j.behind, j.extends = len(c.ids)-1-last, p.reachesEnd()
 		}
 		return j, true
 	}
-	return join{}, false
+	return splice{}, false
 }
 
 // append adds a page to the chain.
-func (c *chain) append(p *page, j join) {
+func (c *chain) append(p *page, j splice) {
 	if c.tail != nil {
 		c.hasSinglePage = c.hasSinglePage || c.tail.count == 1
 		c.exact = c.exact && !j.restart && j.from <= 1 && c.tail.end()-len(c.ids)+j.keep == p.skip+j.from

@@ -191,7 +191,7 @@ func (f *FullRead) readPages(ctx context.Context, sequentially bool) error {
 		return err
 	}
 	f.chain = chain{recorded: f.reader.options.Cache, exact: true}
-	f.chain.append(first, join{})
+	f.chain.append(first, splice{})
 	switch {
 	case first.reachesEnd():
 		return nil
@@ -251,17 +251,17 @@ func (f *FullRead) expect(first *page) {
 func longestAfter(first *page) int { return min(maxPositions, 2*first.total+maxGrowth) }
 
 // next returns the page that continues the chain.
-func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, error) {
+func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, splice, error) {
 	tail := f.chain.tail
 	for {
 		p, err := ahead.first(tail)
 		if err != nil {
-			return nil, join{}, err
+			return nil, splice{}, err
 		}
 		if p == nil {
 			break
 		}
-		j, shared := f.chain.joins(p)
+		j, shared := f.chain.spliceOf(p)
 		switch {
 		case p.contradictsTotal():
 		case shared && j.extends:
@@ -279,19 +279,19 @@ func (f *FullRead) next(ctx context.Context, ahead *readAhead) (*page, join, err
 // closeGap requests a page that continues the chain, because the pages that were read ahead do not: jobs
 // have appeared or disappeared, so that the chain's last job has another position now. It requests the
 // position where the chain ends, and moves skip until a page has a record in common with the chain.
-func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error) {
+func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, splice, error) {
 	skip := tail.end() - 1
 	most := 2*(tail.total/max(1, tail.count-1)) + 4*maxGapRequests
 	for attempt := range maxGapRequests {
 		f.gapRequests++
 		if f.gapRequests > most {
-			return nil, join{}, inconsistentf("it changes faster than it can be read: %d requests closed gaps between pages", most)
+			return nil, splice{}, inconsistentf("it changes faster than it can be read: %d requests closed gaps between pages", most)
 		}
 		p, err := f.request(ctx, skip, f.reader.options.PageTimeout)
 		if err != nil {
-			return nil, join{}, err
+			return nil, splice{}, err
 		}
-		j, shared := f.chain.joins(p)
+		j, shared := f.chain.spliceOf(p)
 		grown := p.total - tail.total
 		switch {
 		case p.contradictsTotal():
@@ -302,7 +302,7 @@ func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error
 			skip = p.end() - 1 + j.behind
 		case skip == 0:
 			// None of the chain's last jobs is left, and p is the beginning of the list.
-			return p, join{restart: true}, nil
+			return p, splice{restart: true}, nil
 		case attempt == 0 && grown != 0:
 			// The total has changed, most likely because jobs before this position did.
 			skip = max(0, skip+grown)
@@ -311,7 +311,7 @@ func (f *FullRead) closeGap(ctx context.Context, tail *page) (*page, join, error
 			skip = max(0, skip-max(1, p.count-1))
 		}
 	}
-	return nil, join{}, inconsistentf("%d requests did not close the gap after position %d", maxGapRequests, tail.end())
+	return nil, splice{}, inconsistentf("%d requests did not close the gap after position %d", maxGapRequests, tail.end())
 }
 
 // readSingly reads a list whose pages have one record each. They cannot overlap, so only a second
@@ -328,7 +328,7 @@ func (f *FullRead) readSingly(ctx context.Context, first *page) error {
 		case at > longest:
 			return inconsistentf("it does not end within %d records", longest)
 		}
-		f.chain.append(p, join{keep: len(f.chain.ids)})
+		f.chain.append(p, splice{keep: len(f.chain.ids)})
 		if p.reachesEnd() {
 			return nil
 		}

@@ -84,7 +84,7 @@ func BenchmarkBesideFullRead(b *testing.B) {
 			var took []time.Duration
 			beside := 0
 			for b.Loop() {
-				if list.FullRead() != nil {
+				if list.FullReadProgress() != nil {
 					beside++
 				}
 				begun := time.Now()

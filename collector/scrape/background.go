@@ -28,8 +28,9 @@ type fullRead struct {
 	*joblist.FullRead
 
 	started time.Time
-	// awaited is true if a scrape has waited for the read, and outlived if the deadline of one that did
-	// not hang up has passed meanwhile. List.mu guards them.
+	// awaited: a scrape has waited for this read. outlived: a scrape reached its deadline before, so no
+	// scrape returns the read's error; it is logged, and the next read waits for a pause. List.mu guards
+	// them.
 	awaited, outlived bool
 	// done is closed when the read has ended. err is its error, and set before.
 	done chan struct{}
@@ -76,8 +77,8 @@ func (f *fullRead) lastPage() time.Time {
 	return f.started
 }
 
-// FullRead returns the progress of the full read that is running, or nil.
-func (l *List) FullRead() *FullReadProgress {
+// FullReadProgress returns the progress of the full read that is running, or nil.
+func (l *List) FullReadProgress() *FullReadProgress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.running == nil {
@@ -102,10 +103,10 @@ func (l *List) startIfDue() {
 	}
 }
 
-// join returns the full read to wait for: the one that is running, now at full concurrency; else
+// currentFullRead returns the full read to wait for: the one that is running, now at full concurrency; else
 // the one that finished after the scrapes that waited for it had left; else a new one. During the
-// pause after a failed one, join returns that one's error.
-func (l *List) join() (*fullRead, error) {
+// pause after a failed one, it returns that one's error.
+func (l *List) currentFullRead() (*fullRead, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch full := l.finished; {

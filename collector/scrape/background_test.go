@@ -190,7 +190,7 @@ func failedProofAfterFailedDueRead(r *rig) {
 	r.mustRead("at first")
 	r.answer = func(_ int, q request) error {
 		// An incremental read sends no such request.
-		if q.skip > 0 && r.list.FullRead() != nil {
+		if q.skip > 0 && r.list.FullReadProgress() != nil {
 			return reason.New(reason.Decode, errors.New("it went wrong"), "")
 		}
 		return nil
@@ -219,7 +219,7 @@ func slowDueRead(r *rig) {
 		advance(10 * time.Minute)
 		r.mustRead("when the full read is due")
 		r.change(change)
-		for r.list.FullRead() != nil {
+		for r.list.FullReadProgress() != nil {
 			running := r.start("in_progress")
 			if read, _ := r.scrape(); round != 1 || read.Err == nil {
 				r.wantNow("during the full read", read)
@@ -255,7 +255,7 @@ func intervalZero(r *rig) {
 	wantReason(r.t, read, reason.Timeout)
 	sent := r.sent()
 	advance(time.Minute)
-	if r.list.FullRead() != nil || took != scrapeTimeout || r.sent() != sent {
+	if r.list.FullReadProgress() != nil || took != scrapeTimeout || r.sent() != sent {
 		r.t.Errorf("the read outlives its scrape of %s", took)
 	}
 	patient := make(chan scrape.ListRead, 1)
@@ -318,7 +318,7 @@ func TestDueReadsTakeTurns(t *testing.T) {
 			running := 0
 			for i, r := range rigs {
 				r.mustRead("a scrape")
-				if r.list.FullRead() != nil {
+				if r.list.FullReadProgress() != nil {
 					running++
 					turns[i] = true
 				}
@@ -350,7 +350,7 @@ func TestDueReadIsGentle(t *testing.T) {
 				r.mustRead("when the full read is due")
 				r.behave(func() { r.most[true] = 0 })
 				scrapes := 0
-				for advance(5 * time.Second); r.list.FullRead() != nil; advance(5 * time.Second) {
+				for advance(5 * time.Second); r.list.FullReadProgress() != nil; advance(5 * time.Second) {
 					scrapes++
 					r.start("completed")
 					// Its requests may have to wait for a page in flight.
@@ -617,7 +617,7 @@ func TestCloseAtEveryStage(t *testing.T) {
 					}
 					sent := r.sent()
 					advance(time.Hour)
-					if r.sent() != sent || r.list.FullRead() != nil {
+					if r.sent() != sent || r.list.FullReadProgress() != nil {
 						t.Error("a read continues after Close")
 					}
 				})

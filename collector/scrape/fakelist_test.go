@@ -316,7 +316,7 @@ func (r *rig) wantNow(when string, read scrape.ListRead) {
 
 // settle waits until no full read is in progress.
 func (r *rig) settle() {
-	for r.list.FullRead() != nil {
+	for r.list.FullReadProgress() != nil {
 		advance(100 * time.Millisecond)
 	}
 }

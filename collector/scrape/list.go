@@ -75,9 +75,9 @@ type List struct {
 	life   context.Context //nolint:containedctx // A full read outlives the scrape that starts it.
 	cancel context.CancelFunc
 	reads  sync.WaitGroup
-	// turn is held by the read that uses reader. A read whose scrapes have all left may not have
+	// readerInUse is held by the read that uses reader. A read whose scrapes have all left may not have
 	// ended yet when the next one starts.
-	turn chan struct{}
+	readerInUse chan struct{}
 
 	mu sync.Mutex
 	// running is the full read in progress, or nil.
@@ -95,7 +95,7 @@ type List struct {
 
 // NewList returns a List. It reads nothing before the first scrape.
 func NewList(list syncjob.List, getter joblist.Getter, options ListOptions) *List {
-	l := &List{list: list, options: options, logger: options.Logger, turn: make(chan struct{}, 1)}
+	l := &List{list: list, options: options, logger: options.Logger, readerInUse: make(chan struct{}, 1)}
 	if options.DueReads == nil {
 		l.options.DueReads = make(chan struct{}, 1)
 	}
@@ -124,8 +124,8 @@ func (l *List) Close() {
 // the next scrape. Read also returns how many pages it requested, with or without an error.
 func (l *List) Read(ctx context.Context) (summary *syncjob.Summary, pages int, err error) {
 	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+	case l.readerInUse <- struct{}{}:
+		defer func() { <-l.readerInUse }()
 	case <-ctx.Done():
 		return nil, 0, l.timeout(ctx, "while the read before it was ending")
 	}
@@ -226,7 +226,7 @@ func (l *List) forget() {
 // awaitFull waits for a full read of an unknown list. If that began before the scrape, at begun, it
 // is brought up to date by an incremental read.
 func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary, int, error) {
-	full, err := l.join()
+	full, err := l.currentFullRead()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -261,9 +261,9 @@ func (l *List) awaitFull(ctx context.Context, begun time.Time) (*syncjob.Summary
 	return summary, pages, err
 }
 
-// readAgain waits for another full read, because one that began before the scrape has ended and
-// the list had changed meanwhile. If there is no time for another one, the first one is as new as
-// that of a list can be that changes during each of its reads, unless it ended before the scrape.
+// readAgain waits for another full read, because the list changed after the first one began. If the
+// deadline leaves no time for that, it returns the first result, provided that the read ended after the
+// scrape began.
 func (l *List) readAgain(ctx context.Context, begun time.Time, full *fullRead) (*syncjob.Summary, int, error) {
 	if full.lastPage().Before(begun) {
 		return l.awaitFull(ctx, begun)

@@ -22,8 +22,8 @@ type ListReader interface {
 	// Read returns the summary of the whole list and how many pages it requested. Its errors
 	// carry a reason.Reason.
 	Read(ctx context.Context) (summary *syncjob.Summary, pages int, err error)
-	// FullRead returns the progress of the full read that is running, or nil.
-	FullRead() *FullReadProgress
+	// FullReadProgress returns the progress of the full read that is running, or nil.
+	FullReadProgress() *FullReadProgress
 	// Close cancels any read and waits until it has ended.
 	Close()
 }
@@ -90,7 +90,7 @@ func (s *Scraper) Read(ctx context.Context) *Snapshot {
 	snapshot := &Snapshot{Lists: make([]ListRead, len(s.lists))}
 	var wait sync.WaitGroup
 	for i, list := range s.lists {
-		wait.Go(func() { snapshot.Lists[i] = list.join(ctx) })
+		wait.Go(func() { snapshot.Lists[i] = list.await(ctx) })
 	}
 	wait.Wait()
 	return snapshot
@@ -104,7 +104,7 @@ func (s *Scraper) Latest() []Latest {
 		list.mu.Lock()
 		latest := list.latest
 		list.mu.Unlock()
-		latest.FullRead = list.Reader.FullRead()
+		latest.FullRead = list.Reader.FullReadProgress()
 		all = append(all, latest)
 	}
 	return all

@@ -28,8 +28,8 @@ func (f *fakeReader) Read(ctx context.Context) (*syncjob.Summary, int, error) {
 	return summary, 1, err
 }
 
-func (*fakeReader) FullRead() *scrape.FullReadProgress { return nil }
-func (*fakeReader) Close()                             {}
+func (*fakeReader) FullReadProgress() *scrape.FullReadProgress { return nil }
+func (*fakeReader) Close()                                     {}
 
 // slow returns a reader whose reads take a while, or end with their context.
 func slow(takes time.Duration) *fakeReader {

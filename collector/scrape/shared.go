@@ -53,9 +53,9 @@ const minPatience = time.Second
 // context.Canceled, because such a scraper counts as one that hung up.
 var errImpatient = fmt.Errorf("less than %s was left: %w", minPatience, context.Canceled)
 
-// join returns the outcome of a read: of the last one if it ended less than MinInterval ago, else of
+// await returns the outcome of a read: of the last one if it ended less than MinInterval ago, else of
 // the one that is running, else of a new one. It returns soon after ctx has ended.
-func (s *sharedList) join(ctx context.Context) ListRead {
+func (s *sharedList) await(ctx context.Context) ListRead {
 	begun := time.Now()
 	s.mu.Lock()
 	if s.last != nil && time.Since(s.last.Ended()) < s.options.MinInterval {

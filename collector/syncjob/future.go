@@ -79,8 +79,8 @@ func (s *Summarizer) addDue(now time.Time) (future Future, next time.Time) {
 	for _, f := range s.future.jobs {
 		if !f.at.After(limit) {
 			past := f.job.withTimesUntil(limit)
-			_ = s.touch(&past, past.Status()) // The job's scopes exist since it was added.
-			for _, t := range s.touched {
+			_ = s.coverScopes(&past, past.Status()) // The job's scopes exist since it was added.
+			for _, t := range s.covered {
 				t.scope.update(&past, t)
 			}
 		}

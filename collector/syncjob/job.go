@@ -48,8 +48,8 @@ func (j *Job) Finished() bool {
 	return jobStatus(j.OverallStatus) != InProgress
 }
 
-// Settled reports whether the job cannot change anymore. A finished job does not
-// change, but a job of unknown status may still be running.
+// Settled reports whether the job cannot change anymore, so that it can be cached. A finished job does not
+// change, but a job of unknown status may still be running. A job that is not settled is called open.
 func (j *Job) Settled() bool {
 	status := jobStatus(j.OverallStatus)
 	return status != InProgress && status != Unknown

@@ -111,7 +111,7 @@ type Summarizer struct {
 	lastMeaning Meaning
 	jobs        [NumStatuses]int
 	// scopes are the scopes by their List.ScopeKey. scopeBytes is the length of their names.
-	scopes          map[string]*tally
+	scopes          map[string]*scopeState
 	scopeBytes      int
 	unknownStatuses []string
 	unknownTexts    []string
@@ -119,12 +119,12 @@ type Summarizer struct {
 
 	// added is the number of the current job.
 	added uint64
-	// touched are the scopes of the current job. The slice is reused.
-	touched []*tally
+	// covered are the scopes of the current job. The slice is reused.
+	covered []*scopeState
 }
 
-// tally is a scope, and its state in the last job that covers it.
-type tally struct {
+// scopeState is a scope, and its state in the last job that covers it.
+type scopeState struct {
 	scope Scope
 	// job is the number of that job, name its spelling of the scope, and status the scope's status in
 	// it.
@@ -140,7 +140,7 @@ type tally struct {
 
 // NewSummarizer returns a Summarizer for the jobs of list.
 func NewSummarizer(list List) *Summarizer {
-	return &Summarizer{list: list, lastMeaning: meansNothing, scopes: map[string]*tally{}}
+	return &Summarizer{list: list, lastMeaning: meansNothing, scopes: map[string]*scopeState{}}
 }
 
 // Add counts a job, which was read at now. A job must not be added twice. Add does not keep j. Its
@@ -156,10 +156,10 @@ func (s *Summarizer) Add(j *Job, now time.Time) error {
 	if status == Unknown {
 		s.unknownStatuses = addUnknown(s.unknownStatuses, j.OverallStatus)
 	}
-	if err := s.touch(j, status); err != nil {
+	if err := s.coverScopes(j, status); err != nil {
 		return err
 	}
-	for _, t := range s.touched {
+	for _, t := range s.covered {
 		t.scope.Jobs[t.status]++
 		t.scope.update(j, t)
 	}
@@ -171,22 +171,22 @@ func (s *Summarizer) Add(j *Job, now time.Time) error {
 func (s *Summarizer) Reserve(j *Job) error {
 	unknownTexts := s.unknownTexts
 	s.unknownTexts = nil
-	err := s.touch(j, Unknown)
+	err := s.coverScopes(j, Unknown)
 	s.unknownTexts = unknownTexts
 	s.lastText, s.lastMeaning = "", meansNothing
 	return err
 }
 
-// touch makes j the current job, and sets touched to the scopes that it covers, with their statuses in
+// coverScopes makes j the current job, and sets covered to the scopes that it covers, with their statuses in
 // it. status is the job's own.
-func (s *Summarizer) touch(j *Job, status Status) error {
+func (s *Summarizer) coverScopes(j *Job, status Status) error {
 	s.added++
-	s.touched = s.touched[:0]
+	s.covered = s.covered[:0]
 	for _, name := range j.Scopes {
 		if name == "" {
 			continue
 		}
-		t, err := s.tally(name, status)
+		t, err := s.cover(name, status)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (s *Summarizer) touch(j *Job, status Status) error {
 		if name == "" {
 			continue
 		}
-		t, err := s.tally(name, status)
+		t, err := s.cover(name, status)
 		if err != nil {
 			return err
 		}
@@ -225,12 +225,12 @@ func preferred(a, b string) string {
 	return a
 }
 
-// tally returns the scope with the given name as one that the current job covers. If the job has not
+// cover returns the scope with the given name as one that the current job covers. If the job has not
 // covered it before, it gets the given status.
-func (s *Summarizer) tally(name string, status Status) (*tally, error) {
+func (s *Summarizer) cover(name string, status Status) (*scopeState, error) {
 	// Most jobs have one scope, which is also in detailed_status.
-	if n := len(s.touched); n > 0 && s.touched[n-1].name == name {
-		return s.touched[n-1], nil
+	if n := len(s.covered); n > 0 && s.covered[n-1].name == name {
+		return s.covered[n-1], nil
 	}
 	t := s.find(name)
 	if t == nil {
@@ -238,19 +238,19 @@ func (s *Summarizer) tally(name string, status Status) (*tally, error) {
 		if len(s.scopes) == MaxScopes || s.scopeBytes > maxScopeBytes {
 			return nil, ErrTooManyScopes
 		}
-		t = &tally{scope: Scope{Name: name}}
+		t = &scopeState{scope: Scope{Name: name}}
 		s.scopes[s.list.ScopeKey(name)] = t
 	}
 	if t.job != s.added {
 		t.job, t.name, t.status, t.listed, t.hasText, t.text = s.added, name, status, false, false, ""
-		s.touched = append(s.touched, t)
+		s.covered = append(s.covered, t)
 	}
 	return t, nil
 }
 
 // find returns the scope with the given name, or nil. It does not allocate for names of usual
 // length.
-func (s *Summarizer) find(name string) *tally {
+func (s *Summarizer) find(name string) *scopeState {
 	if t := s.scopes[name]; t != nil || !s.list.RegionPrefixed {
 		return t
 	}
@@ -315,8 +315,8 @@ func addUnknown(values []string, value string) []string {
 func (s *Summarizer) Summary(now time.Time) *Summary {
 	summary := &Summary{Jobs: s.jobs, UnknownStatuses: s.unknownStatuses, UnknownTexts: s.unknownTexts}
 	summary.Future, summary.ValidUntil = s.addDue(now)
-	tallies := slices.SortedFunc(maps.Values(s.scopes), func(a, b *tally) int { return cmp.Compare(a.scope.Name, b.scope.Name) })
-	for _, t := range tallies {
+	states := slices.SortedFunc(maps.Values(s.scopes), func(a, b *scopeState) int { return cmp.Compare(a.scope.Name, b.scope.Name) })
+	for _, t := range states {
 		if reserved := t.scope.Jobs == [NumStatuses]int{}; !reserved {
 			summary.Scopes = append(summary.Scopes, t.scope)
 		}
@@ -335,7 +335,7 @@ func (s *Summarizer) Copy() *Summarizer {
 			last := *scope.Last
 			scope.Last = &last
 		}
-		c.scopes[key] = &tally{scope: scope}
+		c.scopes[key] = &scopeState{scope: scope}
 	}
 	return c
 }
@@ -354,7 +354,7 @@ func (s *Scope) isOlder(createdAt time.Time, id string) bool {
 
 // update updates the fields about single jobs by a job, in which the scope has the state t. It is
 // called again for a job if another one of its times is due.
-func (s *Scope) update(j *Job, t *tally) {
+func (s *Scope) update(j *Job, t *scopeState) {
 	job := ScopeJob{ID: j.ID, Status: t.status, CreatedAt: j.CreatedAt, FinishedAt: j.FinishedAt(), Text: t.text}
 	if s.Newest.ID == "" || job.ID == s.Newest.ID || newer(job.CreatedAt, job.ID, s.Newest.CreatedAt, s.Newest.ID) {
 		s.Newest, s.Name = job, t.name

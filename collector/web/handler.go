@@ -53,7 +53,7 @@ type Config struct {
 // NewHandler returns the handler of every path.
 func NewHandler(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
-	var metrics http.Handler = scraped{
+	var metrics http.Handler = scrapeHandler{
 		read: cfg.Read, exposition: cfg.Exposition, longest: cfg.Timeout, offset: cfg.TimeoutOffset,
 		telemetry: cfg.Telemetry, logger: cfg.Logger,
 	}.handler(newLimits(cfg.MaxRequests))

@@ -16,12 +16,12 @@ type limits struct {
 	encoders chan struct{}
 
 	mu sync.Mutex
-	// served are the scrapes in progress by the target's name.
-	served map[string]*served
+	// targets are the scrapes in progress by the target's name.
+	targets map[string]*targetScrapes
 }
 
-// served are the scrapes of one target that are in progress.
-type served struct {
+// targetScrapes are the scrapes of one target that are in progress.
+type targetScrapes struct {
 	// scrapes is how many there are. limits.mu guards it.
 	scrapes int
 	// encoders is limits.encoders.
@@ -32,11 +32,11 @@ type served struct {
 }
 
 func newLimits(bound int) *limits {
-	return &limits{bound: bound, encoders: make(chan struct{}, 2), served: map[string]*served{}}
+	return &limits{bound: bound, encoders: make(chan struct{}, 2), targets: map[string]*targetScrapes{}}
 }
 
 // serve calls scrape for a scrape of a target, or responds with 503.
-func (l *limits) serve(name string, w http.ResponseWriter, scrape func(*served)) {
+func (l *limits) serve(name string, w http.ResponseWriter, scrape func(*targetScrapes)) {
 	s := l.enter(name)
 	if s == nil {
 		http.Error(w, fmt.Sprintf("%d scrapes are being served, which is the limit (--web.max-requests); try again later.", l.bound),
@@ -48,13 +48,13 @@ func (l *limits) serve(name string, w http.ResponseWriter, scrape func(*served))
 }
 
 // enter returns nil if the bound is reached.
-func (l *limits) enter(name string) *served {
+func (l *limits) enter(name string) *targetScrapes {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.served[name]
+	s := l.targets[name]
 	if s == nil {
-		s = &served{encoders: l.encoders}
-		l.served[name] = s
+		s = &targetScrapes{encoders: l.encoders}
+		l.targets[name] = s
 	}
 	if l.bound > 0 && s.scrapes >= l.bound {
 		return nil
@@ -66,9 +66,9 @@ func (l *limits) enter(name string) *served {
 func (l *limits) leave(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.served[name]
+	s := l.targets[name]
 	s.scrapes--
 	if s.scrapes == 0 {
-		delete(l.served, name)
+		delete(l.targets, name)
 	}
 }

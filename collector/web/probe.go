@@ -34,9 +34,9 @@ func probe(set *targets.Set, limits *limits, logger log.Logger) http.HandlerFunc
 		control := http.NewResponseController(w)
 		deadline := time.Now().Add(t.Config.Timeout + TransferTimeout)
 		_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
-		limits.serve(name, w, func(served *served) {
-			probed := scraped{read: t.Read, exposition: t.Exposition(), longest: t.Config.Timeout, offset: t.Config.TimeoutOffset, logger: logger}
-			probed.serve(served, w, r)
+		limits.serve(name, w, func(scrapes *targetScrapes) {
+			handler := scrapeHandler{read: t.Read, exposition: t.Exposition(), longest: t.Config.Timeout, offset: t.Config.TimeoutOffset, logger: logger}
+			handler.serve(scrapes, w, r)
 		})
 	}
 }

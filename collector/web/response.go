@@ -36,7 +36,7 @@ type response struct {
 
 // response returns the response to a scrape of a snapshot, which may be nil. Scrapes of the same reads
 // share a response; if there is none yet, handler writes it. It returns nil if the scraper has left.
-func (s *served) response(snapshot *scrape.Snapshot, r *http.Request, handler http.Handler) *response {
+func (s *targetScrapes) response(snapshot *scrape.Snapshot, r *http.Request, handler http.Handler) *response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()

@@ -16,8 +16,8 @@ import (
 	"cckm_sync_exporter/collector/scrape"
 )
 
-// scraped is what a scrape reads.
-type scraped struct {
+// scrapeHandler handles the scrapes of one target, or of the exporter's own metrics.
+type scrapeHandler struct {
 	// read is Config.Read.
 	read       func(context.Context) *scrape.Snapshot
 	exposition *collector.Exposition
@@ -29,21 +29,21 @@ type scraped struct {
 }
 
 // handler returns the handler of TelemetryPath.
-func (s scraped) handler(limits *limits) http.HandlerFunc {
+func (s scrapeHandler) handler(limits *limits) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		limits.serve("", w, func(served *served) { s.serve(served, w, r) })
+		limits.serve("", w, func(scrapes *targetScrapes) { s.serve(scrapes, w, r) })
 	}
 }
 
 // serve reads the lists and sends the metrics. A scraper that has hung up gets nothing.
-func (s scraped) serve(served *served, w http.ResponseWriter, r *http.Request) {
+func (s scrapeHandler) serve(scrapes *targetScrapes, w http.ResponseWriter, r *http.Request) {
 	var snapshot *scrape.Snapshot
 	if s.read != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), s.timeout(r.Header))
 		defer cancel()
 		snapshot = s.read(ctx)
 	}
-	response := served.response(snapshot, r, s.exposed(snapshot))
+	response := scrapes.response(snapshot, r, s.expositionHandler(snapshot))
 	if response == nil {
 		return
 	}
@@ -52,8 +52,8 @@ func (s scraped) serve(served *served, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// exposed returns a handler that writes a snapshot and the exporter's own metrics.
-func (s scraped) exposed(snapshot *scrape.Snapshot) http.Handler {
+// expositionHandler returns a handler that writes a snapshot and the exporter's own metrics.
+func (s scrapeHandler) expositionHandler(snapshot *scrape.Snapshot) http.Handler {
 	var gatherer collector.Joined
 	if snapshot != nil {
 		gatherer = append(gatherer, s.exposition.Of(snapshot))
@@ -71,7 +71,7 @@ func (s scraped) exposed(snapshot *scrape.Snapshot) http.Handler {
 
 // timeout returns how long a scrape may take. Prometheus sends its own timeout in a header, and needs
 // some of it to receive the response.
-func (s scraped) timeout(header http.Header) time.Duration {
+func (s scrapeHandler) timeout(header http.Header) time.Duration {
 	seconds, err := strconv.ParseFloat(header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
 	// The comparison is false for NaN too. A longer timeout may not fit into a time.Duration.
 	if err != nil || !(seconds > 0 && seconds < s.longest.Seconds()+s.offset.Seconds()) {

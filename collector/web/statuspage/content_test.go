@@ -38,8 +38,8 @@ func (r *countingReader) Read(context.Context) (*syncjob.Summary, int, error) {
 	return &syncjob.Summary{Scopes: []syncjob.Scope{{Name: "ring-that-was-read"}}}, 1, nil
 }
 
-func (*countingReader) FullRead() *scrape.FullReadProgress { return nil }
-func (*countingReader) Close()                             {}
+func (*countingReader) FullReadProgress() *scrape.FullReadProgress { return nil }
+func (*countingReader) Close()                                     {}
 
 // collectorSource is the source of a real scraper.
 type collectorSource struct{ *scrape.Scraper }
