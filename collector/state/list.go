@@ -1,0 +1,74 @@
+package state
+
+import (
+	"time"
+
+	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/scrape"
+)
+
+// ListState is the state of a list. The order is worst first.
+type ListState uint8
+
+// The states of lists.
+const (
+	// Unreadable: the last read failed.
+	Unreadable ListState = iota
+	// OutOfDate: the last read succeeded, but nothing has asked for another for maxAge.
+	OutOfDate
+	// Waiting: nothing has asked for the list yet.
+	Waiting
+	// Reading: the first read is in progress.
+	Reading
+	// Readable: the last read succeeded.
+	Readable
+
+	// NumListStates is how many states of lists there are.
+	NumListStates = 5
+)
+
+// maxAge is the age of a read after which it is out of date, and how long the first read may take before the
+// list is unreadable. Scrape intervals are a minute or two, and the alerts wait as long.
+const maxAge = 10 * time.Minute
+
+// listInfos are the states of lists in their order.
+//
+//nolint:gochecknoglobals // An immutable table.
+var listInfos = [NumListStates]Info{
+	Unreadable: {
+		"unreadable", "Unreadable", "✕", Critical, "CCKMSyncListUnreadable",
+		"Failed and overdue synchronizations of the list go unnoticed. Fix what the error says.",
+	},
+	OutOfDate: {
+		"out_of_date", "Out of date", "▲", Critical, "CCKMSyncExporterDown",
+		"No scrape has asked for it. Look at the target in Prometheus, under Status, Targets.",
+	},
+	Waiting:  {"waiting", "Waiting for the first read", "…", None, "", "The first scrape reads it."},
+	Reading:  {"reading", "Reading", "…", None, "", ""},
+	Readable: {"readable", "Readable", "✓", None, "", ""},
+}
+
+// Info returns how the state is named and shown.
+func (s ListState) Info() Info { return listInfos[s] }
+
+// AllLists returns every state of lists, worst first.
+func AllLists() [NumListStates]ListState {
+	return [...]ListState{Unreadable, OutOfDate, Waiting, Reading, Readable}
+}
+
+// OfList returns the state of a list. now is the present by the exporter's clock.
+func OfList(l *scrape.Latest, now time.Time) ListState {
+	switch {
+	// A scrape that ends before the first read does reports a timeout.
+	case l.Complete == nil && l.FullRead != nil && now.Sub(l.FullRead.Started) <= maxAge && (l.Read == nil || reason.Of(l.Read.Err) == reason.Timeout):
+		return Reading
+	case l.Read == nil:
+		return Waiting
+	case l.Read.Err != nil || l.Read.Summary == nil:
+		return Unreadable
+	case now.Sub(l.ReadAt) > maxAge:
+		return OutOfDate
+	default:
+		return Readable
+	}
+}
