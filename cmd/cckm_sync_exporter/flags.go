@@ -151,14 +151,14 @@ func newApp() (*kingpin.Application, *settings) {
 	s.applianceFlags(app)
 	app.Flag("config.file", "File that names several appliances or domains; replaces --ciphertrust.*. "+
 		"/probe?target=NAME reads one of them, /sd lists them for Prometheus. SIGHUP and POST /-/reload read the file again.").
-		StringVar(&s.configFile)
+		PlaceHolder("FILE").StringVar(&s.configFile)
 	s.collectorFlags(app)
 	s.webFlags(app)
 	app.Flag("log.level", "Only log messages of this severity or above.").
 		Default("info").EnumVar(&s.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "Format of log messages.").
 		Default("logfmt").EnumVar(&s.logFormat, "logfmt", "json")
-	describeForMan(app)
+	describe(app)
 	nameInErrors(app)
 	return app, s
 }
@@ -168,26 +168,26 @@ func newApp() (*kingpin.Application, *settings) {
 func (s *settings) applianceFlags(app *kingpin.Application) {
 	app.Flag("ciphertrust.url", "URL of the CipherTrust Manager, for example https://cm.example.com. "+
 		"http is accepted only for loopback addresses or with --ciphertrust.insecure-skip-verify, because it sends the password in clear text.").
-		Envar("CM_ADDRESS").StringVar(&s.url)
+		Envar("CM_ADDRESS").PlaceHolder("URL").StringVar(&s.url)
 	app.Flag("ciphertrust.username", "Name of the user.").
-		Envar("CM_USERNAME").StringVar(&s.credentials.Username)
-	app.Flag("ciphertrust.password-file", "File with the user's password, read again at every login. "+
-		"The password itself is accepted only in the environment, as CM_PASSWORD.").
-		Envar("CM_PASSWORD_FILE").StringVar(&s.credentials.PasswordFile)
+		Envar("CM_USERNAME").PlaceHolder("NAME").StringVar(&s.credentials.Username)
+	app.Flag("ciphertrust.password-file", "File with the user's password, read again at every login; "+
+		"the password itself is accepted only in the environment, as CM_PASSWORD.").
+		Envar("CM_PASSWORD_FILE").PlaceHolder("FILE").StringVar(&s.credentials.PasswordFile)
 	app.Flag("ciphertrust.domain", "Domain whose jobs are read. Default: the user's own.").
-		Envar("CM_DOMAIN").StringVar(&s.credentials.Domain)
+		Envar("CM_DOMAIN").PlaceHolder("NAME").StringVar(&s.credentials.Domain)
 	app.Flag("ciphertrust.auth-domain", "Domain that the user logs in to. If it begins with /, it is a path of domains.").
-		Envar("CM_AUTH_DOMAIN").StringVar(&s.credentials.AuthDomain)
+		Envar("CM_AUTH_DOMAIN").PlaceHolder("NAME").StringVar(&s.credentials.AuthDomain)
 	app.Flag("ciphertrust.connection", "Connection (identity provider) of the user. Default: local users.").
-		Envar("CM_CONNECTION").StringVar(&s.credentials.Connection)
+		Envar("CM_CONNECTION").PlaceHolder("NAME").StringVar(&s.credentials.Connection)
 	app.Flag("ciphertrust.client-id", "Client that logs in with a certificate instead of a user and password.").
-		StringVar(&s.credentials.ClientID)
-	app.Flag("ciphertrust.cert-file", "Client certificate (PEM).").StringVar(&s.tls.CertFile)
-	app.Flag("ciphertrust.key-file", "Key of the client certificate (PEM).").StringVar(&s.tls.KeyFile)
+		PlaceHolder("ID").StringVar(&s.credentials.ClientID)
+	app.Flag("ciphertrust.cert-file", "Client certificate (PEM).").PlaceHolder("FILE").StringVar(&s.tls.CertFile)
+	app.Flag("ciphertrust.key-file", "Key of the client certificate (PEM).").PlaceHolder("FILE").StringVar(&s.tls.KeyFile)
 	app.Flag("ciphertrust.ca-file", "CA that issued the appliance's certificate (PEM); by default the system's CAs.").
-		StringVar(&s.tls.CAFile)
+		PlaceHolder("FILE").StringVar(&s.tls.CAFile)
 	app.Flag("ciphertrust.server-name", "Name that the appliance's certificate must have. Default: the URL's host.").
-		StringVar(&s.tls.ServerName)
+		PlaceHolder("NAME").StringVar(&s.tls.ServerName)
 	app.Flag("ciphertrust.insecure-skip-verify", "Do not verify the appliance's certificate. Anyone on the network can then read the password.").
 		BoolVar(&s.tls.InsecureSkipVerify)
 	for _, flag := range app.Model().Flags {

@@ -3,11 +3,7 @@ package main
 import (
 	_ "embed"
 	"strings"
-	"text/template"
 	"time"
-
-	"github.com/alecthomas/kingpin/v2"
-	"github.com/prometheus/common/version"
 )
 
 // manPage is the template of --help-man. kingpin's own has no environment variables and defaults, and a
@@ -18,16 +14,6 @@ var manPage string
 
 // promuTime is how Prometheus' build tools write the date of a build.
 const promuTime = "20060102-15:04:05"
-
-// describeForMan makes --help-man use the template above.
-func describeForMan(app *kingpin.Application) {
-	kingpin.ManPageTemplate = manPage // kingpin has no other way to set it.
-	app.UsageFuncs(template.FuncMap{
-		"Roff":    roff,
-		"Version": func() string { return version.Version },
-		"Built":   func() string { return buildDay(version.BuildDate) },
-	})
-}
 
 // buildDay returns the day of the build, or nothing if the build has no date: today's would make the page
 // depend on when it is printed.

@@ -13,7 +13,7 @@ import (
 )
 
 // testManPage checks that mandoc and man have no warning about the page, and that it
-// shows the version and each flag of --help.
+// shows the version and each flag of --help-long.
 func testManPage(t *testing.T, dist string) {
 	t.Helper()
 	dir, _ := unpack(t, dist, "linux-"+runtime.GOARCH)
@@ -29,9 +29,9 @@ func testManPage(t *testing.T, dist string) {
 	if err != nil || warnings.Len() > 0 || !strings.Contains(shown, "cckm_sync_exporter "+version) || !strings.Contains(shown, "2026-11-22") {
 		t.Errorf("man: %v\n%s%s", err, &warnings, shown)
 	}
-	flags := regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?(--[^ ]+)`).FindAllStringSubmatch(livetest.Run(t, dir, "./cckm_sync_exporter", "--help"), -1)
+	flags := regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?(--[^ ]+)`).FindAllStringSubmatch(livetest.Run(t, dir, "./cckm_sync_exporter", "--help-long"), -1)
 	if len(flags) < 20 {
-		t.Fatalf("--help has %d flags", len(flags))
+		t.Fatalf("--help-long has %d flags", len(flags))
 	}
 	for _, flag := range flags {
 		if !strings.Contains(shown, " "+flag[1]+"\n") && !strings.Contains(shown, " "+flag[1]+" ...\n") {
