@@ -109,7 +109,7 @@ func (s *settings) parse(app *kingpin.Application, args []string) (command strin
 	trimEnvironment(app)
 	command, err = app.Parse(args)
 	if err != nil {
-		return "", nil, fmt.Errorf("%w; see --help", err)
+		return "", nil, advise(app.Model(), err)
 	}
 	s.readEnvironment()
 	for _, flag := range s.listFlags {

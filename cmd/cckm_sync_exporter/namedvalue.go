@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 )
@@ -44,6 +45,13 @@ func (v *namedValue) Set(text string) error {
 	if number, ok := errors.AsType[*strconv.NumError](err); ok {
 		err = fmt.Errorf("%q: %w", number.Num, number.Err)
 	}
+	if v.isDuration() {
+		example := "30s"
+		if _, numberErr := strconv.ParseFloat(text, 64); numberErr == nil {
+			example = text + "s"
+		}
+		err = fmt.Errorf("%q is not a duration; give a number with a unit, for example %s", text, example)
+	}
 	return fmt.Errorf("--%s cannot be used: %w", v.flag, err)
 }
 
@@ -57,4 +65,13 @@ func (v *namedValue) IsBoolFlag() bool {
 func (v *namedValue) IsCumulative() bool {
 	flag, ok := v.Value.(interface{ IsCumulative() bool })
 	return ok && flag.IsCumulative()
+}
+
+func (v *namedValue) isDuration() bool {
+	value, ok := v.Value.(kingpin.Getter)
+	if !ok {
+		return false
+	}
+	_, ok = value.Get().(time.Duration)
+	return ok
 }

@@ -73,7 +73,7 @@ func TestValidate(t *testing.T) {
 		{name: "telemetry path above the root", args: []string{"--web.telemetry-path=/.."}, want: []string{`--web.telemetry-path is "/.."`}},
 		{name: "telemetry path at the root", args: []string{"--web.telemetry-path=/"}},
 		{name: "max requests", args: []string{"--web.max-requests=-1"}, want: []string{"--web.max-requests is -1"}},
-		{name: "not a duration", args: []string{"--collector.timeout=soon"}, want: []string{"--collector.timeout", "soon", "--help"}},
+		{name: "not a duration", args: []string{"--collector.timeout=soon"}, want: []string{"--collector.timeout", "soon", "30s", "--help"}},
 		{name: "not a number", args: []string{"--collector.page-size=many"}, want: []string{"--collector.page-size", `"many": invalid syntax`, "--help"}},
 		{
 			name: "not a boolean in the environment", env: map[string]string{"CCKM_SYNC_EXPORTER_COLLECTOR_AWS_KEYS": "maybe"},

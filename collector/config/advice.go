@@ -12,12 +12,12 @@ func (r *reader) unknown(at place, key string, allowed []string, belongs func(st
 		return meant
 	}
 	r.addf(at, "unknown key; %s", advise(key, allowed))
-	return closest(key, allowed)
+	return Closest(key, allowed)
 }
 
 // advise returns the word that was probably meant, or all allowed words.
 func advise(word string, allowed []string) string {
-	if meant := closest(word, allowed); meant != "" {
+	if meant := Closest(word, allowed); meant != "" {
 		return "did you mean " + meant + "?"
 	}
 	if len(allowed) == 1 {
@@ -32,9 +32,9 @@ func enumerate(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// closest returns the allowed word that was probably meant: at most two bytes differ, or the word is
+// Closest returns the allowed word that was probably meant: at most two bytes differ, or the word is
 // its beginning. It returns "" if there is none.
-func closest(word string, allowed []string) string {
+func Closest(word string, allowed []string) string {
 	const shortest, longest, slips = 3, 64, 2
 	if len(word) < shortest || len(word) > longest {
 		return ""

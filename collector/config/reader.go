@@ -150,7 +150,7 @@ func (r *reader) readKeys(node *yaml.Node, at place, within string, keys []key, 
 // belongsInTarget returns what to do about a key that a target does not have, or "".
 func (r *reader) belongsInTarget(key string) (todo, meant string) {
 	switch {
-	case closest(key, append([]string{"password"}, names(r.targetKeys)...)) == "password":
+	case Closest(key, append([]string{"password"}, names(r.targetKeys)...)) == "password":
 		return "a password must not be in this file: put it into its own file, and give that as password_file", "password"
 	case slices.Contains(names(r.tlsKeys), key):
 		return "it belongs under tls_config", ""
