@@ -334,6 +334,13 @@ func difference(t *testing.T, exposition *collector.Exposition, list syncjob.Lis
 		if s.Last != nil {
 			of.Last = oracle.Text{ID: s.Last.ID, Text: s.Last.Text}
 		}
+		for _, r := range s.Results {
+			at := &r.FinishedAt
+			if at.IsZero() {
+				at = nil
+			}
+			of.Results += oracle.Result(r.ID, r.Status.String(), at)
+		}
 		got[s.Name] = of
 	}
 	exposed := exposed(t, exposition, list, summary)

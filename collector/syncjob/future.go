@@ -81,7 +81,7 @@ func (s *Summarizer) addDue(now time.Time) (future Future, next time.Time) {
 			past := f.job.withTimesUntil(limit)
 			_ = s.coverScopes(&past, past.Status()) // The job's scopes exist since it was added.
 			for _, t := range s.covered {
-				t.scope.update(&past, t)
+				t.update(&past)
 			}
 		}
 		at := f.job.firstAfter(limit)

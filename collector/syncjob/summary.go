@@ -56,6 +56,21 @@ type Scope struct {
 	// LastSuccess and LastFailure are when the last finished job in which the
 	// scope completed, or failed, finished.
 	LastSuccess, LastFailure time.Time
+	// Results are those of the jobs that finished last, in the order of Last: the newest first. There
+	// are at most MaxResults.
+	Results []Result
+}
+
+// MaxResults bounds the results of a scope.
+const MaxResults = 10
+
+// Result is the result of a finished job for a scope.
+type Result struct {
+	// ID is the job's id, and FinishedAt that of Job.
+	ID         string
+	FinishedAt time.Time
+	// Status is the scope's status in the job.
+	Status Status
 }
 
 // ForgottenAfter reports whether the scope's newest job is older than a limit, so that the scope is
@@ -136,6 +151,8 @@ type scopeState struct {
 	// hasText is true if a text of detailed_status has set the status; text is that text.
 	hasText bool
 	text    string
+	// sharesResults is true if a copy has the same scope.Results, which must not be changed then.
+	sharesResults bool
 }
 
 // NewSummarizer returns a Summarizer for the jobs of list.
@@ -161,7 +178,7 @@ func (s *Summarizer) Add(j *Job, now time.Time) error {
 	}
 	for _, t := range s.covered {
 		t.scope.Jobs[t.status]++
-		t.scope.update(j, t)
+		t.update(j)
 	}
 	return nil
 }
@@ -335,7 +352,8 @@ func (s *Summarizer) Copy() *Summarizer {
 			last := *scope.Last
 			scope.Last = &last
 		}
-		c.scopes[key] = &scopeState{scope: scope}
+		t.sharesResults = true
+		c.scopes[key] = &scopeState{scope: scope, sharesResults: true}
 	}
 	return c
 }
@@ -352,9 +370,10 @@ func (s *Scope) isOlder(createdAt time.Time, id string) bool {
 	return newer(s.OldestInProgress, s.OldestInProgressID, createdAt, id)
 }
 
-// update updates the fields about single jobs by a job, in which the scope has the state t. It is
-// called again for a job if another one of its times is due.
-func (s *Scope) update(j *Job, t *scopeState) {
+// update updates the fields about single jobs by the current job, which is j. It is called again for a
+// job if another one of its times is due.
+func (t *scopeState) update(j *Job) {
+	s := &t.scope
 	job := ScopeJob{ID: j.ID, Status: t.status, CreatedAt: j.CreatedAt, FinishedAt: j.FinishedAt(), Text: t.text}
 	if s.Newest.ID == "" || job.ID == s.Newest.ID || newer(job.CreatedAt, job.ID, s.Newest.CreatedAt, s.Newest.ID) {
 		s.Newest, s.Name = job, t.name
@@ -371,6 +390,7 @@ func (s *Scope) update(j *Job, t *scopeState) {
 		}
 		*s.Last = job
 	}
+	t.addResult(Result{ID: job.ID, FinishedAt: job.FinishedAt, Status: job.Status})
 	switch t.status {
 	case Completed:
 		s.LastSuccess = later(s.LastSuccess, job.FinishedAt)
@@ -378,6 +398,26 @@ func (s *Scope) update(j *Job, t *scopeState) {
 		s.LastFailure = later(s.LastFailure, job.FinishedAt)
 	case InProgress, Aborted, Unknown:
 	}
+}
+
+// addResult adds a result to those of the scope, or moves it if its job has it already.
+func (t *scopeState) addResult(r Result) {
+	all := t.scope.Results
+	isNewer := func(than Result) bool { return newer(r.FinishedAt, r.ID, than.FinishedAt, than.ID) }
+	if len(all) == MaxResults && !isNewer(all[MaxResults-1]) {
+		return
+	}
+	if t.sharesResults || len(all) == cap(all) {
+		all = append(make([]Result, 0, min(2*len(all)+1, MaxResults)), all...)
+		t.sharesResults = false
+	}
+	all = slices.DeleteFunc(all, func(other Result) bool { return other.ID == r.ID })
+	all = all[:min(len(all), MaxResults-1)]
+	at := slices.IndexFunc(all, isNewer)
+	if at < 0 {
+		at = len(all)
+	}
+	t.scope.Results = slices.Insert(all, at, r)
 }
 
 // newer orders jobs by a time and then by id. A missing time is older than any.

@@ -180,6 +180,30 @@ func TestScopeHistory(t *testing.T) {
 	}
 }
 
+// TestResults checks that a scope has the results of the ten jobs that finished last, by finish time and then
+// by id.
+func TestResults(t *testing.T) {
+	t.Parallel()
+	jobs := make([]syncjob.Job, 15)
+	for i := range jobs {
+		jobs[i] = syncjob.Job{ID: strconv.Itoa(i), OverallStatus: "completed", UpdatedAt: at(i), Scopes: []string{ring}}
+	}
+	jobs[12].OverallStatus = "in_progress"
+	jobs[13].UpdatedAt = time.Time{}
+	jobs[14].ID, jobs[14].OverallStatus, jobs[14].UpdatedAt = "a", "failed", at(9)
+	rand.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] }) //nolint:gosec // Any order.
+	results := scope(t, summarize(t, "google-keys", jobs...), ring).Results
+	want := []string{"11", "10", "a", "9", "8", "7", "6", "5", "4", "3"}
+	for i, r := range results {
+		if i >= len(want) || r.ID != want[i] || (r.Status == failed) != (r.ID == "a") {
+			t.Errorf("result %d: %+v, want job %s", i, r, want[min(i, len(want)-1)])
+		}
+	}
+	if len(results) != len(want) {
+		t.Errorf("%d results, want %d", len(results), len(want))
+	}
+}
+
 // TestDuration checks the duration of a job.
 func TestDuration(t *testing.T) {
 	t.Parallel()

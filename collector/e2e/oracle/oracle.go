@@ -35,6 +35,17 @@ type Texts struct {
 	// Newest is the newest job, Last the one that finished last, and Oldest the oldest that is in
 	// progress for the scope: of those with a createdAt, if there are any.
 	Newest, Last, Oldest Text
+	// Results are the ten jobs that finished last, the newest first, as Result writes them.
+	Results string
+}
+
+// Result writes the result of a scope in a job, which finished at the given time if that is not nil.
+func Result(id, status string, finish *time.Time) string {
+	at := "-"
+	if finish != nil {
+		at = finish.UTC().Format(time.RFC3339Nano)
+	}
+	return id + " " + status + " " + at + "\n"
 }
 
 // Compute returns every series of a list that was read completely, by name and labels as [Key] writes
@@ -87,10 +98,19 @@ func textsOf(scope string, covering []job) Texts {
 		chosen := choose(jobs, order)
 		return Text{ID: chosen.id, Text: chosen.texts[scope]}
 	}
+	finished := only(covering, job.finished)
+	slices.SortFunc(finished, byFinish)
+	slices.Reverse(finished)
+	var results strings.Builder
+	for _, j := range finished[:min(len(finished), 10)] {
+		results.WriteString(Result(j.id, j.scopes[scope], j.finish))
+	}
 	return Texts{
 		Newest: text(covering, slices.MaxFunc, byCreation),
-		Last:   text(only(covering, job.finished), slices.MaxFunc, byFinish),
+		Last:   text(finished, slices.MaxFunc, byFinish),
 		Oldest: text(running, slices.MinFunc, byCreation),
+
+		Results: results.String(),
 	}
 }
 
