@@ -70,6 +70,7 @@ func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed u
 	if err != nil {
 		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
 	}
+	appliance.SetPlans(simulator.AllLives())
 	addHistory(appliance, s.demoJobs)
 	if s.demoLatency > 0 {
 		appliance.SetLatency(func(r *http.Request) time.Duration {

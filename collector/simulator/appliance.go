@@ -21,6 +21,7 @@ type Appliance struct {
 	mu        sync.RWMutex
 	lists     map[listKey]*JobList
 	fixtures  map[string][]byte
+	records   map[string]*records
 	latency   func(*http.Request) time.Duration
 	intercept func(http.ResponseWriter, *http.Request, http.Handler)
 }
@@ -50,6 +51,7 @@ func New(opts Options) *Appliance {
 		tokens:   newTokenStore(opts),
 		lists:    make(map[listKey]*JobList),
 		fixtures: make(map[string][]byte),
+		records:  make(map[string]*records),
 	}
 	for _, name := range opts.Domains {
 		id := uuidFrom(hashText(opts.Seed, name), hashText(opts.Seed+1, name)).String()
@@ -167,10 +169,10 @@ func (a *Appliance) respond(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.mu.RLock()
-	fixture, list := a.fixtures[path], a.lists[listKey{domainName, path}]
+	fixture, list, records := a.fixtures[path], a.lists[listKey{domainName, path}], a.records[path]
 	a.mu.RUnlock()
 	switch {
-	case fixture == nil && list == nil:
+	case fixture == nil && list == nil && records == nil:
 		refuse(w, &apiError{http.StatusNotFound, "no such path"})
 	case r.Method != http.MethodGet:
 		refuse(w, &apiError{http.StatusMethodNotAllowed, r.Method + " is not simulated"})
@@ -178,6 +180,8 @@ func (a *Appliance) respond(w http.ResponseWriter, r *http.Request) {
 		out, end := a.openBody(w, r)
 		_, _ = out.Write(fixture) // end flushes; a client that has gone misses nothing.
 		end()
+	case records != nil:
+		a.serveRecords(w, r, records)
 	default:
 		a.servePage(w, r, list)
 	}

@@ -1,0 +1,105 @@
+package simulator
+
+import (
+	"fmt"
+	"time"
+)
+
+// SetPlans gives the appliance what belongs to these lives: a registered container for each scope, and a
+// schedule for each life whose list has schedules. There is also one vault that was never synchronized
+// although a schedule covers it, one that is archived, and a schedule that is disabled.
+func (a *Appliance) SetPlans(lives []Life) {
+	now := a.opts.Clock().UTC()
+	const month = 30 * 24 * time.Hour
+	created := now.Add(-month)
+	schedules := []Record{}
+	inventories := map[string][]Record{}
+	known := map[string]bool{}
+	register := func(kind Kind, scope string) Record {
+		path := kind.InventoryPath()
+		record := kind.Container(scope, created, now.Add(-time.Hour))
+		if !known[path+scope] {
+			known[path+scope] = true
+			inventories[path] = append(inventories[path], record)
+		}
+		return record
+	}
+	for _, kind := range AllKinds() {
+		if path := kind.InventoryPath(); inventories[path] == nil {
+			inventories[path] = []Record{}
+		}
+	}
+	for _, life := range lives {
+		kind, ok := KindNamed(life.List)
+		if !ok {
+			continue
+		}
+		containers := make([]string, 0, len(life.Scopes))
+		for _, scope := range life.Scopes {
+			if kind.Name == "aws-custom-key-stores" {
+				kms, _ := KindNamed("aws-keys")
+				register(kms, scope)
+			}
+			containers = append(containers, fmt.Sprint(register(kind, scope)["id"]))
+		}
+		if s, ok := kind.schedule(life, created, now); ok {
+			s.Containers = containers
+			schedules = append(schedules, s.Record())
+		}
+	}
+	azure, _ := KindNamed(AzureCertificates)
+	fresh := register(azure, "acme-fresh-vault"+production)
+	delete(fresh, "synced_at")
+	register(azure, "acme-retired-vault"+production)["status"] = "archived"
+	for _, s := range []Schedule{
+		{Name: "fresh-vault", RunAt: "0 * * * *", Field: "key_vaults", Containers: []string{fmt.Sprint(fresh["name"])}, Items: []string{"certificate"}},
+		{Name: "all-vaults-paused", RunAt: "0 3 * * *", All: true, Items: []string{"all"}, Disabled: true},
+	} {
+		s.Cloud, s.CreatedAt, s.UpdatedAt = azure.Cloud, created, created
+		schedules = append(schedules, s.Record())
+	}
+	a.SetRecords(JobConfigsPath, schedules, ListBehaviour{})
+	for path, records := range inventories {
+		a.SetRecords(path, records, ListBehaviour{})
+	}
+}
+
+// schedule returns the schedule of a life, without its containers, and false if its list has no schedules.
+func (k Kind) schedule(life Life, created, now time.Time) (Schedule, bool) {
+	s := Schedule{Name: life.Name, CreatedAt: created, UpdatedAt: created, Cloud: k.Cloud, Field: k.ScopeField}
+	switch k.Name {
+	case "aws-custom-key-stores", "sfdc-certificates", "luna-synchronizations", "external-cm-keys":
+		return s, false
+	case AzureCertificates:
+		s.Items = []string{"certificate"}
+	case "azure-keys":
+		s.Items = []string{"key"}
+	case "azure-secrets":
+		s.Items = []string{"secret"}
+	case "oci-keys":
+		s.Field = "oci_vaults"
+	case "luna-keys":
+		s.Cloud = "hsm-luna"
+	}
+	switch life.Fate {
+	case HangsForever:
+		s.RunAt = "0 * * * *"
+	case NeverFinishesFirst:
+		s.RunAt = "30 */6 * * *"
+	default:
+		s.RunAt = fmt.Sprintf("*/%d * * * *", divisorOfHour(life.Period))
+		// The jobs of a fleet are that frequent from its start on.
+		s.UpdatedAt = now
+	}
+	return s, true
+}
+
+// divisorOfHour returns the least divisor of an hour, in minutes, that is not less than a period.
+func divisorOfHour(period time.Duration) int {
+	for _, minutes := range []int{1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30} {
+		if period <= time.Duration(minutes)*time.Minute {
+			return minutes
+		}
+	}
+	return 60
+}
