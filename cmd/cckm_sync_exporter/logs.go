@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"log/slog"
+	"slices"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -30,19 +32,31 @@ func newLogs(w io.Writer, levelName, format string) logs {
 	var slogLevel slog.Level
 	// The flag allows only names that slog knows as well.
 	_ = slogLevel.UnmarshalText([]byte(levelName))
-	return logs{
-		kit: log.With(base, "ts", log.DefaultTimestampUTC, "caller", log.DefaultCaller),
-		// The bridge adds time and caller itself.
-		slog: slog.New(sloggokit.NewGoKitHandler(renameTime(base), slogLevel)),
+	// Only developers need to know which line of code logs.
+	withCaller := levelName == "debug"
+	now := func() time.Time { return time.Now().UTC() }
+	kit := log.With(base, "ts", log.TimestampFormat(now, timeFormat))
+	if withCaller {
+		kit = log.With(kit, "caller", log.DefaultCaller)
 	}
+	return logs{kit: kit, slog: slog.New(sloggokit.NewGoKitHandler(likeOthers(base, withCaller), slogLevel))}
 }
 
-// renameTime gives the time of a line from slog the same key as in all other lines.
-func renameTime(next log.Logger) log.Logger {
+// timeFormat is the format of times in Prometheus' logs.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+// likeOthers gives lines from slog the form of all other lines. The bridge adds a time under a key of
+// its own, and the caller.
+func likeOthers(next log.Logger, withCaller bool) log.Logger {
 	return log.LoggerFunc(func(keyvals ...any) error {
-		for i := 0; i < len(keyvals); i += 2 {
-			if keyvals[i] == slog.TimeKey {
-				keyvals[i] = "ts"
+		for i := 0; i+1 < len(keyvals); i += 2 {
+			at, isTime := keyvals[i+1].(time.Time)
+			switch {
+			case keyvals[i] == slog.TimeKey && isTime:
+				keyvals[i], keyvals[i+1] = "ts", at.UTC().Format(timeFormat)
+			case keyvals[i] == "caller" && !withCaller:
+				keyvals = slices.Delete(keyvals, i, i+2)
+				i -= 2
 			}
 		}
 		return next.Log(keyvals...)
