@@ -7,15 +7,15 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/web"
 )
@@ -68,6 +68,11 @@ func (l serverLog) Handle(ctx context.Context, record slog.Record) error {
 
 // serve serves metrics until ctx ends, and loads the configuration again at each SIGHUP.
 func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal) error {
+	return serveWith(ctx, s, logs, hangUps, func(context.Context, *exporter, string) {})
+}
+
+// serveWith is serve. It calls ready when the exporter listens, with its URL, and waits for it at the end.
+func serveWith(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal, ready func(context.Context, *exporter, string)) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
@@ -86,11 +91,20 @@ func serve(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal
 	if err != nil {
 		return fmt.Errorf("the status page cannot be made: %w", err)
 	}
-	server := newServer(handler, logStart(s, e), logs.slog)
+	listeners, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	base := s.baseURL(listeners)
+	s.logStart(e, base)
+	server := newServer(handler, e.longestScrape(), logs.slog)
 	confine(logs.kit)
 	go reloads.follow(hangUps) //nolint:contextcheck // A reload is not canceled halfway.
 	served := make(chan error, 1)
-	go func() { served <- toolkit.ListenAndServe(server, s.web, logs.slog) }()
+	go func() { served <- s.serveOn(listeners, server, logs) }()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	waiting.Go(func() { ready(ctx, e, base) })
 	select {
 	case err = <-served:
 		// The server could not be started.
@@ -133,21 +147,40 @@ func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Ha
 	return web.NewHandler(cfg)
 }
 
-// logStart logs what is read, and returns the longest scrape of a target.
-func logStart(s *settings, e *exporter) (longest time.Duration) {
+// longestScrape returns the longest scrape of a target.
+func (e *exporter) longestScrape() (longest time.Duration) {
 	for _, t := range e.targets.All() {
 		longest = max(longest, t.Config.Timeout)
-		lists := make([]string, 0, len(t.Config.Lists))
-		for _, list := range t.Config.Lists {
-			lists = append(lists, list.Name)
-		}
-		keyvals := []any{"during", "start", "version", version.Info(), "appliance", t.Client().URL(), "lists", fmt.Sprint(lists), "msg", "starting"}
-		if s.several() {
-			keyvals = slices.Insert(keyvals, 4, any("target"), any(t.Config.Name))
-		}
-		level.Info(e.logger).Log(keyvals...)
 	}
 	return longest
+}
+
+// maxStartNames is the length of the names of lists or targets in a line about the start, in bytes. The
+// status page has all of them.
+const maxStartNames = 80
+
+// logStart logs what is read and when, and where to look.
+func (s *settings) logStart(e *exporter, base string) {
+	logger := level.Info(log.With(e.logger, "during", "start"))
+	logger.Log("version", version.Version, "revision", version.GetRevision(), "msg", "starting")
+	var names []string
+	page := base + "/"
+	if t := e.single(); t != nil {
+		for _, list := range t.Config.Lists {
+			names = append(names, list.Name)
+		}
+		logger.Log("appliance", t.Client().URL(), "lists", printable.Shorten(strings.Join(names, ","), maxStartNames),
+			"msg", "each scrape reads these lists; without scrapes, nothing is read")
+		logger.Log("metrics", base+s.telemetryPath, "page", page, "msg", "have Prometheus scrape the metrics, and open the status page")
+		return
+	}
+	for _, t := range e.targets.All() {
+		names = append(names, t.Config.Name)
+	}
+	logger.Log("targets", len(names), "names", printable.Shorten(strings.Join(names, ","), maxStartNames),
+		"msg", "each scrape reads the lists of one target; without scrapes, nothing is read")
+	logger.Log("discovery", base+web.PathDiscovery, "page", page,
+		"msg", "give Prometheus the discovery, and open the status page")
 }
 
 // shutDown waits for the requests in flight, and cancels reads that the appliance delays, so that their

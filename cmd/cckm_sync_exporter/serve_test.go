@@ -83,10 +83,52 @@ func TestSocketActivation(t *testing.T) {
 func TestAddressInUse(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)
-	if _, log, code := runCommand(t, r.env, "--web.listen-address="+p.address); code != 1 || !strings.Contains(log, "--web.listen-address") {
-		t.Errorf("code %d:\n%s", code, log)
+	_, log, code := runCommand(t, r.env, "--web.listen-address="+p.address)
+	if want := "--web.listen-address " + p.address + " is in use"; code != 1 || strings.Count(log, "\n") != 1 || !strings.Contains(log, want) {
+		t.Errorf("code %d, want one line with %q:\n%s", code, want, log)
 	}
 	p.signal(t, syscall.Signal(0))
+}
+
+// TestStartLog checks that the first lines have what is read, when, and where to look.
+func TestStartLog(t *testing.T) {
+	r := newRig(t)
+	cert, key, err := r.server.ClientCertificate("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write(t, "web.key", string(key))
+	tls := r.write(t, "tls.yml", "tls_server_config: {cert_file: web.pem, key_file: web.key}\n")
+	r.write(t, "web.pem", string(cert))
+	targets := newTargetsFile(t)
+	targets.set(t, targets.entry("one", ""), targets.entry("two", ""))
+	for name, test := range map[string]struct {
+		env, args []string
+		want      []string
+	}{
+		"flags": {r.env, nil, []string{
+			"appliance=" + r.server.URL + ` lists=google-keys,azure-certificates msg="each scrape reads these lists; without scrapes, nothing is read"`,
+			"metrics=http://ADDRESS/metrics page=http://ADDRESS/ ",
+		}},
+		"TLS": {r.env, []string{"--web.config.file=" + tls, "--web.telemetry-path=/m"}, []string{"metrics=https://ADDRESS/m page=https://ADDRESS/ "}},
+		"file": {nil, []string{"--config.file=" + targets.path}, []string{
+			`targets=2 names=one,two msg="each scrape reads the lists of one target`, "discovery=http://ADDRESS/sd page=http://ADDRESS/ ",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, test.env, test.args...)
+			for _, want := range test.want {
+				if want := strings.ReplaceAll(want, "ADDRESS", p.address); !strings.Contains(p.log(), want) {
+					t.Errorf("the log does not have %s:\n%s", want, p.log())
+				}
+			}
+			for line := range strings.Lines(p.log()) {
+				if len(line) > 200 {
+					t.Errorf("a line has %d characters: %s", len(line), line)
+				}
+			}
+		})
+	}
 }
 
 // TestDemo enables every list of the demo, which has jobs of each status.
