@@ -63,6 +63,8 @@ type settings struct { //nolint:recvcheck // Format must also hide the values of
 
 	logLevel, logFormat string
 
+	// output is the file that once writes to; empty means standard output.
+	output string
 	// oneRead is true if no read follows that could use a cache.
 	oneRead bool
 	// offline is true if check must not connect.
@@ -136,7 +138,9 @@ func newApp() (*kingpin.Application, *settings) {
 	app.VersionFlag.NoEnvar()
 
 	app.Command(commandServe, "Serve metrics over HTTP (the default).").Default()
-	app.Command(commandOnce, "Read every enabled list once and print the metrics. Exits with 1 if a list could not be read.")
+	onceCommand := app.Command(commandOnce, "Read every enabled list once and print the metrics. Exits with 1 if a list could not be read.")
+	onceCommand.Flag("output", "Replace this file with the metrics instead, atomically, for example for node_exporter's textfile collector. "+
+		"It is also replaced if a list could not be read.").NoEnvar().PlaceHolder("FILE").StringVar(&s.output)
 	checkCommand := app.Command(commandCheck, "Check the settings, the connection, the login and each list, with a hint for each failure.")
 	checkCommand.Flag("offline", "Check only flags and files, and do not connect.").BoolVar(&s.offline)
 	demoCommand := app.Command(commandDemo, "Serve metrics of a CipherTrust Manager that this process simulates. Needs no other flag.")

@@ -19,11 +19,25 @@ import (
 	"cckm_sync_exporter/collector/targets"
 )
 
-// once reads every enabled list of every target once and prints the metrics. A read takes as long as
-// pages arrive. Its progress is shown on line, which may be nil.
+// once reads every enabled list of every target once, and prints the metrics or writes them to a file. A
+// read takes as long as pages arrive. Its progress is shown on line, which may be nil.
 func once(ctx context.Context, s *settings, logs logs, out io.Writer, line *statusLine) error {
 	if err := s.validate(); err != nil {
 		return err
+	}
+	write := func(text []byte) error {
+		if _, err := out.Write(text); err != nil {
+			return fmt.Errorf("the metrics cannot be printed: %w", err)
+		}
+		return nil
+	}
+	if s.output != "" {
+		file, err := createOutput(s.output)
+		if err != nil {
+			return err
+		}
+		defer file.discard()
+		write = file.replace
 	}
 	s.oneRead = true
 	e, err := startExporter(s, logs) //nolint:contextcheck // Removals outlive what asks for them.
@@ -37,13 +51,15 @@ func once(ctx context.Context, s *settings, logs logs, out io.Writer, line *stat
 	}
 	gatherers, complete := e.readOnce(ctx)
 	hideProgress()
-
+	if s.output != "" && ctx.Err() != nil {
+		return fmt.Errorf("interrupted; %s is unchanged", s.output)
+	}
 	text, err := expose(append(gatherers, e.telemetry()))
 	if err != nil {
 		return fmt.Errorf("the metrics cannot be written: %w", err)
 	}
-	if _, err := out.Write(text); err != nil {
-		return fmt.Errorf("the metrics cannot be printed: %w", err)
+	if err := write(text); err != nil {
+		return err
 	}
 	if !complete {
 		return errors.New("not every list was read; cckm_sync_scrape_error and the log above say why")

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +73,26 @@ func TestOnceEndsWithoutPages(t *testing.T) {
 		t.Error("a list that was not read completely is no error")
 	}
 	wantLines(t, out.String(), `cckm_sync_up{cloud="google",item="key"} 0`, `cckm_sync_scrape_error{cloud="google",item="key",reason="timeout"} 1`)
+}
+
+// TestOnceInterrupted checks that an interrupted read does not replace the file.
+func TestOnceInterrupted(t *testing.T) {
+	path := write(t, t.TempDir(), "cckm.prom", "old\n")
+	s, appliance := onceOf(t, 10, "--output="+path)
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	appliance.SetLatency(func(*http.Request) time.Duration {
+		interrupt()
+		return time.Hour
+	})
+	if err := once(ctx, s, newLogs(io.Discard, "info", "logfmt"), io.Discard, nil); err == nil || !strings.Contains(err.Error(), path+" is unchanged") {
+		t.Errorf("got %v", err)
+	}
+	files, err := os.ReadDir(filepath.Dir(path))
+	content, readErr := os.ReadFile(path)
+	if err != nil || readErr != nil || len(files) != 1 || string(content) != "old\n" {
+		t.Errorf("the directory has %v, the file %q: %v, %v", files, content, err, readErr)
+	}
 }
 
 // TestStatusLine checks that a status is erased before anything else is written, and fits into a terminal.

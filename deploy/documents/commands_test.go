@@ -55,7 +55,7 @@ func (b *bench) try(t *testing.T, script string) {
 	switch {
 	case strings.Contains(script, "/etc/default/cckm_sync_exporter <<"):
 		b.checkService(t)
-	case strings.Contains(script, "mv cckm_sync.prom.new"):
+	case strings.Contains(script, "once --output=cckm_sync.prom"):
 		b.checkFile(t, "cckm_sync.prom", `cckm_sync_up{cloud="google",item="key"} 1`)
 	case strings.Contains(script, "https://wiki.example.com/cckm/"):
 		b.checkFile(t, "deploy/prometheus/cckm_sync_alerts.yml", "https://wiki.example.com/cckm/CCKMSyncFailed")
