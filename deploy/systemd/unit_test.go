@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,18 @@ func TestUnit(t *testing.T) {
 	if start == nil {
 		t.Fatal("the unit does not start /usr/bin/cckm_sync_exporter")
 	}
+	// Debian 11 has systemd 247, which refuses a unit with a specifier that it does not know.
+	if specifier := regexp.MustCompile(`(?m)^[^#\n]*%.`).FindString(service); specifier != "" {
+		t.Errorf("a specifier of systemd: %s", specifier)
+	}
+	restart := regexp.MustCompile(`(?m)^RestartSec=(\d+)s$`).FindStringSubmatch(service)
+	burst := regexp.MustCompile(`(?m)^StartLimitIntervalSec=1min\nStartLimitBurst=(\d+)$`).FindStringSubmatch(service)
+	if restart == nil || burst == nil {
+		t.Fatal("the unit has no limit of starts")
+	}
+	if seconds := number(t, restart[1]) * number(t, burst[1]); seconds >= 60 {
+		t.Errorf("%d s of restarts never reach the limit of a minute", seconds)
+	}
 	t.Run("systemd-analyze", func(t *testing.T) {
 		analyze, dir := livetest.Program(t, "systemd-analyze"), t.TempDir()
 		// systemd looks for the program, and for the service of a socket in its directory.
@@ -48,7 +61,7 @@ func TestUnit(t *testing.T) {
 	})
 	t.Run("command line", func(t *testing.T) {
 		credentials := filepath.Dir(livetest.WriteFile(t, "password", []byte("long-password")))
-		flags := strings.Fields(strings.ReplaceAll(start[1], "%d", credentials))
+		flags := strings.Fields(strings.ReplaceAll(start[1], "${CREDENTIALS_DIRECTORY}", credentials))
 		check := exec.CommandContext(t.Context(), program, append([]string{"check", "--offline"}, flags...)...)
 		check.Env = []string{"CM_ADDRESS=https://cm.example.com", "CM_USERNAME=prometheus"}
 		if output, err := check.CombinedOutput(); err != nil || !strings.Contains(string(output), "ok    settings: 2 lists enabled\n") {
@@ -56,6 +69,15 @@ func TestUnit(t *testing.T) {
 		}
 	})
 	t.Run("socket", func(t *testing.T) { testSocket(t, socket, program) })
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // testSocket checks that the program serves on a socket of systemd, with the variable
