@@ -21,7 +21,14 @@ cd "$(dirname "$0")/../.."
 : "${SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)}"
 : "${BUILD_DATE=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)}"
 
-# BUILDAH may contain options, such as another storage.
-exec ${BUILDAH:-buildah} build --timestamp "$SOURCE_DATE_EPOCH" \
+case $(uname -m) in
+  x86_64) machine=amd64 ;;
+  aarch64) machine=arm64 ;;
+  *) machine=$(uname -m) ;;
+esac
+
+# BUILDAH may contain options, such as another storage. Its versions before 1.31 do not set
+# BUILDPLATFORM in FROM.
+exec ${BUILDAH:-buildah} build --timestamp "$SOURCE_DATE_EPOCH" --build-arg "BUILDPLATFORM=linux/$machine" \
   --build-arg "VERSION=$VERSION" --build-arg "REVISION=$REVISION" --build-arg "BUILD_DATE=$BUILD_DATE" \
   --tag "$name" "$@" .

@@ -100,17 +100,17 @@ func (b *buildah) copyTo(dir, from string, options ...string) {
 	b.output(cmd)
 }
 
-// build builds the image of a source tree with the users' script.
-func (b *buildah) build(source, name string) {
+// build builds the image of a source tree with the users' script and options of it.
+func (b *buildah) build(source, name string, options ...string) {
 	b.t.Helper()
 	_, version, _ := strings.Cut(livetest.ReadFile(b.t, source, "Dockerfile"), "ARG GO_VERSION=")
 	version, _, _ = strings.Cut(version, "\n")
 	if b.run("images", "--quiet", "--filter", "reference=localhost/golang:"+version) == "" {
 		b.standIn("localhost/golang:" + version)
 	}
-	cmd := exec.CommandContext(b.t.Context(), filepath.Join(source, "deploy", "image", "build.sh"), name, "--pull=never")
-	for name, options := range map[string]string{"GOROOT": "/usr/local/go:ro", "GOMODCACHE": "/go/pkg/mod:ro", "GOCACHE": "/cache"} {
-		cmd.Args = append(cmd.Args, "--volume", strings.TrimSpace(livetest.Run(b.t, "", "go", "env", name))+":"+options)
+	cmd := exec.CommandContext(b.t.Context(), filepath.Join(source, "deploy", "image", "build.sh"), slices.Concat([]string{name, "--pull=never"}, options)...)
+	for name, mount := range map[string]string{"GOROOT": "/usr/local/go:ro", "GOMODCACHE": "/go/pkg/mod:ro", "GOCACHE": "/cache"} {
+		cmd.Args = append(cmd.Args, "--volume", strings.TrimSpace(livetest.Run(b.t, "", "go", "env", name))+":"+mount)
 	}
 	cmd.Env = append(os.Environ(), "BUILDAH="+strings.Join(b.options, " "), "BUILDAH_ISOLATION=chroot",
 		"VERSION=1.2.3", "REVISION=abc", "SOURCE_DATE_EPOCH=1700000000")
@@ -126,6 +126,8 @@ func TestImage(t *testing.T) {
 	}
 	b.build(root, "exporter:a")
 	t.Run("same source, same bytes", func(t *testing.T) { b.rebuild(t, root) })
+	// publish.sh builds for a platform that is not this machine's.
+	b.build(root, "exporter:arm64", "--platform=linux/arm64")
 	t.Run("configuration", func(t *testing.T) { b.configuration(t) })
 	container := b.run("from", "--pull-never", "exporter:a")
 	files := b.run("mount", container)
