@@ -2,9 +2,9 @@
 # Signs and publishes the files that release.sh wrote to dist/, for the tag that the
 # workflow runs for. It builds nothing.
 #
-#   TAG=v1.2.3 GH_TOKEN=… deploy/release/publish.sh
+#   TAG=v1.2.3 GH_TOKEN=… CHARTS=registry.example.com/owner/charts REGISTRY_USER=… REGISTRY_PASSWORD=… deploy/release/publish.sh
 #
-# Needs gh, and cosign, which signs with the identity of the workflow.
+# Needs gh, helm, and cosign, which signs with the identity of the workflow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -14,6 +14,8 @@ die() {
 }
 
 : "${TAG:?is not set, it is the tag of the release}"
+: "${CHARTS:?is not set, it is where charts are, such as registry.example.com/owner/charts}"
+: "${REGISTRY_USER:?is not set}" "${REGISTRY_PASSWORD:?is not set}"
 [[ $TAG =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || die "the tag $TAG is not of the form v1.2.3"
 version=${TAG#v}
 
@@ -28,6 +30,15 @@ awk '/^## / { sections++; next } sections == 1' CHANGELOG.md >"$notes"
 grep -q . "$notes" || die "CHANGELOG.md has no entries for $TAG"
 
 cosign sign-blob --yes --bundle dist/sha256sums.txt.sigstore.json dist/sha256sums.txt
+
+# cosign reads the login from Docker's file.
+export HELM_REGISTRY_CONFIG=${DOCKER_CONFIG:-$HOME/.docker}/config.json
+mkdir -p "${HELM_REGISTRY_CONFIG%/*}"
+helm registry login --username "$REGISTRY_USER" --password-stdin "${CHARTS%%/*}" <<<"$REGISTRY_PASSWORD"
+pushed=$(helm push "dist/cckm-sync-exporter-$version.tgz" "oci://$CHARTS" 2>&1) || die "$pushed"
+digest=$(sed -n 's/^Digest: *//p' <<<"$pushed")
+[[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || die "helm printed no digest: $pushed"
+cosign sign --yes "$CHARTS/cckm-sync-exporter@$digest"
 
 kind=()
 [[ $version != *-* ]] || kind=(--prerelease)

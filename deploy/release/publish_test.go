@@ -14,6 +14,13 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
+const digest = "sha256:6056db745a6b2fede183b234f5512cde5d5ed26f705b55a98b838c2b89813139"
+
+// registry returns the environment of a registry that answers with digest.
+func registry(env ...string) []string {
+	return append([]string{"CHARTS=registry.example.com/owner/charts", "REGISTRY_USER=robot", "REGISTRY_PASSWORD=token", "DIGEST=" + digest}, env...)
+}
+
 // publish runs a publishing script in a directory with a small release. Programs
 // that would contact a registry or GitHub are replaced by ones that record their
 // arguments, which it returns.
@@ -37,6 +44,7 @@ func publish(t *testing.T, script string, replaced map[string]string, env ...str
 	write("dist/sha256sums.txt", livetest.Run(t, filepath.Join(dir, "dist"), "sh", "-c", "sha256sum -- *.gz"))
 	const record = "#!/bin/sh\necho \"${0##*/} $*\" >>\"$CALLS\"\n"
 	write("programs/cosign", record+`[ "$1" = sign ] || printf bundle >"$4"`)
+	write("programs/helm", record+`case $1 in registry) cat >>"$CALLS" ;; push) printf 'Pushed: x\nDigest: %s\n' "$DIGEST" >&2 ;; esac`)
 	write("programs/gh", record+`while [ $# -gt 0 ]; do [ "$1" != --notes-file ] || cat "$2" >>"$CALLS"; shift; done`)
 	write("programs/buildah", record+`[ "$1" != login ] || cat >>"$CALLS"
 [ "$1 $2" != "manifest push" ] || printf '%s' "$DIGEST" >"$5"`)
@@ -56,8 +64,11 @@ func publish(t *testing.T, script string, replaced map[string]string, env ...str
 // TestPublishRelease checks what is signed and published, and in which order.
 func TestPublishRelease(t *testing.T) {
 	for tag, kind := range map[string]string{"v1.2.3": "", "v1.3.0-rc.0": "--prerelease "} {
-		output, calls, err := publish(t, "deploy/release/publish.sh", nil, "TAG="+tag)
+		output, calls, err := publish(t, "deploy/release/publish.sh", nil, registry("TAG="+tag)...)
 		want := "cosign sign-blob --yes --bundle dist/sha256sums.txt.sigstore.json dist/sha256sums.txt\n" +
+			"helm registry login --username robot --password-stdin registry.example.com\ntoken\n" +
+			"helm push dist/cckm-sync-exporter-" + tag[1:] + ".tgz oci://registry.example.com/owner/charts\n" +
+			"cosign sign --yes registry.example.com/owner/charts/cckm-sync-exporter@" + digest + "\n" +
 			"gh release create " + tag + " --verify-tag --title " + tag + " --notes-file TEMPORARY " + kind +
 			"dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz dist/cckm_sync_exporter-1.3.0-rc.0.linux-amd64.tar.gz " +
 			"dist/sha256sums.txt dist/sha256sums.txt.sigstore.json\n\n* [FEATURE] New.\n\n"
@@ -80,7 +91,7 @@ func TestPublishNothing(t *testing.T) {
 		if test.replaced != "" {
 			replaced[test.replaced] = test.content
 		}
-		output, calls, err := publish(t, "deploy/release/publish.sh", replaced, "TAG="+test.tag)
+		output, calls, err := publish(t, "deploy/release/publish.sh", replaced, registry("TAG="+test.tag)...)
 		if err == nil || calls != "" || !strings.Contains(output, test.why) {
 			t.Errorf("%s: %v, programs run: %q\n%s", test.why, err, calls, output)
 		}
@@ -90,9 +101,9 @@ func TestPublishNothing(t *testing.T) {
 // TestPublishImage checks that the pushed digest is what is signed, and that the
 // password is on no command line.
 func TestPublishImage(t *testing.T) {
-	const script, digest = "deploy/image/publish.sh", "sha256:6056db745a6b2fede183b234f5512cde5d5ed26f705b55a98b838c2b89813139"
-	env := []string{"IMAGE=registry.example.com/owner/name", "TAG=v1.2.3", "REGISTRY_USER=robot", "REGISTRY_PASSWORD=token"}
-	output, calls, err := publish(t, script, nil, append(env, "DIGEST="+digest)...)
+	const script = "deploy/image/publish.sh"
+	env := registry("IMAGE=registry.example.com/owner/name", "TAG=v1.2.3")
+	output, calls, err := publish(t, script, nil, env...)
 	want := `buildah login --username robot --password-stdin registry.example.com
 token
 buildah manifest create localhost/cckm_sync_exporter:1.2.3
@@ -105,8 +116,10 @@ cosign sign --yes registry.example.com/owner/name@` + digest + "\n"
 	if diff := cmp.Diff(want, calls); diff != "" || err != nil || output != "digest="+digest+"\n" {
 		t.Errorf("%v\n%s(-want +got):\n%s", err, output, diff)
 	}
-	output, calls, err = publish(t, script, nil, append(env, "DIGEST=")...)
-	if err == nil || strings.Contains(calls, "cosign") {
-		t.Errorf("no digest: %v\n%s\n%s", err, output, calls)
+	for _, script := range []string{script, "deploy/release/publish.sh"} {
+		output, calls, err = publish(t, script, nil, append(env, "DIGEST=")...)
+		if err == nil || strings.Contains(calls, "cosign sign ") || strings.Contains(calls, "gh ") {
+			t.Errorf("%s, no digest: %v\n%s\n%s", script, err, output, calls)
+		}
 	}
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds everything of a release into dist/: programs in archives, deb and rpm
-# packages, a bill of materials of each program, and checksums.
+# packages, a bill of materials of each program, the Helm chart, and checksums.
 #
 #   deploy/release/release.sh              the tag on HEAD, such as v1.2.3
 #   deploy/release/release.sh --snapshot   the current files, to try them out
@@ -108,6 +108,20 @@ make_packages() {
   done
 }
 
+# make_chart packs the Helm chart, which deploys the image of the same version. Unlike "helm package",
+# it gives the same bytes each time.
+make_chart() {
+  local dir=$work/chart
+  mkdir "$dir"
+  # The rules and dashboards in the chart are links.
+  cp -RL "deploy/helm/$package" "$dir"
+  rm -r "$dir/$package/ci"
+  sed -i "s/^version: .*/version: $VERSION/; s/^appVersion: .*/appVersion: $VERSION/" "$dir/$package/Chart.yaml"
+  find "$dir" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  tar -C "$dir" --format=ustar --sort=name --owner=0 --group=0 --numeric-owner -c "$package" |
+    gzip -n >"dist/$package-$VERSION.tgz"
+}
+
 # bill_of_materials GOOS-GOARCH PROGRAM writes the SBOM of a program from the modules
 # that Go recorded in it, with their hashes and licenses.
 bill_of_materials() {
@@ -164,6 +178,7 @@ for platform in "${platforms[@]}"; do
   [[ $os != linux ]] || make_packages "$arch" "$program"
   bill_of_materials "$os-$arch" "$program"
 done
+make_chart
 
 cd dist
 sha256sum -- * >"$work/sha256sums.txt"

@@ -34,6 +34,7 @@ func TestRelease(t *testing.T) {
 
 	t.Run("files", func(t *testing.T) { testFiles(t, dist) })
 	t.Run("archives", func(t *testing.T) { testArchives(t, dist, revision) })
+	t.Run("chart", func(t *testing.T) { testChart(t, dist) })
 	t.Run("man page", func(t *testing.T) { testManPage(t, dist) })
 	t.Run("completions", func(t *testing.T) { testCompletions(t, dist) })
 	t.Run("lintian", func(t *testing.T) {
@@ -58,7 +59,7 @@ func TestRelease(t *testing.T) {
 		c.write(t, "README.md", "Changed.\n")
 		dist, output := c.mustRelease(t, native, "--snapshot")
 		want := "\ncckm_sync_exporter " + newer + "-snapshot.g" + c.git(t, "rev-parse", "--short=12", "HEAD") + ".dirty\n"
-		if names := namesIn(t, dist); len(names) != 5 || !strings.Contains("\n"+output, want) {
+		if names := namesIn(t, dist); len(names) != 6 || !strings.Contains("\n"+output, want) {
 			t.Errorf("files: %q\n%s\nwant %s", names, output, want)
 		}
 	})
@@ -70,6 +71,7 @@ func testFiles(t *testing.T, dist string) {
 	want := []string{
 		"cckm-sync-exporter-1.2.3-1.aarch64.rpm",
 		"cckm-sync-exporter-1.2.3-1.x86_64.rpm",
+		"cckm-sync-exporter-1.2.3.tgz",
 		"cckm-sync-exporter_1.2.3-1_amd64.deb",
 		"cckm-sync-exporter_1.2.3-1_arm64.deb",
 		"cckm_sync_exporter-1.2.3.darwin-arm64.cdx.json",
@@ -91,6 +93,18 @@ func testFiles(t *testing.T, dist string) {
 	}
 }
 
+// testChart checks that Helm accepts the chart, which deploys the image of its version, with the rules.
+func testChart(t *testing.T, dist string) {
+	t.Helper()
+	rendered := livetest.Run(t, dist, livetest.Program(t, "helm"), "template", "release", "cckm-sync-exporter-"+version+".tgz",
+		"--set", "ciphertrust.url=https://cm.example.com,ciphertrust.username=prometheus,ciphertrust.existingSecret=secret,prometheusRule.enabled=true,dashboards.enabled=true")
+	for _, want := range []string{"/cckm_sync_exporter:" + version + "\"\n", "helm.sh/chart: cckm-sync-exporter-" + version, "alert: CCKMSyncFailed", "cckm-sync-fleet.json"} {
+		if !strings.Contains(rendered, want) {
+			t.Errorf("the chart's manifests lack %q", want)
+		}
+	}
+}
+
 // testSameBytes checks that another clone, time zone, environment and user make the
 // same files. Two platforms have each kind of file between them.
 func testSameBytes(t *testing.T, c clone, dist string) {
@@ -100,7 +114,7 @@ func testSameBytes(t *testing.T, c clone, dist string) {
 		"USER=somebody", "HOSTNAME=elsewhere", "GOFLAGS=-race", "GOAMD64=v3", "COLUMNS=40", "CM_ADDRESS=https://cm.example.com",
 	})
 	names := namesIn(t, again)
-	if len(names) != 7 {
+	if len(names) != 8 {
 		t.Errorf("files: %q", names)
 	}
 	for _, name := range names {
