@@ -65,6 +65,8 @@ func TestWorkflows(t *testing.T) {
 		"release.yml/packages": {"contents": "read"},
 		"release.yml/image":    {"contents": "read", "attestations": "write", "id-token": "write"},
 		"release.yml/publish":  {"contents": "write", "attestations": "write", "id-token": "write"},
+
+		"vulnerabilities.yml/govulncheck": {"contents": "read"},
 	}
 	script := regexp.MustCompile(`^bash (\.ci/run( [a-z]+)* ?(\$\{\{ matrix\.steps \}\})?|deploy/\S+\.sh)$`)
 	goVersion := find(t, "Dockerfile", `(?m)^ARG GO_VERSION=(.*)$`)[0]
