@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/version"
 
 	"cckm_sync_exporter/collector"
@@ -58,7 +60,20 @@ func newExporter(configs []config.Target, logger log.Logger, noDeadline bool) (*
 }
 
 // telemetry returns the metrics about the exporter itself: as a whole, and about each target.
-func (e *exporter) telemetry() prometheus.Gatherer { return prometheus.Gatherers{e.process, e.targets} }
+func (e *exporter) telemetry() prometheus.Gatherer {
+	return prometheus.Gatherers{withoutNameClash{e.process}, e.targets}
+}
+
+// withoutNameClash omits the Go collector's gauge go_memstats_alloc_bytes. In OpenMetrics it has the name
+// of the family of the counter go_memstats_alloc_bytes_total, which strict parsers refuse. The gauge
+// go_memstats_heap_alloc_bytes has the same value.
+type withoutNameClash struct{ prometheus.Gatherer }
+
+// Gather implements prometheus.Gatherer.
+func (g withoutNameClash) Gather() ([]*dto.MetricFamily, error) {
+	families, err := g.Gatherer.Gather()
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }), err //nolint:wrapcheck // This only filters.
+}
 
 // single returns the target of the flags, or nil if there is a configuration file.
 func (e *exporter) single() *targets.Target {
