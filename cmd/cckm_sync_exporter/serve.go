@@ -134,10 +134,11 @@ func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Ha
 	}
 	if t := e.single(); t != nil {
 		cfg.Exposition = t.Exposition()
-		cfg.Read = func(ctx context.Context) *scrape.Snapshot {
+		cfg.Lists = t.ListNames()
+		cfg.Read = func(ctx context.Context, lists []string) *scrape.Snapshot {
 			t, done, _ := e.targets.Use(t.Config.Name)
 			defer done()
-			return t.Read(ctx)
+			return t.ReadSome(ctx, lists)
 		}
 		cfg.Timeout, cfg.TimeoutOffset = t.Config.Timeout, t.Config.TimeoutOffset
 	}

@@ -7,6 +7,7 @@ package scrape
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,10 +87,17 @@ func New(sources []Source, options Options) *Scraper {
 // Read reads every list, or joins a read that is running. It returns soon after ctx has ended; a
 // list that is not read by then has failed with reason.Timeout. The snapshot has every list, also
 // those that failed.
-func (s *Scraper) Read(ctx context.Context) *Snapshot {
-	snapshot := &Snapshot{Lists: make([]ListRead, len(s.lists))}
+func (s *Scraper) Read(ctx context.Context) *Snapshot { return read(ctx, s.lists) }
+
+// ReadSome is Read for the lists with the given names only. The snapshot has no other list.
+func (s *Scraper) ReadSome(ctx context.Context, names []string) *Snapshot {
+	return read(ctx, slices.DeleteFunc(slices.Clone(s.lists), func(l *sharedList) bool { return !slices.Contains(names, l.List.Name) }))
+}
+
+func read(ctx context.Context, lists []*sharedList) *Snapshot {
+	snapshot := &Snapshot{Lists: make([]ListRead, len(lists))}
 	var wait sync.WaitGroup
-	for i, list := range s.lists {
+	for i, list := range lists {
 		wait.Go(func() { snapshot.Lists[i] = list.await(ctx) })
 	}
 	wait.Wait()

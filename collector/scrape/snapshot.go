@@ -10,7 +10,7 @@ import (
 
 // Snapshot is what one scrape has read. It is immutable, so scrapes that share reads may share it.
 type Snapshot struct {
-	// Lists has every enabled list, also those that failed, in the order of New's sources.
+	// Lists has every list that the scrape asked for, also those that failed, in the order of New's sources.
 	Lists []ListRead
 }
 

@@ -147,6 +147,11 @@ func (r *running) Hint(hint string) string {
 // Read reads every list of the target.
 func (t *Target) Read(ctx context.Context) *scrape.Snapshot { return t.scraper.Read(ctx) }
 
+// ReadSome reads the lists with the given names.
+func (t *Target) ReadSome(ctx context.Context, names []string) *scrape.Snapshot {
+	return t.scraper.ReadSome(ctx, names)
+}
+
 // Latest returns how the last read of each list ended. It reads nothing.
 func (t *Target) Latest() []scrape.Latest { return t.scraper.Latest() }
 
@@ -158,6 +163,15 @@ func (t *Target) Client() *ciphertrust.Client { return t.client }
 
 // Lists returns the target's lists, in the order of its configuration.
 func (t *Target) Lists() []*scrape.List { return t.lists }
+
+// ListNames returns the names of the lists.
+func (t *Target) ListNames() []string {
+	names := make([]string, 0, len(t.Config.Lists))
+	for _, list := range t.Config.Lists {
+		names = append(names, list.Name)
+	}
+	return names
+}
 
 // WarnOfExposure logs which settings expose the target's secrets.
 func (t *Target) WarnOfExposure() {

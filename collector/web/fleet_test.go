@@ -8,7 +8,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +52,7 @@ func newFleet(t *testing.T, change func(*web.Config), names ...string) *fleet {
 	configs := make([]config.Target, 0, len(names))
 	for i, name := range names {
 		cfg := config.Target{
-			Name: name, URL: server.URL, Lists: syncjob.Lists()[:1], TLS: ciphertrust.TLSConfig{CA: string(server.CAPEM)},
+			Name: name, URL: server.URL, Lists: syncjob.Lists()[:2], TLS: ciphertrust.TLSConfig{CA: string(server.CAPEM)},
 			Credentials: ciphertrust.Credentials{Username: simulator.DefaultUsername, Password: simulator.DefaultPassword},
 			Reading:     config.Reading{PageSize: 1000, Concurrency: 1, Timeout: 5 * time.Minute, TimeoutOffset: time.Second},
 		}
@@ -126,6 +128,68 @@ func TestProbeByName(t *testing.T) {
 	}
 	if got := ask(t, newFleet(t, nil), http.MethodGet, "/probe?target=one"); got.Code != http.StatusNotFound || !strings.Contains(got.Body.String(), "--config.file") {
 		t.Errorf("without targets: status %d, %s", got.Code, got.Body)
+	}
+}
+
+// TestChosenLists checks that a scrape reads and exports exactly the lists that collect[] and exclude[]
+// choose, also when a scrape of other lists has just been answered.
+func TestChosenLists(t *testing.T) {
+	lists := syncjob.Lists()[:2]
+	aboutExporter := regexp.MustCompile("(?m)^cckm_sync_exporter_.*$")
+	h := newFleet(t, func(cfg *web.Config) {
+		single := cfg.Targets.All()[0]
+		cfg.Lists, cfg.Read, cfg.Exposition, cfg.Timeout = single.ListNames(), single.ReadSome, single.Exposition(), time.Minute
+	}, "one")
+	const enabled = "The enabled lists are: google-keys, azure-certificates."
+	tests := []struct {
+		query string
+		// want are the lists that are read, or else the refusal.
+		want    []string
+		refusal string
+	}{
+		{"", []string{"google-keys", "azure-certificates"}, ""},
+		{"&collect[]=azure-certificates", []string{"azure-certificates"}, ""},
+		{"&collect%5B%5D=azure-certificates&collect[]=google-keys&collect[]=azure-certificates", []string{"google-keys", "azure-certificates"}, ""},
+		{"&exclude[]=azure-certificates", []string{"google-keys"}, ""},
+		{"&exclude[]=google-keys&exclude[]=azure-certificates", nil, ""},
+		{"&collect=google-keys", []string{"google-keys", "azure-certificates"}, ""},
+		{"&collect[]=nonsense", nil, `"nonsense" is not an enabled list. ` + enabled},
+		{"&collect[]=google-keys&collect[]=aws-keys", nil, `"aws-keys" is not an enabled list. ` + enabled},
+		{"&exclude[]=aws-keys", nil, `"aws-keys" is not an enabled list. ` + enabled},
+		{"&collect[]=", nil, `"" is not an enabled list. ` + enabled},
+		{"&collect[]=google-keys&exclude[]=azure-certificates", nil, "collect[] and exclude[] cannot be combined."},
+	}
+	for _, path := range []string{"/metrics?x=1", "/probe?target=one"} {
+		for _, test := range tests {
+			h.appliance.ResetRequests()
+			got := ask(t, h, http.MethodGet, path+test.query)
+			body := aboutExporter.ReplaceAllString(got.Body.String(), "")
+			var read []string
+			for _, list := range lists {
+				requested := slices.ContainsFunc(h.appliance.Requests(), func(r simulator.RequestRecord) bool { return r.Path == "/api/v1/"+list.Path })
+				exported := strings.Contains(body, fmt.Sprintf("\ncckm_sync_up{cloud=%q,item=%q} 1\n", list.Cloud, list.Item))
+				mentioned := strings.Contains(body, fmt.Sprintf("{cloud=%q,item=%q", list.Cloud, list.Item))
+				if requested != exported || exported != mentioned {
+					t.Errorf("%s%s: list %s: requested %t, exported %t, mentioned %t", path, test.query, list.Name, requested, exported, mentioned)
+				}
+				if exported {
+					read = append(read, list.Name)
+				}
+			}
+			if diff := gocmp.Diff(test.want, read); diff != "" {
+				t.Errorf("%s%s (-want +got):\n%s", path, test.query, diff)
+			}
+			if code := map[bool]int{true: http.StatusBadRequest, false: http.StatusOK}[test.refusal != ""]; got.Code != code {
+				t.Errorf("%s%s: status %d, want %d", path, test.query, got.Code, code)
+			}
+			if test.refusal != "" && got.Body.String() != test.refusal+"\n" {
+				t.Errorf("%s%s: %s", path, test.query, got.Body)
+			}
+		}
+	}
+	got := ask(t, newFleet(t, nil, "one"), http.MethodGet, "/metrics?collect[]=google-keys")
+	if got.Code != http.StatusBadRequest || !strings.Contains(got.Body.String(), "/probe?target=NAME") {
+		t.Errorf("the exporter's own metrics: status %d, %s", got.Code, got.Body)
 	}
 }
 

@@ -29,9 +29,11 @@ const (
 type Config struct {
 	// Targets can be probed by name and are discovered by Prometheus.
 	Targets *targets.Set
-	// Read returns a snapshot of the lists for a scrape of TelemetryPath, at the latest when ctx ends. If
-	// it is nil, TelemetryPath has only the metrics about the exporter itself.
-	Read func(ctx context.Context) *scrape.Snapshot
+	// Lists are the names of the lists that Read can read.
+	Lists []string
+	// Read returns a snapshot of some of the lists for a scrape of TelemetryPath, at the latest when ctx
+	// ends. If it is nil, TelemetryPath has only the metrics about the exporter itself.
+	Read func(ctx context.Context, lists []string) *scrape.Snapshot
 	// Exposition writes the snapshots of Read.
 	Exposition *collector.Exposition
 	// Telemetry gathers the metrics about the exporter itself.
@@ -54,7 +56,7 @@ type Config struct {
 func NewHandler(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	var metrics http.Handler = scrapeHandler{
-		read: cfg.Read, exposition: cfg.Exposition, longest: cfg.Timeout, offset: cfg.TimeoutOffset,
+		lists: cfg.Lists, read: cfg.Read, exposition: cfg.Exposition, longest: cfg.Timeout, offset: cfg.TimeoutOffset,
 		telemetry: cfg.Telemetry, logger: cfg.Logger,
 	}.handler(newLimits(cfg.MaxRequests))
 	if cfg.Instrument != nil {

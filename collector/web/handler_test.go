@@ -43,7 +43,7 @@ func handler(t *testing.T, change func(*web.Config)) http.Handler {
 	telemetry := prometheus.NewRegistry()
 	cfg := web.Config{
 		Targets:       targets.NewSet(targets.Options{Logger: log.NewNopLogger()}),
-		Read:          func(context.Context) *scrape.Snapshot { return snapshot() },
+		Read:          func(context.Context, []string) *scrape.Snapshot { return snapshot() },
 		Exposition:    &collector.Exposition{},
 		Telemetry:     telemetry,
 		Instrument:    telemetry,
@@ -96,7 +96,7 @@ func TestTimeout(t *testing.T) {
 		t.Run(header, func(t *testing.T) {
 			var got time.Duration
 			h := handler(t, func(cfg *web.Config) {
-				cfg.Read = func(ctx context.Context) *scrape.Snapshot {
+				cfg.Read = func(ctx context.Context, _ []string) *scrape.Snapshot {
 					deadline, ok := ctx.Deadline()
 					if !ok {
 						t.Error("the read has no deadline")
@@ -183,7 +183,9 @@ func TestSlowScrapers(t *testing.T) {
 				gathered.Add(1)
 				return telemetry.Gather()
 			})
-			cfg.Read = func(context.Context) *scrape.Snapshot { return &scrape.Snapshot{Lists: slices.Clone(read.Lists)} }
+			cfg.Read = func(context.Context, []string) *scrape.Snapshot {
+				return &scrape.Snapshot{Lists: slices.Clone(read.Lists)}
+			}
 		})
 		released := make(chan struct{})
 		accepts := []string{"text/plain", "application/openmetrics-text;version=1.0.0"}
@@ -229,7 +231,7 @@ func TestSlowEncoding(t *testing.T) {
 				<-time.After(2 * time.Second)
 				return nil, nil
 			})
-			cfg.Read = func(context.Context) *scrape.Snapshot { return read }
+			cfg.Read = func(context.Context, []string) *scrape.Snapshot { return read }
 		})
 		released := make(chan struct{})
 		var wait sync.WaitGroup
@@ -274,7 +276,7 @@ func TestMaxRequests(t *testing.T) {
 	reading, finish := make(chan struct{}), make(chan struct{})
 	h := handler(t, func(cfg *web.Config) {
 		cfg.MaxRequests = 2
-		cfg.Read = func(context.Context) *scrape.Snapshot {
+		cfg.Read = func(context.Context, []string) *scrape.Snapshot {
 			reading <- struct{}{}
 			<-finish
 			return snapshot()
@@ -300,7 +302,7 @@ func TestMaxRequests(t *testing.T) {
 // TestOtherPaths checks that only scrapes contact an appliance.
 func TestOtherPaths(t *testing.T) {
 	noRead := func(cfg *web.Config) {
-		cfg.Read = func(context.Context) *scrape.Snapshot {
+		cfg.Read = func(context.Context, []string) *scrape.Snapshot {
 			t.Error("the appliance was contacted")
 			return snapshot()
 		}

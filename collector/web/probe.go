@@ -34,10 +34,9 @@ func probe(set *targets.Set, limits *limits, logger log.Logger) http.HandlerFunc
 		control := http.NewResponseController(w)
 		deadline := time.Now().Add(t.Config.Timeout + TransferTimeout)
 		_, _ = control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)
-		limits.serve(name, w, func(scrapes *targetScrapes) {
-			handler := scrapeHandler{read: t.Read, exposition: t.Exposition(), longest: t.Config.Timeout, offset: t.Config.TimeoutOffset, logger: logger}
-			handler.serve(scrapes, w, r)
-		})
+		scrapeHandler{
+			lists: t.ListNames(), read: t.ReadSome, exposition: t.Exposition(), longest: t.Config.Timeout, offset: t.Config.TimeoutOffset, logger: logger,
+		}.serve(name, limits, w, r)
 	}
 }
 

@@ -18,8 +18,9 @@ import (
 
 // scrapeHandler handles the scrapes of one target, or of the exporter's own metrics.
 type scrapeHandler struct {
-	// read is Config.Read.
-	read       func(context.Context) *scrape.Snapshot
+	// lists and read are Config.Lists and Config.Read.
+	lists      []string
+	read       func(ctx context.Context, lists []string) *scrape.Snapshot
 	exposition *collector.Exposition
 	// longest is the longest scrape. Prometheus' own timeout minus offset applies if it is shorter.
 	longest, offset time.Duration
@@ -30,18 +31,27 @@ type scrapeHandler struct {
 
 // handler returns the handler of TelemetryPath.
 func (s scrapeHandler) handler(limits *limits) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		limits.serve("", w, func(scrapes *targetScrapes) { s.serve(scrapes, w, r) })
-	}
+	return func(w http.ResponseWriter, r *http.Request) { s.serve("", limits, w, r) }
 }
 
-// serve reads the lists and sends the metrics. A scraper that has hung up gets nothing.
-func (s scrapeHandler) serve(scrapes *targetScrapes, w http.ResponseWriter, r *http.Request) {
+// serve responds to a scrape of the target with a name. It refuses unknown lists, and more scrapes than
+// the limit.
+func (s scrapeHandler) serve(target string, limits *limits, w http.ResponseWriter, r *http.Request) {
+	lists, refusal := chosenLists(r.URL.Query(), s.lists)
+	if refusal != "" {
+		http.Error(w, refusal, http.StatusBadRequest)
+		return
+	}
+	limits.serve(target, w, func(scrapes *targetScrapes) { s.scrape(lists, scrapes, w, r) })
+}
+
+// scrape reads the lists and sends the metrics. A scraper that has hung up gets nothing.
+func (s scrapeHandler) scrape(lists []string, scrapes *targetScrapes, w http.ResponseWriter, r *http.Request) {
 	var snapshot *scrape.Snapshot
 	if s.read != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), s.timeout(r.Header))
 		defer cancel()
-		snapshot = s.read(ctx)
+		snapshot = s.read(ctx, lists)
 	}
 	response := scrapes.response(snapshot, r, s.expositionHandler(snapshot))
 	if response == nil {

@@ -214,7 +214,8 @@ func (r *rig) wire() (*exporter, error) {
 	var err error
 	e.handler, err = web.NewHandler(web.Config{
 		Targets:       e.targets,
-		Read:          r.printing(e.target.Read),
+		Read:          r.printing(e.target.ReadSome),
+		Lists:         e.target.ListNames(),
 		Exposition:    e.target.Exposition(),
 		Telemetry:     prometheus.Gatherers{scrapes, e.targets},
 		Instrument:    scrapes,
@@ -241,9 +242,9 @@ func (e *exporter) close(r *rig) {
 }
 
 // printing returns a function that reads, and prints the snapshot.
-func (r *rig) printing(read func(context.Context) *scrape.Snapshot) func(context.Context) *scrape.Snapshot {
-	return func(ctx context.Context) *scrape.Snapshot {
-		snapshot := read(ctx)
+func (r *rig) printing(read func(context.Context, []string) *scrape.Snapshot) func(context.Context, []string) *scrape.Snapshot {
+	return func(ctx context.Context, lists []string) *scrape.Snapshot {
+		snapshot := read(ctx, lists)
 		for i := range snapshot.Lists {
 			r.transcript.show(snapshot.Lists[i].Err)
 			r.transcript.showWords(snapshot.Lists[i].Summary)

@@ -126,7 +126,7 @@ func (p *plant) startExporters() {
 		}
 		if len(p.life.fleet) == 0 {
 			single := targets.All()[0]
-			cfg.Read, cfg.Exposition = single.Read, single.Exposition()
+			cfg.Lists, cfg.Read, cfg.Exposition = single.ListNames(), single.ReadSome, single.Exposition()
 		}
 		handler, err := web.NewHandler(cfg)
 		if err != nil {
