@@ -57,6 +57,8 @@ type settings struct { //nolint:recvcheck // Format must also hide the values of
 	simulated []config.Target
 
 	web                    *toolkit.FlagConfig
+	externalURL            string
+	enableLifecycle        bool
 	telemetryPath          string
 	maxRequests            int
 	disableExporterMetrics bool
@@ -238,6 +240,10 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 // webFlags declares the flags of the HTTP server.
 func (s *settings) webFlags(app *kingpin.Application) {
 	s.web = kingpinflag.AddFlags(app, defaultAddress)
+	app.Flag("web.external-url", "URL under which users and Prometheus reach the exporter, for example behind a reverse proxy, "+
+		"which removes the URL's path. /sd and the links of the status page have it. Default: the URL of each request.").
+		StringVar(&s.externalURL)
+	app.Flag("web.enable-lifecycle", "Serve POST /-/reload.").Default("true").BoolVar(&s.enableLifecycle)
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&s.telemetryPath)
 	app.Flag("web.max-requests", "Maximum number of concurrent scrapes; 0 disables the limit.").
 		Default("40").IntVar(&s.maxRequests)

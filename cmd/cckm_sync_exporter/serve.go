@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func serveWith(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Si
 		return err
 	}
 	base := s.baseURL(listeners)
-	s.logStart(e, base)
+	s.logStart(e, cmp.Or(strings.TrimRight(s.externalURL, "/"), base))
 	server := newServer(handler, e.longestScrape(), logs.slog)
 	confine(logs.kit)
 	go reloads.follow(hangUps) //nolint:contextcheck // A reload is not canceled halfway.
@@ -124,12 +125,16 @@ func serveWith(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Si
 
 // newHandler returns the handler of every path.
 func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Handler, error) {
+	external, err := parseExternalURL(s.externalURL)
+	if err != nil {
+		return nil, err
+	}
 	cfg := web.Config{
 		Targets:       e.targets,
+		ExternalURL:   external,
 		Telemetry:     e.telemetry(),
 		TelemetryPath: s.telemetryPath,
 		MaxRequests:   s.maxRequests,
-		Reload:        reloads.reload,
 		Logger:        logs.kit,
 	}
 	if t := e.single(); t != nil {
@@ -141,6 +146,9 @@ func newHandler(s *settings, e *exporter, reloads *reloader, logs logs) (http.Ha
 			return t.ReadSome(ctx, lists)
 		}
 		cfg.Timeout, cfg.TimeoutOffset = t.Config.Timeout, t.Config.TimeoutOffset
+	}
+	if s.enableLifecycle {
+		cfg.Reload = reloads.reload
 	}
 	if !s.disableExporterMetrics {
 		cfg.Instrument = e.process

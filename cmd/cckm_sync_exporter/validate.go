@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -113,7 +114,10 @@ func (s *settings) problemError(p config.Problem) error {
 }
 
 func (s *settings) validateWeb() error {
+	_, err := parseExternalURL(s.externalURL)
 	switch {
+	case err != nil:
+		return err
 	case !isPath(s.telemetryPath) || strings.HasPrefix(s.telemetryPath, "/-/") ||
 		slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath):
 		return fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics that no other page of the exporter has", s.telemetryPath)
@@ -122,6 +126,23 @@ func (s *settings) validateWeb() error {
 	default:
 		return nil
 	}
+}
+
+// parseExternalURL returns the URL without a "/" at its end, or nil if the text is empty.
+func parseExternalURL(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // The URL of each request is used instead.
+	}
+	u, err := url.Parse(text)
+	switch {
+	// The text may have a password, so it is not repeated.
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || u.User != nil || strings.ContainsAny(text, "?#"):
+		return nil, errors.New("--web.external-url is not an absolute http or https URL without user, query and fragment: " +
+			"give one such as https://monitoring.example.com/cckm")
+	case path.Clean("/"+u.Path) != "/"+strings.Trim(u.Path, "/"):
+		return nil, errors.New("--web.external-url has a path with empty elements or dots: give one such as https://monitoring.example.com/cckm")
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/")}, nil
 }
 
 // isPath reports whether an HTTP request for the text as a path is served under the same text: it

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"runtime"
 	"slices"
@@ -247,7 +248,7 @@ func TestDiscovery(t *testing.T) {
 	https := map[string]string{"__scheme__": "https"}
 	ofFirst := map[string]string{"region": "eu", "note": `a "quoted" <label>`}
 	ofFirstByTLS := map[string]string{"region": "eu", "note": `a "quoted" <label>`, "__scheme__": "https"}
-	for url, want := range map[string][]group{
+	for address, want := range map[string][]group{
 		"http://exporter.example:10458/sd": {
 			{[]string{"exporter.example:10458"}, labels("one", ofFirst)}, {[]string{"exporter.example:10458"}, labels("two", nil)},
 		},
@@ -256,7 +257,7 @@ func TestDiscovery(t *testing.T) {
 			{[]string{"[::1]:443"}, labels("two", https)},
 		},
 	} {
-		got := ask(t, h, http.MethodGet, url)
+		got := ask(t, h, http.MethodGet, address)
 		if ct := got.Header().Get("Content-Type"); got.Code != http.StatusOK || ct != "application/json" {
 			t.Errorf("status %d, content type %q", got.Code, ct)
 		}
@@ -267,7 +268,22 @@ func TestDiscovery(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := gocmp.Diff(want, groups); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", url, diff)
+			t.Errorf("%s (-want +got):\n%s", address, diff)
+		}
+	}
+	external := newFleet(t, func(cfg *web.Config) {
+		cfg.ExternalURL = &url.URL{Scheme: "http", Host: "monitoring.example", Path: "/cckm"}
+	}, "one", "two")
+	got := ask(t, external, http.MethodGet, "https://10.0.0.1/sd").Body.String()
+	want := `[{"labels":{"__metrics_path__":"/cckm/probe","__param_target":"one","__scheme__":"http","instance":"one",` +
+		`"note":"a \"quoted\" \u003clabel\u003e","region":"eu"},"targets":["monitoring.example"]},`
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("with an external URL: %s, want %s", got, want)
+	}
+	page := ask(t, external, http.MethodGet, "/").Body.String()
+	for _, path := range []string{"metrics", "sd", "probe?target=one"} {
+		if strings.Contains(page, `"./`+path) || !strings.Contains(page, `href="http://monitoring.example/cckm/`+path+`"`) {
+			t.Errorf("the page does not link to the external URL of /%s:\n%s", path, page)
 		}
 	}
 	if got := ask(t, newFleet(t, nil), http.MethodGet, "/sd"); strings.TrimSpace(got.Body.String()) != "[]" {
@@ -324,6 +340,10 @@ func TestReloadPath(t *testing.T) {
 	wait.Wait()
 	if loads != 3 {
 		t.Errorf("%d loads of 3", loads)
+	}
+	disabled := handler(t, nil)
+	if got := ask(t, disabled, http.MethodPost, "/-/reload"); got.Code != http.StatusForbidden || !strings.Contains(got.Body.String(), "Lifecycle API is not enabled") {
+		t.Errorf("disabled: status %d, %s", got.Code, got.Body)
 	}
 	failure = errors.Join(errors.New("file: line 1: one"), errors.New("file: line 2: two"))
 	got := ask(t, h, http.MethodPost, "/-/reload")

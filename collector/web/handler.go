@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/go-kit/log"
@@ -40,13 +41,17 @@ type Config struct {
 	Telemetry prometheus.Gatherer
 	// Instrument gets promhttp's metrics about the scrapes themselves. It may be nil.
 	Instrument prometheus.Registerer
+	// ExternalURL is the URL under which users and Prometheus reach the exporter, without a "/" at its end;
+	// nil means the one of each request.
+	ExternalURL *url.URL
 	// TelemetryPath is the path of the metrics.
 	TelemetryPath string
 	// MaxRequests bounds the concurrent scrapes of the metrics and of each target; 0 means no bound.
 	MaxRequests int
 	// Timeout is the longest scrape. Prometheus' own timeout minus TimeoutOffset applies if it is shorter.
 	Timeout, TimeoutOffset time.Duration
-	// Reload loads the configuration again, and returns a sentence about what was done.
+	// Reload loads the configuration again, and returns a sentence about what was done. It is nil if
+	// reloads by HTTP are disabled.
 	Reload func() (done string, err error)
 	// Logger gets errors that no response contains.
 	Logger log.Logger
@@ -67,7 +72,7 @@ func NewHandler(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("/-/ready", alive("The exporter is ready.\n"))
 	mux.HandleFunc("/-/reload", reload(cfg.Reload))
 	mux.HandleFunc(PathProbe, probe(cfg.Targets, newLimits(cfg.MaxRequests), cfg.Logger))
-	mux.HandleFunc(PathDiscovery, discovery(cfg.Targets))
+	mux.HandleFunc(PathDiscovery, discovery(cfg.Targets, cfg.ExternalURL))
 	if cfg.TelemetryPath != "/" {
 		page, err := newStatusPage(cfg)
 		if err != nil {

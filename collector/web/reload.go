@@ -7,10 +7,14 @@ import (
 )
 
 // reload loads the configuration again at a POST, or a PUT, as Prometheus does. A browser that another
-// website has sent is refused.
+// website has sent is refused, and so is everyone if load is nil.
 func reload(load func() (string, error)) http.HandlerFunc {
 	crossOrigin := http.NewCrossOriginProtection()
 	return func(w http.ResponseWriter, r *http.Request) {
+		if load == nil {
+			http.Error(w, "Lifecycle API is not enabled: reload by SIGHUP, or start the exporter with --web.enable-lifecycle.", http.StatusForbidden)
+			return
+		}
 		if r.Method != http.MethodPost && r.Method != http.MethodPut {
 			methodNotAllowed(w, http.MethodPost, http.MethodPut)
 			return

@@ -34,8 +34,13 @@ func (s statusSource) Targets() []statuspage.Target {
 
 // newStatusPage returns the page that shows the outcome of the last reads.
 func newStatusPage(cfg Config) (http.Handler, error) {
+	external := ""
+	if cfg.ExternalURL != nil {
+		external = cfg.ExternalURL.String()
+	}
 	return statuspage.New(statuspage.Config{
-		Source: statusSource{cfg.Targets}, Version: version.Version,
+		ExternalURL: external,
+		Source:      statusSource{cfg.Targets}, Version: version.Version,
 		TelemetryPath: cfg.TelemetryPath, ProbePath: PathProbe, DiscoveryPath: PathDiscovery,
 	})
 }

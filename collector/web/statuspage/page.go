@@ -69,6 +69,9 @@ type Config struct {
 	Source Source
 	// TelemetryPath, ProbePath and DiscoveryPath are the paths to link to.
 	TelemetryPath, ProbePath, DiscoveryPath string
+	// ExternalURL is the exporter's URL for users, without a "/" at its end. If it is empty, links are
+	// relative.
+	ExternalURL string
 	// Version is the exporter's version.
 	Version string
 	// Now is the clock; nil means time.Now.
@@ -175,6 +178,11 @@ func (h *handler) render(rawQuery string) ([]byte, error) {
 	return page.Bytes(), nil
 }
 
-// relative returns a relative link to a path of the exporter, which also works if a proxy serves the
-// exporter below a path.
-func relative(path string) string { return "./" + strings.TrimLeft(path, "/") }
+// link returns a link to a path of the exporter. A relative one also works if a proxy serves the exporter
+// below a path.
+func (c *Config) link(path string) string {
+	if c.ExternalURL != "" {
+		return c.ExternalURL + path
+	}
+	return "./" + strings.TrimLeft(path, "/")
+}

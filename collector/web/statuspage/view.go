@@ -127,14 +127,14 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 		Problems: problems, MoreProblems: more,
 		Forgotten:   rows.forgotten,
 		ManyTargets: len(targets) > 1,
-		Metrics:     relative(cfg.TelemetryPath),
+		Metrics:     cfg.link(cfg.TelemetryPath),
 		Readme:      documents + "README.md", Runbooks: documents + "deploy/runbooks",
 		Version: cfg.Version,
 		Columns: 7,
 	}
 	if v.ManyTargets {
 		v.Columns++
-		v.Discovery = relative(cfg.DiscoveryPath)
+		v.Discovery = cfg.link(cfg.DiscoveryPath)
 	}
 	if len(targets) > 0 {
 		v.Example = apiBase(targets[0].URL)
@@ -290,7 +290,7 @@ func newTargetView(cfg *Config, target *Target, q *query) targetView {
 		t.Labels = append(t.Labels, printable.Line(name+"="+target.Labels[name], maxName))
 	}
 	if target.Name != "" {
-		t.Probe = relative(cfg.ProbePath + "?" + url.Values{"target": {target.Name}}.Encode())
+		t.Probe = cfg.link(cfg.ProbePath + "?" + url.Values{"target": {target.Name}}.Encode())
 		t.Only = q.link(func(c *query) { c.target = target.Name }, "")
 	}
 	return t
