@@ -59,7 +59,7 @@ func (b *bench) addPrograms(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(b.dir, "bin"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"bash", "cat", "curl", "go", "install", "mv", "promtool", "sed", "sha256sum"} {
+	for _, name := range []string{"bash", "cat", "curl", "go", "install", "jq", "mv", "promtool", "sed", "sha256sum"} {
 		if err := os.Symlink(livetest.Program(t, name), filepath.Join(b.dir, "bin", name)); err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func (b *bench) addPrograms(t *testing.T) {
 	// These need root, a cluster, a daemon or the internet. The tests of deploy's other
 	// directories check what they are given.
 	for _, name := range []string{
-		"apt", "cosign", "dnf", "docker", "gh", "helm", "kubectl", "openssl", "systemctl", "systemd-analyze",
+		"amtool", "apt", "cosign", "dnf", "docker", "gh", "helm", "kubectl", "openssl", "systemctl", "systemd-analyze",
 	} {
 		b.write(t, "bin/"+name, "#!/bin/sh\n", 0o700)
 	}

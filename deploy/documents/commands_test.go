@@ -98,7 +98,8 @@ func outputs() map[string]string {
 // step of .ci/run.
 func elsewhere() map[string]string {
 	return map[string]string{
-		"curl -X POST http://localhost:10458/-/reload": "deploy/documents checkTargets",
+		"curl -X POST http://localhost:10458/-/reload":                                       "deploy/documents checkTargets",
+		"curl -sS http://localhost:10458/-/healthy\ncurl -sS http://localhost:10458/-/ready": "deploy/documents checkTargets",
 		"go test ./...":     ".ci/run test",
 		".ci/run":           ".ci/run layout",
 		".ci/run lint test": ".ci/run lint",
@@ -190,6 +191,7 @@ func checkTargets(t *testing.T, b *bench, address string) {
 	has(t, "/sd", b.get(t, address, "/sd"), `"prod-eu"`, `"prod-us"`, `"region"`)
 	has(t, "/probe", b.get(t, address, "/probe?target=prod-eu"), `cckm_sync_up{cloud="azure",item="key"} 1`)
 	has(t, "/?target=prod-eu", b.get(t, address, "/?target=prod-eu"), "azure-keys")
+	b.shell(t, "", "curl -sS http://"+address+"/-/healthy\ncurl -sS http://"+address+"/-/ready")
 	b.shell(t, "", "curl -X POST http://"+address+"/-/reload")
 	has(t, "/metrics", b.get(t, address, "/metrics"), "cckm_sync_exporter_config_last_reload_successful 1")
 }

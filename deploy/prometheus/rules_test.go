@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
@@ -57,8 +58,13 @@ func TestConventions(t *testing.T) {
 				t.Errorf("labels %v, want a severity of critical, warning or info", alert.Labels)
 			}
 			for _, annotation := range []string{"summary", "description"} {
-				if text := alert.Annotations[annotation]; !strings.HasSuffix(strings.TrimSuffix(text, "{{ end }}"), ".") {
-					t.Errorf("%s is not a full sentence: %q", annotation, text)
+				if text := alert.Annotations[annotation]; !regexp.MustCompile(`\.(\{\{ end \}\})*$`).MatchString(text) {
+					t.Errorf("%s does not end with a full stop: %q", annotation, text)
+				}
+			}
+			for _, link := range linksOf(alert) {
+				if alert.Annotations[link] == "" {
+					t.Errorf("it has no %s", link)
 				}
 			}
 			// An absent exporter has no labels.
@@ -78,12 +84,54 @@ func TestConventions(t *testing.T) {
 	}
 }
 
-// TestRunbooks checks that each alert has a runbook with its meaning, confirmation
+// linksOf returns the annotations with links that an alert has: all but those about Prometheus or a process
+// that does not answer.
+func linksOf(alert rule) []string {
+	about := regexp.MustCompile(`Exporter(Down|Absent)|ConfigNotReloaded|ThresholdMissing`)
+	if about.MatchString(alert.Name) {
+		return nil
+	}
+	return []string{"status_page_url", "dashboard_url"}
+}
+
+// TestSummaries checks every summary that the unit tests expect: a line for a phone, which begins with the
+// name of the alert's state.
+func TestSummaries(t *testing.T) {
+	names := map[string]string{}
+	for _, s := range state.All() {
+		names[s.Info().Alert] = s.Info().Name
+	}
+	unreadable := state.Unreadable.Info()
+	names[unreadable.Alert] = unreadable.Name
+	for _, alert := range alerts(t) {
+		for _, expected := range testsOf(t, alert).expected() {
+			summary := expected.Annotations["summary"]
+			if !strings.HasPrefix(summary, names[alert.Name]) || strings.Contains(summary, "\n") || len(summary) > 140 {
+				t.Errorf("%s: %d bytes, want at most 140 that begin with %q: %s", alert.Name, len(summary), names[alert.Name], summary)
+			}
+			if cloud, item := expected.Labels["cloud"], expected.Labels["item"]; cloud != "" && !strings.Contains(summary, listNamed(cloud, item)) {
+				t.Errorf("%s: without the list's name %s: %s", alert.Name, listNamed(cloud, item), summary)
+			}
+		}
+	}
+}
+
+// listNamed returns the name of a list.
+func listNamed(cloud, item string) string {
+	for _, list := range syncjob.Lists() {
+		if list.Cloud == cloud && list.Item == item {
+			return list.Name
+		}
+	}
+	return "that exists"
+}
+
+// TestRunbooks checks that each alert has a runbook with its urgency, meaning, confirmation
 // and fix, and that each runbook has an alert.
 func TestRunbooks(t *testing.T) {
-	severities, pages := map[string]string{}, map[string]string{}
+	severities, pages := map[string][]string{}, map[string]string{}
 	for _, alert := range alerts(t) {
-		severities[alert.Name] = alert.Labels["severity"]
+		severities[alert.Name] = append(severities[alert.Name], alert.Labels["severity"])
 		pages[alert.Name] = statusPage(alert)
 		if _, err := os.Stat("../runbooks/" + alert.Name + ".md"); err != nil {
 			t.Errorf("%s has no runbook: %v", alert.Name, err)
@@ -93,15 +141,19 @@ func TestRunbooks(t *testing.T) {
 	for _, file := range glob(t, "../runbooks/*.md") {
 		text := livetest.ReadFile(t, file)
 		alert := strings.TrimSuffix(filepath.Base(file), ".md")
-		want := []string{"# " + alert, "## Meaning", "## Confirm", "## Fix"}
+		want := []string{"# " + alert, "## Can it wait until morning?", "## Meaning", "## Confirm", "## Fix"}
 		if got := heading.FindAllString(text, -1); !slices.Equal(got, want) {
 			t.Errorf("%s has the headings %q, want %q", file, got, want)
 		}
-		if severity, ok := severities[alert]; !ok || !strings.Contains(text, "Severity: "+severity+".") {
-			t.Errorf("%s belongs to no alert, or does not have its severity %q", file, severity)
+		beginning, _, _ := strings.Cut(text, "## Can it wait until morning?")
+		if want := "Severity: " + strings.Join(severities[alert], ", or "); !strings.Contains(beginning, want) {
+			t.Errorf("%s belongs to no alert, or does not begin with %q", file, want)
 		}
-		if beginning, _, _ := strings.Cut(text, "## Meaning"); !strings.Contains(beginning, pages[alert]) {
+		if !strings.Contains(beginning, pages[alert]) {
 			t.Errorf("%s does not begin with the status page, %s", file, pages[alert])
+		}
+		if !strings.Contains(text, "\n```") {
+			t.Errorf("%s has no command", file)
 		}
 	}
 }
@@ -125,19 +177,10 @@ func statusPage(alert rule) string {
 // it is silent, fires with all its text, and clears, and one that stays below its
 // condition.
 func TestEveryAlertIsTested(t *testing.T) {
+	names := map[string]bool{}
 	for _, alert := range alerts(t) {
-		var file struct {
-			Tests []struct {
-				Name       string `yaml:"name"`
-				AlertTests []struct {
-					Alert    string `yaml:"alertname"`
-					Expected []struct {
-						Annotations map[string]string `yaml:"exp_annotations"`
-					} `yaml:"exp_alerts"`
-				} `yaml:"alert_rule_test"`
-			} `yaml:"tests"`
-		}
-		load(t, "tests/"+alert.Name+".test.yml", &file)
+		names[alert.Name] = true
+		file := testsOf(t, alert)
 		fired, below := false, false
 		for _, test := range file.Tests {
 			// One letter for each expectation: f for firing, s for silent.
@@ -165,9 +208,44 @@ func TestEveryAlertIsTested(t *testing.T) {
 			t.Errorf(`%s: a test "fires … clears …" with silence, the alert and silence exists: %t; a test "below: …" with silence exists: %t`, alert.Name, fired, below)
 		}
 	}
-	if tests, rules := len(glob(t, "tests/CCKMSync*")), len(alerts(t)); tests != rules {
-		t.Errorf("%d test files for %d alerts", tests, rules)
+	if tests := len(glob(t, "tests/CCKMSync*")); tests != len(names) {
+		t.Errorf("%d test files for %d alerts", tests, len(names))
 	}
+}
+
+// unitTests is a file of unit tests.
+type unitTests struct {
+	Tests []struct {
+		Name       string `yaml:"name"`
+		AlertTests []struct {
+			Alert    string          `yaml:"alertname"`
+			Expected []expectedAlert `yaml:"exp_alerts"`
+		} `yaml:"alert_rule_test"`
+	} `yaml:"tests"`
+}
+
+type expectedAlert struct {
+	Labels      map[string]string `yaml:"exp_labels"`
+	Annotations map[string]string `yaml:"exp_annotations"`
+}
+
+// testsOf returns the unit tests of an alert.
+func testsOf(t *testing.T, alert rule) unitTests {
+	t.Helper()
+	var file unitTests
+	load(t, "tests/"+alert.Name+".test.yml", &file)
+	return file
+}
+
+// expected returns the alerts that the tests expect.
+func (u unitTests) expected() []expectedAlert {
+	var all []expectedAlert
+	for _, test := range u.Tests {
+		for _, alertTest := range test.AlertTests {
+			all = append(all, alertTest.Expected...)
+		}
+	}
+	return all
 }
 
 // TestMetricNames checks that rules use only documented metrics, label values that the
@@ -189,7 +267,11 @@ func TestMetricNames(t *testing.T) {
 	used := map[string]bool{}
 	for _, rule := range rules {
 		// The texts of alerts query series as well.
-		texts := rule.Expr + " " + rule.Annotations["description"]
+		annotations := rule.Annotations
+		// The address of the runbook contains the name of the project.
+		texts := strings.Join([]string{
+			rule.Expr, annotations["summary"], annotations["description"], annotations["status_page_url"], annotations["dashboard_url"],
+		}, " ")
 		for _, name := range metric.FindAllString(texts, -1) {
 			used[name] = true
 			if !known[name] && !strings.HasSuffix(name, "_thresholds") && !strings.HasSuffix(name, "_recording") {
@@ -224,6 +306,9 @@ func TestThresholds(t *testing.T) {
 	for _, rule := range rulesOf(t, thresholdsFile) {
 		if !value.MatchString(rule.Expr) {
 			t.Errorf("%s is %s and no plain number", rule.Name, rule.Expr)
+		}
+		if rule.Name == "cckm_sync:links:info" { // It is in this file because users edit it.
+			continue
 		}
 		cloud, item := rule.Labels["cloud"], rule.Labels["item"]
 		switch labels := cloud + " " + item; {

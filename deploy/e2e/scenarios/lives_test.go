@@ -259,7 +259,7 @@ func jobLives() []*life {
 				{5, func(p *plant) { p.finished(google, "postponed", 0, ring) }},
 				{40, func(p *plant) { p.finished(google, completed, 0, ring) }},
 			},
-			wants: []want{{name: "StatusUnknown", severity: warning, about: googleList, at: 5, clears: 40}},
+			wants: []want{{name: "StatusUnknown", severity: warning, about: ring, at: 5, clears: 40}},
 		},
 	}
 }
@@ -433,7 +433,7 @@ func applianceLives() []*life {
 					p.startExporters()
 				}},
 			},
-			wants: []want{{name: "ListUnreadable", severity: critical, about: vaultList, at: 5}},
+			wants: []want{{name: "ListUnreadable", severity: warning, about: vaultList, at: 5}},
 		},
 		{
 			name: "list 404, then back", steps: []step{
