@@ -45,6 +45,8 @@ type settings struct { //nolint:recvcheck // Format must also hide the values of
 
 	// configFile names several appliances or domains; the flags of one are not allowed with it.
 	configFile string
+	// autoReload loads configFile again when its content changes.
+	autoReload bool
 	// applianceFlagsGiven are the flags of one appliance, and whether they are on the command line.
 	applianceFlagsGiven []*givenFlag
 	// demoTargets is the number of simulated appliances; 0 means one that /metrics reads.
@@ -158,6 +160,8 @@ func newApp() (*kingpin.Application, *settings) {
 	app.Flag("config.file", "File that names several appliances or domains; replaces --ciphertrust.*. "+
 		"/probe?target=NAME reads one of them, /sd lists them for Prometheus. SIGHUP and POST /-/reload read the file again.").
 		PlaceHolder("FILE").StringVar(&s.configFile)
+	app.Flag("config.enable-auto-reload", fmt.Sprintf("Read --config.file again when its content has changed, which is checked every %s.", autoReloadInterval)).
+		BoolVar(&s.autoReload)
 	s.collectorFlags(app)
 	s.webFlags(app)
 	app.Flag("log.level", "Only log messages of this severity or above.").

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -81,6 +84,38 @@ func (r *reloader) load() (changed bool, err error) {
 		old = append(old, t.Config)
 	}
 	return !reflect.DeepEqual(old, configs), err
+}
+
+// autoReloadInterval is how often the configuration file is compared with the one that is loaded.
+const autoReloadInterval = 30 * time.Second
+
+// watch reloads when the content of the file differs from what loaded is the checksum of, until ctx ends.
+// It tries again as long as the reload fails, because the file may be half-written, or name files that
+// do not exist yet.
+func (r *reloader) watch(ctx context.Context, loaded [sha256.Size]byte) {
+	tick := time.NewTicker(autoReloadInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		sum, err := config.Checksum(r.settings.configFile)
+		if err == nil && sum == loaded && !r.failed() {
+			continue
+		}
+		if _, err := r.reload(); err == nil { //nolint:contextcheck // A reload is not canceled halfway.
+			loaded = sum
+		}
+	}
+}
+
+// failed reports whether the last reload failed.
+func (r *reloader) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failure != ""
 }
 
 // follow reloads at each signal, also during a shutdown, until the process ends.

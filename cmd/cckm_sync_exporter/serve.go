@@ -16,6 +16,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
 
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/web"
@@ -80,6 +81,8 @@ func serveWith(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Si
 	if err := s.validateListening(ctx); err != nil {
 		return err
 	}
+	// If the file changes while it is loaded, it is loaded again.
+	loaded, _ := config.Checksum(s.configFile)
 	e, err := startExporter(s, logs) //nolint:contextcheck // Removals outlive what asks for them.
 	if err != nil {
 		return err
@@ -101,6 +104,9 @@ func serveWith(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Si
 	server := newServer(handler, e.longestScrape(), logs.slog)
 	confine(logs.kit)
 	go reloads.follow(hangUps) //nolint:contextcheck // A reload is not canceled halfway.
+	if s.autoReload {
+		go reloads.watch(ctx, loaded)
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.serveOn(listeners, server, logs) }()
 	var waiting sync.WaitGroup

@@ -28,7 +28,7 @@ func envarOf(flag *kingpin.FlagModel) string { return cmp.Or(flag.Envar, envar(f
 // validate returns an error for the first setting that is wrong or missing. It is one sentence with the
 // flag and what to do.
 func (s *settings) validate() error {
-	checks := []func() error{s.validateAppliance, s.validateReading, s.validateWeb}
+	checks := []func() error{s.validateAutoReload, s.validateAppliance, s.validateReading, s.validateWeb}
 	if s.several() {
 		checks = []func() error{s.validateReading, s.validateSeveral, s.validateWeb}
 	}
@@ -36,6 +36,13 @@ func (s *settings) validate() error {
 		if err := check(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (s *settings) validateAutoReload() error {
+	if s.autoReload {
+		return errors.New("--config.enable-auto-reload has nothing to reload without --config.file: give both or none")
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ func TestValidate(t *testing.T) {
 			name: "certificate that is not PEM", args: []string{"--ciphertrust.cert-file=" + password, "--ciphertrust.key-file=" + key},
 			want: []string{"--ciphertrust.cert-file cannot be used", "PEM"},
 		},
+		{name: "auto-reload without a file", args: []string{"--config.enable-auto-reload"}, want: []string{"--config.enable-auto-reload", "without --config.file"}},
 		{name: "no list", args: []string{"--collector.disable-defaults"}, want: []string{"no list is enabled", "--collector.google-keys"}},
 		{
 			name: "one list by the environment", args: []string{"--collector.disable-defaults"},

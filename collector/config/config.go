@@ -5,6 +5,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,12 @@ func Load(path string, defaults Defaults) ([]Target, error) {
 		return nil, err
 	}
 	return newReader(path, defaults).read(content)
+}
+
+// Checksum returns a checksum of the file's content.
+func Checksum(path string) (sum [sha256.Size]byte, err error) {
+	content, err := readFile(path)
+	return sha256.Sum256(content), err
 }
 
 // readFile returns the file's content.
