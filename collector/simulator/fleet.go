@@ -12,7 +12,7 @@ import (
 const (
 	defaultBacklog = 400
 	// backlogSpan is the time that a backlog covers, unless its jobs would be closer than leastBacklog.
-	backlogSpan = 4 * 24 * time.Hour
+	backlogSpan = 7 * 24 * time.Hour
 	// keepJobs is the default of Life.Keep. The busiest of the default lives reaches it after two days.
 	keepJobs = 10_000
 )
@@ -20,7 +20,7 @@ const (
 // FleetOptions configure a fleet. The zero value is usable.
 type FleetOptions struct {
 	// Backlog is how many jobs each list has at the start, divided evenly among its lives and rounded
-	// up. The default is 400.
+	// up, but no more of a life than it keeps. The default is 400.
 	Backlog int
 	// Lives are the synchronizations. The default is DefaultLives; AllLives has some for every list.
 	Lives []Life
@@ -83,7 +83,7 @@ func newLifeline(life Life, list *JobList, start time.Time, opts FleetOptions, s
 	life.Keep = cmp.Or(life.Keep, keepJobs)
 	backlog := 1
 	if life.Fate != NeverFinishesFirst {
-		backlog = (opts.Backlog + sharers - 1) / sharers
+		backlog = min(life.Keep, (opts.Backlog+sharers-1)/sharers)
 	}
 	return &lifeline{
 		list: list,

@@ -33,7 +33,7 @@ func TestFleetHasABacklog(t *testing.T) {
 	a, _ := newFleet(t, simulator.FleetOptions{})
 	begin := newClock().Now()
 	for i, jobs := range lists(a) {
-		if age := begin.Sub(jobs[len(jobs)-1].CreatedAt); len(jobs) < 400 || age < 3*24*time.Hour || age > 5*24*time.Hour {
+		if age := begin.Sub(jobs[len(jobs)-1].CreatedAt); len(jobs) < 400 || age < 6*24*time.Hour || age > 11*24*time.Hour {
 			t.Errorf("a backlog of %d jobs since %v", len(jobs), age)
 		}
 		var completed, failed, aborted, oneOfMany int

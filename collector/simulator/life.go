@@ -1,6 +1,11 @@
 package simulator
 
-import "time"
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Fate is what becomes of a life's jobs.
 type Fate int
@@ -24,6 +29,10 @@ const (
 	CompletesPartly
 	// NeverFinishesFirst has a single job, which is still in progress.
 	NeverFinishesFirst
+	// FailsLately completed its jobs until some days ago, and has failed all of them since.
+	FailsLately
+	// Stopped completed its jobs until some days ago, and no other follows.
+	Stopped
 )
 
 // Life is one synchronization that a [Fleet] keeps repeating.
@@ -49,7 +58,9 @@ type Life struct {
 }
 
 // repeats reports whether new jobs keep starting.
-func (l Life) repeats() bool { return l.Fate != HangsForever && l.Fate != NeverFinishesFirst }
+func (l Life) repeats() bool {
+	return l.Fate != HangsForever && l.Fate != NeverFinishesFirst && l.Fate != Stopped
+}
 
 // Parts of the scopes of a fictitious company.
 const (
@@ -77,9 +88,10 @@ func DefaultLives() []Life {
 		life("payments", google, Succeeds, 20, acme+"prod/locations/europe-west3/keyRings/payments").starting(1),
 		life("customer-data", google, Succeeds, 75, acme+"prod/locations/europe-west1/keyRings/customer-data").starting(8),
 		life("signing", google, RecoversSometimes, 50, acme+"prod/locations/global/keyRings/code-signing").starting(15),
-		life("staging-ring", google, FailsAlways, 90, acme+"staging/locations/us-east1/keyRings/payments").starting(22),
+		life("staging-ring", google, FailsLately, 90, acme+"staging/locations/us-east1/keyRings/payments").starting(22),
 		life("warehouse", google, HangsForever, 0, acme+"analytics/locations/us-central1/keyRings/warehouse"),
 		life("sandbox", google, IsAborted, 110, acme+"dev/locations/europe-west4/keyRings/sandbox").starting(31),
+		life("ledger", google, Stopped, 0, acme+"prod/locations/europe-west3/keyRings/ledger"),
 		life("new-tenant", google, NeverFinishesFirst, 0, acme+"lab/locations/asia-northeast1/keyRings/new-tenant"),
 
 		life("prod-vaults", azure, Succeeds, 20, "acme-prod-vault"+production, "acme-payments-vault"+production).starting(5),
@@ -137,7 +149,40 @@ func AllLives() []Life {
 	}
 	for i := range others {
 		others[i] = others[i].starting(3 + 7*i) // Not all lists change at once.
-		others[i].Keep = 100                    // About three days of jobs in a new fleet: these lists stay small.
+		others[i].Keep = 100                    // These lists stay small.
 	}
 	return append(DefaultLives(), others...)
+}
+
+// LivesOf returns the lives of one of many appliances, by its number from 0. The first has AllLives. Each
+// other one has another company's names, and one of the troubles of each list.
+func LivesOf(appliance int) []Life {
+	lives := AllLives()
+	if appliance == 0 {
+		return lives
+	}
+	companies := [...]string{"Acme", "Globex", "Initech", "Umbrella", "Hooli", "Soylent"}
+	company := companies[appliance%len(companies)]
+	if round := appliance / len(companies); round > 0 {
+		company += strconv.Itoa(round + 1)
+	}
+	rename := strings.NewReplacer("Acme", company, "acme", strings.ToLower(company))
+	troubled := map[string][]*Life{}
+	for i := range lives {
+		life := &lives[i]
+		for j, scope := range life.Scopes {
+			life.Scopes[j] = rename.Replace(scope)
+		}
+		if life.Fate != Succeeds {
+			troubled[life.List] = append(troubled[life.List], life)
+		}
+	}
+	for _, of := range troubled {
+		for i, life := range of {
+			if i != appliance%len(of) {
+				life.Fate, life.Period = Succeeds, cmp.Or(life.Period, 2*time.Minute)
+			}
+		}
+	}
+	return lives
 }

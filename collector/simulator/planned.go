@@ -82,7 +82,7 @@ func (k Kind) schedule(life Life, created, now time.Time) (Schedule, bool) {
 		s.Cloud = "hsm-luna"
 	}
 	switch life.Fate {
-	case HangsForever:
+	case HangsForever, Stopped:
 		s.RunAt = "0 * * * *"
 	case NeverFinishesFirst:
 		s.RunAt = "30 */6 * * *"

@@ -5,6 +5,7 @@ import "time"
 // Times of the jobs that do not end, before the fleet's start, and of the others.
 const (
 	hangsSince   = 3 * time.Hour
+	troubleSince = 3 * 24 * time.Hour // of FailsLately and Stopped
 	firstSince   = 40 * time.Minute
 	shortestRun  = 2 * time.Second
 	longestRun   = 45 * time.Second
@@ -56,15 +57,20 @@ func (r *runs) createdAt(n int) time.Time {
 		return r.start.Add(-hangsSince - r.within(n, 1, time.Second))
 	}
 	end := r.start
-	if r.life.Fate == HangsForever {
+	switch r.life.Fate { //nolint:exhaustive // The jobs of the others continue.
+	case HangsForever:
 		// The job that hangs is the last one.
 		end = end.Add(-hangsSince - time.Second)
+	case Stopped:
+		end = end.Add(-troubleSince)
 	}
 	return end.Add(-time.Duration(r.backlog-n)*r.spacing + r.within(n, 1, r.spacing/4))
 }
 
 // hangs reports whether a job never ends.
-func (r *runs) hangs(n int) bool { return !r.life.repeats() && n == r.backlog-1 }
+func (r *runs) hangs(n int) bool {
+	return (r.life.Fate == HangsForever || r.life.Fate == NeverFinishesFirst) && n == r.backlog-1
+}
 
 // duration is how long a job takes, if it ends.
 func (r *runs) duration(n int) time.Duration {
@@ -84,6 +90,8 @@ func (r *runs) fails(n, scope int) bool {
 		return scope == len(r.life.Scopes)-1
 	case RecoversSometimes:
 		return n%4 != 3
+	case FailsLately:
+		return r.createdAt(n).After(r.start.Add(-troubleSince))
 	default:
 		return false
 	}
