@@ -1,20 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
 )
 
@@ -22,8 +21,8 @@ import (
 const demoStep = time.Second
 
 // demo serves metrics of appliances that this process simulates. Their jobs start, finish, fail, hang and
-// are aborted.
-func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal) error {
+// are aborted. It prints where to look.
+func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal, out io.Writer) error {
 	if err := s.validateDemo(); err != nil {
 		return err
 	}
@@ -33,21 +32,66 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal)
 	defer running.Wait()
 	defer end()
 	for i := range max(1, s.demoTargets) {
-		server, err := s.simulate(life, &running, uint64(i))
+		server, err := s.simulate(life, &running, i)
 		if err != nil {
 			return err
 		}
 		s.use(server, i)
 	}
-	// The status page has no data before the first scrape.
-	path, msg := s.telemetryPath, "demo: look at the metrics, they change every few seconds, and then at the status page"
-	if s.demoTargets > 0 {
-		path, msg = web.PathProbe+"?target="+s.simulated[0].Name, "demo: look at the metrics of one target, or let Prometheus discover them all at "+web.PathDiscovery
+	return serveWith(ctx, s, logs, hangUps, func(ctx context.Context, e *exporter, base string) { s.present(ctx, e, base, out) })
+}
+
+// demoPatience is how long the addresses wait for the first reads, which --latency and --jobs prolong.
+const demoPatience = 5 * time.Second
+
+// demoPause is the time between the demo's own reads.
+const demoPause = 15 * time.Second
+
+// present reads the appliances as a Prometheus would, so that the status page always has recent data, and
+// prints where to look once it has.
+func (s *settings) present(ctx context.Context, e *exporter, base string, out io.Writer) {
+	first := make(chan struct{})
+	var printing sync.WaitGroup
+	defer printing.Wait()
+	printing.Go(func() {
+		select {
+		case <-first:
+		case <-time.After(demoPatience):
+		case <-ctx.Done():
+			return
+		}
+		s.printAddresses(base, out)
+	})
+	e.readAll(ctx)
+	close(first)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(demoPause):
+			e.readAll(ctx)
+		}
 	}
-	level.Info(logs.kit).Log("during", "start", "appliances", max(1, s.demoTargets),
-		"metrics", fmt.Sprintf("http://localhost%s%s", portOf(s), path),
-		"status", fmt.Sprintf("http://localhost%s/", portOf(s)), "msg", msg)
-	return serve(ctx, s, logs, hangUps)
+}
+
+// readAll reads one target after the other, because a demo may have many.
+func (e *exporter) readAll(ctx context.Context) {
+	for _, t := range e.targets.All() {
+		if ctx.Err() == nil {
+			t.Read(ctx)
+		}
+	}
+}
+
+// printAddresses prints where to look. If nobody reads them, the log has them too.
+func (s *settings) printAddresses(base string, out io.Writer) {
+	_, _ = fmt.Fprintf(out, "Status page: %s/\n", base)
+	if s.demoTargets == 0 {
+		_, _ = fmt.Fprintf(out, "Metrics:     %s%s\n", base, s.telemetryPath)
+		return
+	}
+	_, _ = fmt.Fprintf(out, "Metrics:     %s%s?target=%s\nDiscovery:   %s%s\n",
+		base, web.PathProbe, s.simulated[0].Name, base, web.PathDiscovery)
 }
 
 // use sets the settings to the i-th simulated appliance.
@@ -58,20 +102,39 @@ func (s *settings) use(server *simulator.Server, i int) {
 		s.url, s.tls, s.credentials = server.URL, tls, credentials
 		return
 	}
-	simulated := config.Target{URL: server.URL, TLS: tls, Credentials: credentials, Lists: s.lists, Reading: s.reading}
+	simulated := config.Target{URL: server.URL, TLS: tls, Credentials: credentials, Lists: s.demoLists(i), Reading: s.reading}
 	simulated.Name, simulated.Labels = demoName(i)
 	s.simulated = append(s.simulated, simulated)
 }
 
-// simulate starts an appliance, whose jobs depend on the seed. It is closed when ctx has ended.
-func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed uint64) (*simulator.Server, error) {
+// demoLists returns the lists of the i-th of several simulated appliances: those that the user chose, or
+// two that depend on i.
+func (s *settings) demoLists(i int) []syncjob.List {
+	chosen := func(f *listFlag) bool { return f.given || os.Getenv(f.envar) != "" }
+	if s.disableDefaults || slices.ContainsFunc(s.listFlags, chosen) {
+		return s.lists
+	}
+	names := [...][2]string{
+		{"google-keys", "azure-certificates"},
+		{"azure-keys", "aws-keys"},
+		{"google-keys", "oci-keys"},
+		{"azure-secrets", "sap-keys"},
+		{"aws-keys", "luna-keys"},
+	}
+	of := names[i%len(names)]
+	return slices.DeleteFunc(syncjob.Lists(), func(list syncjob.List) bool { return !slices.Contains(of[:], list.Name) })
+}
+
+// simulate starts the i-th appliance, whose jobs depend on i. It is closed when ctx has ended.
+func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, i int) (*simulator.Server, error) {
+	seed, lives := uint64(i), simulator.LivesOf(i) //nolint:gosec // i is not negative.
 	appliance := simulator.New(simulator.Options{Kinds: simulator.AllKinds(), Seed: seed})
-	fleet, err := simulator.NewFleet(appliance, simulator.FleetOptions{Lives: simulator.AllLives(), Seed: seed})
+	fleet, err := simulator.NewFleet(appliance, simulator.FleetOptions{Lives: lives, Seed: seed})
 	if err != nil {
 		return nil, fmt.Errorf("the simulated appliance cannot be filled: %w", err)
 	}
-	appliance.SetPlans(simulator.AllLives())
-	addHistory(appliance, s.demoJobs)
+	appliance.SetPlans(lives)
+	addHistory(appliance, lives, s.demoJobs)
 	if s.demoLatency > 0 {
 		appliance.SetLatency(func(r *http.Request) time.Duration {
 			if r.Method == http.MethodGet {
@@ -93,11 +156,15 @@ func (s *settings) simulate(ctx context.Context, running *sync.WaitGroup, seed u
 
 // addHistory adds finished jobs to each list that is enabled by default. They are older than the fleet's
 // jobs, and about the same key rings and vaults.
-func addHistory(appliance *simulator.Appliance, jobs int) {
+func addHistory(appliance *simulator.Appliance, lives []simulator.Life, jobs int) {
+	// The others have never succeeded, which a history would contradict.
+	succeeded := []simulator.Fate{
+		simulator.Succeeds, simulator.RecoversSometimes, simulator.HangsForever, simulator.FailsLately, simulator.Stopped,
+	}
 	scopes := map[string][]string{}
-	for _, life := range simulator.DefaultLives() {
-		// The others have never succeeded, which a history would contradict.
-		if life.Fate == simulator.Succeeds || life.Fate == simulator.RecoversSometimes || life.Fate == simulator.HangsForever {
+	for _, life := range lives {
+		isDefault := life.List == simulator.GoogleKeys || life.List == simulator.AzureCertificates
+		if isDefault && slices.Contains(succeeded, life.Fate) {
 			scopes[life.List] = append(scopes[life.List], life.Scopes...)
 		}
 	}
@@ -115,13 +182,4 @@ func demoName(i int) (name string, labels map[string]string) {
 		name = fmt.Sprintf("%s-%d", name, round+1)
 	}
 	return name, map[string]string{"stage": stage, "region": region}
-}
-
-// portOf returns the port that the exporter listens on, with its colon.
-func portOf(s *settings) string {
-	_, port, err := net.SplitHostPort((*s.web.WebListenAddresses)[0])
-	if err != nil {
-		return defaultAddress
-	}
-	return ":" + cmp.Or(port, defaultAddress[1:])
 }

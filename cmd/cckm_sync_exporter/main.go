@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string) int {
 		hangup.Reset()
 		err = check(ctx, s, logs, os.Stdout)
 	case commandDemo:
-		err = demo(ctx, s, logs, handleHangup())
+		err = demo(ctx, s, logs, handleHangup(), os.Stdout)
 	default:
 		err = serve(ctx, s, logs, handleHangup())
 	}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"html"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -128,6 +131,71 @@ func TestStartLog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDemoPage checks that the demo prints its addresses, and that the page then shows a failing key ring
+// with its cause.
+func TestDemoPage(t *testing.T) {
+	cmd := command(t, "demo", "--web.listen-address=127.0.0.1:0")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, cmd, nil).awaitListening(t)
+	want := fmt.Sprintf("Status page: http://%[1]s/\nMetrics:     http://%[1]s/metrics\n", p.address)
+	printed := make([]byte, len(want))
+	if _, err := io.ReadFull(stdout, printed); err != nil || string(printed) != want {
+		t.Fatalf("it prints %q, want %q: %v", printed, want, err)
+	}
+	page := html.UnescapeString(p.mustRequest(t, http.MethodGet, "/", http.StatusOK))
+	for _, text := range []string{"projects/acme-staging/locations/us-east1/keyRings/payments", "Permission 'cloudkms.cryptoKeys.list' denied on resource"} {
+		if !strings.Contains(page, text) {
+			t.Errorf("the page does not have %s:\n%s", text, page)
+		}
+	}
+	p.terminate(t)
+}
+
+// TestDemoAppliancesDiffer checks that no two appliances share a scope, that neighbors read other lists,
+// and that each has a trouble.
+func TestDemoAppliancesDiffer(t *testing.T) {
+	_, s, err := parse([]string{commandDemo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := map[string]int{}
+	var before []syncjob.List
+	for i := range 20 {
+		lists, troubles := s.demoLists(i), 0
+		if len(lists) != 2 || reflect.DeepEqual(lists, before) {
+			t.Errorf("appliance %d has the lists %v, the one before %v", i, lists, before)
+		}
+		before = lists
+		for _, life := range simulator.LivesOf(i) {
+			if !slices.ContainsFunc(lists, func(list syncjob.List) bool { return list.Name == life.List }) {
+				continue
+			}
+			if life.Fate != simulator.Succeeds {
+				troubles++
+			}
+			for _, scope := range life.Scopes {
+				if other, known := of[scope]; known && other != i {
+					t.Errorf("the appliances %d and %d have the scope %s", other, i, scope)
+				}
+				of[scope] = i
+			}
+		}
+		if troubles == 0 {
+			t.Errorf("appliance %d has no trouble in %v", i, lists)
+		}
+	}
+	_, s, err = parse([]string{"--collector.disable-defaults", "--collector.oci-keys", commandDemo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lists := s.demoLists(1); len(lists) != 1 || lists[0].Name != "oci-keys" {
+		t.Errorf("a user who chose oci-keys gets %v", lists)
 	}
 }
 
