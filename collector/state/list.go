@@ -37,15 +37,17 @@ const maxAge = 10 * time.Minute
 var listInfos = [NumListStates]Info{
 	Unreadable: {
 		"unreadable", "Unreadable", "✕", Critical, "CCKMSyncListUnreadable",
-		"Failed and overdue synchronizations of the list go unnoticed. Fix what the error says.",
+		"The last read failed, so its failed and overdue synchronizations go unnoticed.",
+		"Fix what the error says.",
 	},
 	OutOfDate: {
 		"out_of_date", "Out of date", "▲", Critical, "CCKMSyncExporterDown",
-		"No scrape has asked for it. Look at the target in Prometheus, under Status, Targets.",
+		"The last read succeeded, but no scrape has asked for the list for 10 minutes.",
+		"Look at the target in Prometheus, under Status, Targets.",
 	},
-	Waiting:  {"waiting", "Waiting for the first read", "…", None, "", "The first scrape reads it."},
-	Reading:  {"reading", "Reading", "…", None, "", ""},
-	Readable: {"readable", "Readable", "✓", None, "", ""},
+	Waiting:  {"waiting", "Waiting for the first read", "…", None, "", "No scrape has asked for the list yet.", ""},
+	Reading:  {"reading", "Reading", "…", None, "", "The first read is in progress.", ""},
+	Readable: {"readable", "Readable", "✓", None, "", "The last read succeeded.", ""},
 }
 
 // Info returns how the state is named and shown.

@@ -60,6 +60,8 @@ type Info struct {
 	Severity Severity
 	// Alert is the name of the alert with the same rule, and of its runbook; empty if there is none.
 	Alert string
+	// Meaning is the rule, with the default of its threshold, in a sentence.
+	Meaning string
 	// Advice is what to do, in sentences; empty if nothing is to be done.
 	Advice string
 }
@@ -70,36 +72,43 @@ type Info struct {
 var infos = [NumStates]Info{
 	Overdue: {
 		"overdue", "Overdue", "!", Critical, "CCKMSyncOverdue",
+		"The last success is more than 2 days ago (by default).",
 		"If its jobs fail, hang or are aborted, fix that. If no job was started, check its schedule on the appliance. Then start a synchronization.",
 	},
 	Failed: {
 		"failed", "Failed", "✕", Warning, "CCKMSyncFailed",
+		"The newest finished job failed for it, and completed no other.",
 		"Read the appliance’s text. If many fail with it, check the cloud’s connection on the appliance; if one does, check that it exists " +
 			"and what the connection may do in it. Then start the synchronization again.",
 	},
 	PartlyFailed: {
 		"partly_failed", "Partly failed", "◐", Warning, "CCKMSyncPartlyFailed",
-		"The same job completed others, so the connection works. Check that this one exists, and what the connection may do in it. " +
+		"The newest finished job failed for it, and completed others.",
+		"The connection works. Check that this one exists, and what the connection may do in it. " +
 			"Then start the synchronization again.",
 	},
 	Stuck: {
 		"stuck", "Stuck", "▲", Warning, "CCKMSyncStuck",
+		"A job has been in progress for more than 2 hours, for Azure 12 hours (by default).",
 		"Look the job up. If its updatedAt still changes, it is working; otherwise cancel it and start a new one.",
 	},
 	NeverSucceeded: {
 		"never_succeeded", "Never succeeded", "∅", Warning, "CCKMSyncNeverSucceeded",
+		"No job has ever completed it.",
 		"Check that it exists under this name, and what its connection may do in it. Then start a synchronization and watch it finish.",
 	},
 	Aborted: {
 		"aborted", "Aborted", "■", Warning, "CCKMSyncAborted",
-		"The newest job was canceled before it was complete. Start a new one.",
+		"The newest job was canceled before it was complete.",
+		"Start a new one.",
 	},
 	Unknown: {
 		"unknown", "Unknown", "?", Warning, "CCKMSyncStatusUnknown",
-		"The appliance gave a status or text that this version does not know. Look the job up, and report the text.",
+		"The appliance gave a status or text that this version does not know.",
+		"Look the job up, and report the text.",
 	},
-	Running: {"running", "Running", "►", None, "", ""},
-	InSync:  {"in_sync", "In sync", "✓", None, "", ""},
+	Running: {"running", "Running", "►", None, "", "A job is in progress.", ""},
+	InSync:  {"in_sync", "In sync", "✓", None, "", "The newest finished job completed it.", ""},
 }
 
 // Info returns how the state is named and shown.

@@ -165,7 +165,7 @@ func checkDemo(t *testing.T, b *bench, address string) {
 	has(t, "/metrics", b.get(t, address, "/metrics"),
 		`cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_scope_last_result{cloud="azure",item="certificate",result="failed"`)
 	// The parameters that troubleshooting.md names are accepted, and others rejected.
-	if page := b.get(t, address, "/?q=payments&state=ok&list=google-keys&per=10&page=1"); strings.Contains(page, "There is no") {
+	if page := b.get(t, address, "/?q=payments&state=in_sync&list=google-keys"); strings.Contains(page, "There is no") {
 		t.Errorf("the status page does not know its parameters:\n%.2000s", page)
 	}
 	has(t, "/?list=no-such-list", b.get(t, address, "/?list=no-such-list"), "There is no list")

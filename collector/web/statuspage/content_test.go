@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
@@ -59,7 +57,7 @@ func TestOpeningReadsNothing(t *testing.T) {
 	}
 	for range 3 {
 		body := get(t, page, "")
-		if !strings.Contains(body, "no scrape has asked for it yet") || strings.Contains(body, "ring-that-was-read") {
+		if !strings.Contains(body, "Waiting for the first read") || strings.Contains(body, "ring-that-was-read") {
 			t.Error("before a scrape, the page does not show that there was none")
 		}
 	}
@@ -81,14 +79,14 @@ func TestOpeningReadsNothing(t *testing.T) {
 func TestWorstFirst(t *testing.T) {
 	got := rows(t, get(t, newPage(t, fleettest.Fleet(fleettest.Now())), ""))
 	want := []string{
-		"✕ Failed prod-eu google-keys payments", "was ✕ Failed", "✕ Failed prod-eu azure-certificates kv-web-prod",
-		"▲ Stuck prod-eu google-keys ledger", "∅ Never succeeded prod-eu google-keys trial",
-		"■ Aborted prod-eu google-keys archive", "? Unknown prod-eu google-keys partner-7",
-		"► Running prod-eu azure-certificates kv-edge", "► Running prod-eu google-keys signing",
-		"✓ OK prod-us google-keys tenant-239", "✓ OK prod-us google-keys tenant-238",
+		"kv-idle ! Overdue", "payments ! Overdue ✕ Failed", "kv-db was ! Overdue ◐ Partly failed",
+		"kv-web-prod ✕ Failed", "kv-legacy ◐ Partly failed", "ledger ▲ Stuck", "trial ∅ Never succeeded ■ Aborted",
+		"archive ■ Aborted", "partner-7 ? Unknown", "kv-edge ► Running", "signing ► Running",
+		"tenant-239 ✓ In sync", "tenant-238 ✓ In sync",
 	}
 	for i := range want {
-		if !strings.HasPrefix(got[i], want[i]) {
+		name, states, _ := strings.Cut(want[i], " ")
+		if !strings.HasPrefix(got[i], name+" ") || !strings.Contains(got[i], " "+states+" ") {
 			t.Errorf("row %d: %q\nwant %q", i+1, got[i], want[i])
 		}
 	}
@@ -115,17 +113,17 @@ func TestOldRowsAreMarked(t *testing.T) {
 		"read just now": {
 			scrape.Latest{Read: whole, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-time.Minute)},
 			false,
-			[]string{"for 3 h", "▲ stuck"},
+			[]string{"▲ Stuck", "in progress for 3 h:"},
 		},
 		"then failed": {
 			scrape.Latest{Read: failed, ReadAt: now.Add(-time.Minute), Complete: whole, CompleteAt: now.Add(-2 * time.Hour)},
 			true,
-			[]string{"was ► Running", "as of 2 h ago", "not read since", "was running for 1 h"},
+			[]string{"was ► Running", "as of 2 h ago", "not read since"},
 		},
 		"not scraped any more": {
 			scrape.Latest{Read: whole, ReadAt: now.Add(-11 * time.Minute), Complete: whole, CompleteAt: now.Add(-11 * time.Minute)},
 			true,
-			[]string{"was ▲ Stuck", "as of 11 min ago", "not read since", "was running for 2 h 49 min"},
+			[]string{"was ▲ Stuck", "as of 11 min ago", "not read since", "in progress for 2 h 49 min:"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,8 +134,8 @@ func TestOldRowsAreMarked(t *testing.T) {
 				t.Fatalf("rows: %q", found)
 			}
 			for _, words := range test.says {
-				if !strings.Contains(found[0], words) {
-					t.Errorf("the row does not contain %q: %s", words, found[0])
+				if main := textOf(t, body, "main"); !strings.Contains(main, words) {
+					t.Errorf("the page does not contain %q: %s", words, main)
 				}
 			}
 			if marked := strings.Contains(found[0], "not read since") && strings.Count(body, `<tr role="row" class="old">`) == 2; marked != test.old {
@@ -157,22 +155,22 @@ func TestUnreadableList(t *testing.T) {
 	for _, list := range syncjob.Lists() {
 		lists = append(lists, scrape.Latest{List: list, ReadAt: fleettest.Now(), Read: &scrape.ListRead{
 			List: list, Took: 5 * time.Second, Pages: 3,
-			Err: reason.New(reason.Auth, errors.New("list "+list.Name+": login: 401"), "check the password file"),
+			Err: reason.New(reason.Auth, fmt.Errorf("list %s: login: %w", list.Name, errors.New("the appliance answered 401")), "check the password file"),
 		}})
 	}
 	body := get(t, newPage(t, fleettest.Source{{Lists: lists}}), "")
-	if n := strings.Count(body, `<div class="problem failed">`); n != 1 {
+	if n := strings.Count(body, `<div class="problem critical">`); n != 1 {
 		t.Errorf("%d problems, want 1", n)
 	}
 	main := textOf(t, body, "main")
 	for _, words := range []string{
-		"list google-keys: login: 401", "What to do: check the password file.", "auth", "never read whole", "5 s, 3 pages",
+		"the appliance answered 401 auth, list google-keys: login", "What to do: check the password file.", "Never read.", "5 s, 3 pages",
 	} {
 		if !strings.Contains(main, words) {
 			t.Errorf("the page does not contain %q", words)
 		}
 	}
-	if title, want := textOf(t, body, "title"), "14 lists not read · CCKM sync"; title != want {
+	if title, want := textOf(t, body, "title"), "14 lists unreadable · CCKM sync"; title != want {
 		t.Errorf("title %q, want %q", title, want)
 	}
 	if !strings.Contains(body, "CCKMSyncCredentialsRejected.md") {
@@ -210,7 +208,7 @@ func TestManyProblems(t *testing.T) {
 		targets = append(targets, statuspage.Target{Name: fmt.Sprintf("target-%d", i), URL: "https://cm.example.com", Lists: lists})
 	}
 	body := get(t, newPage(t, targets), "")
-	if n := strings.Count(body, `<div class="problem failed">`); n != 5 {
+	if n := strings.Count(body, `<div class="problem critical">`); n != 5 {
 		t.Errorf("%d problems, want 5", n)
 	}
 	if !strings.Contains(body, "35 more: see") {
@@ -223,24 +221,22 @@ func TestFilters(t *testing.T) {
 	page := newPage(t, fleettest.Fleet(fleettest.Now()))
 	title := textOf(t, get(t, page, ""), "title")
 	for query, want := range map[string]string{
-		"":                                 "Rows 1 to 100 of 254.",
-		"?per=20&page=3":                   "Rows 41 to 60 of 254.",
-		"?page=4":                          "Rows 201 to 254 of 254.",
-		"?state=failed":                    "Rows 1 to 3 of 3.",
-		"?state=ok&target=prod-eu":         "Rows 1 to 5 of 5.",
-		"?state=stuck":                     "Rows 1 to 1 of 1.",
-		"?list=aws-keys":                   "Rows 1 to 2 of 2.",
-		"?target=prod-us":                  "Rows 1 to 100 of 240.",
-		"?q=PAYMENTS":                      "Rows 1 to 1 of 1.",
-		"?q=aadsts7000222":                 "Rows 1 to 1 of 1.",
-		"?q=6e170627-8d58-428d-86e1":       "Rows 1 to 1 of 1.",
-		"?q=4806b37f":                      "Rows 1 to 1 of 1.",
-		"?q=azure-cert":                    "Rows 1 to 3 of 3.",
-		"?q=%20%20prod-us%20":              "Rows 1 to 100 of 240.",
-		"?q=there+is+no+such+thing":        "No key ring or vault matches.",
-		"?q=kv&list=azure-keys&state=ok":   "Rows 1 to 1 of 1.",
-		"?q=kv&list=google-keys&state=ok":  "No key ring or vault matches.",
-		"?q=tenant&target=prod-us&per=500": "Rows 1 to 240 of 240.",
+		"":                                     "256 rows.",
+		"?state=failed":                        "2 rows.",
+		"?state=overdue":                       "3 rows.",
+		"?state=aborted":                       "2 rows.",
+		"?state=in_sync&target=prod-eu":        "5 rows.",
+		"?list=aws-keys":                       "2 rows.",
+		"?target=prod-us":                      "240 rows.",
+		"?q=PAYMENTS":                          "1 row.",
+		"?q=aadsts7000222":                     "1 row.",
+		"?q=6e170627-8d58-428d-86e1":           "1 row.",
+		"?q=4806b37f":                          "1 row.",
+		"?q=azure-cert":                        "5 rows.",
+		"?q=%20%20prod-us%20":                  "240 rows.",
+		"?q=there+is+no+such+thing":            "No key ring or vault matches.",
+		"?q=kv&list=azure-keys&state=in_sync":  "1 row.",
+		"?q=kv&list=google-keys&state=in_sync": "No key ring or vault matches.",
 	} {
 		body := get(t, page, query)
 		if caption := textOf(t, body, "caption"); !strings.HasPrefix(caption, want) {
@@ -252,31 +248,94 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// TestPagesHoldEachRowOnce follows the links to the next page.
-func TestPagesHoldEachRowOnce(t *testing.T) {
-	page := newPage(t, fleettest.Fleet(fleettest.Now()))
-	want := rows(t, get(t, page, "?per=500"))
-	var got []string
-	query, pages := "?per=17", 0
-	for query != "" {
-		body := get(t, page, query)
-		got = append(got, rows(t, body)...)
-		query = ""
-		for _, a := range elements(t, body, "a") {
-			if attribute(a, "rel") == "next" {
-				query = strings.TrimSuffix(strings.TrimPrefix(attribute(a, "href"), "./"), "#scopes")
-			}
+// TestCauses checks that failures which differ only by names are one cause, and that its link selects them.
+func TestCauses(t *testing.T) {
+	now := fleettest.Now()
+	denied := func(name string, failures int) syncjob.Scope {
+		scope := syncjob.Scope{Name: name, Jobs: [...]int{syncjob.Completed: 1, syncjob.Failed: failures, syncjob.Unknown: 0}, LastSuccess: now.Add(-24 * time.Hour)}
+		for i := range failures {
+			scope.Results = append(scope.Results, syncjob.Result{ID: name, FinishedAt: now.Add(-time.Duration(i+1) * time.Hour), Status: syncjob.Failed})
 		}
-		pages++
-		if pages > 100 {
-			t.Fatal("the pages never end")
+		scope.Last = &syncjob.ScopeJob{ID: name, Status: syncjob.Failed, FinishedAt: now.Add(-time.Hour), Text: "rpc error: code = PermissionDenied desc = denied on " + name}
+		return scope
+	}
+	other := denied("other", 10)
+	other.Last.Text = ""
+	page := newPage(t, fleettest.Source{{Lists: []scrape.Latest{wholeList(denied("first", 1), denied("second", 3), other)}}})
+	var causes []string
+	for _, n := range elements(t, get(t, page, ""), "div") {
+		if strings.HasPrefix(attribute(n, "class"), "problem ") {
+			causes = append(causes, text(n))
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("rows of all pages (-want +got):\n%s", diff)
+	for i, want := range []string{
+		"2 of 3 failures say : denied on … rpc error: code = PermissionDenied Failing since 3 h ago in google-keys . What to do: Read the appliance’s text.",
+		"1 of 3 failures says : no text Failing since at least 10 h ago in google-keys .",
+	} {
+		if i >= len(causes) || !strings.HasPrefix(causes[i], want) {
+			t.Errorf("cause %d of %q\nwant %q", i, causes, want)
+		}
 	}
-	if pages != 15 {
-		t.Errorf("%d pages, want 15", pages)
+	for _, a := range elements(t, get(t, page, ""), "a") {
+		if !strings.HasPrefix(text(a), "2 of 3") {
+			continue
+		}
+		filtered := get(t, page, strings.TrimSuffix(strings.TrimPrefix(attribute(a, "href"), "./"), "#scopes"))
+		if found := rows(t, filtered); len(found) != 2 || strings.Contains(strings.Join(found, ""), "other") {
+			t.Errorf("the link selects %q", found)
+		}
+		if body := textOf(t, filtered, "form"); !strings.Contains(body, "Only failures that say") {
+			t.Errorf("the form does not show the cause: %s", body)
+		}
+		return
+	}
+	t.Error("no link selects the rows of a cause")
+}
+
+// TestTheWorstRows bounds the rows.
+func TestTheWorstRows(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Large(fleettest.Now(), 2000)), "")
+	if caption := textOf(t, body, "caption"); !strings.HasPrefix(caption, "The worst 500 of 2,000 rows; filter to see others.") {
+		t.Error(caption)
+	}
+	if found := rows(t, body); len(found) != 500 {
+		t.Errorf("%d rows, want 500", len(found))
+	}
+}
+
+// TestNoJobs checks that lists without jobs do not look well: the user may not be allowed to see them.
+func TestNoJobs(t *testing.T) {
+	body := get(t, newPage(t, fleettest.Source{{}, {Lists: []scrape.Latest{wholeList()}}}), "")
+	if title := textOf(t, body, "title"); title != "No jobs in any list · CCKM sync" {
+		t.Error(title)
+	}
+	if main := textOf(t, body, "main"); !strings.Contains(main, "give it the permission view on each key ring") {
+		t.Error("the page does not name the permission")
+	}
+}
+
+// TestExternalURL checks that the links begin with the configured URL.
+func TestExternalURL(t *testing.T) {
+	const external = "https://cckm.example.com/exporter"
+	page, err := statuspage.New(statuspage.Config{
+		Source: fleettest.Fleet(fleettest.Now()), ExternalURL: external, Now: fleettest.Now,
+		TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, a := range elements(t, get(t, page, ""), "a") {
+		link := attribute(a, "href")
+		if strings.HasPrefix(link, ".") {
+			t.Errorf("the link %s is relative", link)
+		}
+		found[link] = true
+	}
+	for _, path := range []string{"/metrics", "/sd", "/probe?target=prod-eu", "/?state=failed#scopes"} {
+		if !found[external+path] {
+			t.Errorf("no link to %s", path)
+		}
 	}
 }
 
@@ -284,16 +343,10 @@ func TestPagesHoldEachRowOnce(t *testing.T) {
 func TestBadQueries(t *testing.T) {
 	page := newPage(t, fleettest.Fleet(fleettest.Now()))
 	for query, want := range map[string]string{
-		"?page=x":                         "“x” is not a valid page; using 1.",
-		"?page=0":                         "“0” is not a valid page; using 1.",
-		"?page=-3":                        "“-3” is not a valid page; using 1.",
-		"?page=99999999999999999999":      "“99999999999999999999” is not a valid page; using 1.",
-		"?page=4":                         "There is no page 4; this is the last one, 3.",
-		"?per=501":                        "The number of rows per page is at most 500.",
-		"?per=1.5":                        "“1.5” is not a valid number of rows per page; using 100.",
 		"?state=broken":                   "There is no state “broken”; every state is shown.",
 		"?list=google":                    "There is no list “google”; every list is shown.",
 		"?target=prod":                    "There is no target “prod”; every target is shown.",
+		"?cause=1a":                       "No failure has this cause any more; every cause is shown.",
 		"?q=%zz":                          "A part of the address is not valid and was ignored.",
 		"?state=a%00b":                    `There is no state “a\u{0}b”; every state is shown.`,
 		"?q=" + strings.Repeat("x", 1000): "The filter text was cut to 200 characters.",
@@ -302,7 +355,7 @@ func TestBadQueries(t *testing.T) {
 			t.Errorf("%s: no notice %q in:\n%s", query, want, notices)
 		}
 	}
-	if body := get(t, page, "?q=x&state=failed&list=google-keys&target=prod-eu&page=1&per=50"); strings.Contains(body, `class="notices"`) {
+	if body := get(t, page, "?q=x&state=failed&list=google-keys&target=prod-eu"); strings.Contains(body, `class="notices"`) {
 		t.Error("a valid query has a notice")
 	}
 }
@@ -411,7 +464,7 @@ func TestForgottenScopes(t *testing.T) {
 	// An appliance's clock that is wrong omits no scope.
 	fleet[0].ClockOffset = 365 * 24 * time.Hour
 	body := get(t, newPage(t, fleet), "")
-	if !strings.Contains(textOf(t, body, "p"), "1 left out, as in the metrics, because the newest job is older than --collector.forget-scopes-after .") {
+	if !strings.Contains(textOf(t, body, "p"), "2 left out, as in the metrics, because the newest job is older than --collector.forget-scopes-after .") {
 		t.Error("the page does not mention the omitted scope")
 	}
 	target := config.Target{Source: "targets.yml:2"}

@@ -73,12 +73,12 @@ func number(n int) string {
 	return digits
 }
 
-// countLists formats a number of lists.
-func countLists(n int) string {
+// count formats a number of things, of which noun is one.
+func count(n int, noun string) string {
 	if n == 1 {
-		return "1 list"
+		return "1 " + noun
 	}
-	return number(n) + " lists"
+	return number(n) + " " + noun + "s"
 }
 
 // shownTime is a formatted time.

@@ -112,7 +112,7 @@ func FuzzPage(f *testing.F) {
 			return
 		}
 		values := func(s string) string {
-			return "?" + url.Values{"q": {s}, "state": {s}, "list": {s}, "target": {s}, "page": {s}, "per": {s}}.Encode()
+			return "?" + url.Values{"q": {s}, "state": {s}, "list": {s}, "target": {s}, "cause": {s}}.Encode()
 		}
 		none := newPage(t, fleettest.Source{})
 		if diff := cmp.Diff(skeleton(t, get(t, none, values("zz"))), skeleton(t, get(t, none, values(query)))); diff != "" {

@@ -7,77 +7,25 @@ import (
 	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
 )
-
-// listState is the state of a list.
-type listState uint8
-
-const (
-	// listFailed: the last read failed.
-	listFailed listState = iota
-	// listStale: no scrape for staleAfter.
-	listStale
-	// listPending: no scrape yet.
-	listPending
-	// listRead: the last read was complete and recent.
-	listRead
-
-	numListStates = 4
-)
-
-// staleAfter is the age of a read after which the page shows it as out of date. Scrape intervals are a
-// minute or two, and the alerts wait for ten minutes, too.
-const staleAfter = 10 * time.Minute
-
-// condition returns the state of a list.
-func condition(l *scrape.Latest, now time.Time) listState {
-	switch {
-	case l.Read == nil:
-		return listPending
-	case l.Read.Err != nil || l.Read.Summary == nil:
-		return listFailed
-	case now.Sub(l.ReadAt) > staleAfter:
-		return listStale
-	default:
-		return listRead
-	}
-}
-
-// info returns how the state is shown.
-func (s listState) info() (key, word, symbol string) {
-	switch s {
-	case listFailed:
-		return "failed", "Not read", "✕"
-	case listStale:
-		return "stale", "Out of date", "▲"
-	case listPending:
-		return "pending", "Not read yet", "…"
-	case listRead:
-		return "ok", "Read", "✓"
-	default:
-		return "", "", ""
-	}
-}
 
 // maxUnknownTexts bounds the unknown texts of a list on the page; the log has more.
 const maxUnknownTexts = 5
 
-// maxError bounds the text of an error on the page, in bytes.
-const maxError = 1000
-
 // listView is a list as the page shows it.
 type listView struct {
-	Name, Path        string
-	Key, Word, Symbol string
+	Name, Path string
+	State      state.Info
 	// Reading is the progress of a full read; empty if there is none.
 	Reading string
 	// At is the end of the last read, Took its duration and Pages its pages.
 	At    *shownTime
 	Took  string
 	Pages string
-	// Reason, Error and Todo are the reason of a failure, its text and advice.
-	Reason, Error, Todo string
+	// Failure is why the last read failed, or nil.
+	Failure *failure
 	// AsOf is the time of the last complete read if the last one failed; Never is true if there was
 	// none. Old is true if the numbers may be outdated.
 	AsOf       *shownTime
@@ -97,16 +45,21 @@ type jobCount struct {
 }
 
 func newListView(l *scrape.Latest, now time.Time) listView {
-	state := condition(l, now)
-	v := listView{Name: l.List.Name, Path: "/api/v1/" + l.List.Path, Old: state != listRead, Reading: reading(l.FullRead)}
-	v.Key, v.Word, v.Symbol = state.info()
+	condition := state.OfList(l, now)
+	v := listView{
+		Name: l.List.Name, Path: "/api/v1/" + l.List.Path, State: condition.Info(), Old: condition != state.Readable,
+		Reading: reading(l.FullRead),
+	}
+	if v.Reading != "" && condition != state.Reading {
+		v.Reading = "full read: " + v.Reading
+	}
 	if l.Read == nil {
 		return v
 	}
 	v.At = newShownTime(now, l.ReadAt)
 	v.Took, v.Pages = duration(l.Read.Took), number(l.Read.Pages)
-	if state == listFailed {
-		v.Reason, v.Error, v.Todo = why(l.Read.Err)
+	if condition == state.Unreadable {
+		v.Failure = failureOf(l.Read.Err)
 		v.AsOf = newShownTime(now, l.CompleteAt)
 		v.Never = l.Complete == nil
 	}
@@ -140,31 +93,36 @@ func reading(read *scrape.FullReadProgress) string {
 	if read.PagesExpected == 0 {
 		return "no page has arrived" + since
 	}
-	return number(read.Pages) + " of about " + number(read.PagesExpected) + " pages, " +
-		number(read.Jobs) + " of " + number(read.JobsExpected) + " jobs" + since
+	return number(read.Pages) + " of " + number(read.PagesExpected) + " pages" + since
 }
 
-// why returns the reason of a failed read, its text and advice.
-func why(err error) (name, text, todo string) {
+// failure is why a read failed, for people.
+type failure struct {
+	Reason string
+	Text   said
+	// Todo is a hint without a full stop, or empty.
+	Todo string
+}
+
+func failureOf(err error) *failure {
 	if err == nil {
-		return string(reason.Other), "the read ended without a list and without an error", "report it"
+		return &failure{string(reason.Other), said{Cause: "the read ended without a list and without an error"}, "report it"}
 	}
-	return string(reason.Of(err)), printable.Line(err.Error(), maxError), printable.Line(reason.HintOf(err), maxError)
+	return &failure{string(reason.Of(err)), errorText(err), printable.Line(reason.HintOf(err), maxWords)}
 }
 
 // problem is a reason why lists of a target are not read.
 type problem struct {
-	Target            string
-	Key, Word, Symbol string
-	Lists             []string
-	// Reason, Error and Todo are those of the first of the lists.
-	Reason, Error, Todo string
+	Target string
+	State  state.Info
+	Lists  []string
+	// Failure is that of the first of the lists, or nil if the lists are out of date.
+	Failure *failure
 	// Since is the time of the last complete read of the first of the lists, if there was one.
-	Since   *shownTime
-	Runbook string
+	Since *shownTime
 }
 
-// maxProblems bounds the problems above the table of scopes; the table of lists has all lists.
+// maxProblems bounds the problems, and the causes, above the table; the tables have all of them.
 const maxProblems = 5
 
 // problemsOf returns the lists that are not read, grouped by target and reason: an appliance that is
@@ -172,48 +130,43 @@ const maxProblems = 5
 func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 	type kind struct {
 		target int
-		state  listState
+		state  state.ListState
 		reason reason.Reason
 	}
 	at := map[kind]int{}
 	for i := range targets {
 		for j := range targets[i].Lists {
 			l := &targets[i].Lists[j]
-			k := kind{target: i, state: condition(l, now)}
-			if k.state != listFailed && k.state != listStale {
+			k := kind{target: i, state: state.OfList(l, now)}
+			if k.state.Info().Severity == state.None {
 				continue
 			}
-			if k.state == listFailed && l.Read.Err != nil {
+			if k.state == state.Unreadable {
 				k.reason = reason.Of(l.Read.Err)
 			}
-			if n, ok := at[k]; ok {
-				if n < len(found) {
-					found[n].Lists = append(found[n].Lists, l.List.Name)
+			n, ok := at[k]
+			if !ok {
+				n = len(at)
+				at[k] = n
+				if n < maxProblems {
+					found = append(found, newProblem(&targets[i], l, k.state, now))
 				}
-				continue
 			}
-			at[k] = len(at)
-			if len(found) == maxProblems {
-				continue
+			if n < maxProblems {
+				found[n].Lists = append(found[n].Lists, l.List.Name)
 			}
-			found = append(found, newProblem(&targets[i], l, k.state, now))
 		}
 	}
 	return found, len(at) - len(found)
 }
 
-func newProblem(target *Target, l *scrape.Latest, state listState, now time.Time) problem {
-	t := problem{Target: target.Name, Lists: []string{l.List.Name}, Since: newShownTime(now, l.CompleteAt)}
-	t.Key, t.Word, t.Symbol = state.info()
-	if state == listStale {
-		t.Runbook = runbook("CCKMSyncExporterDown")
-		t.Todo = "no scrape has asked for it since: look at this target in Prometheus, under Status, Targets"
-		return t
+func newProblem(target *Target, l *scrape.Latest, condition state.ListState, now time.Time) problem {
+	p := problem{Target: target.Name, State: condition.Info(), Since: newShownTime(now, l.CompleteAt)}
+	if condition == state.Unreadable {
+		p.Failure = failureOf(l.Read.Err)
+		if p.Failure.Reason == string(reason.Auth) {
+			p.State.Alert = "CCKMSyncCredentialsRejected"
+		}
 	}
-	t.Reason, t.Error, t.Todo = why(l.Read.Err)
-	t.Runbook = runbook("CCKMSyncListUnreadable")
-	if t.Reason == string(reason.Auth) {
-		t.Runbook = runbook("CCKMSyncCredentialsRejected")
-	}
-	return t
+	return p
 }

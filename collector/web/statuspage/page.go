@@ -5,6 +5,7 @@ package statuspage
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -181,8 +182,10 @@ func (h *handler) render(rawQuery string) ([]byte, error) {
 // link returns a link to a path of the exporter. A relative one also works if a proxy serves the exporter
 // below a path.
 func (c *Config) link(path string) string {
-	if c.ExternalURL != "" {
-		return c.ExternalURL + path
-	}
-	return "./" + strings.TrimLeft(path, "/")
+	return cmp.Or(c.ExternalURL, ".") + "/" + strings.TrimLeft(path, "/")
+}
+
+// query returns a link to the page for a query with a change.
+func (c *Config) query(q *query, change func(*query), fragment string) string {
+	return c.link(q.link(change, fragment))
 }

@@ -125,8 +125,8 @@ func TestGolden(t *testing.T) {
 		source statuspage.Source
 		query  string
 	}{
-		"fleet":    {fleettest.Fleet(fleettest.Now()), "?per=12"},
-		"filtered": {fleettest.Fleet(fleettest.Now()), "?q=KV&state=failed&target=prod-eu&list=nothing"},
+		"fleet":    {fleettest.Fleet(fleettest.Now()), "?q=prod-eu"},
+		"filtered": {fleettest.Fleet(fleettest.Now()), "?q=KV&state=partly_failed&target=prod-eu&list=nothing"},
 		"one":      {one, ""},
 		"empty":    {fleettest.Source{}, ""},
 	} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -16,98 +17,133 @@ type row struct {
 	latest *scrape.Latest
 	target *Target
 	// order is the list's place among all lists of all targets.
-	order int
-	state state
+	order  int
+	states state.Set
 	// old is true if the list's last read failed or was long ago, so that the row may be outdated.
 	old bool
-	// at is the time of the scope's state by the appliance's clock: now, or the last complete read if
+	// at is the time of the scope's states by the appliance's clock: now, or the last complete read if
 	// old.
 	at time.Time
+	// cause is what the newest finished job says if it failed, else nil.
+	cause *cause
 }
 
-// table is the scopes that match the query.
-type table struct {
-	// rows have the requested state.
-	rows []row
-	// counts and oldCounts count the scopes by state that match the query except for its state; all
-	// and allOld count all scopes.
-	counts, oldCounts, all, allOld [numStates]int
+// counts are numbers of rows by state. A row counts for each of its states.
+type counts struct {
+	rows, old [state.NumStates]int
+	// all and allOld count each row once.
+	all, allOld int
+}
+
+func (c *counts) add(r *row) {
+	byState, all := &c.rows, &c.all
+	if r.old {
+		byState, all = &c.old, &c.allOld
+	}
+	*all++
+	for _, s := range r.states.States() {
+		byState[s]++
+	}
+}
+
+// survey is everything that the last reads returned, whatever the query asks for.
+type survey struct {
+	rows   []row
+	lists  [state.NumListStates]int
+	counts counts
+	// firstReadable is the first list that was read, if there is one.
+	firstReadable *syncjob.List
+	// causes are those of the failed rows, and failures the number of these rows.
+	causes   *causes
+	failures int
 	// forgotten counts the scopes that are omitted because of their age; firstForgetting is the first
 	// target with such scopes.
 	forgotten       int
 	firstForgetting *Target
 }
 
-// newTable returns the matching scopes, worst first.
-func newTable(targets []Target, q *query, now time.Time) *table {
-	t := &table{}
-	needle := strings.ToLower(q.text)
-	wanted, byState := stateOf(q.state)
+func newSurvey(targets []Target, now time.Time) *survey {
+	s := &survey{causes: newCauses()}
 	order := 0
 	for i := range targets {
 		target := &targets[i]
 		for j := range target.Lists {
-			latest := &target.Lists[j]
 			order++
-			if latest.Complete == nil || latest.Complete.Summary == nil {
-				continue
-			}
-			old := condition(latest, now) != listRead
-			here := (q.list == "" || q.list == latest.List.Name) && (q.target == "" || q.target == target.Name)
-			scopes := latest.Complete.Summary.Scopes
-			for k := range scopes {
-				scope := &scopes[k]
-				// By this host's clock, as the metrics do.
-				if scope.ForgottenAfter(target.ForgetScopesAfter, now) {
-					t.forgotten++
-					t.firstForgetting = cmp.Or(t.firstForgetting, target)
-					continue
-				}
-				at := now
-				if old {
-					at = latest.CompleteAt
-				}
-				at = at.Add(target.ClockOffset)
-				r := row{scope: scope, latest: latest, target: target, order: order, state: judge(scope, latest.List.Cloud, at), old: old, at: at}
-				countRow(&t.all, &t.allOld, &r)
-				if !here || !r.holds(needle) {
-					continue
-				}
-				countRow(&t.counts, &t.oldCounts, &r)
-				if !byState || r.state == wanted {
-					t.rows = append(t.rows, r)
-				}
-			}
+			s.addList(target, &target.Lists[j], order, now)
 		}
 	}
-	slices.SortFunc(t.rows, worstFirst)
-	return t
+	return s
 }
 
-// countRow counts a row by its state.
-func countRow(current, old *[numStates]int, r *row) {
-	if r.old {
-		old[r.state]++
+func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now time.Time) {
+	condition := state.OfList(latest, now)
+	s.lists[condition]++
+	if latest.Complete == nil || latest.Complete.Summary == nil {
+		return
+	}
+	old := condition != state.Readable
+	at := now
+	if old {
+		at = latest.CompleteAt
 	} else {
-		current[r.state]++
+		s.firstReadable = cmp.Or(s.firstReadable, &latest.List)
+	}
+	at = at.Add(target.ClockOffset)
+	all := latest.Complete.Summary.Scopes
+	scopes := make([]*syncjob.Scope, 0, len(all))
+	for i := range all {
+		// By this host's clock, as the metrics do.
+		if all[i].ForgottenAfter(target.ForgetScopesAfter, now) {
+			s.forgotten++
+			s.firstForgetting = cmp.Or(s.firstForgetting, target)
+			continue
+		}
+		scopes = append(scopes, &all[i])
+	}
+	for i, states := range state.OfScopes(latest.List.Cloud, scopes, at) {
+		r := row{scope: scopes[i], latest: latest, target: target, order: order, states: states, old: old, at: at}
+		if states.Has(state.Failed) || states.Has(state.PartlyFailed) {
+			s.failures++
+			r.cause = s.causes.add(&r)
+		}
+		s.counts.add(&r)
+		s.rows = append(s.rows, r)
 	}
 }
 
-// worstFirst orders rows by state; stuck ones by duration, longest first; then by last success, none and
-// oldest first; then in the order of lists and names.
+// choose returns the rows that match the query, worst first, and the counts of those that match it except
+// for the state and the cause.
+func (s *survey) choose(q *query) (rows []row, c counts) {
+	needle := strings.ToLower(q.text)
+	wanted, byState := state.Named(q.state)
+	for i := range s.rows {
+		r := &s.rows[i]
+		if (q.list != "" && q.list != r.latest.List.Name) || (q.target != "" && q.target != r.target.Name) || !r.holds(needle) {
+			continue
+		}
+		c.add(r)
+		if (byState && !r.states.Has(wanted)) || (q.cause != "" && (r.cause == nil || r.cause.key != q.cause)) {
+			continue
+		}
+		rows = append(rows, *r)
+	}
+	slices.SortFunc(rows, worstFirst)
+	return rows, c
+}
+
+// worstFirst orders rows by their worst state; stuck ones by duration, longest first; then by last success,
+// none and oldest first; then in the order of lists and names.
 func worstFirst(a, b row) int {
-	if c := cmp.Compare(a.state, b.state); c != 0 {
+	worst := a.states.Worst()
+	if c := cmp.Compare(worst, b.states.Worst()); c != 0 {
 		return c
 	}
-	if a.state == stuck {
+	if worst == state.Stuck {
 		if c := a.scope.OldestInProgress.Compare(b.scope.OldestInProgress); c != 0 {
 			return c
 		}
 	}
-	if c := a.scope.LastSuccess.Compare(b.scope.LastSuccess); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.scope.Name, b.scope.Name))
+	return cmp.Or(a.scope.LastSuccess.Compare(b.scope.LastSuccess), cmp.Compare(a.order, b.order), cmp.Compare(a.scope.Name, b.scope.Name))
 }
 
 // holds reports whether the row contains a lower-case text.
@@ -126,3 +162,15 @@ func (r *row) holds(needle string) bool {
 
 // contains allocates only if the text has upper-case letters.
 func contains(text, needle string) bool { return strings.Contains(strings.ToLower(text), needle) }
+
+// failingSince returns when the oldest job finished of those that did not complete the scope since its last
+// success. It is zero if the newest finished job completed. atLeast is true if there may be older ones.
+func failingSince(s *syncjob.Scope) (since time.Time, atLeast bool) {
+	for i, r := range s.Results {
+		if r.Status == syncjob.Completed {
+			return since, false
+		}
+		since, atLeast = r.FinishedAt, i == syncjob.MaxResults-1
+	}
+	return since, atLeast
+}

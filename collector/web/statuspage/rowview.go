@@ -3,9 +3,12 @@ package statuspage
 import (
 	"html/template"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"cckm_sync_exporter/collector/printable"
+	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -22,43 +25,54 @@ func style() template.CSS {
 
 // rowView is a scope as the page shows it.
 type rowView struct {
-	State stateInfo
+	States []state.Info
 	// AsOf is the time of the last complete read if the row is old.
-	AsOf         *shownTime
-	Target, List string
+	AsOf *shownTime
 	// Name is the name in the scope's identifier; Scope is the identifier if it differs.
-	Name, Scope string
-	// Newest is the status of the newest job, Result the result of the newest finished one.
-	Newest    string
-	NewestAt  *shownTime
-	Result    string
-	ResultBad bool
-	ResultAt  *shownTime
+	Name, Scope  string
+	Target, List string
+	// Results are the last results, and ResultAt the time of the newest.
+	Results  []run
+	ResultAt *shownTime
+	// Since is since when no job has completed, at least if AtLeast; nil if the newest one did.
+	Since   *shownTime
+	AtLeast bool
 	// Success is the time of the last success. Succeeded is true if there was one, with or without a
 	// time.
 	Success   *shownTime
 	Succeeded bool
-	// Running is true if a job is in progress, since Since, for For; Stuck if that is too long.
-	Running, Stuck bool
-	For            string
-	Since          *shownTime
-	Details        []detail
+	// Newest is the status of the newest job.
+	Newest   string
+	NewestAt *shownTime
+	Details  []detail
 }
 
-// detail is a job to look up, with the appliance's text.
+// run is a number of consecutive equal results.
+type run struct {
+	Symbols, Text string
+	Bad           bool
+}
+
+// detail explains a state: the appliance's text, and the job to look up.
 type detail struct {
-	ID, What, Text, API string
+	Text said
+	// Fact is what the exporter knows, ID and API the job's id and where to read it.
+	Fact, ID, API string
 }
 
 func newRowView(r *row, now time.Time) rowView {
 	s, theirs := r.scope, now.Add(r.target.ClockOffset)
 	name := r.target.clean(s.Name)
 	v := rowView{
-		State:  r.state.info(),
 		Target: printable.Line(r.target.Name, maxName), List: r.latest.List.Name,
 		Name: printable.Shorten(r.latest.List.Identify(name).Name, maxName), Scope: printable.Shorten(name, maxName),
-		Newest: statusText(s.Newest.Status), NewestAt: newShownTime(theirs, s.Newest.CreatedAt),
+		Results: runs(s.Results),
 		Success: newShownTime(theirs, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
+		Newest: statusText(s.Newest.Status), NewestAt: newShownTime(theirs, s.Newest.CreatedAt),
+		Details: details(r),
+	}
+	for _, each := range r.states.States() {
+		v.States = append(v.States, each.Info())
 	}
 	if v.Name == v.Scope {
 		v.Scope = ""
@@ -67,72 +81,70 @@ func newRowView(r *row, now time.Time) rowView {
 		v.AsOf = newShownTime(now, r.latest.CompleteAt)
 	}
 	if s.Last != nil {
-		v.Result, v.ResultBad = statusText(s.Last.Status), s.Last.Status != syncjob.Completed
 		v.ResultAt = newShownTime(theirs, s.Last.FinishedAt)
 	}
-	if s.Jobs[syncjob.InProgress] > 0 {
-		v.Running, v.Since = true, newShownTime(theirs, s.OldestInProgress)
-		v.For, v.Stuck = runningFor(r)
-	}
-	v.Details = details(r, v.Stuck)
+	since, atLeast := failingSince(s)
+	v.Since, v.AtLeast = newShownTime(theirs, since), atLeast
 	return v
 }
 
-// runningFor returns how long the oldest job has been in progress, up to the last read.
-func runningFor(r *row) (text string, isTooLong bool) {
-	if r.scope.OldestInProgress.IsZero() {
-		return "", false
+// runs returns results as runs.
+func runs(results []syncjob.Result) []run {
+	var found []run
+	for i := 0; i < len(results); {
+		n := 1
+		for i+n < len(results) && results[i+n].Status == results[i].Status {
+			n++
+		}
+		status := results[i].Status
+		found = append(found, run{
+			Symbols: strings.Repeat(symbol(status), n), Text: strconv.Itoa(n) + " " + statusText(status), Bad: status != syncjob.Completed,
+		})
+		i += n
 	}
-	return coarse(r.at.Sub(r.scope.OldestInProgress)), isStuck(r.scope, r.latest.List.Cloud, r.at)
+	return found
+}
+
+// symbol returns the symbol of a result, which is that of the state that it leads to.
+func symbol(s syncjob.Status) string {
+	return map[syncjob.Status]state.State{
+		syncjob.InProgress: state.Running, syncjob.Completed: state.InSync, syncjob.Failed: state.Failed,
+		syncjob.Aborted: state.Aborted, syncjob.Unknown: state.Unknown,
+	}[s].Info().Symbol
 }
 
 // statusText returns a status for people.
-func statusText(s syncjob.Status) string {
-	switch s {
-	case syncjob.InProgress:
-		return "in progress"
-	case syncjob.Completed:
-		return "completed"
-	case syncjob.Failed:
-		return "failed"
-	case syncjob.Aborted:
-		return "aborted"
-	case syncjob.Unknown:
-		return "unknown"
-	}
-	return "unknown"
-}
+func statusText(s syncjob.Status) string { return strings.ReplaceAll(s.String(), "_", " ") }
 
-// details returns the jobs that explain a bad state.
-func details(r *row, isTooLong bool) (found []detail) {
+// details returns what explains the states of a row that need attention.
+func details(r *row) (found []detail) {
 	s := r.scope
-	add := func(what, id, text string) {
-		if id == "" && text == "" {
-			return
-		}
+	add := func(text, fact, id string) {
 		id = r.target.clean(id)
-		d := detail{What: what, Text: printable.Line(text, maxWords), ID: printable.Shorten(id, maxName)}
+		d := detail{Text: jobText(text), Fact: fact, ID: printable.Shorten(id, maxName)}
 		if id != "" {
 			d.API = apiBase(r.target.URL) + "/api/v1/" + r.latest.List.Path + "/" + url.PathEscape(id)
 		}
 		found = append(found, d)
 	}
-	if last := s.Last; last != nil && last.Status != syncjob.Completed && r.state.bad() {
-		what := statusText(last.Status)
-		switch last.Status {
-		case syncjob.Aborted:
-			what = "was aborted"
-		case syncjob.Unknown:
-			what = "ended with a status that is unknown"
-		case syncjob.InProgress, syncjob.Completed, syncjob.Failed:
+	if r.states.Worst().Info().Severity == state.None {
+		return nil
+	}
+	switch last := s.Last; {
+	case last != nil && last.Status != syncjob.Completed:
+		fact := map[syncjob.Status]string{syncjob.Aborted: "was canceled", syncjob.Unknown: "ended with an unknown result"}[last.Status]
+		if fact == "" {
+			fact = statusText(last.Status)
 		}
 		if took, ok := last.Duration(); ok {
-			what += " after " + duration(took)
+			fact += " after " + duration(took)
 		}
-		add(what, last.ID, last.Text)
+		add(last.Text, fact, last.ID)
+	case last != nil && r.states.Has(state.Overdue) && s.Newest.ID == last.ID:
+		add("", "No job was started after the last success", "")
 	}
-	if isTooLong {
-		add("is in progress", s.OldestInProgressID, s.OldestInProgressText)
+	if r.states.Has(state.Stuck) {
+		add(s.OldestInProgressText, "in progress for "+coarse(r.at.Sub(s.OldestInProgress)), s.OldestInProgressID)
 	}
 	return found
 }

@@ -2,62 +2,74 @@ package statuspage
 
 import (
 	"strings"
-	"time"
+
+	"cckm_sync_exporter/collector/state"
 )
 
-// judgeAll returns the summary of all lists and scopes, worst first, and its tone: "bad", "ok", or
-// "pending" if a list has not been read yet. It ignores the query.
-func judgeAll(targets []Target, t *table, now time.Time) (verdict []string, tone string) {
-	var lists [numListStates]int
-	for i := range targets {
-		for _, latest := range targets[i].Lists {
-			lists[condition(&latest, now)]++
-		}
+// The tones of a verdict that are not a severity.
+const (
+	toneFine    = "fine"
+	tonePending = "pending"
+)
+
+// judge returns the summary of all lists and scopes, worst first, and its tone: the worst severity, toneFine
+// if every list was read and every scope is running or in sync, else tonePending.
+func judge(s *survey) (verdict []string, tone string) {
+	if verdict, severity := countProblems(s); len(verdict) > 0 {
+		return verdict, string(severity)
 	}
-	pending := lists[listPending]
-	verdict, tone = countProblems(t, lists), "bad"
-	if len(verdict) == 0 {
-		switch {
-		case lists[listRead] > 0:
-			tone = "ok"
-			verdict = append(verdict, "All is well: "+number(t.all[ok])+" OK")
-		case pending > 0:
-			return []string{"Nothing read yet"}, "pending"
-		default:
-			return []string{"No list is read"}, "bad"
+	waiting := s.lists[state.Waiting] + s.lists[state.Reading]
+	switch {
+	case s.lists == [state.NumListStates]int{}:
+		return []string{"No list is enabled"}, string(state.Critical)
+	case s.lists[state.Readable] == 0:
+		verdict, tone = []string{"Nothing read yet"}, tonePending
+	case s.counts.all == 0 && s.forgotten > 0:
+		verdict, tone = []string{"No recent jobs in any list"}, tonePending
+	case s.counts.all == 0:
+		verdict, tone = []string{"No jobs in any list"}, tonePending
+	default:
+		verdict, tone = []string{number(s.counts.rows[state.InSync]) + " in sync"}, tonePending
+		if waiting == 0 {
+			verdict[0], tone = "All is well: "+verdict[0], toneFine
 		}
-		if n := t.all[running]; n > 0 {
+		if n := s.counts.rows[state.Running]; n > 0 {
 			verdict = append(verdict, number(n)+" running")
 		}
 	}
-	if pending > 0 {
-		verdict = append(verdict, countLists(pending)+" not read yet")
-		if tone == "ok" {
-			tone = "pending"
+	for _, l := range [...]state.ListState{state.Waiting, state.Reading} {
+		if n := s.lists[l]; n > 0 {
+			verdict = append(verdict, count(n, "list")+" "+strings.ToLower(l.Info().Name))
 		}
 	}
 	return verdict, tone
 }
 
-// countProblems returns the counts of lists and scopes that need attention.
-func countProblems(t *table, lists [numListStates]int) []string {
-	var found []string
-	if n := lists[listFailed]; n > 0 {
-		found = append(found, countLists(n)+" not read")
+// countProblems returns the counts of lists and scopes that need attention, and their worst severity.
+func countProblems(s *survey) (found []string, worst state.Severity) {
+	add := func(text string, severity state.Severity) {
+		found = append(found, text)
+		if worst != state.Critical {
+			worst = severity
+		}
 	}
-	if n := lists[listStale]; n > 0 {
-		found = append(found, countLists(n)+" out of date")
+	for _, l := range state.AllLists() {
+		info := l.Info()
+		if n := s.lists[l]; n > 0 && info.Severity != state.None {
+			add(count(n, "list")+" "+strings.ToLower(info.Name), info.Severity)
+		}
 	}
-	for _, s := range states() {
-		n, old := t.all[s], t.allOld[s]
-		if !s.bad() || n+old == 0 {
+	for _, each := range state.All() {
+		info := each.Info()
+		n, old := s.counts.rows[each], s.counts.old[each]
+		if info.Severity == state.None || n+old == 0 {
 			continue
 		}
-		problem := number(n+old) + " " + strings.ToLower(s.info().Word)
+		text := number(n+old) + " " + strings.ToLower(info.Name)
 		if old > 0 {
-			problem += " (" + number(old) + " old)"
+			text += " (" + number(old) + " old)"
 		}
-		found = append(found, problem)
+		add(text, info.Severity)
 	}
-	return found
+	return found, worst
 }

@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -8,24 +9,17 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/printable"
+	"cckm_sync_exporter/collector/state"
 )
 
-// The project's documents, as the alerts link to them.
-const (
-	documents = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"
-	runbooks  = documents + "deploy/runbooks/"
-)
-
-// runbook returns the URL of an alert's runbook, or "" without an alert.
-func runbook(alert string) string {
-	if alert == "" {
-		return ""
-	}
-	return runbooks + alert + ".md"
-}
+// documents has the project's documents, as the alerts link to them.
+const documents = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"
 
 // maxListRows bounds the table of lists. Hundreds of appliances have thousands; the form finds one.
 const maxListRows = 500
+
+// maxRows bounds the rows of the table, worst first. The form and the links find the others.
+const maxRows = 500
 
 // view is the data of the template. Its texts are not HTML.
 type view struct {
@@ -34,26 +28,28 @@ type view struct {
 	Verdict []string
 	Tone    string
 	Now     *shownTime
-	Reload  string
 	Notices []string
 
 	Problems     []problem
 	MoreProblems int
-	States       []stateCount
-	All          stateCount
+	// Empty is advice if the lists have no jobs.
+	Empty      string
+	Causes     []causeView
+	MoreCauses int
+
+	States []stateCount
+	All    stateCount
 	// Forgotten is the number of scopes that are omitted because of their age; ForgetHint names the
 	// setting.
 	Forgotten  int
 	ForgetHint string
 
 	Form form
-	// Groups are the rows of this page by state. They are rows First to Last of Matching.
-	Groups                []group
-	First, Last, Matching string
-	Pages                 *pages
-	// Columns is the number of columns, one more with several targets.
-	Columns     int
-	ManyTargets bool
+	// Groups are the rows by their worst state. Matching is the number of those that match, and Shown how
+	// many of them there are in Groups; it is empty if all are.
+	Groups          []group
+	Shown, Matching string
+	ManyTargets     bool
 
 	Lists     []targetView
 	ListCount string
@@ -66,9 +62,21 @@ type view struct {
 	Example string
 }
 
+// causeView is a cause as the page shows it.
+type causeView struct {
+	// Count is how many of the failures have the cause, and Link selects them.
+	Count, Link string
+	Text        said
+	Since       *shownTime
+	AtLeast     bool
+	Places      string
+	// State has the advice. It is nil if the cause before has the same.
+	State *state.Info
+}
+
 // stateCount is a state with the number of its scopes, and a link that selects them.
 type stateCount struct {
-	stateInfo
+	state.Info
 
 	Count, Old string
 	None       bool
@@ -78,10 +86,9 @@ type stateCount struct {
 
 // group is the rows of one state.
 type group struct {
-	stateInfo
+	state.Info
 
-	RunbookURL string
-	Rows       []rowView
+	Rows []rowView
 }
 
 // form is the filter form with its current values.
@@ -90,19 +97,16 @@ type form struct {
 	States  []option
 	Lists   []option
 	Targets []option
-	Per     []option
-	Clear   string
+	// Cause is the key of the chosen cause, and CauseText its text.
+	Cause     string
+	CauseText said
+	// Clear is the link without a filter; empty if there is none.
+	Clear string
 }
 
 type option struct {
 	Value, Word string
 	Chosen      bool
-}
-
-// pages are the links to the other pages of the table.
-type pages struct {
-	Page, Of                    string
-	First, Previous, Next, Last string
 }
 
 // targetView is a target in the table of lists.
@@ -116,38 +120,64 @@ type targetView struct {
 
 func newView(cfg *Config, targets []Target, q *query) *view {
 	now := cfg.Now()
+	all := newSurvey(targets, now)
 	lists, names := namesOf(targets)
-	q.check(lists, names)
-	rows := newTable(targets, q, now)
-	problems, more := problemsOf(targets, now)
-	verdict, tone := judgeAll(targets, rows, now)
+	q.check(lists, names, all.causes)
 	v := &view{
-		Style: style(), Verdict: verdict, Tone: tone, Now: newShownTime(now, now),
-		Reload:   q.link(func(c *query) { c.page = q.page }, ""),
-		Problems: problems, MoreProblems: more,
-		Forgotten:   rows.forgotten,
-		ManyTargets: len(targets) > 1,
-		Metrics:     cfg.link(cfg.TelemetryPath),
-		Readme:      documents + "README.md", Runbooks: documents + "deploy/runbooks",
-		Version: cfg.Version,
-		Columns: 7,
+		Style: style(), Now: newShownTime(now, now),
+		Forgotten: all.forgotten, ManyTargets: len(targets) > 1,
+		Metrics: cfg.link(cfg.TelemetryPath), Readme: documents + "README.md", Runbooks: documents + "deploy/runbooks", Version: cfg.Version,
 	}
+	v.Verdict, v.Tone = judge(all)
+	v.Problems, v.MoreProblems = problemsOf(targets, now)
 	if v.ManyTargets {
-		v.Columns++
 		v.Discovery = cfg.link(cfg.DiscoveryPath)
 	}
 	if len(targets) > 0 {
 		v.Example = apiBase(targets[0].URL)
 	}
-	if rows.firstForgetting != nil {
-		v.ForgetHint = rows.firstForgetting.hint("--collector.forget-scopes-after")
+	if read := all.firstReadable; read != nil && all.counts.all+all.counts.allOld+all.forgotten == 0 {
+		v.Empty = "Either no synchronization was ever started, or the user may not see any: " + read.AccessHint() + "."
 	}
-	v.countStates(rows, q)
-	v.Form = newForm(q, lists, names)
-	v.cut(rows.rows, q, now)
+	if all.firstForgetting != nil {
+		v.ForgetHint = all.firstForgetting.hint("--collector.forget-scopes-after")
+	}
+	v.addCauses(cfg, all, now)
+	rows, counts := all.choose(q)
+	v.countStates(cfg, &counts, q)
+	v.Form = newForm(cfg, q, lists, names, all.causes)
+	v.addRows(rows, now)
 	v.listTargets(cfg, targets, q, now)
 	v.Notices = q.notices
 	return v
+}
+
+// addCauses adds the causes of most failures.
+func (v *view) addCauses(cfg *Config, all *survey, now time.Time) {
+	found := slices.SortedStableFunc(slices.Values(all.causes.all), func(a, b *cause) int { return cmp.Compare(b.count, a.count) })
+	v.MoreCauses = max(0, len(found)-maxProblems)
+	var before state.Info
+	for _, c := range found[:len(found)-v.MoreCauses] {
+		says := "say"
+		if c.count == 1 {
+			says = "says"
+		}
+		info := state.Failed.Info()
+		if c.partly == c.count {
+			info = state.PartlyFailed.Info()
+		}
+		shown := causeView{
+			Count: number(c.count) + " of " + number(all.failures) + " failures " + says,
+			Link:  cfg.query(&query{cause: c.key}, func(*query) {}, "#scopes"),
+			Text:  jobText(c.shown()), Since: newShownTime(now, c.since), AtLeast: c.atLeast,
+			Places: printable.Line(strings.Join(c.places, ", "), maxName),
+		}
+		if info != before {
+			shown.State = &info
+		}
+		before = info
+		v.Causes = append(v.Causes, shown)
+	}
 }
 
 // namesOf returns the unique names of lists and the names of targets.
@@ -167,36 +197,27 @@ func namesOf(targets []Target) (lists, names []string) {
 	return lists, names
 }
 
-func (v *view) countStates(t *table, q *query) {
-	all, old := 0, 0
-	for _, s := range states() {
-		c := stateCount{
-			stateInfo: s.info(),
-			Count:     number(t.counts[s]),
-			None:      t.counts[s]+t.oldCounts[s] == 0,
-			Chosen:    q.state == s.info().Key,
+func (v *view) countStates(cfg *Config, c *counts, q *query) {
+	countOf := func(info state.Info, n, old int) stateCount {
+		shown := stateCount{
+			Info: info, Count: number(n), None: n+old == 0, Chosen: q.state == info.Key,
+			Link: cfg.query(q, func(q *query) { q.state = info.Key }, "#scopes"),
 		}
-		if t.oldCounts[s] > 0 {
-			c.Old = number(t.oldCounts[s])
+		if old > 0 {
+			shown.Old = number(old)
 		}
-		c.Link = q.link(func(c *query) { c.state = s.info().Key }, "#scopes")
-		all, old = all+t.counts[s], old+t.oldCounts[s]
-		v.States = append(v.States, c)
+		return shown
 	}
-	v.All = stateCount{
-		stateInfo: stateInfo{Word: "All"},
-		Count:     number(all), None: all+old == 0, Chosen: q.state == "",
-		Link: q.link(func(c *query) { c.state = "" }, "#scopes"),
+	for _, s := range state.All() {
+		v.States = append(v.States, countOf(s.Info(), c.rows[s], c.old[s]))
 	}
-	if old > 0 {
-		v.All.Old = number(old)
-	}
+	v.All = countOf(state.Info{Name: "All"}, c.all, c.allOld)
 }
 
-func newForm(q *query, lists, names []string) form {
-	f := form{Text: q.text, States: []option{{Word: "all"}}}
-	for _, s := range states() {
-		f.States = append(f.States, option{s.info().Key, s.info().Word, s.info().Key == q.state})
+func newForm(cfg *Config, q *query, lists, names []string, all *causes) form {
+	f := form{Text: q.text, States: []option{{Word: "all"}}, Cause: q.cause}
+	for _, s := range state.All() {
+		f.States = append(f.States, option{s.Info().Key, s.Info().Name, s.Info().Key == q.state})
 	}
 	if len(lists) > 1 {
 		f.Lists = options(lists, q.list)
@@ -204,16 +225,11 @@ func newForm(q *query, lists, names []string) form {
 	if len(names) > 1 {
 		f.Targets = options(names, q.target)
 	}
-	sizes := []int{50, defaultPer, 200, maxPer}
-	if !slices.Contains(sizes, q.per) {
-		sizes = append(sizes, q.per)
-		slices.Sort(sizes)
-	}
-	for _, n := range sizes {
-		f.Per = append(f.Per, option{number(n), number(n), n == q.per})
+	if q.cause != "" {
+		f.CauseText = jobText(all.find(q.cause).shown())
 	}
 	if q.filtered() {
-		f.Clear = (&query{per: q.per}).link(func(*query) {}, "#scopes")
+		f.Clear = cfg.query(&query{}, func(*query) {}, "#scopes")
 	}
 	return f
 }
@@ -227,34 +243,19 @@ func options(names []string, chosen string) []option {
 	return all
 }
 
-// cut selects the rows of the requested page.
-func (v *view) cut(rows []row, q *query, now time.Time) {
-	last := max(1, (len(rows)+q.per-1)/q.per)
-	if q.page > last {
-		q.notice("There is no page " + number(q.page) + "; this is the last one, " + number(last) + ".")
-		q.page = last
+// addRows adds the worst rows.
+func (v *view) addRows(rows []row, now time.Time) {
+	v.Matching = count(len(rows), "row")
+	if len(rows) > maxRows {
+		v.Shown, rows = number(maxRows), rows[:maxRows]
 	}
-	from := (q.page - 1) * q.per
-	to := min(from+q.per, len(rows))
-	for i := from; i < to; i++ {
-		if i == from || rows[i].state != rows[i-1].state {
-			info := rows[i].state.info()
-			v.Groups = append(v.Groups, group{stateInfo: info, RunbookURL: runbook(info.Runbook)})
+	for i := range rows {
+		worst := rows[i].states.Worst()
+		if i == 0 || worst != rows[i-1].states.Worst() {
+			v.Groups = append(v.Groups, group{Info: worst.Info()})
 		}
 		g := &v.Groups[len(v.Groups)-1]
 		g.Rows = append(g.Rows, newRowView(&rows[i], now))
-	}
-	v.First, v.Last, v.Matching = number(min(from+1, to)), number(to), number(len(rows))
-	if last == 1 {
-		return
-	}
-	at := func(page int) string { return q.link(func(c *query) { c.page = page }, "#scopes") }
-	v.Pages = &pages{Page: number(q.page), Of: number(last)}
-	if q.page > 1 {
-		v.Pages.First, v.Pages.Previous = at(1), at(q.page-1)
-	}
-	if q.page < last {
-		v.Pages.Next, v.Pages.Last = at(q.page+1), at(last)
 	}
 }
 
@@ -281,7 +282,7 @@ func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Tim
 			v.Lists = append(v.Lists, t)
 		}
 	}
-	v.MoreLists, v.ListCount = all-shown, countLists(all)
+	v.MoreLists, v.ListCount = all-shown, count(all, "list")
 }
 
 func newTargetView(cfg *Config, target *Target, q *query) targetView {
@@ -291,7 +292,7 @@ func newTargetView(cfg *Config, target *Target, q *query) targetView {
 	}
 	if target.Name != "" {
 		t.Probe = cfg.link(cfg.ProbePath + "?" + url.Values{"target": {target.Name}}.Encode())
-		t.Only = q.link(func(c *query) { c.target = target.Name }, "")
+		t.Only = cfg.query(q, func(q *query) { q.target = target.Name }, "")
 	}
 	return t
 }

@@ -13,11 +13,13 @@ import (
 	"image/draw"
 	"image/png"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,13 +40,19 @@ func TestStatusPageInBrowser(t *testing.T) {
 			t.Fatalf("%s is needed: run npm ci in deploy/e2e/screenshots: %s", module, err)
 		}
 	}
-	handler, err := statuspage.New(statuspage.Config{
-		Source: fleettest.Fleet(fleettest.Now()), TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.0.0", Now: fleettest.Now,
-	})
-	if err != nil {
-		t.Fatal(err)
+	mux := http.NewServeMux()
+	for path, source := range map[string]statuspage.Source{
+		"/": fleettest.Fleet(fleettest.Now()), "/large/": fleettest.Large(fleettest.Now(), 500), "/empty/": fleettest.Empty(fleettest.Now()),
+	} {
+		handler, err := statuspage.New(statuspage.Config{
+			Source: source, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.0.0", Now: fleettest.Now,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux.Handle(path, http.StripPrefix(strings.TrimSuffix(path, "/"), handler))
 	}
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 
 	args := []string{"look.mjs", chromium, server.URL + "/"}

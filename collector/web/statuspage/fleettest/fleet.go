@@ -3,6 +3,7 @@
 package fleettest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -49,24 +50,32 @@ func Fleet(now time.Time) Source {
 	}
 }
 
-// Large returns one appliance with a list of many scopes: some in each state, and most of them OK.
+// Empty returns one appliance whose lists have no jobs.
+func Empty(now time.Time) Source {
+	return Source{{URL: "https://cm.example.com", Lists: fleet{now: now}.lists(nil)}}
+}
+
+// Large returns one appliance with a list of many scopes: some in each state, and most of them in sync.
 func Large(now time.Time, scopes int) Source {
 	f := fleet{now: now}
 	summary := &syncjob.Summary{}
 	for i := range scopes {
-		age := time.Duration(i%5000) * time.Minute
+		age := time.Duration(i%1400) * time.Minute
 		name := fmt.Sprintf("projects/acme-%02d/locations/europe-west1/keyRings/ring-%06d", i%40, i)
 		scope := f.completed(name, age+time.Hour, 12*time.Second)
 		switch {
-		case i%100 == 7:
-			scope = f.failed(name, age+time.Hour, age+100*time.Hour, "Permission 'cloudkms.cryptoKeys.list' denied on resource")
+		case i%20 == 7:
+			scope = f.failed(name, age+time.Hour, age+40*time.Hour, "rpc error: code = PermissionDenied desc = Permission 'cloudkms.cryptoKeys.list' denied on resource '"+name+"'")
+		case i%100 == 19:
+			scope = f.failed(name, age+2*time.Hour, 0, "oauth2: cannot fetch token: invalid_grant")
 		case i%100 == 13:
 			scope = f.running(f.completed(name, age+30*time.Hour, time.Minute), age)
 		case i%1000 == 23:
-			scope = f.ended(name, syncjob.Aborted, age+time.Hour, age+90*time.Hour, "")
+			scope = f.ended(name, syncjob.Aborted, age+time.Hour, age+20*time.Hour, "")
 		}
 		summary.Scopes = append(summary.Scopes, scope)
 	}
+	summary.Jobs[syncjob.Completed] = 100 * scopes
 	return Source{{URL: "https://cm.example.com", Lists: []scrape.Latest{f.read(listNamed("google-keys"), summary, 9*time.Second)}}}
 }
 
@@ -118,6 +127,8 @@ func (f fleet) azureCertificates(list syncjob.List) scrape.Latest {
 		f.failed("kv-web-prod::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 44*time.Minute, 26*time.Hour,
 			"AADSTS7000222: The provided client secret keys for app 'cckm' are expired."),
 		f.completed("kv-mail::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 45*time.Minute, 33*time.Second),
+		f.failed("kv-legacy::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 45*time.Minute, 30*time.Hour, "[NCERRBadRequest: Bad HTTP request]: Error Listing Azure vault : vault kv-legacy not found"),
+		f.completed("kv-idle::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 73*time.Hour, 30*time.Second),
 		f.running(f.completed("kv-edge::0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", 30*time.Hour, time.Hour), 4*time.Hour),
 	}}
 	summary.Jobs = [...]int{syncjob.InProgress: 1, syncjob.Completed: 921, syncjob.Failed: 2, syncjob.Aborted: 0, syncjob.Unknown: 0}
@@ -152,19 +163,19 @@ func (f fleet) outlasted(list syncjob.List) scrape.Latest {
 	summary.Jobs = [...]int{syncjob.InProgress: 0, syncjob.Completed: 80, syncjob.Failed: 3, syncjob.Aborted: 0, syncjob.Unknown: 0}
 	latest := f.read(list, summary, 77*time.Millisecond)
 	latest.CompleteAt = f.now.Add(-time.Hour)
-	failed := f.unread(list, reason.New(reason.Timeout, errors.New("list azure-keys: page at 1000: context deadline exceeded after 29.5s"),
+	failed := f.unread(list, reason.New(reason.Timeout, fmt.Errorf("list azure-keys: page at 1000: %w", context.DeadlineExceeded),
 		"raise Prometheus' scrape_timeout and --collector.timeout, or read fewer lists"), 29500*time.Millisecond)
 	latest.Read, latest.ReadAt = failed.Read, failed.ReadAt
 	return latest
 }
 
 func (f fleet) notThere(list syncjob.List) scrape.Latest {
-	return f.unread(list, reason.New(reason.NotFound, errors.New("list luna-keys: GET /api/v1/cckm/hsm/luna/refresh: 404 NCERRResourceNotFound: Resource not found"),
+	return f.unread(list, reason.New(reason.NotFound, fmt.Errorf("list luna-keys: page at 0: %w", errors.New("the appliance answered 404 Not Found, code 5, NCERRResourceNotFound: Resource not found")),
 		"this appliance does not have the list: turn it off with --no-collector.luna-keys"), 22*time.Millisecond)
 }
 
 func (f fleet) expired(list syncjob.List) scrape.Latest {
-	return f.unread(list, reason.New(reason.TLS, errors.New("list azure-certificates: tls: failed to verify certificate: x509: certificate has expired"),
+	return f.unread(list, reason.New(reason.TLS, fmt.Errorf("list azure-certificates: page at 0: Get \"https://cm-us.example.com/api/v1/cckm/azure/certificates/synchronization-jobs\": %w", errors.New("tls: failed to verify certificate: x509: certificate has expired")),
 		"renew the appliance's certificate"), 15*time.Millisecond)
 }
 
@@ -238,7 +249,22 @@ func (f fleet) ended(name string, result syncjob.Status, ago, successAgo time.Du
 		scope.Jobs[syncjob.Completed] = 30
 		scope.LastSuccess = f.now.Add(-successAgo)
 	}
+	scope.Results = f.results(*last, scope.LastSuccess)
 	return scope
+}
+
+// results returns those of a scope that is synchronized every six hours, and had no success after the given
+// time.
+func (fleet) results(last syncjob.ScopeJob, success time.Time) []syncjob.Result {
+	all := make([]syncjob.Result, syncjob.MaxResults)
+	for i := range all {
+		r := &all[i]
+		r.FinishedAt, r.Status = last.FinishedAt.Add(-6*time.Hour*time.Duration(i)), last.Status
+		if !r.FinishedAt.After(success) {
+			r.Status = syncjob.Completed
+		}
+	}
+	return all
 }
 
 // running adds a job to a scope that has been in progress for some time.
