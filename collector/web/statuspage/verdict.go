@@ -29,12 +29,14 @@ func judge(s *survey) (verdict []string, tone string) {
 	case s.counts.all == 0:
 		verdict, tone = []string{"No jobs in any list"}, tonePending
 	default:
-		verdict, tone = []string{number(s.counts.rows[state.InSync]) + " in sync"}, tonePending
+		for _, each := range [...]state.State{state.InSync, state.Running} {
+			if n := s.counts.rows[each]; n > 0 {
+				verdict = append(verdict, number(n)+" "+strings.ToLower(each.Info().Name))
+			}
+		}
+		tone = tonePending
 		if waiting == 0 {
 			verdict[0], tone = "All is well: "+verdict[0], toneFine
-		}
-		if n := s.counts.rows[state.Running]; n > 0 {
-			verdict = append(verdict, number(n)+" running")
 		}
 	}
 	for _, l := range [...]state.ListState{state.Waiting, state.Reading} {
