@@ -35,6 +35,10 @@ func (c *calendar) parseTime(text []byte) (time.Time, bool) {
 	return start.Add(sinceMidnight - offset), ok
 }
 
+// ParseTime parses a time in any form of RFC 3339 and returns it in UTC. It returns the zero time if the
+// text is none, or before the year 2000; see Decoder.parseTime.
+func ParseTime(text string) time.Time { return new(Decoder).parseTime([]byte(text)) }
+
 // parseDay parses a day and returns its midnight in UTC. It returns false for a day that does not
 // exist, such as February 30, which time.Date would convert to March 1 or 2.
 func (c *calendar) parseDay(text []byte) (start time.Time, ok bool) {

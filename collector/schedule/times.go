@@ -1,0 +1,263 @@
+package schedule
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	day  = 24 * time.Hour
+	year = 365 * day
+	// Horizon is how far ahead gaps between times are searched.
+	Horizon = 35 * day
+	// oldest is how far back the last time is searched. It is more than the longest gap of a cron
+	// expression that fires at all, which is that of February 29.
+	oldest = 8*year + 3*day
+)
+
+// NextRun returns the first time after now at which the schedule starts jobs, or the zero time.
+func (s *Schedule) NextRun(now time.Time) time.Time { return s.next(now) }
+
+// next returns the first time after a time at which the schedule starts jobs, or the zero time. It is zero
+// for a schedule that is disabled.
+func (s *Schedule) next(after time.Time) time.Time {
+	if s.spec == nil || s.Disabled {
+		return time.Time{}
+	}
+	if after.Before(s.from) {
+		// The first time itself counts.
+		after = s.from.Add(-1)
+	}
+	next := s.spec.Next(after.UTC())
+	if !s.until.IsZero() && next.After(s.until) {
+		return time.Time{}
+	}
+	return next
+}
+
+// last returns the last time up to now at which the schedule should have started jobs, or the zero time.
+//
+// The cron package has no such function. So last doubles a window that ends now until a time is in it, and
+// halves that until only the last one is in it.
+func (s *Schedule) last(now time.Time) time.Time {
+	if !s.until.IsZero() && now.After(s.until) {
+		now = s.until
+	}
+	now = now.UTC().Truncate(time.Minute)
+	if s.spec == nil || s.Disabled {
+		return time.Time{}
+	}
+	inWindow := func(window time.Duration) bool {
+		next := s.spec.Next(now.Add(-window))
+		return !next.IsZero() && !next.After(now)
+	}
+	window := time.Minute
+	for ; !inWindow(window); window *= 2 {
+		if window > oldest || now.Add(-window).Before(s.from) {
+			return time.Time{}
+		}
+	}
+	for without := window / 2; window-without > time.Minute; {
+		if middle := (without + (window-without)/2).Truncate(time.Minute); inWindow(middle) {
+			window = middle
+		} else {
+			without = middle
+		}
+	}
+	last := s.spec.Next(now.Add(-window))
+	if last.Before(s.from) {
+		return time.Time{}
+	}
+	return last
+}
+
+// Grace is how late a job may start before its run counts as missed, and Early by how much it may have
+// started before the time, because the clocks of an appliance's nodes differ.
+const (
+	Grace = 15 * time.Minute
+	Early = 2 * time.Minute
+)
+
+// Times say when jobs of a scope should start. A time is zero if there is none.
+type Times struct {
+	// Due is the last time up to now, and Next the first one after it.
+	Due, Next time.Time
+	// Late is the last time that is at least Grace ago.
+	Late time.Time
+	// Interval is the longest gap between consecutive times, from Due to the first one after the next 35
+	// days. It is 0 if there are fewer than two times.
+	Interval time.Duration
+}
+
+// Missed reports whether a scope missed a run, given the createdAt of its newest job. A scope without jobs
+// or without that time has missed none: it was never synchronized, or nobody knows.
+func (t *Times) Missed(newest time.Time) bool {
+	return !newest.IsZero() && !t.Late.IsZero() && newest.Before(t.Late.Add(-Early))
+}
+
+// Set is a set of schedules that cover the same scopes. It is safe for concurrent use.
+type Set struct {
+	schedules []*Schedule
+	// latest is what was computed last.
+	latest atomic.Pointer[moment]
+}
+
+// NewSet returns a set of schedules.
+func NewSet(schedules []*Schedule) *Set { return &Set{schedules: schedules} }
+
+// Schedules returns the schedules. They must not be changed.
+func (s *Set) Schedules() []*Schedule { return s.schedules }
+
+// moment has the times of a set at one minute. All times are whole minutes, so they do not change within
+// it.
+type moment struct {
+	now time.Time
+	// due and late are those of each schedule.
+	due, late []time.Time
+	// next is the first time after now, and gap the longest gap after it.
+	next time.Time
+	gap  time.Duration
+}
+
+// Times returns the times of a container that was registered at created, which may be zero. Times before
+// that are not due.
+func (s *Set) Times(now, created time.Time) (t Times) {
+	now = now.UTC().Truncate(time.Minute)
+	m := s.latest.Load()
+	switch {
+	case created.After(now):
+		m = s.compute(now, created)
+	case m == nil || !m.now.Equal(now):
+		m = s.compute(now, now)
+		s.latest.Store(m)
+	}
+	t = Times{Due: latest(m.due, created), Late: latest(m.late, created), Next: m.next, Interval: m.gap}
+	if !t.Due.IsZero() && !t.Next.IsZero() {
+		t.Interval = max(t.Interval, t.Next.Sub(t.Due))
+	}
+	return t
+}
+
+// latest returns the latest of the times that are not before another one, or the zero time.
+func latest(times []time.Time, earliest time.Time) (last time.Time) {
+	for _, t := range times {
+		if t.After(last) && !t.Before(earliest) {
+			last = t
+		}
+	}
+	return last
+}
+
+// compute computes the times at a minute. Next times before earliest, which is not before now, do not
+// count.
+func (s *Set) compute(now, earliest time.Time) *moment {
+	m := &moment{now: now}
+	from, horizon := now, now.Add(Horizon)
+	if earliest.After(now) {
+		from = earliest.Add(-1)
+	}
+	var union days
+	for _, one := range s.schedules {
+		m.due = append(m.due, one.last(now))
+		m.late = append(m.late, one.last(now.Add(-Grace)))
+		union.add(one, now)
+	}
+	m.next = s.next(from)
+	if m.next.IsZero() {
+		return m
+	}
+	var last time.Time
+	m.gap, last = union.longestGap(m.next, horizon)
+	if horizon.Before(from) {
+		horizon = from
+	}
+	if t := s.next(horizon); !t.IsZero() {
+		m.gap = max(m.gap, t.Sub(last))
+	}
+	return m
+}
+
+// next returns the first time after a time of any of the schedules.
+func (s *Set) next(after time.Time) (next time.Time) {
+	for _, one := range s.schedules {
+		if t := one.next(after); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+// numDays is how many days overlap with a horizon that begins within the first.
+const numDays = int(Horizon/day) + 1
+
+// days has a bit for each minute at which jobs should start, of the days from the first on.
+type days struct {
+	first   time.Time
+	minutes []dayBits
+}
+
+// dayBits has a bit for each minute of a day.
+type dayBits [24]uint64
+
+func (d *dayBits) or(other *dayBits) {
+	for hour := range d {
+		d[hour] |= other[hour]
+	}
+}
+
+// add adds the times of a schedule on the days from now on.
+func (d *days) add(s *Schedule, now time.Time) {
+	d.first = now.Truncate(day)
+	if d.minutes == nil {
+		d.minutes = make([]dayBits, numDays)
+	}
+	// In UTC, a cron expression has the same times on each of its days.
+	var pattern dayBits
+	known := false
+	for i := 0; ; i++ {
+		next := s.next(d.first.Add(time.Duration(i)*day - 1))
+		if next.IsZero() {
+			return
+		}
+		// Days without any time are skipped.
+		i = int(next.Sub(d.first) / day)
+		if i >= len(d.minutes) {
+			return
+		}
+		begin := d.first.Add(time.Duration(i) * day)
+		end := begin.Add(day)
+		whole := !begin.Before(s.from) && (s.until.IsZero() || !end.After(s.until)) && s.spec.Location == time.Local
+		if whole && known {
+			d.minutes[i].or(&pattern)
+			continue
+		}
+		var found dayBits
+		for t := next; !t.IsZero() && t.Before(end); t = s.next(t) {
+			found[t.Hour()] |= 1 << t.Minute()
+		}
+		d.minutes[i].or(&found)
+		if whole {
+			pattern, known = found, true
+		}
+	}
+}
+
+// longestGap returns the longest gap between consecutive times, from a time that is one of them on and up
+// to another time, and the last of them.
+func (d *days) longestGap(from, upTo time.Time) (longest time.Duration, last time.Time) {
+	const hours = len(dayBits{})
+	begin, end := int(from.Sub(d.first)/time.Minute), int(upTo.Sub(d.first)/time.Minute)
+	previous, gap := begin, 0
+	for i := range d.minutes {
+		for hour, minutes := range d.minutes[i] {
+			for ; minutes != 0; minutes &= minutes - 1 {
+				at := (i*hours+hour)*60 + bits.TrailingZeros64(minutes)
+				if at > begin && at <= end {
+					previous, gap = at, max(gap, at-previous)
+				}
+			}
+		}
+	}
+	return time.Duration(gap) * time.Minute, d.first.Add(time.Duration(previous) * time.Minute)
+}
