@@ -32,8 +32,6 @@ type Config struct {
 	// TLS configures how the appliance is verified and, for a login by client
 	// certificate, has the certificate and its key.
 	TLS TLSConfig
-	// Proxy is the proxy for connections to the appliance.
-	Proxy Proxy
 	// Concurrency is the number of concurrent page requests; 0 means 4.
 	Concurrency int
 	// Retries is how often a request for a page is retried after a temporary failure; 0 means never.
@@ -98,9 +96,6 @@ func New(cfg Config) (*Client, error) {
 	if err := CheckScheme(base, cfg.TLS.InsecureSkipVerify); err != nil {
 		return nil, err
 	}
-	if err := cfg.Proxy.Check(base, cfg.TLS.InsecureSkipVerify); err != nil {
-		return nil, fmt.Errorf("the proxy cannot be used: %w", err)
-	}
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 4
 	}
@@ -130,8 +125,7 @@ func New(cfg Config) (*Client, error) {
 		attemptTimeout: cfg.AttemptTimeout,
 		slots:          make(chan struct{}, cfg.Concurrency),
 	}
-	c.secrets.proxy = newSecret(cfg.Proxy.password())
-	transport, err := c.newTransport(cfg.TLS, cfg.Proxy, cfg.Concurrency)
+	transport, err := c.newTransport(cfg.TLS, cfg.Concurrency)
 	if err != nil {
 		return nil, err
 	}
@@ -190,11 +184,13 @@ func (c *Client) authorize(ctx context.Context, path string, query url.Values, r
 	if ctx.Err() != nil {
 		return classify(context.Cause(ctx))
 	}
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return classify(context.Cause(ctx))
+	if ctx.Value(withoutSlotKey{}) == nil {
+		select {
+		case c.slots <- struct{}{}:
+			defer func() { <-c.slots }()
+		case <-ctx.Done():
+			return classify(context.Cause(ctx))
+		}
 	}
 	for refused := false; ; refused = true {
 		jwt, err := c.session.jwt(ctx)

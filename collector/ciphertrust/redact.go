@@ -35,9 +35,7 @@ const (
 type secrets struct {
 	mu       sync.Mutex
 	password secret
-	// proxy is the proxy's password, which does not change.
-	proxy  secret
-	tokens []secret
+	tokens   []secret
 	// replacer redacts those that are long enough; nil if it must be made again. words are the shorter
 	// ones.
 	replacer *strings.Replacer
@@ -64,7 +62,7 @@ func (s secret) isIn(text string) bool {
 	return slices.ContainsFunc(s.forms, func(form string) bool { return strings.Contains(text, form) })
 }
 
-// Redact redacts the secrets of this client in a text of the appliance: the password, that of the proxy, and the last 32
+// Redact redacts the secrets of this client in a text of the appliance: the password, and the last 32
 // tokens and refresh tokens that were sent, received or redacted. It finds them as they are and as
 // encoded in JSON, URLs, HTML, base64 and hexadecimal digits. It must be called before a text is cut,
 // because it does not find a part of a secret.
@@ -133,7 +131,7 @@ func (s *secrets) setNewest(token secret) {
 func (s *secrets) prepare() {
 	s.words = nil
 	var forms []string
-	for _, secret := range append(slices.Clip(s.tokens), s.password, s.proxy) {
+	for _, secret := range append(slices.Clip(s.tokens), s.password) {
 		forms = append(forms, secret.forms...)
 		// Redacting a part of "<secret>" itself would disclose it.
 		if secret.forms == nil && len(secret.value) >= minRedacted && !strings.Contains(redacted, secret.value) {

@@ -30,6 +30,14 @@ func WithFailures(ctx context.Context, report func(error)) context.Context {
 	return context.WithValue(ctx, failuresKey{}, report)
 }
 
+type withoutSlotKey struct{}
+
+// WithoutSlot returns a context for which Get does not wait for a slot, for a caller that sends one request
+// at a time and must not delay others.
+func WithoutSlot(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutSlotKey{}, true)
+}
+
 // retry calls try until it succeeds or fails permanently, the retries are used up, or the next pause
 // would outlast ctx. It returns the last error other than the end of ctx, which says less about the
 // cause.

@@ -3,9 +3,11 @@ package ciphertrust
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -26,7 +28,7 @@ func (c TLSConfig) Format(f fmt.State, verb rune) {
 
 // newTransport returns a transport for the given number of concurrent requests. It uses HTTP/1.1 only:
 // bulk reads over HTTP/2 share one connection and its flow control, which makes them slower.
-func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http.RoundTripper, error) {
+func (c *Client) newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
 	settings := c.files.tlsFiles(&cfg)
 	// Prometheus' package would wait for a file that blocks.
 	for _, file := range []config.SecretReader{settings.CA, settings.Cert, settings.Key} {
@@ -54,7 +56,7 @@ func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
 		return &http.Transport{
-			Proxy:                  proxy.function(),
+			Proxy:                  http.ProxyFromEnvironment,
 			OnProxyConnectResponse: checkProxy,
 			TLSClientConfig:        tlsConfig,
 			Protocols:              protocols,
@@ -73,4 +75,15 @@ func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http
 		}, nil
 	}
 	return config.NewTLSRoundTripper(tlsConfig, settings, newTransport)
+}
+
+// errProxyAuth is the error of a connection for which the proxy requires credentials, or other ones.
+var errProxyAuth = errors.New("the proxy requires authentication (407)")
+
+// checkProxy returns errProxyAuth if the proxy responds with 407.
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		return errProxyAuth
+	}
+	return nil
 }
