@@ -2,6 +2,8 @@ package collector
 
 import (
 	dto "github.com/prometheus/client_model/go"
+
+	"cckm_sync_exporter/collector/schedule"
 )
 
 // arena is the memory of one exposition's series. It is reused, because allocating it at each scrape
@@ -13,6 +15,7 @@ type arena struct {
 	gauges       chunk[gauge]
 	metrics      chunk[dto.Metric]
 	pointers     chunk[*dto.Metric]
+	times        chunk[schedule.Times]
 }
 
 // pair is a label with the strings that it points to.
@@ -35,6 +38,7 @@ func (a *arena) reset() {
 	a.gauges.reset()
 	a.metrics.reset()
 	a.pointers.reset()
+	a.times.reset()
 }
 
 // label returns a label.

@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"cckm_sync_exporter/collector/plan"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -63,7 +65,12 @@ func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), 
 	})
 	series := make([][]*dto.Metric, len(metrics))
 	for i := range lists {
-		for m, some := range e.list(a, &lists[i], here, now) {
+		for m, some := range e.list(a, &lists[i], g.snapshot.Sources, here, now) {
+			series[m] = append(series[m], some...)
+		}
+	}
+	if g.snapshot.Sources != nil {
+		for m, some := range a.series(a.ofSources(g.snapshot.Sources), now) {
 			series[m] = append(series[m], some...)
 		}
 	}
@@ -85,9 +92,9 @@ func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), 
 // list returns the series of one list for each metric. If they cannot be computed, the list has the
 // series of a failed read. Scopes are omitted by this host's clock, here, so that a wrong clock of the
 // appliance cannot omit all of them; ages are by the appliance's clock, now.
-func (e *Exposition) list(a *arena, read *scrape.ListRead, here, now time.Time) (series [][]*dto.Metric) {
+func (e *Exposition) list(a *arena, read *scrape.ListRead, state *sources.State, here, now time.Time) (series [][]*dto.Metric) {
 	if read.Err != nil {
-		return a.series(read, nil, now)
+		return a.series(a.samples(read, nil, nil, now), now)
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -95,7 +102,7 @@ func (e *Exposition) list(a *arena, read *scrape.ListRead, here, now time.Time) 
 				level.Error(e.Logger).Log("during", "exposition", "list", read.List.Name, "panic", p, "stack", string(debug.Stack()))
 			}
 			failed := scrape.ListRead{List: read.List, Err: scrape.InternalError(read.List, p)}
-			series = a.series(&failed, nil, now)
+			series = a.series(a.samples(&failed, nil, nil, now), now)
 		}
 	}()
 	scopes := make([]*syncjob.Scope, 0, len(read.Summary.Scopes))
@@ -104,12 +111,21 @@ func (e *Exposition) list(a *arena, read *scrape.ListRead, here, now time.Time) 
 			scopes = append(scopes, scope)
 		}
 	}
-	return a.series(read, scopes, now)
+	var planned []*plan.Scope
+	if state != nil {
+		all := state.Plan(&read.List, read.Summary)
+		planned = make([]*plan.Scope, 0, len(all))
+		for i := range all {
+			if job := all[i].Job; job == nil || !job.ForgottenAfter(e.ForgetScopesAfter, here) {
+				planned = append(planned, &all[i])
+			}
+		}
+	}
+	return a.series(a.samples(read, scopes, planned, now), now)
 }
 
-// series returns the series of one list for each metric.
-func (a *arena) series(read *scrape.ListRead, scopes []*syncjob.Scope, now time.Time) [][]*dto.Metric {
-	samples := a.samples(read, scopes)
+// series returns the series of some samples for each metric.
+func (a *arena) series(samples [numDimensions][]sample, now time.Time) [][]*dto.Metric {
 	all := make([][]*dto.Metric, len(metrics))
 	for m := range metrics {
 		per := samples[metrics[m].per]

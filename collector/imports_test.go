@@ -14,7 +14,8 @@ func TestImports(t *testing.T) {
 	const module = "cckm_sync_exporter/"
 	order := []string{
 		"collector/reason", "collector/printable", "collector/syncjob",
-		"collector/ciphertrust", "collector/jobjson", "collector/joblist", "collector/scrape", "collector/state", "collector",
+		"collector/ciphertrust", "collector/jobjson", "collector/recordjson",
+		"collector/inventory", "collector/schedule", "collector/plan", "collector/sources", "collector/joblist", "collector/scrape", "collector/state", "collector",
 		"collector/config", "collector/targets", "collector/doctor",
 		"collector/web/statuspage", "collector/web/statuspage/fleettest", "collector/web",
 		"cmd/cckm_sync_exporter",

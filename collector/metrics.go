@@ -28,6 +28,26 @@ var metrics = []metric{
 		perListStatus, func(s *sample, _ time.Time) (float64, bool) { return float64(s.read.Summary.Jobs[s.status]), true },
 	},
 	{
+		"cckm_sync_schedule_enabled",
+		"Whether the schedule is enabled and within start_date and end_date.",
+		perSchedule, func(s *sample, now time.Time) (float64, bool) { return oneIf(s.schedule.Enabled(now)), true },
+	},
+	{
+		"cckm_sync_schedule_info",
+		"Cloud and cron expression (run_at, in UTC) of the schedule. The value is 1.",
+		perScheduleInfo, func(*sample, time.Time) (float64, bool) { return 1, true },
+	},
+	{
+		"cckm_sync_schedule_next_run_timestamp_seconds",
+		"Time of the next run of the schedule. Absent if there is none.",
+		perSchedule, func(s *sample, now time.Time) (float64, bool) { return timestamp(s.schedule.NextRun(now)) },
+	},
+	{
+		"cckm_sync_scope_due_timestamp_seconds",
+		"Latest time up to now at which an enabled schedule should have started a job for the key ring or vault. Absent if there is none.",
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.times.Due) },
+	},
+	{
 		"cckm_sync_scope_in_progress_age_seconds",
 		"Seconds since createdAt of the oldest job that is in progress for the key ring or vault; 0 if there is none. " +
 			"Absent if the time is missing or invalid.",
@@ -101,6 +121,30 @@ var metrics = []metric{
 		perScope, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.scope.LastSuccess) },
 	},
 	{
+		"cckm_sync_scope_next_run_timestamp_seconds",
+		"Next time at which an enabled schedule should start a job for the key ring or vault. Absent if there is none.",
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.times.Next) },
+	},
+	{
+		"cckm_sync_scope_refreshed_timestamp_seconds",
+		"Time of the last refresh of the key ring or vault by the inventory (synced_at or refreshed_at). Absent if it has none.",
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.planned.RefreshedAt) },
+	},
+	{
+		"cckm_sync_scope_registered",
+		"Whether the inventory has the key ring or vault. 0 if only jobs have it, or if it is archived, gone, deleted, pending or external. " +
+			"Absent if the inventory is not known.",
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) {
+			return oneIf(s.planned.Registered), s.planned.InventoryKnown
+		},
+	},
+	{
+		"cckm_sync_scope_schedule_interval_seconds",
+		"Longest gap between consecutive times at which schedules should start a job for the key ring or vault, from the last one that was due to " +
+			"the first one after the next 35 days. Absent if there are fewer than two.",
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return s.times.Interval.Seconds(), s.times.Interval > 0 },
+	},
+	{
 		"cckm_sync_scope_status",
 		"Status of the key ring or vault in its newest job (by createdAt, then id): 1 for its status, else 0.",
 		perScopeStatus, func(s *sample, _ time.Time) (float64, bool) { return oneIf(s.scope.Newest.Status == s.status), true },
@@ -121,6 +165,18 @@ var metrics = []metric{
 		"cckm_sync_scrape_pages",
 		"Pages that the read of the list requested in this scrape. Absent if the read failed.",
 		perReadList, func(s *sample, _ time.Time) (float64, bool) { return float64(s.read.Pages), true },
+	},
+	{
+		"cckm_sync_source_error",
+		"1 for the reason why the schedules or the inventory could not be read last time, else 0.",
+		perSourceReason, func(s *sample, _ time.Time) (float64, bool) {
+			return oneIf(s.source.Err != nil && reason.Of(s.source.Err) == s.reason), true
+		},
+	},
+	{
+		"cckm_sync_source_up",
+		"1 if the schedules or the inventory were read successfully last time, else 0. Absent before the first read.",
+		perSource, func(s *sample, _ time.Time) (float64, bool) { return oneIf(s.source.Err == nil), true },
 	},
 	{
 		"cckm_sync_up",

@@ -3,15 +3,19 @@ package collector
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
+	"cckm_sync_exporter/collector/plan"
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/schedule"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// dimension is the set of labels that a metric's series are enumerated over. All have cloud and
+// dimension is the set of labels that a metric's series are enumerated over. Those of lists have cloud and
 // item.
 type dimension int
 
@@ -29,8 +33,20 @@ const (
 	perScopeStatus
 	// perScopeResult adds scope and result.
 	perScopeResult
+	// perPlanned adds scope. It has samples only if schedules or inventories are read, also for scopes that
+	// no job covers.
+	perPlanned
 	// perIdentifier adds scope, kind, name, project, location and subscription.
 	perIdentifier
+
+	// The following do not have cloud and item, and no list. perSource has source.
+	perSource
+	// perSourceReason has source and reason.
+	perSourceReason
+	// perSchedule has schedule.
+	perSchedule
+	// perScheduleInfo has cloud, run_at and schedule.
+	perScheduleInfo
 
 	numDimensions
 )
@@ -41,13 +57,19 @@ type sample struct {
 	scope  *syncjob.Scope
 	status syncjob.Status
 	reason reason.Reason
+
+	planned  *plan.Scope
+	times    *schedule.Times
+	source   *sources.Status
+	schedule *schedule.Schedule
+
 	labels []*dto.LabelPair
 }
 
 // samples returns the samples of one list for every dimension. As in a registry of client_golang,
 // those of a dimension are ordered by label values, and labels by name; scopes are ordered already.
 // Series of all metrics of a dimension share the labels, which must not be changed.
-func (a *arena) samples(read *scrape.ListRead, scopes []*syncjob.Scope) (of [numDimensions][]sample) {
+func (a *arena) samples(read *scrape.ListRead, scopes []*syncjob.Scope, planned []*plan.Scope, now time.Time) (of [numDimensions][]sample) {
 	list := []*dto.LabelPair{a.label("cloud", read.List.Cloud), a.label("item", read.List.Item)}
 
 	of[perList] = append(a.sampleSlices.take(1)[:0], sample{read: read, labels: list})
@@ -84,25 +106,71 @@ func (a *arena) samples(read *scrape.ListRead, scopes []*syncjob.Scope) (of [num
 			of[perScopeResult][i*len(scopes)+j] = sample{scope: scope, status: r, labels: a.join(list, result, names[j])}
 		}
 	}
-	of[perIdentifier] = a.identifiers(&read.List, list, scopes, names)
+	kind := a.label("kind", read.List.Kind)
+	if planned == nil {
+		of[perIdentifier] = a.sampleSlices.take(len(scopes))
+		for i, scope := range scopes {
+			of[perIdentifier][i] = a.identifier(&read.List, list, kind, names[i], "")
+			of[perIdentifier][i].scope = scope
+		}
+	} else {
+		of[perPlanned] = a.planned(list, planned, now)
+		of[perIdentifier] = a.sampleSlices.take(len(planned))
+		for i, scope := range planned {
+			of[perIdentifier][i] = a.identifier(&read.List, list, kind, a.label("scope", scope.Name), scope.DisplayName)
+		}
+	}
+	sortByLabels(of[perIdentifier])
 	return of
 }
 
-// identifiers returns the samples of cckm_sync_scope_info.
-func (a *arena) identifiers(of *syncjob.List, list []*dto.LabelPair, scopes []*syncjob.Scope, names []*dto.LabelPair) []sample {
-	kind := a.label("kind", of.Kind)
-	samples := a.sampleSlices.take(len(scopes))
-	for i, scope := range scopes {
-		id := of.Identify(scope.Name)
-		samples[i] = sample{scope: scope, labels: a.join(
-			list, kind, a.label("location", id.Location), a.label("name", id.Name), a.label("project", id.Project),
-			names[i], a.label("subscription", id.Subscription),
-		)}
+// planned returns the samples of the scopes that are planned.
+func (a *arena) planned(list []*dto.LabelPair, planned []*plan.Scope, now time.Time) []sample {
+	samples := a.sampleSlices.take(len(planned))
+	times := a.times.take(len(planned))
+	for i, scope := range planned {
+		times[i] = scope.Times(now)
+		samples[i] = sample{planned: scope, times: &times[i], labels: a.join(list, a.label("scope", scope.Name))}
 	}
+	return samples
+}
+
+// identifier returns the sample of cckm_sync_scope_info of a scope. A display name, if there is one, replaces
+// the name of the identifier.
+func (a *arena) identifier(of *syncjob.List, list []*dto.LabelPair, kind, scope *dto.LabelPair, display string) sample {
+	id := of.Identify(scope.GetValue())
+	return sample{labels: a.join(
+		list, kind, a.label("location", id.Location), a.label("name", cmp.Or(display, id.Name)),
+		a.label("project", id.Project), scope, a.label("subscription", id.Subscription),
+	)}
+}
+
+// ofSources returns the samples of schedules and inventories.
+func (a *arena) ofSources(state *sources.State) (of [numDimensions][]sample) {
+	reasons := slices.Sorted(slices.Values(reason.All()))
+	for i := range state.Sources {
+		status := &state.Sources[i]
+		source := a.label("source", status.Name)
+		of[perSource] = append(of[perSource], sample{source: status, labels: a.join(nil, source)})
+		for _, r := range reasons {
+			of[perSourceReason] = append(of[perSourceReason], sample{source: status, reason: r, labels: a.join(nil, a.label("reason", string(r)), source)})
+		}
+	}
+	for _, s := range state.Schedules {
+		label := a.label("schedule", s.Label)
+		of[perSchedule] = append(of[perSchedule], sample{schedule: s, labels: a.join(nil, label)})
+		of[perScheduleInfo] = append(of[perScheduleInfo], sample{schedule: s, labels: a.join(nil, a.label("cloud", s.Cloud), a.label("run_at", s.RunAt), label)})
+	}
+	sortByLabels(of[perSourceReason])
+	sortByLabels(of[perScheduleInfo])
+	return of
+}
+
+// sortByLabels sorts samples whose labels have the same names by their values.
+func sortByLabels(samples []sample) {
 	slices.SortFunc(samples, func(a, b sample) int {
 		return slices.CompareFunc(a.labels, b.labels, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetValue(), b.GetValue()) })
 	})
-	return samples
 }
 
 // byText returns statuses ordered by their text.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/syncjob"
@@ -112,6 +113,13 @@ func (s *settings) doctorOf(t *targets.Target, report *doctor.Report) *doctor.Do
 	}
 	d.EnableHint = func(names []string) string {
 		if s.configFile != "" {
+			enabled := slices.Clone(enabled)
+			if t.Config.Schedules {
+				names = append(names, config.SourceSchedules)
+			}
+			if t.Config.Inventory {
+				names = append(names, config.SourceInventory)
+			}
 			return fmt.Sprintf("to read them, set collectors of the target %s in %s to [%s]",
 				t.Config.Name, s.configFile, strings.Join(append(enabled, names...), ", "))
 		}

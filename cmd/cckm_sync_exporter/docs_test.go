@@ -113,12 +113,13 @@ func gatherOnce(t *testing.T, password ciphertrust.Secret) []*dto.MetricFamily {
 	if _, err := simulator.NewFleet(appliance, simulator.FleetOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	appliance.SetPlans(simulator.DefaultLives())
 	server, err := appliance.StartTLS()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	_, s, err := parse(nil)
+	_, s, err := parse([]string{"--collector.schedules", "--collector.inventory"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,8 @@ func gatherOnce(t *testing.T, password ciphertrust.Secret) []*dto.MetricFamily {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := newExporter(configs, log.NewNopLogger(), false)
+	// A scrape of serve does not wait for the schedules.
+	e, err := newExporter(configs, log.NewNopLogger(), true)
 	if err != nil {
 		t.Fatal(err)
 	}

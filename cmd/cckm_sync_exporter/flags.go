@@ -222,6 +222,10 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 	}
 	app.Flag("collector.disable-defaults", "Read only the lists that their own flags enable.").
 		BoolVar(&s.disableDefaults)
+	app.Flag("collector."+config.SourceSchedules, "Read the appliance's schedules, too: when jobs should have started and will start.").
+		Default("false").BoolVar(&s.reading.Schedules)
+	app.Flag("collector."+config.SourceInventory, "Read which key rings, vaults and other containers are registered, too.").
+		Default("false").BoolVar(&s.reading.Inventory)
 	app.Flag("collector.page-size", "Number of jobs to request per page. It adapts if the appliance rejects it or returns fewer.").
 		Default("1000").IntVar(&s.reading.PageSize)
 	app.Flag("collector.concurrency", "Number of concurrent page requests per appliance.").

@@ -36,8 +36,6 @@ type Target struct { //nolint:recvcheck // Format has to hide what a copy holds 
 	// Credentials hold a user with a password file, or a client's id.
 	Credentials ciphertrust.Credentials
 	TLS         ciphertrust.TLSConfig
-	// Proxy is the proxy for connections to the appliance.
-	Proxy ciphertrust.Proxy
 	// Lists are never empty, in the order of syncjob.Lists.
 	Lists []syncjob.List
 	// Labels are added to the target's series by /sd; nil if there are none.
@@ -74,6 +72,8 @@ type Reading struct {
 	FullReadInterval time.Duration
 	// FullReadTimeout ends a full read if no new page arrives for this long.
 	FullReadTimeout time.Duration
+	// Schedules and Inventory are whether the appliance's schedules and registered containers are read, too.
+	Schedules, Inventory bool
 	// ForgetScopesAfter is the age of a scope's newest job above which the scope is omitted; 0
 	// means never.
 	ForgetScopesAfter time.Duration

@@ -11,7 +11,7 @@ import (
 func metricLabels() []string {
 	return []string{
 		"cloud", "code", "endpoint", "grant", "item", "kind", "le", "location", "name", "project", "quantile", "reason",
-		"result", "scope", "status", "subscription",
+		"result", "run_at", "schedule", "scope", "source", "status", "subscription",
 	}
 }
 

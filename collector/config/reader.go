@@ -202,13 +202,20 @@ func (r *reader) readURL(node *yaml.Node, at place) {
 	}
 }
 
-// readCollectors reads the names of the lists.
+// The names of what is read beside the lists, in collectors and, after "collector.", of their flags.
+const (
+	SourceSchedules = "schedules"
+	SourceInventory = "inventory"
+)
+
+// readCollectors reads the names of the lists, and whether schedules and the inventory are read.
 func (r *reader) readCollectors(node *yaml.Node, at place) {
 	all := syncjob.Lists()
-	known := make([]string, 0, len(all))
+	known := make([]string, 0, len(all)+2)
 	for i := range all {
 		known = append(known, all[i].Name)
 	}
+	known = append(known, SourceSchedules, SourceInventory)
 	lines := map[string]int{}
 	for i, item := range r.list(node, at, "a list with some of "+enumerate(known)) {
 		at := place{line: item.Line, key: at.item(i)}
@@ -226,6 +233,10 @@ func (r *reader) readCollectors(node *yaml.Node, at place) {
 		}
 	}
 	r.target.Lists = slices.DeleteFunc(all, func(list syncjob.List) bool { return lines[list.Name] == 0 })
+	r.target.Schedules, r.target.Inventory = lines[SourceSchedules] > 0, lines[SourceInventory] > 0
+	if len(r.target.Lists) == 0 && (r.target.Schedules || r.target.Inventory) {
+		r.addf(at, "has no list of jobs: give at least one of %s, too", enumerate(known[:len(all)]))
+	}
 }
 
 // readLabels reads the labels that /sd adds to the target's series.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/simulator"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
@@ -113,6 +116,49 @@ func TestGoldenLists(t *testing.T) {
 	}
 }
 
+// TestGoldenSources has schedules and inventories of the two default lists.
+func TestGoldenSources(t *testing.T) {
+	const vault, uuid = "v::260ecbe7-777b-4d3c-84ea-887620498867", "0b90e9b2-8f14-4f6a-b1d7-60a95e3c2718"
+	created := goldenTime().Add(-30 * 24 * time.Hour)
+	google, azure, sfdc := simulator.AllKinds()[0], simulator.AllKinds()[1], simulator.AllKinds()[8]
+	kinds := []simulator.Kind{google, azure, sfdc}
+	appliance := simulator.New(simulator.Options{Kinds: kinds, Clock: goldenTime})
+	for i, scope := range []string{"projects/p/locations/global/keyRings/nightly", "projects/p/locations/global/keyRings/removed", vault, uuid} {
+		at := goldenTime().Add(-time.Duration(10+i) * time.Hour)
+		j := simulator.Job{CreatedAt: at, UpdatedAt: at, Scopes: []string{scope}, OverallStatus: simulator.StatusCompleted, CompletedAt: at.Add(time.Minute)}
+		appliance.List(kinds[max(0, i-1)].Name).Put(j)
+	}
+	schedules := make([]simulator.Record, 0, 6)
+	for i, s := range []simulator.Schedule{
+		{Name: "nightly", RunAt: "0 2 * * *", Cloud: "gcp", Field: "key_rings", Containers: []string{"projects/p/locations/global/keyRings/nightly"}},
+		{Name: "nightly", RunAt: "0 3 * * 1-5", Cloud: "AzureCloud", All: true, Items: []string{"certificate"}},
+		{Name: "paused", RunAt: "0 * * * *", Cloud: "gcp", All: true, Disabled: true},
+		{Name: "ended", RunAt: "30 1 * * *", Cloud: "gcp", All: true, EndDate: goldenTime().Add(-24 * time.Hour)},
+		{Name: "odd", RunAt: "at night", Cloud: "gcp", All: true},
+		{Name: "new", RunAt: "0 2 * * *", Cloud: "sfdc", All: true, StartDate: goldenTime().Add(48 * time.Hour)},
+	} {
+		s.ID, s.CreatedAt, s.UpdatedAt = strconv.Itoa(i)+"0e5a1b2-8f14-4f6a-b1d7-60a95e3c2718", created, created
+		schedules = append(schedules, s.Record())
+	}
+	appliance.SetRecords(simulator.JobConfigsPath, schedules, simulator.ListBehaviour{})
+	organization := sfdc.Container(uuid, created, created)
+	organization["name"] = "Acme EU"
+	for kind, records := range map[*simulator.Kind][]simulator.Record{
+		&google: {google.Container("projects/p/locations/global/keyRings/nightly", created, created), google.Container("projects/p/locations/global/keyRings/fresh", created, created)},
+		&azure:  {azure.Container(strings.ToUpper(vault), created, goldenTime().Add(-time.Hour))},
+		&sfdc:   {organization},
+	} {
+		appliance.SetRecords(kind.InventoryPath(), records, simulator.ListBehaviour{})
+	}
+	names := []string{google.Name, azure.Name, sfdc.Name}
+	lists := slices.DeleteFunc(syncjob.Lists(), func(list syncjob.List) bool { return !slices.Contains(names, list.Name) })
+	wantGolden(t, "sources", readAll(t, appliance, true, lists...))
+	// The scheduler is refused, and one inventory answers nonsense.
+	appliance.RemoveRecords(simulator.JobConfigsPath)
+	appliance.SetFixture(azure.InventoryPath(), []byte("<html>"))
+	wantGolden(t, "sources_failing", readAll(t, appliance, true, lists...))
+}
+
 // wantGolden compares the exposition of a snapshot with a golden file.
 func wantGolden(t *testing.T, name string, snapshot *scrape.Snapshot) {
 	t.Helper()
@@ -142,6 +188,12 @@ func wantGolden(t *testing.T, name string, snapshot *scrape.Snapshot) {
 // readAppliance reads lists of a simulated appliance over TLS.
 func readAppliance(t *testing.T, appliance *simulator.Appliance, lists ...syncjob.List) *scrape.Snapshot {
 	t.Helper()
+	return readAll(t, appliance, false, lists...)
+}
+
+// readAll is readAppliance, with schedules and inventories if they are wanted.
+func readAll(t *testing.T, appliance *simulator.Appliance, withSources bool, lists ...syncjob.List) *scrape.Snapshot {
+	t.Helper()
 	server := livetest.Serve(t, appliance)
 	client, err := ciphertrust.New(ciphertrust.Config{
 		URL:         server.URL,
@@ -156,15 +208,22 @@ func readAppliance(t *testing.T, appliance *simulator.Appliance, lists ...syncjo
 			t.Error(err)
 		}
 	})
-	sources := make([]scrape.Source, 0, len(lists))
+	readers := make([]scrape.Source, 0, len(lists))
 	for _, list := range lists {
-		sources = append(sources, scrape.Source{
+		readers = append(readers, scrape.Source{
 			List: list, Reader: scrape.NewList(list, client, scrape.ListOptions{PageSize: 1000, Concurrency: 4}),
 		})
 	}
-	c := scrape.New(sources, scrape.Options{Timeout: time.Minute})
+	c := scrape.New(readers, scrape.Options{Timeout: time.Minute})
 	t.Cleanup(c.Close)
-	return c.Read(t.Context())
+	snapshot := c.Read(t.Context())
+	if withSources {
+		r := sources.New(client, sources.Options{Schedules: true, Inventory: true, Lists: lists, PageSize: 1000, Redact: client.Redact})
+		defer r.Close()
+		<-r.Start()
+		snapshot.Sources = r.State()
+	}
+	return snapshot
 }
 
 // expose returns the text exposition of a snapshot at the given time.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -12,6 +13,9 @@ import (
 type Snapshot struct {
 	// Lists has every list that the scrape asked for, also those that failed, in the order of New's sources.
 	Lists []ListRead
+	// Sources is what the schedules and inventories said when the lists had been read; it is nil if none
+	// are read.
+	Sources *sources.State
 }
 
 // Complete reports whether every list was read.
@@ -29,7 +33,7 @@ func (s *Snapshot) Same(other *Snapshot) bool {
 	if s == nil || other == nil {
 		return s == other
 	}
-	return slices.EqualFunc(s.Lists, other.Lists, func(a, b ListRead) bool {
+	return s.Sources == other.Sources && slices.EqualFunc(s.Lists, other.Lists, func(a, b ListRead) bool {
 		return a.List.Name == b.List.Name && a.Summary == b.Summary && reason.Of(a.Err) == reason.Of(b.Err) && a.Took == b.Took && a.Pages == b.Pages
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/sources"
 )
 
 // Label is the label of the exporter's own metrics with the name of the target, if there can be several.
@@ -40,10 +41,14 @@ type Target struct {
 
 // running is the part of a target that is kept if only its labels change.
 type running struct {
-	client     *ciphertrust.Client
-	lists      []*scrape.List
-	scraper    *scrape.Scraper
-	exposition *collector.Exposition
+	client  *ciphertrust.Client
+	lists   []*scrape.List
+	scraper *scrape.Scraper
+	// sources reads schedules and inventories; it is nil if neither is read.
+	sources *sources.Reader
+	// awaitSources makes a scrape wait for them, for a command that reads once.
+	awaitSources bool
+	exposition   *collector.Exposition
 	// telemetry holds the exporter's own metrics about the target.
 	telemetry *prometheus.Registry
 	logger    log.Logger
@@ -75,7 +80,6 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 		URL:         cfg.URL,
 		Credentials: cfg.Credentials,
 		TLS:         cfg.TLS,
-		Proxy:       cfg.Proxy,
 		Concurrency: cfg.Concurrency,
 		Retries:     ciphertrust.DefaultRetries,
 		// A scrape has time for a second attempt at a page that hangs.
@@ -99,7 +103,7 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 	}
 	// Each full read that is due uses a quarter of the concurrency, and all together half of it.
 	dueReads := make(chan struct{}, min(2, max(1, cfg.Concurrency/2)))
-	sources := make([]scrape.Source, 0, len(cfg.Lists))
+	lists := make([]scrape.Source, 0, len(cfg.Lists))
 	for _, each := range cfg.Lists {
 		telemetry.Announce(each)
 		list := scrape.NewList(each, client, scrape.ListOptions{
@@ -115,13 +119,20 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 			Logger:           logger,
 		})
 		t.lists = append(t.lists, list)
-		sources = append(sources, scrape.Source{List: each, Reader: list})
+		lists = append(lists, scrape.Source{List: each, Reader: list})
+	}
+	if cfg.Schedules || cfg.Inventory {
+		t.awaitSources = options.NoDeadline
+		t.sources = sources.New(client, sources.Options{
+			Schedules: cfg.Schedules, Inventory: cfg.Inventory, Lists: cfg.Lists, PageSize: cfg.PageSize,
+			Redact: client.Redact, Hint: t.Hint, Logger: logger,
+		})
 	}
 	scrapeTimeout := cfg.Timeout
 	if options.NoDeadline {
 		scrapeTimeout = 0
 	}
-	t.scraper = scrape.New(sources, scrape.Options{
+	t.scraper = scrape.New(lists, scrape.Options{
 		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Redact, Hint: t.Hint, Logger: logger,
 	})
 	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewLoginRetry(client.LoginRetry),
@@ -145,8 +156,31 @@ func (r *running) Hint(hint string) string {
 	return (&config.Target{Source: *r.source.Load()}).Hint(hint)
 }
 
-// Read reads every list of the target.
-func (t *Target) Read(ctx context.Context) *scrape.Snapshot { return t.scraper.Read(ctx) }
+// Read reads every list of the target. It starts to read the sources that are due, and waits for them only
+// in a command that reads once.
+func (t *Target) Read(ctx context.Context) *scrape.Snapshot {
+	if t.sources == nil {
+		return t.scraper.Read(ctx)
+	}
+	done := t.sources.Start()
+	snapshot := t.scraper.Read(ctx)
+	if t.awaitSources {
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+	}
+	snapshot.Sources = t.sources.State()
+	return snapshot
+}
+
+// Sources returns what the schedules and inventories say, or nil if none are read. It reads nothing.
+func (t *Target) Sources() *sources.State {
+	if t.sources == nil {
+		return nil
+	}
+	return t.sources.State()
+}
 
 // ReadSome reads the lists with the given names.
 func (t *Target) ReadSome(ctx context.Context, names []string) *scrape.Snapshot {
@@ -185,6 +219,9 @@ func (t *Target) WarnOfExposure() {
 func (r *running) close(ctx context.Context, during string) {
 	r.stopGivingUp()
 	await(ctx, r.scraper.Close)
+	if r.sources != nil {
+		await(ctx, r.sources.Close)
+	}
 	if err := r.client.Close(ctx); err != nil {
 		level.Warn(r.logger).Log("during", during, "err", err,
 			"hint", "none needed: the appliance drops unused refresh tokens",

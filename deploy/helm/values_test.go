@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
@@ -98,13 +99,14 @@ func TestReadme(t *testing.T) {
 	checkFile(t, path, before+begin+table.String()+end+after)
 }
 
-// TestSchemaLists checks that the schema knows the program's lists. Helm itself checks
+// TestSchemaLists checks that the schema knows the program's lists and its other sources. Helm itself checks
 // values.yaml with the schema, which allows no other values.
 func TestSchemaLists(t *testing.T) {
-	want := make([]string, 0, len(syncjob.Lists()))
+	want := make([]string, 0, len(syncjob.Lists())+2)
 	for _, list := range syncjob.Lists() {
 		want = append(want, list.Name)
 	}
+	want = append(want, config.SourceSchedules, config.SourceInventory)
 	if diff := cmp.Diff(want, readSchema(t).texts("definitions", "lists", "items", "enum")); diff != "" {
 		t.Errorf("lists (-program +schema):\n%s", diff)
 	}
