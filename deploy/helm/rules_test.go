@@ -37,13 +37,16 @@ func TestRules(t *testing.T) {
 }
 
 // TestRuleValues checks that the values replace and add thresholds, label the alerts,
-// set the address of the runbooks, and change nothing else.
+// set the addresses of links, and change nothing else.
 func TestRuleValues(t *testing.T) {
 	want := ruleFiles(t)
 	thresholds := want["cckm_sync_thresholds"].list("rules")
 	for _, rule := range thresholds {
 		if rule.text("record") == "cckm_sync:overdue_after:seconds" && rule.text("labels", "cloud") == "any" {
 			rule["expr"] = "vector(14 * 86400)"
+		}
+		if rule.text("record") == "cckm_sync:links:info" {
+			rule["labels"] = map[string]any{"status_page": "https://cckm-sync.example.com", "grafana": "https://grafana.example.com"}
 		}
 	}
 	items, _ := want["cckm_sync_thresholds"].at("rules").([]any)
