@@ -38,8 +38,8 @@ func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, 
 	} else {
 		report.OK("web", s.listensOn())
 	}
-	if err := s.validate(); err != nil {
-		failEach(report, "settings", err)
+	if problems := s.problems(); len(problems) > 0 {
+		failEach(report, "settings", errors.Join(problems...))
 		return 0
 	}
 	configs, err := s.targets()

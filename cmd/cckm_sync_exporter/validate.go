@@ -25,26 +25,34 @@ func envar(flag string) string {
 // envarOf returns the environment variable of a flag, also before kingpin sets the default one.
 func envarOf(flag *kingpin.FlagModel) string { return cmp.Or(flag.Envar, envar(flag.Name)) }
 
-// validate returns an error for the first setting that is wrong or missing. It is one sentence with the
-// flag and what to do.
+// validate returns an error for the first setting that is wrong or missing.
 func (s *settings) validate() error {
-	checks := []func() error{s.validateAutoReload, s.validateAppliance, s.validateReading, s.validateWeb}
-	if s.several() {
-		checks = []func() error{s.validateReading, s.validateSeveral, s.validateWeb}
-	}
-	for _, check := range checks {
-		if err := check(); err != nil {
-			return err
-		}
+	if problems := s.problems(); len(problems) > 0 {
+		return problems[0]
 	}
 	return nil
 }
 
-func (s *settings) validateAutoReload() error {
-	if s.autoReload {
-		return errors.New("--config.enable-auto-reload has nothing to reload without --config.file: give both or none")
+// problems returns an error for each setting that is wrong or missing. It is one sentence with the flag and
+// what to do.
+func (s *settings) problems() (errs []error) {
+	problems := s.reading.Problems()
+	if s.several() {
+		errs = s.flagsOfOne()
+	} else {
+		if s.autoReload {
+			errs = append(errs, errors.New("--config.enable-auto-reload has nothing to reload without --config.file: give both or none"))
+		}
+		target := config.Target{URL: s.url, Credentials: s.credentials, TLS: s.tls, Reading: s.reading}
+		problems = target.Problems()
 	}
-	return nil
+	for _, problem := range problems {
+		errs = append(errs, s.problemError(problem))
+	}
+	if len(s.lists) == 0 && s.configFile == "" {
+		errs = append(errs, fmt.Errorf("no list is enabled: enable one, for example with --collector.%s", syncjob.Lists()[0].Name))
+	}
+	return append(errs, s.webProblems()...)
 }
 
 // maxDemoTargets bounds the memory of the demo: each appliance has some hundred jobs.
@@ -53,20 +61,20 @@ const maxDemoTargets = 1000
 // maxDemoJobs bounds --jobs: the simulator needs 32 bytes of memory for each job of a list.
 const maxDemoJobs = 1_000_000
 
-// validateSeveral rejects flags of one appliance if there are several. Environment variables are ignored
+// flagsOfOne rejects flags of one appliance if there are several. Environment variables are ignored
 // instead, because other programs use the same ones.
-func (s *settings) validateSeveral() error {
+func (s *settings) flagsOfOne() (errs []error) {
 	for _, flag := range s.applianceFlagsGiven {
 		switch {
 		case !flag.given:
 		case s.demoTargets > 0:
-			return fmt.Errorf("--%s is for a real appliance, and the demo simulates its own: remove one of the two", flag.name)
+			errs = append(errs, fmt.Errorf("--%s is for a real appliance, and the demo simulates its own: remove one of the two", flag.name))
 		default:
-			return fmt.Errorf("--%s is for one appliance and --config.file names all of them: set it in the file, for the targets that need it",
-				flag.name)
+			errs = append(errs, fmt.Errorf("--%s is for one appliance and --config.file names all of them: set it in the file, for the targets that need it",
+				flag.name))
 		}
 	}
-	return nil
+	return errs
 }
 
 // validateDemo validates the demo's own flags.
@@ -83,24 +91,6 @@ func (s *settings) validateDemo() error {
 	default:
 		return nil
 	}
-}
-
-func (s *settings) validateAppliance() error {
-	target := config.Target{URL: s.url, Credentials: s.credentials, TLS: s.tls, Reading: s.reading}
-	if problems := target.Problems(); len(problems) > 0 {
-		return s.problemError(problems[0])
-	}
-	return nil
-}
-
-func (s *settings) validateReading() error {
-	if len(s.lists) == 0 && s.configFile == "" {
-		return fmt.Errorf("no list is enabled: enable one, for example with --collector.%s", syncjob.Lists()[0].Name)
-	}
-	if problems := s.reading.Problems(); len(problems) > 0 {
-		return s.problemError(problems[0])
-	}
-	return nil
 }
 
 // problemError returns the error for a problem. It names the flag or the environment variable of
@@ -120,19 +110,18 @@ func (s *settings) problemError(p config.Problem) error {
 	}
 }
 
-func (s *settings) validateWeb() error {
-	_, err := parseExternalURL(s.externalURL)
-	switch {
-	case err != nil:
-		return err
-	case !isPath(s.telemetryPath) || strings.HasPrefix(s.telemetryPath, "/-/") ||
-		slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath):
-		return fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics that no other page of the exporter has", s.telemetryPath)
-	case s.maxRequests < 0:
-		return fmt.Errorf("--web.max-requests is %d: give 0 (no limit) or more", s.maxRequests)
-	default:
-		return nil
+func (s *settings) webProblems() (errs []error) {
+	if _, err := parseExternalURL(s.externalURL); err != nil {
+		errs = append(errs, err)
 	}
+	if !isPath(s.telemetryPath) || strings.HasPrefix(s.telemetryPath, "/-/") ||
+		slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath) {
+		errs = append(errs, fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics that no other page of the exporter has", s.telemetryPath))
+	}
+	if s.maxRequests < 0 {
+		errs = append(errs, fmt.Errorf("--web.max-requests is %d: give 0 (no limit) or more", s.maxRequests))
+	}
+	return errs
 }
 
 // parseExternalURL returns the URL without a "/" at its end, or nil if the text is empty.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -34,12 +35,15 @@ func (r *Report) Warn(step, text, hint string) {
 	r.hint(hint)
 }
 
-// Fail reports a step that failed, with the reason and the hint that err carries.
+// Fail reports a step that failed, with the reason and the hint if err carries them.
 func (r *Report) Fail(step string, err error) {
 	r.failures++
 	// A parser's error may have several lines.
 	text := strings.Join(strings.Fields(err.Error()), " ")
-	_, _ = fmt.Fprintf(r.out, "FAIL  %s: %s: %s\n", step, reason.Of(err), text)
+	if _, ok := errors.AsType[*reason.Error](err); ok {
+		step += ": " + string(reason.Of(err))
+	}
+	_, _ = fmt.Fprintf(r.out, "FAIL  %s: %s\n", step, text)
 	r.hint(reason.HintOf(err))
 }
 
