@@ -13,6 +13,7 @@ import (
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/joblist"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/targets"
 )
@@ -109,6 +110,22 @@ func (s *settings) doctorOf(t *targets.Target, report *doctor.Report) *doctor.Do
 		if !slices.Contains(enabled, list.Name) {
 			reader := joblist.NewReader(list, t.Client(), joblist.Options{PageSize: probePageSize, Redact: t.Client().Redact})
 			d.Disabled = append(d.Disabled, doctor.List{List: list, First: reader.Total})
+		}
+	}
+	// Both are read, to report whether they could be enabled.
+	reader := sources.New(t.Client(), sources.Options{
+		Schedules: true, Inventory: true, Lists: t.Config.Lists, PageSize: t.Config.PageSize, Redact: t.Client().Redact,
+	})
+	for _, probe := range reader.Probes() {
+		source := doctor.Source{Name: probe.Name, Flag: "--collector." + config.SourceInventory, AccessHint: probe.AccessHint, Read: probe.Read}
+		enabled := t.Config.Inventory
+		if probe.Name == sources.Schedules {
+			source.Flag, enabled = "--collector."+config.SourceSchedules, t.Config.Schedules
+		}
+		if enabled {
+			d.Sources = append(d.Sources, source)
+		} else {
+			d.DisabledSources = append(d.DisabledSources, source)
 		}
 	}
 	d.EnableHint = func(names []string) string {

@@ -95,6 +95,20 @@ func TestScripts(t *testing.T) {
 					next.ServeHTTP(w, r)
 				})
 			}),
+			// add-plans gives the appliance the demo's schedules and registered containers.
+			"add-plans": on(func(_ *testscript.TestScript, appliance *simulator.Appliance, _ []string) {
+				appliance.SetPlans(simulator.DefaultLives())
+			}),
+			// forbid-paths PATH... has the appliance answer 403 for these paths.
+			"forbid-paths": on(func(_ *testscript.TestScript, appliance *simulator.Appliance, args []string) {
+				appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+					if slices.Contains(args, strings.TrimPrefix(r.URL.Path, "/api/v1/")) {
+						w.WriteHeader(http.StatusForbidden)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}),
 			// mktargets FILE writes a configuration file with two domains of the
 			// appliance, which has 20 jobs in the one and 30 in the other.
 			"mktargets": on(func(ts *testscript.TestScript, appliance *simulator.Appliance, args []string) {

@@ -5,6 +5,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,15 @@ type List struct {
 	First func(context.Context) (total int, err error)
 }
 
+// Source is a source beside the lists, such as the schedules.
+type Source struct {
+	Name string
+	// Flag enables it, and AccessHint is the hint for a user who must not read it.
+	Flag, AccessHint string
+	// Read reads it and returns how many records it has.
+	Read func(context.Context) (records int, err error)
+}
+
 // Doctor checks a target.
 type Doctor struct {
 	Client Client
@@ -44,6 +54,8 @@ type Doctor struct {
 	Lists []List
 	// Disabled are the other lists. They are read only to find those with jobs.
 	Disabled []List
+	// Sources are the enabled sources beside the lists, and DisabledSources the others.
+	Sources, DisabledSources []Source
 	// EnableHint returns how to enable disabled lists.
 	EnableHint func(names []string) string
 	// Timeout bounds each step.
@@ -84,6 +96,42 @@ func (d *Doctor) Check(ctx context.Context) {
 		d.checkList(ctx, &d.Lists[i])
 	}
 	d.checkDisabled(ctx)
+	for i := range d.Sources {
+		switch records, err := d.read(ctx, &d.Sources[i]); {
+		case err != nil:
+			d.fail(d.Sources[i].Name, err)
+		case records == 0:
+			d.warn(d.Sources[i].Name, "there are no records, or the user may not see them", "if there should be some, "+d.Sources[i].AccessHint)
+		default:
+			d.ok(d.Sources[i].Name, fmt.Sprintf("total %d", records))
+		}
+	}
+	d.checkDisabledSources(ctx)
+}
+
+// checkDisabledSources reports which sources could be enabled. It is no problem if the user may not read
+// them.
+func (d *Doctor) checkDisabledSources(ctx context.Context) {
+	var readable []string
+	flags := map[string]bool{}
+	for i := range d.DisabledSources {
+		source := &d.DisabledSources[i]
+		if records, err := d.read(ctx, source); err == nil && records > 0 {
+			readable = append(readable, fmt.Sprintf("%s (total %d)", source.Name, records))
+			flags[source.Flag] = true
+		}
+	}
+	if len(readable) > 0 {
+		d.ok("not enabled", d.hint(fmt.Sprintf("%s can be read, too: give %s", strings.Join(readable, ", "), strings.Join(slices.Sorted(maps.Keys(flags)), " and "))))
+	}
+}
+
+func (d *Doctor) read(ctx context.Context, source *Source) (records int, err error) {
+	err = d.step(ctx, func(ctx context.Context) (err error) {
+		records, err = source.Read(ctx)
+		return err
+	})
+	return records, err
 }
 
 func (d *Doctor) checkList(ctx context.Context, list *List) {

@@ -49,6 +49,60 @@ func list(name string, total int, err error) doctor.List {
 // enableHint names the lists to enable.
 func enableHint(names []string) string { return "enable " + strings.Join(names, ", ") }
 
+// source returns a source with a number of records or an error.
+func source(name string, records int, err error) doctor.Source {
+	return doctor.Source{
+		Name: name, Flag: "--collector." + name, AccessHint: "let the user view " + name,
+		Read: func(context.Context) (int, error) { return records, err },
+	}
+}
+
+// TestSources checks the lines about schedules and inventories. That a source which is not enabled cannot be
+// read is no problem.
+func TestSources(t *testing.T) {
+	refused := failure(reason.Forbidden, "403", "add a permission")
+	for _, test := range []struct {
+		name              string
+		enabled, disabled []doctor.Source
+		healthy           bool
+		want              string
+	}{
+		{
+			"enabled",
+			[]doctor.Source{source("a", 7, nil), source("b", 0, nil), source("c", 0, refused)},
+			nil, false, `
+ok    a: total 7
+WARN  b: there are no records, or the user may not see them
+      hint: if there should be some, let the user view b
+FAIL  c: forbidden: 403
+      hint: add a permission
+`,
+		},
+		{
+			"not enabled",
+			nil,
+			[]doctor.Source{source("a", 7, nil), source("b", 0, nil), source("c", 0, refused), source("d", 1, nil)},
+			true, `
+ok    not enabled: a (total 7), d (total 1) can be read, too: give --collector.a and --collector.d
+`,
+		},
+		{"not enabled and refused", nil, []doctor.Source{source("a", 0, refused)}, true, "\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out strings.Builder
+			report := doctor.NewReport(&out)
+			d := doctor.Doctor{
+				Client: &fakeClient{}, Sources: test.enabled, DisabledSources: test.disabled, EnableHint: enableHint, Timeout: time.Minute, Report: report,
+			}
+			d.Check(t.Context())
+			want := "ok    connect: https://cm.example.com\nok    login" + test.want
+			if diff := cmp.Diff(want, out.String()); diff != "" || report.Healthy() != test.healthy {
+				t.Errorf("healthy: %t (-want +got)\n%s", report.Healthy(), diff)
+			}
+		})
+	}
+}
+
 func failure(r reason.Reason, text, hint string) error {
 	return reason.New(r, errors.New(text), hint)
 }

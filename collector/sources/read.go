@@ -192,12 +192,10 @@ func (r *Reader) explain(s *source, err error) error {
 		flag = "--no-collector.inventory"
 	}
 	switch {
-	case reason.Of(err) == reason.Forbidden && hint == "" && s.cloud == "":
-		hint = "let the user view the scheduler's configurations (no public document names the group that may), or turn them off (" + flag + ")"
 	case reason.Of(err) == reason.Forbidden && hint == "":
-		hint = `add the user to the group "CCKM Users" and let it view the containers, or turn the inventory off (` + flag + ")"
+		hint = s.accessHint + ", or turn this off (" + flag + ")"
 	case reason.Of(err) == reason.NotFound:
-		hint = "an older appliance does not have this path: turn it off (" + flag + ")"
+		hint = "an older appliance does not have this path: turn this off (" + flag + ")"
 	}
 	if r.options.Hint != nil {
 		hint = r.options.Hint(hint)

@@ -40,6 +40,9 @@ const (
 	inventoryPrefix = "inventory-"
 )
 
+// schedulesHint is what a user needs who must not read the schedules.
+const schedulesHint = "let the user view the scheduler's job configurations (no public document names the group that may)"
+
 // Getter requests a path below /api/v1/. ciphertrust.Client implements it.
 type Getter interface {
 	// Get passes the body of a 200 to read. If the transfer fails and is retried, it calls read
@@ -89,7 +92,9 @@ type source struct {
 	name string
 	// cloud is empty for the schedules.
 	cloud string
-	paths []string
+	// accessHint is what a user needs who must not read it.
+	accessHint string
+	paths      []string
 
 	// due is when it is read next.
 	due time.Time
@@ -121,13 +126,13 @@ func New(getter Getter, options Options) *Reader {
 			cloud := options.Lists[i].Cloud
 			if !slices.ContainsFunc(r.sources, func(s *source) bool { return s.cloud == cloud }) {
 				r.sources = append(r.sources, &source{
-					name: inventoryPrefix + cloud, cloud: cloud, paths: inventory.Paths(cloud, options.Lists),
+					name: inventoryPrefix + cloud, cloud: cloud, paths: inventory.Paths(cloud, options.Lists), accessHint: options.Lists[i].AccessHint(),
 				})
 			}
 		}
 	}
 	if options.Schedules {
-		r.sources = append(r.sources, &source{name: Schedules, paths: []string{schedule.Path}})
+		r.sources = append(r.sources, &source{name: Schedules, paths: []string{schedule.Path}, accessHint: schedulesHint})
 	}
 	slices.SortFunc(r.sources, func(a, b *source) int {
 		if a.name < b.name {
@@ -144,6 +149,27 @@ func (r *Reader) clean(text string) string {
 		text = r.options.Redact(text)
 	}
 	return printable.Line(text, syncjob.MaxText)
+}
+
+// Probe reads a source once.
+type Probe struct {
+	Name string
+	// AccessHint is the hint for a user who must not read it.
+	AccessHint string
+	// Read returns how many records it has. It does not change the Reader's state.
+	Read func(ctx context.Context) (records int, err error)
+}
+
+// Probes returns a probe of each source, ordered by name.
+func (r *Reader) Probes() []Probe {
+	probes := make([]Probe, 0, len(r.sources))
+	for _, s := range r.sources {
+		probes = append(probes, Probe{Name: s.name, AccessHint: s.accessHint, Read: func(ctx context.Context) (int, error) {
+			read, err := r.read(ctx, s)
+			return read.records, err
+		}})
+	}
+	return probes
 }
 
 // Start starts to read the sources that are due, and does not wait. It returns a channel that is closed

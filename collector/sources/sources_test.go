@@ -201,7 +201,7 @@ func TestIntervals(t *testing.T) {
 		}
 		for text, want := range map[string]int{
 			`source=schedules reason=forbidden`: 1, `source=inventory-google reason=server`: 12, `msg="the source can be read again"`: 2,
-			`hint="let the user view the scheduler's configurations`: 1, "level=warn": 2,
+			`hint="let the user view the scheduler's job configurations`: 1, "level=warn": 2,
 		} {
 			if got := strings.Count(logged.String(), text); got != want {
 				t.Errorf("%q is logged %d times, want %d:\n%s", text, got, want, &logged)
@@ -401,8 +401,8 @@ func TestHints(t *testing.T) {
 	defer r.Close()
 	<-r.Start()
 	want := map[string]string{
-		"inventory-google": `HINT add the user to the group "CCKM Users" and let it view the containers, or turn the inventory off (--no-collector.inventory)`,
-		"schedules":        "HINT an older appliance does not have this path: turn it off (--no-collector.schedules)",
+		"inventory-google": `HINT add the user to the group "CCKM Users" and give it the permission view on each key ring, or turn this off (--no-collector.inventory)`,
+		"schedules":        "HINT an older appliance does not have this path: turn this off (--no-collector.schedules)",
 	}
 	for _, s := range r.State().Sources {
 		if got := reason.HintOf(s.Err); got != want[s.Name] {
