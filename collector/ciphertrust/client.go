@@ -32,6 +32,8 @@ type Config struct {
 	// TLS configures how the appliance is verified and, for a login by client
 	// certificate, has the certificate and its key.
 	TLS TLSConfig
+	// Proxy is the proxy for connections to the appliance.
+	Proxy Proxy
 	// Concurrency is the number of concurrent page requests; 0 means 4.
 	Concurrency int
 	// Retries is how often a request for a page is retried after a temporary failure; 0 means never.
@@ -96,6 +98,9 @@ func New(cfg Config) (*Client, error) {
 	if err := CheckScheme(base, cfg.TLS.InsecureSkipVerify); err != nil {
 		return nil, err
 	}
+	if err := cfg.Proxy.Check(base, cfg.TLS.InsecureSkipVerify); err != nil {
+		return nil, fmt.Errorf("the proxy cannot be used: %w", err)
+	}
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 4
 	}
@@ -125,7 +130,8 @@ func New(cfg Config) (*Client, error) {
 		attemptTimeout: cfg.AttemptTimeout,
 		slots:          make(chan struct{}, cfg.Concurrency),
 	}
-	transport, err := c.newTransport(cfg.TLS, cfg.Concurrency)
+	c.secrets.proxy = newSecret(cfg.Proxy.password())
+	transport, err := c.newTransport(cfg.TLS, cfg.Proxy, cfg.Concurrency)
 	if err != nil {
 		return nil, err
 	}

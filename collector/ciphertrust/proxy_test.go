@@ -2,12 +2,15 @@ package ciphertrust_test
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,6 +69,84 @@ func TestProxyFromEnvironment(t *testing.T) {
 	}
 	if n := appliance.LoginCount(simulator.GrantPassword, simulator.LoginAccepted); n != 1 {
 		t.Errorf("%d logins", n)
+	}
+}
+
+// TestProxyOfTarget checks through which proxy a client connects, and that nobody sees its password.
+func TestProxyOfTarget(t *testing.T) {
+	h := newHarness(t, simulator.Options{})
+	server := startTLS(t, h.appliance, simulator.Certificate{Names: []string{"cm.example.invalid"}})
+	var asked atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		switch auth := r.Header.Get("Proxy-Authorization"); auth {
+		case "Basic " + base64.StdEncoding.EncodeToString([]byte("user:proxy SECRET password")):
+			tunnel(r.Context(), t, w, server.Addr().String())
+		case "":
+			w.WriteHeader(http.StatusProxyAuthRequired)
+		default:
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 502 no tunnel for other SECRET password\r\n\r\n")
+				_ = conn.Close()
+			}
+		}
+	}))
+	defer proxy.Close()
+	address := strings.TrimPrefix(proxy.URL, "http://")
+	connect := func(url string, proxy ciphertrust.Proxy) {
+		asked.Store(0)
+		h.connect(url, func(cfg *ciphertrust.Config) {
+			cfg.TLS.CA, cfg.TLS.ServerName, cfg.Proxy = string(server.CAPEM), "cm.example.invalid", proxy
+		}, nil)
+	}
+	through := ciphertrust.Proxy{URL: ciphertrust.Secret("http://user:proxy%20SECRET%20password@" + address)}
+	for _, url := range []string{"https://cm.example.invalid", server.URL} {
+		connect(url, through)
+		h.mustGet()
+		if asked.Load() == 0 {
+			t.Errorf("%s was not reached through the proxy", url)
+		}
+	}
+	through.NoProxy = "127.0.0.0/8, cm.example.com"
+	connect(server.URL, through)
+	h.mustGet()
+	connect(server.URL, ciphertrust.Proxy{NoProxy: "127.0.0.1"})
+	h.mustGet()
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the proxy was asked for %d connections that it was not for", n)
+	}
+	connect("https://cm.example.invalid", ciphertrust.Proxy{URL: ciphertrust.Secret(proxy.URL)})
+	err := h.failure(reason.Network)
+	wantText(t, err.Error(), "the proxy requires authentication (407)")
+	connect("https://cm.example.invalid", ciphertrust.Proxy{URL: ciphertrust.Secret("http://user:other%20SECRET%20password@" + address)})
+	err = h.failure(reason.Network)
+	wantText(t, err.Error(), "no tunnel for <secret>")
+}
+
+// TestProxyCheck checks which URLs are those of a proxy.
+func TestProxyCheck(t *testing.T) {
+	appliance := &url.URL{Scheme: "https", Host: "cm.example.com"}
+	for _, good := range []string{
+		"", "http://proxy:3128", "https://proxy.example.com", "socks5://u:p@10.0.0.1:1080", "http://[::1]:3128/", "http://u:%40@proxy",
+	} {
+		if err := (ciphertrust.Proxy{URL: ciphertrust.Secret(good)}).Check(appliance, false); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"proxy", "proxy:3128", "//proxy:3128", "ftp://proxy", "http://", "http://:3128", "http://proxy:", "http://proxy:0", "http://proxy:65536",
+		"http://u:SECRET@pro xy", "http://u:SECRET/@proxy", "http://u:SECRET#@proxy", "http://u:SECRET?@proxy", "http://proxy/path", "%zz",
+	} {
+		if err := (ciphertrust.Proxy{URL: ciphertrust.Secret(bad)}).Check(appliance, false); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	appliance = &url.URL{Scheme: "http", Host: "localhost"}
+	for proxy, accepted := range map[ciphertrust.Secret]bool{"http://127.0.0.1:3128": true, "http://proxy:3128": false} {
+		if err := (ciphertrust.Proxy{URL: proxy}).Check(appliance, false); (err == nil) != accepted {
+			t.Errorf("an appliance without TLS through %s: %v", string(proxy), err)
+		}
 	}
 }
 

@@ -35,7 +35,9 @@ const (
 type secrets struct {
 	mu       sync.Mutex
 	password secret
-	tokens   []secret
+	// proxy is the proxy's password, which does not change.
+	proxy  secret
+	tokens []secret
 	// replacer redacts those that are long enough; nil if it must be made again. words are the shorter
 	// ones.
 	replacer *strings.Replacer
@@ -62,7 +64,7 @@ func (s secret) isIn(text string) bool {
 	return slices.ContainsFunc(s.forms, func(form string) bool { return strings.Contains(text, form) })
 }
 
-// Redact redacts the secrets of this client in a text of the appliance: the password, and the last 32
+// Redact redacts the secrets of this client in a text of the appliance: the password, that of the proxy, and the last 32
 // tokens and refresh tokens that were sent, received or redacted. It finds them as they are and as
 // encoded in JSON, URLs, HTML, base64 and hexadecimal digits. It must be called before a text is cut,
 // because it does not find a part of a secret.
@@ -131,7 +133,7 @@ func (s *secrets) setNewest(token secret) {
 func (s *secrets) prepare() {
 	s.words = nil
 	var forms []string
-	for _, secret := range append(slices.Clip(s.tokens), s.password) {
+	for _, secret := range append(slices.Clip(s.tokens), s.password, s.proxy) {
 		forms = append(forms, secret.forms...)
 		// Redacting a part of "<secret>" itself would disclose it.
 		if secret.forms == nil && len(secret.value) >= minRedacted && !strings.Contains(redacted, secret.value) {

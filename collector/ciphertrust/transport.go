@@ -3,11 +3,9 @@ package ciphertrust
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -28,7 +26,7 @@ func (c TLSConfig) Format(f fmt.State, verb rune) {
 
 // newTransport returns a transport for the given number of concurrent requests. It uses HTTP/1.1 only:
 // bulk reads over HTTP/2 share one connection and its flow control, which makes them slower.
-func (c *Client) newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper, error) {
+func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http.RoundTripper, error) {
 	settings := c.files.tlsFiles(&cfg)
 	// Prometheus' package would wait for a file that blocks.
 	for _, file := range []config.SecretReader{settings.CA, settings.Cert, settings.Key} {
@@ -56,7 +54,7 @@ func (c *Client) newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
 		return &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
+			Proxy:                  proxy.function(),
 			OnProxyConnectResponse: checkProxy,
 			TLSClientConfig:        tlsConfig,
 			Protocols:              protocols,
@@ -75,15 +73,4 @@ func (c *Client) newTransport(cfg TLSConfig, concurrency int) (http.RoundTripper
 		}, nil
 	}
 	return config.NewTLSRoundTripper(tlsConfig, settings, newTransport)
-}
-
-// errProxyAuth is the error of a connection for which the proxy requires credentials, or other ones.
-var errProxyAuth = errors.New("the proxy requires authentication (407)")
-
-// checkProxy returns errProxyAuth if the proxy responds with 407.
-func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-	if resp.StatusCode == http.StatusProxyAuthRequired {
-		return errProxyAuth
-	}
-	return nil
 }

@@ -36,6 +36,8 @@ type Target struct { //nolint:recvcheck // Format has to hide what a copy holds 
 	// Credentials hold a user with a password file, or a client's id.
 	Credentials ciphertrust.Credentials
 	TLS         ciphertrust.TLSConfig
+	// Proxy is the proxy for connections to the appliance.
+	Proxy ciphertrust.Proxy
 	// Lists are never empty, in the order of syncjob.Lists.
 	Lists []syncjob.List
 	// Labels are added to the target's series by /sd; nil if there are none.

@@ -18,6 +18,7 @@ func TestHint(t *testing.T) {
 		"turn it off (--no-collector.google-keys)":                         "turn it off (collectors without google-keys) (targets.yml:5)",
 		"turn on --collector.azure-keys":                                   "turn on collectors with azure-keys (targets.yml:5)",
 		"--collector.full-read-interval=0s turns it off":                   "full_read_interval: 0s turns it off (targets.yml:5)",
+		"give the password (HTTPS_PROXY), or set NO_PROXY":                 "give the password (proxy_url or HTTPS_PROXY), or set no_proxy or NO_PROXY (targets.yml:5)",
 		"end with --ciphertrust.server-name.":                              "end with tls_config.server_name. (targets.yml:5)",
 	} {
 		target := config.Target{Source: "targets.yml:5"}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v4"
+
+	"cckm_sync_exporter/collector/ciphertrust"
 )
 
 // key is a key of a target or of its TLS settings.
@@ -29,6 +31,8 @@ func targetKeys() []key {
 		valueKey("connection", "ciphertrust.connection", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Connection }),
 		valueKey("client_id", "ciphertrust.client-id", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.ClientID }),
 		{"tls_config", "", (*reader).readTLS},
+		valueKey("proxy_url", "", (*reader).secret, func(t *Target) *ciphertrust.Secret { return &t.Proxy.URL }),
+		valueKey("no_proxy", "", (*reader).hosts, func(t *Target) *string { return &t.Proxy.NoProxy }),
 		{"collectors", "collector.disable-defaults", (*reader).readCollectors},
 		{"labels", "", (*reader).readLabels},
 		valueKey("page_size", "collector.page-size", (*reader).number, func(t *Target) *int { return &t.PageSize }),

@@ -72,6 +72,8 @@ targets:
       insecure_skip_verify: true
       min_version: TLS12
       max_version: TLS13
+    proxy_url: http://u:p%40ss@proxy.example.com:3128
+    no_proxy: .example.org, 10.0.0.0/8
     labels: {region: eu, tier: 1, version: 1.10, on: true, _x: "a b"}
     page_size: 2
     concurrency: 64
@@ -109,6 +111,7 @@ func TestEverything(t *testing.T) {
 				CAFile: file("ca.pem"), ServerName: "cm", InsecureSkipVerify: true,
 				MinVersion: promconfig.TLSVersion(tls.VersionTLS12), MaxVersion: promconfig.TLSVersion(tls.VersionTLS13),
 			},
+			Proxy:  ciphertrust.Proxy{URL: "http://u:p%40ss@proxy.example.com:3128", NoProxy: ".example.org, 10.0.0.0/8"},
 			Lists:  lists(t, "google-keys", "luna-keys"),
 			Labels: map[string]string{"region": "eu", "tier": "1", "version": "1.10", "on": "true", "_x": "a b"},
 			Reading: config.Reading{

@@ -36,7 +36,7 @@ func missing(key, todo string) []Problem {
 // Problems returns what is wrong with a target, from flags or from a file.
 // It reads the files that the target names, and connects to nothing.
 func (t *Target) Problems() []Problem {
-	return slices.Concat(t.Reading.Problems(), t.checkURL(), t.checkLogin(), t.checkTLS())
+	return slices.Concat(t.Reading.Problems(), t.checkURL(), t.checkLogin(), t.checkTLS(), t.checkProxy())
 }
 
 func (t *Target) checkURL() []Problem {
@@ -118,6 +118,14 @@ func (t *Target) checkTLS() []Problem {
 	}
 	return problemf(at, "cannot be used: %s; give files in PEM form, and the key that belongs to the certificate",
 		strings.TrimPrefix(err.Error(), "TLS settings: "))
+}
+
+func (t *Target) checkProxy() []Problem {
+	address, _ := ciphertrust.ParseURL(t.URL) // checkURL reports the error.
+	if err := t.Proxy.Check(address, t.TLS.InsecureSkipVerify); err != nil {
+		return problemf("proxy_url", "cannot be used: %v; give a URL such as http://proxy.example.com:3128%s", err, orNone)
+	}
+	return nil
 }
 
 // checkFile returns a problem if a file is given and cannot be read. The path is not repeated: it may

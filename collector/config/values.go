@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/xhit/go-str2duration/v2"
 	"go.yaml.in/yaml/v4"
+
+	"cckm_sync_exporter/collector/ciphertrust"
 )
 
 // orNone is appended to the advice for an optional key. An empty value is a mistake, because it may
@@ -40,6 +42,29 @@ func (r *reader) text(node *yaml.Node, at place, wanted string) (string, bool) {
 // optionalText reads a text that may be omitted.
 func (r *reader) optionalText(node *yaml.Node, at place) (string, bool) {
 	return r.text(node, at, "a text"+orNone)
+}
+
+// secret reads a text that is never printed.
+func (r *reader) secret(node *yaml.Node, at place) (ciphertrust.Secret, bool) {
+	value, ok := r.optionalText(node, at)
+	return ciphertrust.Secret(value), ok
+}
+
+// hosts reads hosts in the form of the variable NO_PROXY.
+func (r *reader) hosts(node *yaml.Node, at place) (string, bool) {
+	const wanted = "hosts, domains such as .example.com, addresses or networks such as 10.0.0.0/8, separated by commas"
+	value, ok := r.text(node, at, wanted+orNone)
+	if !ok {
+		return "", false
+	}
+	for host := range strings.SplitSeq(value, ",") {
+		if host = strings.TrimSpace(host); host == "" || strings.Contains(host, "://") || strings.ContainsAny(host, " ;@") {
+			// It may be the proxy's URL, with a password.
+			r.addf(at, "has an entry that is not a host: give %s%s", wanted, orNone)
+			return "", false
+		}
+	}
+	return value, true
 }
 
 // version reads a TLS version by Prometheus' name for it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/collector/printable"
@@ -17,11 +18,13 @@ import (
 // one read.
 const maxLoggedJobs = 50
 
-// The longest texts in a line about a job, in bytes. The status page shows all of them.
+// The longest texts in a line about a job, in bytes. With the usual names, the line then has at most 200.
+// The status page and the line at level debug have the whole texts.
 const (
-	maxLoggedText = 160
-	// maxLoggedName is for the scope and the job's id, and maxLoggedOther for each further scope.
-	maxLoggedName  = 200
+	maxLoggedCause = 50
+	maxLoggedScope = 90
+	// maxLoggedID and maxLoggedOther are for the job's id and each further scope at level debug.
+	maxLoggedID    = 200
 	maxLoggedOther = 60
 )
 
@@ -129,7 +132,8 @@ func (l *listLog) logFailed(failed map[string]*jobGroup) {
 			"msg", "more jobs have failed than are logged individually; these are the older ones")
 	}
 	for _, job := range jobs {
-		level.Warn(l.logger).Log(append(l.line(job, "text", printable.Shorten(job.Text, maxLoggedText)), "msg", "job failed")...)
+		cause, _ := syncjob.Cause(job.Text)
+		l.logJob(level.Warn(l.jobLogger), job, "job failed", "text", printable.Shorten(cause, maxLoggedCause))
 	}
 }
 
@@ -144,21 +148,24 @@ func (l *listLog) logRecovered(read ListRead, recovered map[string]*jobGroup) {
 		if at.IsZero() {
 			at = read.Ended()
 		}
-		level.Info(l.logger).Log(append(l.line(job, "failing", max(0, at.Sub(job.since)).Round(time.Second)),
-			"msg", "completed again after a failure")...)
+		l.logJob(level.Info(l.jobLogger), job, "completed again after a failure", "failing", max(0, at.Sub(job.since)).Round(time.Second))
 	}
 }
 
-// line returns the key-value pairs at the beginning of every line about a job.
-func (l *listLog) line(job *jobGroup, more ...any) []any {
-	line := []any{"scope", printable.Shorten(l.clean(job.scope), maxLoggedName)}
+// logJob logs a line about a job that is short, because there can be many, and one at level debug that has
+// the job's id, its whole text and its other scopes.
+func (l *listLog) logJob(logger log.Logger, job *jobGroup, msg string, keyvals ...any) {
+	keyvals = append(keyvals, "scope", printable.Shorten(l.clean(job.scope), maxLoggedScope))
+	details := []any{"job", printable.Shorten(l.clean(job.ID), maxLoggedID), "text", job.Text}
 	if job.scopes > 1 {
+		keyvals = append(keyvals, "scopes", job.scopes)
 		others := make([]string, 0, len(job.others))
 		for _, name := range job.others {
 			others = append(others, printable.Shorten(l.clean(name), maxLoggedOther))
 		}
 		// %q makes names with spaces unambiguous.
-		line = append(line, "scopes", job.scopes, "others", fmt.Sprintf("%q", others))
+		details = append(details, "others", fmt.Sprintf("%q", others))
 	}
-	return append(append(line, "job", printable.Shorten(l.clean(job.ID), maxLoggedName)), more...)
+	logger.Log(append(keyvals, "msg", msg)...)
+	level.Debug(l.jobLogger).Log(append(details, "msg", "details of this job")...)
 }

@@ -1,6 +1,7 @@
 package scrape_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
@@ -55,8 +60,12 @@ const (
 // TestFailuresAreLoggedOnce checks what is logged of failed jobs. Each step is a read of the jobs of all
 // steps up to it, except those that are gone.
 func TestFailuresAreLoggedOnce(t *testing.T) {
-	warn := func(scope, job string) line { return line{"level": "warn", "scope": scope, "job": job} }
-	info := func(scope, job string) line { return line{"level": "info", "scope": scope, "job": job} }
+	// Each job has a line, and one with its id at level debug.
+	with := func(short line, job string) []line { return []line{short, {"level": "debug", "job": job}} }
+	warn := func(scope, job string) []line {
+		return with(line{"level": "warn", "scope": scope, "msg": "job failed"}, job)
+	}
+	info := func(scope, job string) []line { return with(line{"level": "info", "scope": scope}, job) }
 	type step struct {
 		jobs []syncjob.Job
 		gone []string
@@ -65,61 +74,61 @@ func TestFailuresAreLoggedOnce(t *testing.T) {
 	for name, steps := range map[string][]step{
 		"a failure and its recovery": {
 			{jobs: []syncjob.Job{ended("1", "completed", 0, 1, done, "r")}},
-			{jobs: []syncjob.Job{ended("2", "failed", 2, 4, denied, "r")}, want: []line{{
-				"level": "warn", "during": "read", "list": "google-keys", "scope": "r", "job": "2", "text": denied,
-				"msg": "job failed", "scopes": nil, "others": nil,
-			}}},
+			{jobs: []syncjob.Job{ended("2", "failed", 2, 4, denied, "r")}, want: []line{
+				{"level": "warn", "list": "google-keys", "scope": "r", "text": denied, "msg": "job failed", "scopes": nil},
+				{"level": "debug", "list": "google-keys", "job": "2", "text": denied, "others": nil},
+			}},
 			{},
 			{jobs: []syncjob.Job{{ID: "3", OverallStatus: "in_progress", CreatedAt: morning(5), Scopes: []string{"r"}}}},
-			{gone: []string{"3"}, jobs: []syncjob.Job{ended("3", "completed", 5, 64, done, "r")}, want: []line{{
-				"level": "info", "during": "read", "list": "google-keys", "scope": "r", "job": "3", "failing": "1h0m0s",
-			}}},
+			{gone: []string{"3"}, jobs: []syncjob.Job{ended("3", "completed", 5, 64, done, "r")}, want: []line{
+				{"level": "info", "list": "google-keys", "scope": "r", "failing": "1h0m0s"}, {"level": "debug", "job": "3"},
+			}},
 			{jobs: []syncjob.Job{ended("4", "completed", 65, 66, done, "r")}},
 		},
 		"one that was there at the start": {
-			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "r")}, want: []line{warn("r", "1")}},
+			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "r")}, want: warn("r", "1")},
 			{},
 		},
 		"another failure is another job, and the recovery is of both": {
-			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "r")}, want: []line{warn("r", "1")}},
-			{jobs: []syncjob.Job{ended("2", "failed", 30, 31, denied, "r")}, want: []line{warn("r", "2")}},
-			{jobs: []syncjob.Job{ended("3", "completed", 60, 61, done, "r")}, want: []line{{"level": "info", "job": "3", "failing": "1h0m0s"}}},
-			{jobs: []syncjob.Job{ended("4", "failed", 62, 63, denied, "r")}, want: []line{warn("r", "4")}},
+			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "r")}, want: warn("r", "1")},
+			{jobs: []syncjob.Job{ended("2", "failed", 30, 31, denied, "r")}, want: warn("r", "2")},
+			{jobs: []syncjob.Job{ended("3", "completed", 60, 61, done, "r")}, want: with(line{"level": "info", "failing": "1h0m0s"}, "3")},
+			{jobs: []syncjob.Job{ended("4", "failed", 62, 63, denied, "r")}, want: warn("r", "4")},
 		},
 		"an aborted job and one of unknown status are neither": {
-			{jobs: []syncjob.Job{aborted(ended("1", "completed", 0, 1, "", "a")), ended("2", "failed", 0, 1, denied, "b", "c")}, want: []line{warn("b", "2")}},
+			{jobs: []syncjob.Job{aborted(ended("1", "completed", 0, 1, "", "a")), ended("2", "failed", 0, 1, denied, "b", "c")}, want: warn("b", "2")},
 			{jobs: []syncjob.Job{aborted(ended("3", "completed", 2, 3, "", "b")), ended("4", "paused", 2, 3, "", "c")}, want: []line{{"status": "paused"}}},
 			{jobs: []syncjob.Job{ended("5", "completed", 4, 5, done, "a", "b", "c")}, want: []line{
-				{"level": "info", "scope": "b", "job": "5", "scopes": 2.0, "others": `["c"]`, "failing": "4m0s"},
+				{"level": "info", "scope": "b", "scopes": 2.0, "failing": "4m0s"}, {"level": "debug", "job": "5", "others": `["c"]`},
 			}},
 		},
 		"one job ends failures of different times": {
-			{jobs: []syncjob.Job{ended("1", "failed", 0, 10, denied, "a"), ended("2", "failed", 0, 5, denied, "b")}, want: []line{warn("b", "2"), warn("a", "1")}},
-			{jobs: []syncjob.Job{ended("3", "completed", 14, 15, done, "a", "b")}, want: []line{{"level": "info", "scope": "a", "job": "3", "failing": "10m0s"}}},
+			{jobs: []syncjob.Job{ended("1", "failed", 0, 10, denied, "a"), ended("2", "failed", 0, 5, denied, "b")}, want: slices.Concat(warn("b", "2"), warn("a", "1"))},
+			{jobs: []syncjob.Job{ended("3", "completed", 14, 15, done, "a", "b")}, want: with(line{"level": "info", "scope": "a", "failing": "10m0s"}, "3")},
 		},
 		"only some of a job's scopes": {
 			{jobs: []syncjob.Job{{
 				ID: "1", OverallStatus: "failed", CreatedAt: morning(0), CompletedAt: morning(1), Scopes: []string{"a", "b", "c"},
 				Details: []syncjob.Detail{{Key: "a", Text: done}, {Key: "b", Text: denied}, {Key: "c", Text: "timed out"}},
-			}}, want: []line{{"level": "warn", "scope": "b", "scopes": 2.0, "others": `["c"]`, "job": "1", "text": denied}}},
+			}}, want: []line{
+				{"level": "warn", "scope": "b", "scopes": 2.0, "text": denied}, {"level": "debug", "others": `["c"]`, "job": "1"},
+			}},
 		},
 		"a job without times": {
-			{jobs: []syncjob.Job{{ID: "1", OverallStatus: "failed", Scopes: []string{"r"}}}, want: []line{
-				{"level": "warn", "scope": "r", "job": "1", "text": ""},
-			}},
+			{jobs: []syncjob.Job{{ID: "1", OverallStatus: "failed", Scopes: []string{"r"}}}, want: with(line{"level": "warn", "scope": "r", "text": ""}, "1")},
 			{},
-			{jobs: []syncjob.Job{ended("2", "completed", 0, 1, done, "r")}, want: []line{info("r", "2")}},
+			{jobs: []syncjob.Job{ended("2", "completed", 0, 1, done, "r")}, want: info("r", "2")},
 		},
 		"a scope that is gone is forgotten": {
-			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "a"), ended("2", "failed", 0, 1, denied, "b")}, want: []line{warn("a", "1"), warn("b", "2")}},
+			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "a"), ended("2", "failed", 0, 1, denied, "b")}, want: slices.Concat(warn("a", "1"), warn("b", "2"))},
 			{gone: []string{"1"}},
 			{jobs: []syncjob.Job{ended("3", "completed", 2, 3, done, "a")}},
 		},
 		"an older failure that is the newest again was logged": {
-			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "r")}, want: []line{warn("r", "1")}},
-			{jobs: []syncjob.Job{ended("2", "failed", 2, 3, denied, "r")}, want: []line{warn("r", "2")}},
+			{jobs: []syncjob.Job{ended("1", "failed", 0, 1, denied, "r")}, want: warn("r", "1")},
+			{jobs: []syncjob.Job{ended("2", "failed", 2, 3, denied, "r")}, want: warn("r", "2")},
 			{gone: []string{"2"}},
-			{jobs: []syncjob.Job{ended("3", "failed", 4, 5, denied, "r")}, want: []line{warn("r", "3")}},
+			{jobs: []syncjob.Job{ended("3", "failed", 4, 5, denied, "r")}, want: warn("r", "3")},
 		},
 		"a failure before a success, between two reads, is not logged": {
 			{jobs: []syncjob.Job{ended("1", "completed", 0, 1, done, "r")}},
@@ -139,7 +148,7 @@ func TestFailuresAreLoggedOnce(t *testing.T) {
 			defer c.Close()
 			for i, step := range steps {
 				c.Read(t.Context())
-				wantLines(t, fmt.Sprintf("read %d", i+1), logged.take(t, "info", "warn", "error"), step.want...)
+				wantLines(t, fmt.Sprintf("read %d", i+1), logged.take(t, "debug", "info", "warn", "error"), step.want...)
 			}
 			c.Read(t.Context())
 			wantLines(t, "a last read, of the same summary", logged.take(t, "info", "warn", "error"))
@@ -163,7 +172,7 @@ func TestManyFailures(t *testing.T) {
 		c := scrape.New(sourceOf(says(summed(broken...), summed(append(fixed, broken...)...))), scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 		for _, want := range []struct{ level, suffix string }{{"warn", ""}, {"info", "x"}} {
 			c.Read(t.Context())
-			lines := logged.take(t, "info", "warn")
+			lines := logged.take(t, "debug", "info", "warn")
 			if more := n - most; more > 0 {
 				wantLines(t, "the summary", lines[:1], line{"level": want.level, "list": "google-keys", "jobs": float64(more)})
 				if hint, _ := lines[0]["hint"].(string); want.level == "warn" &&
@@ -172,11 +181,11 @@ func TestManyFailures(t *testing.T) {
 				}
 				lines = lines[1:]
 			}
-			if len(lines) != most {
-				t.Fatalf("%d %s lines, want %d", len(lines), want.level, most)
+			if len(lines) != 2*most {
+				t.Fatalf("%d %s lines, want %d", len(lines)/2, want.level, most)
 			}
 			for i := range most {
-				wantLines(t, "a job", lines[i:i+1], line{"level": want.level, "job": fmt.Sprintf("%04d%s", n-most+i, want.suffix)})
+				wantLines(t, "a job", lines[2*i:2*i+2], line{"level": want.level}, line{"job": fmt.Sprintf("%04d%s", n-most+i, want.suffix)})
 			}
 		}
 		c.Close()
@@ -194,13 +203,13 @@ func TestFailureOfManyScopes(t *testing.T) {
 	c := scrape.New(sourceOf(says(summed(ended("1", "failed", 0, 1, denied, scopes...)))), scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 	defer c.Close()
 	c.Read(t.Context())
-	wantLines(t, "the job", logged.take(t, "info", "warn"), line{"scope": "r000", "scopes": 200.0, "others": fmt.Sprintf("%q", others)})
+	wantLines(t, "the job", logged.take(t, "debug", "info", "warn"), line{"scope": "r000", "scopes": 200.0}, line{"others": fmt.Sprintf("%q", others)})
 }
 
-// TestLoggedNamesAreCut checks that the length of a line about a job is bounded, although quotes in names
-// are escaped twice.
-func TestLoggedNamesAreCut(t *testing.T) {
-	for char, most := range map[string]int{"x": 1500, `"`: 4000} {
+// TestLinesAboutJobsAreBounded checks the length of the lines about a job with the longest names, although
+// quotes in names are escaped twice.
+func TestLinesAboutJobsAreBounded(t *testing.T) {
+	for char, most := range map[string][2]int{"x": {250, 1700}, `"`: {400, 4000}} {
 		scopes := make([]string, 11)
 		for i := range scopes {
 			scopes[i] = fmt.Sprintf("r%03d%s", i, strings.Repeat(char, 508))
@@ -210,13 +219,29 @@ func TestLoggedNamesAreCut(t *testing.T) {
 		c := scrape.New(sourceOf(says(summed(job))), scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 		c.Read(t.Context())
 		c.Close()
-		size := logged.lines.Len()
-		lines := logged.take(t, "warn")
-		if len(lines) != 1 || size > most {
-			t.Fatalf("%d lines in %d bytes, want one of at most %d: %v", len(lines), size, most, lines)
+		lines := slices.Collect(bytes.Lines(logged.lines.Bytes()))
+		if len(lines) != 2 || len(lines[0]) > most[0] || len(lines[1]) > most[1] {
+			t.Errorf("%d lines, want 2 of at most %v bytes:\n%s", len(lines), most, &logged.lines)
 		}
-		if scope, _ := lines[0]["scope"].(string); !strings.HasPrefix(scope, "r000"+char) || !strings.HasSuffix(scope, "…") {
-			t.Errorf("scope=%s", scope)
+	}
+}
+
+// TestLinesAboutJobsAreShort checks that a line with a usual name fits into 200 characters, and begins with
+// the cause.
+func TestLinesAboutJobsAreShort(t *testing.T) {
+	for _, scope := range []string{
+		"projects/acme-staging/locations/europe-west3/keyRings/payments", "acme-partner-vault::7a1c4f0e-52d6-4b8e-9a43-1f0d6c2b9e75",
+	} {
+		var logged bytes.Buffer
+		logger := level.NewFilter(log.With(log.NewLogfmtLogger(&logged), "ts", "2026-05-17T09:00:00.123Z"), level.AllowInfo())
+		job := ended("e7dfc2d6-14ea-4cb0-8c49-81d3c5f6b1a2", "failed", 0, 1,
+			"[NCERRBadRequest: Bad HTTP request]: Error Listing Google Keys : Permission 'cloudkms.cryptoKeys.list' denied on resource", scope)
+		c := scrape.New(sourceOf(says(summed(job))), scrape.Options{Timeout: time.Minute, Logger: logger})
+		c.Read(t.Context())
+		c.Close()
+		const want = `list=google-keys text="Permission 'cloudkms.cryptoKeys.list' denied on…" scope=`
+		if line := logged.String(); utf8.RuneCountInString(line) > 200 || strings.Count(line, "\n") != 1 || !strings.Contains(line, want+scope) {
+			t.Errorf("%d characters, want at most 200 with %s%s:\n%s", utf8.RuneCountInString(line), want, scope, line)
 		}
 	}
 }
@@ -263,7 +288,7 @@ func TestFailuresOfOneVaultInTwoSpellings(t *testing.T) {
 	c := scrape.New([]scrape.Source{{List: azure, Reader: says(summaries...)}}, scrape.Options{Timeout: time.Minute, Logger: logged.logger()})
 	defer c.Close()
 	c.Read(t.Context())
-	wantLines(t, "the failure", logged.take(t, "info", "warn"), line{"level": "warn", "scope": "MyVault::S", "job": "1"})
+	wantLines(t, "the failure", logged.take(t, "info", "warn"), line{"level": "warn", "scope": "MyVault::S"})
 	c.Read(t.Context())
-	wantLines(t, "the recovery", logged.take(t, "info", "warn"), line{"level": "info", "scope": "myvault::s", "job": "2", "failing": "1h0m0s"})
+	wantLines(t, "the recovery", logged.take(t, "info", "warn"), line{"level": "info", "scope": "myvault::s", "failing": "1h0m0s"})
 }

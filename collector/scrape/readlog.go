@@ -19,6 +19,8 @@ const maxRemembered = 1000
 type listLog struct {
 	list   syncjob.List
 	logger log.Logger
+	// jobLogger is for lines about a job, which are short.
+	jobLogger log.Logger
 	// clean is that of Options.
 	clean func(string) string
 
@@ -40,8 +42,13 @@ type listLog struct {
 }
 
 func newListLog(list syncjob.List, options Options) *listLog {
-	logger := log.With(options.Logger, "during", "read", "list", list.Name)
-	return &listLog{list: list, logger: logger, clean: options.clean, unknown: map[[2]string]bool{}}
+	return &listLog{
+		list:      list,
+		logger:    log.With(options.Logger, "during", "read", "list", list.Name),
+		jobLogger: log.With(options.Logger, "list", list.Name),
+		clean:     options.clean,
+		unknown:   map[[2]string]bool{},
+	}
 }
 
 // record logs the outcome of a read. left is true if the read took too long for one of the scrapes

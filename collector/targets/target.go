@@ -80,6 +80,7 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 		URL:         cfg.URL,
 		Credentials: cfg.Credentials,
 		TLS:         cfg.TLS,
+		Proxy:       cfg.Proxy,
 		Concurrency: cfg.Concurrency,
 		Retries:     ciphertrust.DefaultRetries,
 		// A scrape has time for a second attempt at a page that hangs.

@@ -12,6 +12,7 @@ import (
 
 	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/state"
+	"cckm_sync_exporter/collector/syncjob"
 )
 
 // cause is a text of the appliance that failed scopes have in common, except for names, ids and times.
@@ -134,17 +135,9 @@ func isWord(r rune) bool {
 // said is a text that is split for people: what happened first, then where.
 type said struct{ Cause, Where string }
 
-// wrapping is how the appliance and the clouds' libraries wrap the text of a failure.
-var wrapping = regexp.MustCompile(`^(?:\[NCERR[^\]]*\]:? *|Error [\w ]+ : *|rpc error: code = \w+ desc = *)+`)
-
 // jobText splits a text of detailed_status.
 func jobText(text string) said {
-	where := wrapping.FindString(text)
-	if len(where) == len(text) {
-		where = ""
-	}
-	cause := text[len(where):]
-	where = strings.TrimSuffix(strings.Trim(where, " :="), " desc")
+	cause, where := syncjob.Cause(text)
 	return said{printable.Line(cause, maxWords), printable.Line(where, maxWords)}
 }
 

@@ -1,0 +1,20 @@
+package syncjob
+
+import (
+	"regexp"
+	"strings"
+)
+
+// wrapping is how the appliance and the clouds' libraries begin the text of a failure.
+var wrapping = regexp.MustCompile(`^(?:\[NCERR[^\]]*\]:? *|Error [\w ]+ : *|rpc error: code = \w+ desc = *)+`)
+
+// Cause splits a text of detailed_status for people: what happened, which is never empty unless the text
+// is, and what the appliance puts before it.
+func Cause(text string) (cause, where string) {
+	where = wrapping.FindString(text)
+	if len(where) == len(text) {
+		return text, ""
+	}
+	cause = text[len(where):]
+	return cause, strings.TrimSuffix(strings.Trim(where, " :="), " desc")
+}
