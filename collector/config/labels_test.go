@@ -37,13 +37,14 @@ func TestLabelsOfMetrics(t *testing.T) {
 			t.Fatalf("%s: %v, %v", pattern, paths, err)
 		}
 		found := regexp.MustCompile(expression)
-		before := len(labels)
+		matches := 0
 		for _, path := range paths {
 			content, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, match := range found.FindAllStringSubmatch(string(content), -1) {
+				matches++
 				for label := range strings.SplitSeq(match[1], ",") {
 					label, _, _ = strings.Cut(label, ":")
 					if label = strings.Trim(label, ` "`); label != "" {
@@ -52,8 +53,8 @@ func TestLabelsOfMetrics(t *testing.T) {
 				}
 			}
 		}
-		if len(labels) == before {
-			t.Errorf("%s names no label of its own", pattern)
+		if matches == 0 {
+			t.Errorf("%s names no label", pattern)
 		}
 	}
 	// The exported series.
@@ -61,7 +62,7 @@ func TestLabelsOfMetrics(t *testing.T) {
 	// The exporter's own metrics are declared with their labels.
 	collect("collector/targetmetrics.go", `\[\]string\{([^}]*)\}`)
 	// What the rules set, group and join by, except what Prometheus sets.
-	collect("deploy/prometheus/cckm_sync_*.yml", `(?:without|by|on|ignoring|group_left|labels:) *[({]([^)}]*)[)}]`)
+	collect("deploy/prometheus/cckm_sync_*.yml", `(?:without|by|on|ignoring|group_left|labels:) *[({]([^(){}]*)[)}]`)
 	collect("deploy/prometheus/cckm_sync_alerts.yml", `labels:\n +(\w+):`)
 	if len(labels) < 15 {
 		t.Errorf("only %d labels were found: %v", len(labels), labels)
