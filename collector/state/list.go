@@ -53,6 +53,18 @@ var listInfos = [NumListStates]Info{
 // Info returns how the state is named and shown.
 func (s ListState) Info() Info { return listInfos[s] }
 
+// InfoOf is like Info for a list that is in the state. Nobody is paged for a list that was never readable because
+// the appliance does not have it, or does not let the user read it.
+func (s ListState) InfoOf(l *scrape.Latest) Info {
+	info := s.Info()
+	if s == Unreadable && l.Complete == nil {
+		if r := reason.Of(l.Read.Err); r == reason.NotFound || r == reason.Forbidden {
+			info.Severity = Warning
+		}
+	}
+	return info
+}
+
 // AllLists returns every state of lists, worst first.
 func AllLists() [NumListStates]ListState {
 	return [...]ListState{Unreadable, OutOfDate, Waiting, Reading, Readable}

@@ -137,6 +137,24 @@ func TestOfList(t *testing.T) {
 	}
 }
 
+// TestNeverReadable checks for which lists nobody is paged.
+func TestNeverReadable(t *testing.T) {
+	read := &scrape.ListRead{Summary: &syncjob.Summary{}}
+	for _, r := range reason.All() {
+		want := state.Critical
+		if r == reason.NotFound || r == reason.Forbidden {
+			want = state.Warning
+		}
+		failed := &scrape.ListRead{Err: reason.New(r, errors.New("failed"), "")}
+		if got := state.Unreadable.InfoOf(&scrape.Latest{Read: failed}).Severity; got != want {
+			t.Errorf("%s: %s, want %s", r, got, want)
+		}
+		if got := state.Unreadable.InfoOf(&scrape.Latest{Read: failed, Complete: read}).Severity; got != state.Critical {
+			t.Errorf("%s after a read: %s", r, got)
+		}
+	}
+}
+
 // TestTable checks what the order and the lookup by key promise.
 func TestTable(t *testing.T) {
 	rank := map[state.Severity]int{state.Critical: 0, state.Warning: 1, state.None: 2}

@@ -15,18 +15,21 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 )
 
-// cause is a text of the appliance that failed scopes have in common, except for names, ids and times.
+// cause is what rows that need attention have in common: a text of the appliance except for names, ids and times,
+// or that no job was started.
 type cause struct {
 	// key is the cause in the query string.
 	key string
-	// text is that of the first scope; common is text without what can differ, and differs is true if
-	// that was needed.
+	// state is Failed, PartlyFailed if all of the rows are, or Overdue.
+	state state.State
+	// text is that of the first row; common is text without what can differ, and differs is true if that
+	// was needed.
 	text, common string
 	differs      bool
-	// count is the number of scopes, and partly of those that are partly failed.
-	count, partly int
-	// since is the earliest time since which one of them fails, by this host's clock; atLeast is true if it
-	// may be earlier.
+	// count is the number of rows.
+	count int
+	// since is the earliest time since which one of them has no success, by this host's clock; atLeast is
+	// true if it may be earlier.
 	since   time.Time
 	atLeast bool
 	// places are the lists, with their target if it has a name.
@@ -39,30 +42,29 @@ type causes struct {
 	common map[string]*cause
 }
 
-func newCauses() *causes { return &causes{common: map[string]*cause{}} }
+// noJob is the text of an overdue scope whose jobs succeeded.
+const noJob = "no job was started after the last success"
 
-// add counts a failed row and returns its cause.
+// add counts a row and returns its cause, or nil if it has none.
 func (c *causes) add(r *row) *cause {
-	text := r.scope.Last.Text
-	common := withoutNames(text, r)
-	found := c.common[common]
+	first := causeOf(r)
+	if first == nil {
+		return nil
+	}
+	found := c.common[first.common]
 	if found == nil {
 		sum := fnv.New64a()
-		_, _ = sum.Write([]byte(common)) // It has no errors.
-		found = &cause{key: strconv.FormatUint(sum.Sum64(), 36), text: text, common: common}
-		c.common[common] = found
+		_, _ = sum.Write([]byte(first.common)) // It has no errors.
+		first.key = strconv.FormatUint(sum.Sum64(), 36)
+		found = first
+		c.common[found.common] = found
 		c.all = append(c.all, found)
 	}
 	found.count++
-	found.differs = found.differs || found.text != text
-	if r.states.Has(state.PartlyFailed) {
-		found.partly++
-	}
-	if since, atLeast := failingSince(r.scope); !since.IsZero() {
-		since = since.Add(-r.target.ClockOffset)
-		if found.since.IsZero() || since.Before(found.since) {
-			found.since, found.atLeast = since, atLeast
-		}
+	found.differs = found.differs || found.text != first.text
+	found.state = min(found.state, first.state)
+	if !first.since.IsZero() && (found.since.IsZero() || first.since.Before(found.since)) {
+		found.since, found.atLeast = first.since, first.atLeast
 	}
 	place := r.latest.List.Name
 	if r.target.Name != "" {
@@ -75,6 +77,26 @@ func (c *causes) add(r *row) *cause {
 	return found
 }
 
+// causeOf returns the cause of one row, without its key, or nil if it has none.
+func causeOf(r *row) *cause {
+	s := r.scope
+	since, atLeast := failingSince(s)
+	c := &cause{since: r.target.ours(since), atLeast: atLeast}
+	switch {
+	case r.states.Has(state.Failed), r.states.Has(state.PartlyFailed):
+		c.text, c.common = s.Last.Text, withoutNames(s.Last.Text, r)
+		c.state = state.Failed
+		if r.states.Has(state.PartlyFailed) {
+			c.state = state.PartlyFailed
+		}
+	case r.states.Has(state.Overdue) && s.Last != nil && s.Last.Status == syncjob.Completed && s.Newest.ID == s.Last.ID:
+		c.text, c.common, c.state, c.since = noJob, noJob, state.Overdue, r.target.ours(s.LastSuccess)
+	default:
+		return nil
+	}
+	return c
+}
+
 // find returns the cause with a key, or nil.
 func (c *causes) find(key string) *cause {
 	for _, each := range c.all {
@@ -85,12 +107,16 @@ func (c *causes) find(key string) *cause {
 	return nil
 }
 
-// shown returns the text that stands for all scopes of the cause.
-func (c *cause) shown() string {
-	if c.differs {
-		return c.common
+// said returns the text that stands for all rows of the cause.
+func (c *cause) said() said {
+	switch {
+	case c.state == state.Overdue:
+		return said{Cause: c.text, Ours: true}
+	case c.differs:
+		return jobText(c.common)
+	default:
+		return jobText(c.text)
 	}
-	return c.text
 }
 
 // differing are the parts of a text that differ between failures of one cause: UUIDs and other long
@@ -132,13 +158,16 @@ func isWord(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_')
 }
 
-// said is a text that is split for people: what happened first, then where.
-type said struct{ Cause, Where string }
+// said is a text that is split for people: what happened first, then where. It is the appliance's unless Ours.
+type said struct {
+	Cause, Where string
+	Ours         bool
+}
 
 // jobText splits a text of detailed_status.
 func jobText(text string) said {
 	cause, where := syncjob.Cause(text)
-	return said{printable.Line(cause, maxWords), printable.Line(where, maxWords)}
+	return said{Cause: printable.Line(cause, maxWords), Where: printable.Line(where, maxWords)}
 }
 
 // errorText splits the text of an error at its innermost error.
@@ -151,5 +180,5 @@ func errorText(err error) said {
 	if !found {
 		return said{Cause: printable.Line(text, maxWords)}
 	}
-	return said{printable.Line(inner.Error(), maxWords), printable.Line(strings.Trim(where, " :"), maxWords)}
+	return said{Cause: printable.Line(inner.Error(), maxWords), Where: printable.Line(strings.Trim(where, " :"), maxWords)}
 }

@@ -178,14 +178,13 @@ func TestUnreadableList(t *testing.T) {
 	}
 }
 
-// TestUnknownTexts checks that the page shows a few of the texts that this version does not know.
+// TestUnknownTexts checks that the page shows the texts that this version does not know.
 func TestUnknownTexts(t *testing.T) {
 	list := syncjob.Lists()[0]
 	for texts, want := range map[int]string{
 		0: "",
 		1: "report them: <q class=\"words\"><bdi>text 0 &lt;b&gt;</bdi></q>.</p>",
-		5: "<bdi>text 4 &lt;b&gt;</bdi></q>.</p>",
-		6: "<bdi>text 4 &lt;b&gt;</bdi></q> and more: see the log.</p>",
+		2: "<bdi>text 1 &lt;b&gt;</bdi></q>.</p>",
 	} {
 		summary := &syncjob.Summary{}
 		for i := range texts {
@@ -261,7 +260,11 @@ func TestCauses(t *testing.T) {
 	}
 	other := denied("other", 10)
 	other.Last.Text = ""
-	page := newPage(t, fleettest.Source{{Lists: []scrape.Latest{wholeList(denied("first", 1), denied("second", 3), other)}}})
+	idle := denied("idle", 0)
+	idle.LastSuccess = now.Add(-72 * time.Hour)
+	idle.Last.Status, idle.Last.FinishedAt = syncjob.Completed, idle.LastSuccess
+	idle.Newest = *idle.Last
+	page := newPage(t, fleettest.Source{{Lists: []scrape.Latest{wholeList(denied("first", 1), denied("second", 3), other, idle)}}})
 	var causes []string
 	for _, n := range elements(t, get(t, page, ""), "div") {
 		if strings.HasPrefix(attribute(n, "class"), "problem ") {
@@ -269,8 +272,9 @@ func TestCauses(t *testing.T) {
 		}
 	}
 	for i, want := range []string{
-		"2 of 3 failures say : denied on … rpc error: code = PermissionDenied Failing since 3 h ago in google-keys . What to do: Read the appliance’s text.",
-		"1 of 3 failures says : no text Failing since at least 10 h ago in google-keys .",
+		"1 of 1 overdue : no job was started after the last success Since 3 d ago , google-keys . What to do: If its jobs fail",
+		"2 of 3 failures say : denied on … rpc error: code = PermissionDenied Since 3 h ago , google-keys . What to do: Read the appliance’s text.",
+		"1 of 3 failures say : no text Since at least 10 h ago , google-keys .",
 	} {
 		if i >= len(causes) || !strings.HasPrefix(causes[i], want) {
 			t.Errorf("cause %d of %q\nwant %q", i, causes, want)
@@ -284,7 +288,7 @@ func TestCauses(t *testing.T) {
 		if found := rows(t, filtered); len(found) != 2 || strings.Contains(strings.Join(found, ""), "other") {
 			t.Errorf("the link selects %q", found)
 		}
-		if body := textOf(t, filtered, "form"); !strings.Contains(body, "Only failures that say") {
+		if body := textOf(t, filtered, "form"); !strings.Contains(body, "Only: denied on …") {
 			t.Errorf("the form does not show the cause: %s", body)
 		}
 		return
@@ -346,7 +350,7 @@ func TestBadQueries(t *testing.T) {
 		"?state=broken":                   "There is no state “broken”; every state is shown.",
 		"?list=google":                    "There is no list “google”; every list is shown.",
 		"?target=prod":                    "There is no target “prod”; every target is shown.",
-		"?cause=1a":                       "No failure has this cause any more; every cause is shown.",
+		"?cause=1a":                       "There is no cause “1a”; every cause is shown.",
 		"?q=%zz":                          "A part of the address is not valid and was ignored.",
 		"?state=a%00b":                    `There is no state “a\u{0}b”; every state is shown.`,
 		"?q=" + strings.Repeat("x", 1000): "The filter text was cut to 200 characters.",

@@ -1,6 +1,8 @@
 package statuspage
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,9 +12,6 @@ import (
 	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
 )
-
-// maxUnknownTexts bounds the unknown texts of a list on the page; the log has more.
-const maxUnknownTexts = 5
 
 // listView is a list as the page shows it.
 type listView struct {
@@ -30,24 +29,16 @@ type listView struct {
 	// none. Old is true if the numbers may be outdated.
 	AsOf       *shownTime
 	Never, Old bool
-	Jobs       []jobCount
-	JobsAll    string
-	Scopes     string
-	// Texts are some unknown texts of detailed_status; MoreTexts is true if there are more.
-	Texts     []string
-	MoreTexts bool
-}
-
-// jobCount is a number of jobs with a status.
-type jobCount struct {
-	Number string
-	Status string
+	// Jobs is the number of jobs, and ByStatus those with each status.
+	Jobs, ByStatus, Scopes string
+	// Texts are unknown texts of detailed_status.
+	Texts []string
 }
 
 func newListView(l *scrape.Latest, now time.Time) listView {
 	condition := state.OfList(l, now)
 	v := listView{
-		Name: l.List.Name, Path: "/api/v1/" + l.List.Path, State: condition.Info(), Old: condition != state.Readable,
+		Name: l.List.Name, Path: "/api/v1/" + l.List.Path, State: condition.InfoOf(l), Old: condition != state.Readable,
 		Reading: reading(l.FullRead),
 	}
 	if v.Reading != "" && condition != state.Reading {
@@ -66,19 +57,16 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 	if l.Complete == nil || l.Complete.Summary == nil {
 		return v
 	}
-	all := 0
+	summary, all := l.Complete.Summary, 0
+	var byStatus []string
 	for _, status := range syncjob.Statuses() {
-		n := l.Complete.Summary.Jobs[status]
-		all += n
-		if n > 0 {
-			v.Jobs = append(v.Jobs, jobCount{number(n), strings.ReplaceAll(status.String(), "_", " ")})
+		if n := summary.Jobs[status]; n > 0 {
+			all += n
+			byStatus = append(byStatus, number(n)+" "+statusText(status))
 		}
 	}
-	v.JobsAll, v.Scopes = number(all), number(len(l.Complete.Summary.Scopes))
-	for _, text := range l.Complete.Summary.UnknownTexts {
-		if v.MoreTexts = len(v.Texts) == maxUnknownTexts; v.MoreTexts {
-			break
-		}
+	v.Jobs, v.ByStatus, v.Scopes = number(all), strings.Join(byStatus, ", "), number(len(summary.Scopes))
+	for _, text := range summary.UnknownTexts {
 		v.Texts = append(v.Texts, printable.Line(text, maxWords))
 	}
 	return v
@@ -125,20 +113,22 @@ type problem struct {
 // maxProblems bounds the problems, and the causes, above the table; the tables have all of them.
 const maxProblems = 5
 
-// problemsOf returns the lists that are not read, grouped by target and reason: an appliance that is
-// down is one problem, not thirteen. It also returns how many groups are omitted.
+// problemsOf returns the lists that are not read, critical ones first, grouped by target and reason: an appliance
+// that is down is one problem, not thirteen. It also returns how many groups are omitted.
 func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 	type kind struct {
-		target int
-		state  state.ListState
-		reason reason.Reason
+		target   int
+		state    state.ListState
+		severity state.Severity
+		reason   reason.Reason
 	}
 	at := map[kind]int{}
 	for i := range targets {
 		for j := range targets[i].Lists {
 			l := &targets[i].Lists[j]
 			k := kind{target: i, state: state.OfList(l, now)}
-			if k.state.Info().Severity == state.None {
+			k.severity = k.state.InfoOf(l).Severity
+			if k.severity == state.None {
 				continue
 			}
 			if k.state == state.Unreadable {
@@ -146,22 +136,21 @@ func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 			}
 			n, ok := at[k]
 			if !ok {
-				n = len(at)
+				n = len(found)
 				at[k] = n
-				if n < maxProblems {
-					found = append(found, newProblem(&targets[i], l, k.state, now))
-				}
+				found = append(found, newProblem(&targets[i], l, k.state, now))
 			}
-			if n < maxProblems {
-				found[n].Lists = append(found[n].Lists, l.List.Name)
-			}
+			found[n].Lists = append(found[n].Lists, l.List.Name)
 		}
 	}
-	return found, len(at) - len(found)
+	// "critical" is before "warning".
+	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Compare(a.State.Severity, b.State.Severity) })
+	more = max(0, len(found)-maxProblems)
+	return found[:len(found)-more], more
 }
 
 func newProblem(target *Target, l *scrape.Latest, condition state.ListState, now time.Time) problem {
-	p := problem{Target: target.Name, State: condition.Info(), Since: newShownTime(now, l.CompleteAt)}
+	p := problem{Target: target.Name, State: condition.InfoOf(l), Since: newShownTime(now, l.CompleteAt)}
 	if condition == state.Unreadable {
 		p.Failure = failureOf(l.Read.Err)
 		if p.Failure.Reason == string(reason.Auth) {

@@ -58,6 +58,14 @@ func (t *Target) clean(name string) string {
 	return printable.Text(name)
 }
 
+// ours returns a time of the appliance's clock by this host's. It leaves a missing time.
+func (t *Target) ours(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return at.Add(-t.ClockOffset)
+}
+
 func (t *Target) hint(hint string) string {
 	if t.Hint == nil {
 		return hint
@@ -186,6 +194,6 @@ func (c *Config) link(path string) string {
 }
 
 // query returns a link to the page for a query with a change.
-func (c *Config) query(q *query, change func(*query), fragment string) string {
-	return c.link(q.link(change, fragment))
+func (c *Config) query(q *query, change func(*query)) string {
+	return c.link(q.link(change))
 }

@@ -47,7 +47,7 @@ func TestDuration(t *testing.T) {
 func TestLinkRoundTrip(t *testing.T) {
 	for _, raw := range []string{"", "q=a%26b%3Dc+d&state=failed&list=aws-keys&target=p%2Fq&cause=1a", "q=%22%3E"} {
 		q := parseQuery(raw)
-		u, err := url.Parse((&Config{}).query(q, func(*query) {}, "#scopes"))
+		u, err := url.Parse((&Config{}).query(q, func(*query) {}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,9 +90,9 @@ func TestCauseFirst(t *testing.T) {
 		err  error
 		want said
 	}{
-		{io.EOF, said{"EOF", ""}},
-		{fmt.Errorf("list aws-keys: page at 0: %w", refused), said{"connection refused", "list aws-keys: page at 0: dial tcp: connect"}},
-		{fmt.Errorf("%w, as told", io.EOF), said{"EOF, as told", ""}},
+		{io.EOF, said{Cause: "EOF", Where: ""}},
+		{fmt.Errorf("list aws-keys: page at 0: %w", refused), said{Cause: "connection refused", Where: "list aws-keys: page at 0: dial tcp: connect"}},
+		{fmt.Errorf("%w, as told", io.EOF), said{Cause: "EOF, as told", Where: ""}},
 	} {
 		if got := errorText(test.err); got != test.want {
 			t.Errorf("%v: %+v, want %+v", test.err, got, test.want)

@@ -37,13 +37,7 @@ func parseQuery(raw string) *query {
 		q.text = string([]rune(q.text)[:maxText])
 		q.notice("The filter text was cut to " + strconv.Itoa(maxText) + " characters.")
 	}
-	q.list, q.target, q.cause = get("list"), get("target"), get("cause")
-	if q.state = get("state"); q.state != "" {
-		if _, ok := state.Named(q.state); !ok {
-			q.notice("There is no state “" + printable.Line(q.state, 40) + "”; every state is shown.")
-			q.state = ""
-		}
-	}
+	q.state, q.cause, q.list, q.target = get("state"), get("cause"), get("list"), get("target")
 	return q
 }
 
@@ -51,18 +45,17 @@ func (q *query) notice(text string) { q.notices = append(q.notices, text) }
 
 // check removes a list, target or cause that does not exist.
 func (q *query) check(lists, targets []string, all *causes) {
-	if q.list != "" && !slices.Contains(lists, q.list) {
-		q.notice("There is no list “" + printable.Line(q.list, 80) + "”; every list is shown.")
-		q.list = ""
+	drop := func(kind string, value *string, exists bool) {
+		if *value != "" && !exists {
+			q.notice("There is no " + kind + " “" + printable.Line(*value, 80) + "”; every " + kind + " is shown.")
+			*value = ""
+		}
 	}
-	if q.target != "" && !slices.Contains(targets, q.target) {
-		q.notice("There is no target “" + printable.Line(q.target, 80) + "”; every target is shown.")
-		q.target = ""
-	}
-	if q.cause != "" && all.find(q.cause) == nil {
-		q.notice("No failure has this cause any more; every cause is shown.")
-		q.cause = ""
-	}
+	_, isState := state.Named(q.state)
+	drop("state", &q.state, isState)
+	drop("list", &q.list, slices.Contains(lists, q.list))
+	drop("target", &q.target, slices.Contains(targets, q.target))
+	drop("cause", &q.cause, all.find(q.cause) != nil)
 }
 
 // filtered reports whether the query omits anything.
@@ -70,9 +63,9 @@ func (q *query) filtered() bool {
 	return q.text != "" || q.state != "" || q.cause != "" || q.list != "" || q.target != ""
 }
 
-// link returns the query string of the query with a change, and a fragment. A link without "?" would keep the
-// current query string.
-func (q *query) link(change func(*query), fragment string) string {
+// link returns the query string of the query with a change, and the table as fragment. A link without "?" would
+// keep the current query string.
+func (q *query) link(change func(*query)) string {
 	changed := *q
 	change(&changed)
 	values := url.Values{}
@@ -86,5 +79,5 @@ func (q *query) link(change func(*query), fragment string) string {
 	set("list", changed.list)
 	set("target", changed.target)
 	set("cause", changed.cause)
-	return "?" + values.Encode() + fragment
+	return "?" + values.Encode() + "#scopes"
 }

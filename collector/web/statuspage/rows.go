@@ -24,7 +24,7 @@ type row struct {
 	// at is the time of the scope's states by the appliance's clock: now, or the last complete read if
 	// old.
 	at time.Time
-	// cause is what the newest finished job says if it failed, else nil.
+	// cause is nil if the row has none.
 	cause *cause
 }
 
@@ -51,10 +51,12 @@ type survey struct {
 	rows   []row
 	lists  [state.NumListStates]int
 	counts counts
+	// critical is true if there is a list whose state is critical.
+	critical bool
 	// firstReadable is the first list that was read, if there is one.
 	firstReadable *syncjob.List
-	// causes are those of the failed rows, and failures the number of these rows.
-	causes   *causes
+	causes        *causes
+	// failures is the number of rows that are failed or partly failed.
 	failures int
 	// forgotten counts the scopes that are omitted because of their age; firstForgetting is the first
 	// target with such scopes.
@@ -63,7 +65,7 @@ type survey struct {
 }
 
 func newSurvey(targets []Target, now time.Time) *survey {
-	s := &survey{causes: newCauses()}
+	s := &survey{causes: &causes{common: map[string]*cause{}}}
 	order := 0
 	for i := range targets {
 		target := &targets[i]
@@ -78,6 +80,7 @@ func newSurvey(targets []Target, now time.Time) *survey {
 func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now time.Time) {
 	condition := state.OfList(latest, now)
 	s.lists[condition]++
+	s.critical = s.critical || condition.InfoOf(latest).Severity == state.Critical
 	if latest.Complete == nil || latest.Complete.Summary == nil {
 		return
 	}
@@ -104,8 +107,8 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 		r := row{scope: scopes[i], latest: latest, target: target, order: order, states: states, old: old, at: at}
 		if states.Has(state.Failed) || states.Has(state.PartlyFailed) {
 			s.failures++
-			r.cause = s.causes.add(&r)
 		}
+		r.cause = s.causes.add(&r)
 		s.counts.add(&r)
 		s.rows = append(s.rows, r)
 	}

@@ -121,27 +121,21 @@ func details(r *row) (found []detail) {
 	s := r.scope
 	add := func(text, fact, id string) {
 		id = r.target.clean(id)
-		d := detail{Text: jobText(text), Fact: fact, ID: printable.Shorten(id, maxName)}
-		if id != "" {
-			d.API = apiBase(r.target.URL) + "/api/v1/" + r.latest.List.Path + "/" + url.PathEscape(id)
-		}
-		found = append(found, d)
+		api := apiBase(r.target.URL) + "/api/v1/" + r.latest.List.Path + "/" + url.PathEscape(id)
+		found = append(found, detail{Text: jobText(text), Fact: fact, ID: printable.Shorten(id, maxName), API: api})
 	}
 	if r.states.Worst().Info().Severity == state.None {
 		return nil
 	}
 	switch last := s.Last; {
 	case last != nil && last.Status != syncjob.Completed:
-		fact := map[syncjob.Status]string{syncjob.Aborted: "was canceled", syncjob.Unknown: "ended with an unknown result"}[last.Status]
-		if fact == "" {
-			fact = statusText(last.Status)
-		}
+		fact := statusText(last.Status)
 		if took, ok := last.Duration(); ok {
 			fact += " after " + duration(took)
 		}
 		add(last.Text, fact, last.ID)
-	case last != nil && r.states.Has(state.Overdue) && s.Newest.ID == last.ID:
-		add("", "No job was started after the last success", "")
+	case r.cause != nil:
+		found = append(found, detail{Text: r.cause.said()})
 	}
 	if r.states.Has(state.Stuck) {
 		add(s.OldestInProgressText, "in progress for "+coarse(r.at.Sub(s.OldestInProgress)), s.OldestInProgressID)

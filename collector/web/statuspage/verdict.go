@@ -49,16 +49,13 @@ func judge(s *survey) (verdict []string, tone string) {
 
 // countProblems returns the counts of lists and scopes that need attention, and their worst severity.
 func countProblems(s *survey) (found []string, worst state.Severity) {
-	add := func(text string, severity state.Severity) {
-		found = append(found, text)
-		if worst != state.Critical {
-			worst = severity
-		}
+	worst = state.Warning
+	if s.critical {
+		worst = state.Critical
 	}
-	for _, l := range state.AllLists() {
-		info := l.Info()
-		if n := s.lists[l]; n > 0 && info.Severity != state.None {
-			add(count(n, "list")+" "+strings.ToLower(info.Name), info.Severity)
+	for _, l := range [...]state.ListState{state.Unreadable, state.OutOfDate} {
+		if n := s.lists[l]; n > 0 {
+			found = append(found, count(n, "list")+" "+strings.ToLower(l.Info().Name))
 		}
 	}
 	for _, each := range state.All() {
@@ -71,7 +68,10 @@ func countProblems(s *survey) (found []string, worst state.Severity) {
 		if old > 0 {
 			text += " (" + number(old) + " old)"
 		}
-		add(text, info.Severity)
+		found = append(found, text)
+		if info.Severity == state.Critical {
+			worst = state.Critical
+		}
 	}
 	return found, worst
 }

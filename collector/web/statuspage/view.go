@@ -64,12 +64,13 @@ type view struct {
 
 // causeView is a cause as the page shows it.
 type causeView struct {
-	// Count is how many of the failures have the cause, and Link selects them.
+	// Count is how many have the cause of those that could, and Link selects them.
 	Count, Link string
 	Text        said
 	Since       *shownTime
 	AtLeast     bool
 	Places      string
+	Severity    state.Severity
 	// State has the advice. It is nil if the cause before has the same.
 	State *state.Info
 }
@@ -93,13 +94,11 @@ type group struct {
 
 // form is the filter form with its current values.
 type form struct {
-	Text    string
-	States  []option
-	Lists   []option
-	Targets []option
-	// Cause is the key of the chosen cause, and CauseText its text.
-	Cause     string
-	CauseText said
+	Text           string
+	Lists, Targets []option
+	// State and Cause are the keys of what the links have chosen, and CauseText is the text of the cause.
+	State, Cause string
+	CauseText    said
 	// Clear is the link without a filter; empty if there is none.
 	Clear string
 }
@@ -114,7 +113,6 @@ type targetView struct {
 	Name, URL, Domain string
 	Labels            []string
 	Probe             string
-	Only              string
 	Lists             []listView
 }
 
@@ -152,26 +150,27 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	return v
 }
 
-// addCauses adds the causes of most failures.
+// addCauses adds the most frequent causes, critical ones first.
 func (v *view) addCauses(cfg *Config, all *survey, now time.Time) {
-	found := slices.SortedStableFunc(slices.Values(all.causes.all), func(a, b *cause) int { return cmp.Compare(b.count, a.count) })
+	found := slices.SortedStableFunc(slices.Values(all.causes.all), func(a, b *cause) int {
+		// "critical" is before "warning".
+		return cmp.Or(cmp.Compare(a.state.Info().Severity, b.state.Info().Severity), cmp.Compare(b.count, a.count))
+	})
 	v.MoreCauses = max(0, len(found)-maxProblems)
 	var before state.Info
 	for _, c := range found[:len(found)-v.MoreCauses] {
-		says := "say"
-		if c.count == 1 {
-			says = "says"
-		}
-		info := state.Failed.Info()
-		if c.partly == c.count {
-			info = state.PartlyFailed.Info()
+		of := number(all.failures) + " failures say"
+		if c.state == state.Overdue {
+			of = number(all.counts.rows[c.state]+all.counts.old[c.state]) + " overdue"
 		}
 		shown := causeView{
-			Count: number(c.count) + " of " + number(all.failures) + " failures " + says,
-			Link:  cfg.query(&query{cause: c.key}, func(*query) {}, "#scopes"),
-			Text:  jobText(c.shown()), Since: newShownTime(now, c.since), AtLeast: c.atLeast,
+			Count: number(c.count) + " of " + of,
+			Link:  cfg.query(&query{cause: c.key}, func(*query) {}),
+			Text:  c.said(), Since: newShownTime(now, c.since), AtLeast: c.atLeast,
 			Places: printable.Line(strings.Join(c.places, ", "), maxName),
 		}
+		info := c.state.Info()
+		shown.Severity = info.Severity
 		if info != before {
 			shown.State = &info
 		}
@@ -201,7 +200,7 @@ func (v *view) countStates(cfg *Config, c *counts, q *query) {
 	countOf := func(info state.Info, n, old int) stateCount {
 		shown := stateCount{
 			Info: info, Count: number(n), None: n+old == 0, Chosen: q.state == info.Key,
-			Link: cfg.query(q, func(q *query) { q.state = info.Key }, "#scopes"),
+			Link: cfg.query(q, func(q *query) { q.state = info.Key }),
 		}
 		if old > 0 {
 			shown.Old = number(old)
@@ -215,10 +214,7 @@ func (v *view) countStates(cfg *Config, c *counts, q *query) {
 }
 
 func newForm(cfg *Config, q *query, lists, names []string, all *causes) form {
-	f := form{Text: q.text, States: []option{{Word: "all"}}, Cause: q.cause}
-	for _, s := range state.All() {
-		f.States = append(f.States, option{s.Info().Key, s.Info().Name, s.Info().Key == q.state})
-	}
+	f := form{Text: q.text, State: q.state, Cause: q.cause}
 	if len(lists) > 1 {
 		f.Lists = options(lists, q.list)
 	}
@@ -226,10 +222,10 @@ func newForm(cfg *Config, q *query, lists, names []string, all *causes) form {
 		f.Targets = options(names, q.target)
 	}
 	if q.cause != "" {
-		f.CauseText = jobText(all.find(q.cause).shown())
+		f.CauseText = all.find(q.cause).said()
 	}
 	if q.filtered() {
-		f.Clear = cfg.query(&query{}, func(*query) {}, "#scopes")
+		f.Clear = cfg.query(&query{}, func(*query) {})
 	}
 	return f
 }
@@ -267,7 +263,7 @@ func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Tim
 		if q.target != "" && q.target != target.Name {
 			continue
 		}
-		t := newTargetView(cfg, target, q)
+		t := newTargetView(cfg, target)
 		for j := range target.Lists {
 			if q.list != "" && q.list != target.Lists[j].List.Name {
 				continue
@@ -285,14 +281,13 @@ func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Tim
 	v.MoreLists, v.ListCount = all-shown, count(all, "list")
 }
 
-func newTargetView(cfg *Config, target *Target, q *query) targetView {
+func newTargetView(cfg *Config, target *Target) targetView {
 	t := targetView{Name: printable.Line(target.Name, maxName), URL: withoutUser(target.URL), Domain: printable.Line(target.Domain, maxName)}
 	for _, name := range slices.Sorted(maps.Keys(target.Labels)) {
 		t.Labels = append(t.Labels, printable.Line(name+"="+target.Labels[name], maxName))
 	}
 	if target.Name != "" {
 		t.Probe = cfg.link(cfg.ProbePath + "?" + url.Values{"target": {target.Name}}.Encode())
-		t.Only = cfg.query(q, func(q *query) { q.target = target.Name }, "")
 	}
 	return t
 }
