@@ -1,11 +1,12 @@
 package grafana
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
+	"cckm_sync_exporter/collector/state"
 )
 
 const (
@@ -15,9 +16,9 @@ const (
 	selfUID  = "cckm-sync-exporter"
 )
 
-// newBoard returns a board with what all have in common. Its rows are placed one
+// newBoard returns a board with what all have in common. Its sections are placed one
 // below the other. statusQuery is the search of the link to the status page.
-func newBoard(uid, title, description, from, statusQuery string, variables []dashboard.VariableModel, rows ...[]dashboard.Panel) Dashboard {
+func newBoard(uid, title, description, from, statusQuery string, variables []dashboard.VariableModel, sections ...section) Dashboard {
 	boards := dataLink("Synchronization boards", "")
 	boards.Type, boards.Tags, boards.Icon = dashboard.DashboardLinkTypeDashboards, []string{tag}, "external link"
 	boards.IncludeVars, boards.KeepTime = true, true
@@ -36,40 +37,70 @@ func newBoard(uid, title, description, from, statusQuery string, variables []das
 		Time:          &dashboard.DashboardDashboardTime{From: from, To: "now"},
 		Links:         []dashboard.DashboardLink{boards, page},
 		Templating:    dashboard.DashboardDashboardTemplating{List: append(variables, statusPageVariable())},
-		Annotations:   dashboard.AnnotationContainer{List: []dashboard.AnnotationQuery{}},
-		Panels:        place(rows),
+		Annotations: dashboard.AnnotationContainer{List: []dashboard.AnnotationQuery{
+			annotation("Critical alerts", "critical", red, true), annotation("Warnings", "warning", brown, false),
+		}},
+		Panels: place(sections),
 	}
+}
+
+// annotation marks the times at which alerts of a severity fired.
+func annotation(name, severity, color string, enabled bool) dashboard.AnnotationQuery {
+	return dashboard.AnnotationQuery{
+		Name: name, Datasource: dataSource(), Enable: enabled, IconColor: color, Step: new("60s"),
+		Expr:        new("count by (alertname, instance, cloud, item) (" + firing(`, severity="`+severity+`"`) + ")"),
+		TitleFormat: new("{{alertname}}"), TextFormat: new("{{instance}} {{cloud}} {{item}}"),
+	}
+}
+
+// section is a row with a title, and the panels below it.
+type section struct {
+	title string
+	// folded hides the panels, and does not run their queries, until the user opens the row.
+	folded bool
+	rows   [][]dashboard.Panel
+}
+
+func open(title string, rows ...[]dashboard.Panel) section { return section{title: title, rows: rows} }
+
+func folded(title string, rows ...[]dashboard.Panel) section {
+	return section{title: title, folded: true, rows: rows}
 }
 
 // place numbers the panels and places them in rows, from the left.
-func place(rows [][]dashboard.Panel) []dashboard.PanelOrRowPanel {
+func place(sections []section) []dashboard.PanelOrRowPanel {
 	var placed []dashboard.PanelOrRowPanel
-	y := uint32(0)
-	for _, row := range rows {
-		x, height := uint32(0), uint32(0)
-		for i := range row {
-			panel := row[i]
-			id := uint32(len(placed) + 1) //nolint:gosec // A board has few panels.
-			panel.Id = &id
-			panel.GridPos.X, panel.GridPos.Y = x, y
-			x += panel.GridPos.W
-			height = max(height, panel.GridPos.H)
-			if panel.Type == "row" {
-				placed = append(placed, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
-					Type: "row", Title: panel.Title, GridPos: panel.GridPos, Id: id, Panels: []dashboard.Panel{},
-				}})
-				continue
-			}
-			placed = append(placed, dashboard.PanelOrRowPanel{Panel: &panel})
+	y, id := uint32(0), uint32(0)
+	for _, s := range sections {
+		id++
+		row := &dashboard.RowPanel{
+			Type: "row", Title: &s.title, GridPos: &dashboard.GridPos{H: 1, W: 24, Y: y}, Id: id, Collapsed: s.folded, Panels: []dashboard.Panel{},
 		}
-		y += height
+		placed = append(placed, dashboard.PanelOrRowPanel{RowPanel: row})
+		below := y + 1
+		for _, panels := range s.rows {
+			x, height := uint32(0), uint32(0)
+			for i := range panels {
+				panel := panels[i]
+				id++
+				panel.Id = new(id)
+				panel.GridPos.X, panel.GridPos.Y = x, below
+				x += panel.GridPos.W
+				height = max(height, panel.GridPos.H)
+				if s.folded {
+					row.Panels = append(row.Panels, panel)
+				} else {
+					placed = append(placed, dashboard.PanelOrRowPanel{Panel: &panel})
+				}
+			}
+			below += height
+		}
+		y++
+		if !s.folded {
+			y = below
+		}
 	}
 	return placed
-}
-
-// heading is a row that opens a section.
-func heading(title string) []dashboard.Panel {
-	return []dashboard.Panel{{Type: "row", Title: &title, GridPos: &dashboard.GridPos{H: 1, W: 24}}}
 }
 
 func dataSource() *common.DataSourceRef {
@@ -119,10 +150,11 @@ func choice(name, label, description, query string) dashboard.VariableModel {
 
 func text(value string) *dashboard.StringOrMap { return &dashboard.StringOrMap{String: &value} }
 
-// option is a value that a user can choose.
-func option(value string, selected bool) dashboard.VariableOption {
-	is := dashboard.StringOrArrayOfString{String: &value}
-	return dashboard.VariableOption{Selected: &selected, Text: is, Value: is}
+// option is a value that a user can choose, and its name.
+func option(name, value string, selected bool) dashboard.VariableOption {
+	return dashboard.VariableOption{
+		Selected: &selected, Text: dashboard.StringOrArrayOfString{String: &name}, Value: dashboard.StringOrArrayOfString{String: &value},
+	}
 }
 
 // scopeVariable chooses one key ring or vault.
@@ -149,31 +181,27 @@ func statusPageVariable() dashboard.VariableModel {
 	return dashboard.VariableModel{
 		Name: "status_page", Label: new("Status page"), Type: dashboard.VariableTypeTextbox, Query: text(address),
 		Description: new("Address of the exporter's status page, which links lead to."),
-		Current:     new(option(address, true)), Options: []dashboard.VariableOption{option(address, true)},
+		Current:     new(option(address, address, true)), Options: []dashboard.VariableOption{option(address, address, true)},
 	}
 }
 
-// hours is a limit that the user can change.
-func hours(name, label, description string, chosen int, values ...int) dashboard.VariableModel {
+// stateVariable chooses states by which the table of key rings and vaults is filtered.
+func stateVariable() dashboard.VariableModel {
 	v := dashboard.VariableModel{
-		Name: name, Label: &label, Description: &description, Type: dashboard.VariableTypeCustom,
-		Multi: new(false), IncludeAll: new(false), Current: new(option(strconv.Itoa(chosen), true)),
+		Name: "state", Label: new("State"), Type: dashboard.VariableTypeCustom,
+		Description: new("Which key rings and vaults the table “What is wrong, worst first” shows: those that have one of these states."),
+		Multi:       new(true), IncludeAll: new(true), AllValue: new(".+"),
+		Options: []dashboard.VariableOption{option("All", "$__all", true)},
+		Current: &dashboard.VariableOption{
+			Selected: new(true), Text: dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}},
+			Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{"$__all"}},
+		},
 	}
-	list := make([]string, 0, len(values))
-	for _, value := range values {
-		list = append(list, strconv.Itoa(value))
-		v.Options = append(v.Options, option(strconv.Itoa(value), value == chosen))
+	list := make([]string, 0, state.NumStates)
+	for _, s := range state.All() {
+		list = append(list, s.Info().Name+" : "+s.Info().Key)
+		v.Options = append(v.Options, option(s.Info().Name, s.Info().Key, false))
 	}
-	v.Query = text(strings.Join(list, ","))
+	v.Query = text(strings.Join(list, ", "))
 	return v
-}
-
-// limits are the variables that ages are compared with.
-func limits() []dashboard.VariableModel {
-	return []dashboard.VariableModel{
-		hours("overdue", "Overdue after (h)", "Hours since the last success after which a key ring or vault is overdue.",
-			48, 1, 2, 6, 12, 24, 36, 48, 72, 168, 336),
-		hours("stuck", "Stuck after (h)", "Hours after which a job that is still in progress is stuck.",
-			2, 1, 2, 4, 8, 12, 24),
-	}
 }

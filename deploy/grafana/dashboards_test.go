@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,7 +20,10 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
 	"github.com/grafana/grafana-foundation-sdk/go/table"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+	"go.yaml.in/yaml/v4"
 
+	"cckm_sync_exporter/collector/state"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 	"cckm_sync_exporter/deploy/grafana"
 )
 
@@ -104,11 +108,16 @@ func readBoards(t *testing.T) []board {
 		if err := json.Unmarshal(text, &b.Dashboard); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
+		var all []dashboard.Panel
 		for _, either := range b.Panels {
-			if either.Panel == nil {
-				continue
+			if either.Panel != nil {
+				all = append(all, *either.Panel)
+			} else {
+				all = append(all, either.RowPanel.Panels...)
 			}
-			p := panel{Panel: *either.Panel, title: *either.Panel.Title}
+		}
+		for i := range all {
+			p := panel{Panel: all[i], title: *all[i].Title}
 			for _, target := range p.Targets {
 				q, is := target.(*prometheus.Dataquery)
 				if !is {
@@ -139,15 +148,114 @@ func TestBoards(t *testing.T) {
 				checkQueries(t, p)
 			}
 			checkVariables(t, b)
-			text, err := json.Marshal(b.Panels)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// Not all readers can distinguish red from green.
-			if found := regexp.MustCompile(`(?i)"[a-z-]*(red|green)"`).Find(text); found != nil {
-				t.Errorf("color %s is not of the palette", found)
-			}
+			checkColors(t, b)
 		})
+	}
+}
+
+// checkColors checks that colors can be told apart and read in both themes: lines and
+// bands have a contrast of 3:1 to the panel, texts 4.5:1 to the cell behind them.
+func checkColors(t *testing.T, b board) {
+	t.Helper()
+	text, err := json.Marshal(b.Panels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not all readers can distinguish Grafana's red from its green.
+	if found := regexp.MustCompile(`(?i)"[a-z-]*(red|green|yellow|orange|blue|purple)"`).Find(text); found != nil {
+		t.Errorf("color %s is not of the palette", found)
+	}
+	for _, match := range regexp.MustCompile(`"(color|fixedColor)":"(#\w{6})"`).FindAllSubmatch(text, -1) {
+		color := string(match[2])
+		// Grafana chooses one of these by the brightness.
+		if best := max(contrast(color, "#202226"), contrast(color, "#f7f8fa")); best < 4.5 {
+			t.Errorf("text on %s has a contrast of %.2f", color, best)
+		}
+		for _, panel := range []string{"#ffffff", "#181b1f"} {
+			if ratio := contrast(color, panel); string(match[1]) == "fixedColor" && ratio < 3 {
+				t.Errorf("a line in %s has a contrast of %.2f to %s", color, ratio, panel)
+			}
+		}
+	}
+	for i := range b.panels {
+		p := &b.panels[i]
+		if p.Type != "state-timeline" {
+			continue
+		}
+		text, err := json.Marshal(p.FieldConfig.Defaults.Mappings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, color := range regexp.MustCompile(`#\w{6}`).FindAllString(string(text), -1) {
+			if contrast(color, "#ffffff") < 3 || contrast(color, "#181b1f") < 3 {
+				t.Errorf("%s: a band in %s cannot be seen in both themes", p.title, color)
+			}
+		}
+	}
+}
+
+// contrast is the contrast ratio of WCAG 2.2.
+func contrast(a, b string) float64 {
+	luminance := func(color string) float64 {
+		var rgb [3]uint8
+		_, _ = fmt.Sscanf(color, "#%02x%02x%02x", &rgb[0], &rgb[1], &rgb[2])
+		var sum float64
+		for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+			c := float64(rgb[i]) / 255
+			if c <= 0.03928 {
+				c /= 12.92
+			} else {
+				c = math.Pow((c+0.055)/1.055, 2.4)
+			}
+			sum += weight * c
+		}
+		return sum
+	}
+	lighter, darker := luminance(a), luminance(b)
+	if lighter < darker {
+		lighter, darker = darker, lighter
+	}
+	return (lighter + 0.05) / (darker + 0.05)
+}
+
+// TestUnreadableRule checks that the boards count lists as unreadable by the rule of the alert.
+func TestUnreadableRule(t *testing.T) {
+	var file struct {
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(livetest.ReadFile(t, "../prometheus/cckm_sync_alerts.yml")), &file); err != nil {
+		t.Fatal(err)
+	}
+	// One alert has another severity than the other, so both together count.
+	var alerts []string
+	for _, rule := range file.Groups[0].Rules {
+		if rule.Alert == state.Unreadable.Info().Alert {
+			alerts = append(alerts, strings.Join(strings.Fields(rule.Expr), " "))
+		}
+	}
+	found := 0
+	for _, b := range readBoards(t) {
+		for i := range b.panels {
+			for _, q := range b.panels[i].queries {
+				if !strings.Contains(q.Expr, "max_over_time(cckm_sync_up{") {
+					continue
+				}
+				found++
+				expr := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(q.Expr, "")
+				counted, _, _ := strings.Cut(strings.Join(strings.Fields(expr), " "), ") or 0 *")
+				counted = strings.TrimPrefix(counted, "count(")
+				for _, alert := range alerts {
+					if !strings.HasPrefix(alert, counted) {
+						t.Errorf("%s: %s counts %s, want %s", b.uid, b.panels[i].title, counted, alert)
+					}
+				}
+			}
+		}
+	}
+	if found != 2 || len(alerts) == 0 {
+		t.Errorf("%d boards count unreadable lists, want 2; %d alerts", found, len(alerts))
 	}
 }
 
@@ -202,7 +310,7 @@ func checkVariables(t *testing.T, b board) {
 // faults returns what is wrong with a query's form.
 func faults(expr string) []string {
 	var found []string
-	selectors := regexp.MustCompile(`\b((?:cckm_sync|process|go|promhttp|scrape)_\w+|up)\b(\{[^}]*\})?`)
+	selectors := regexp.MustCompile(`\b((?:cckm_sync|process|go|promhttp|scrape)_[\w:]+|up)\b(\{[^}]*\})?`)
 	// A match includes its braces, so that names in matchers are not taken for metrics.
 	for _, match := range selectors.FindAllStringSubmatch(expr, -1) {
 		for _, want := range []string{`job=~"$job"`, `instance=~"$instance"`} {
@@ -210,13 +318,13 @@ func faults(expr string) []string {
 				found = append(found, fmt.Sprintf("%s is not limited to %s", match[1], want))
 			}
 		}
-		isList := regexp.MustCompile(`^cckm_sync_(jobs|scrape|scope)`).MatchString(match[1])
+		isList := regexp.MustCompile(`^cckm_sync_(jobs|scrape|scope|list)`).MatchString(match[1])
 		if isList && !strings.Contains(match[2], `cloud=~"$cloud", item=~"$item"`) {
 			found = append(found, match[1]+" is not limited to cloud and item")
 		}
 	}
 	for _, match := range regexp.MustCompile(`(?:rate|increase|delta)\([^\[]*\[([^\]]*)\]`).FindAllStringSubmatch(expr, -1) {
-		if match[1] != "$__rate_interval" && match[1] != "$__range" {
+		if !slices.Contains([]string{"$__rate_interval", "$__range", "1h"}, match[1]) {
 			found = append(found, "a rate over "+match[1])
 		}
 	}

@@ -1,24 +1,28 @@
 package grafana
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
+	"cckm_sync_exporter/collector/state"
+)
 
 // exporter is the board about the exporters themselves.
 func exporter() Dashboard {
 	return newBoard(selfUID, "CCKM sync / Exporter",
 		"The exporters themselves: reads, requests to the appliances, logins and resources.",
 		"now-6h", "", append(commonVariables(`{__name__=~"cckm_sync_up|cckm_sync_exporter_build_info"}`), targetVariable()),
-		heading("Now"),
-		exporterNow(),
-		[]dashboard.Panel{exporterTable()},
-		heading("Reading"),
-		[]dashboard.Panel{readTimeline("Reading of each list")},
-		reading(),
-		kinds(),
-		heading("Requests and logins"),
-		requests(),
-		logins(),
-		heading("Process"),
-		process(),
+		open("Now",
+			exporterNow(),
+			[]dashboard.Panel{exporterTable()}),
+		open("Reading",
+			[]dashboard.Panel{readTimeline("Reading of each list")},
+			reading(),
+			kinds()),
+		open("Requests and logins",
+			requests(),
+			logins()),
+		open("Process",
+			process()),
 	)
 }
 
@@ -40,27 +44,28 @@ func ofTarget(name, further string) string {
 }
 
 func exporterNow() []dashboard.Panel {
-	wrong := field{unit: "short", decimals: 0, mappings: none("✔ 0"), thresholds: anyIsWrong(), noValue: "no data"}
+	critical := field{unit: "short", decimals: 0, thresholds: anyIs(state.Critical), noValue: "no data"}
 	all := ofTarget("cckm_sync_exporter_api_requests_total", "")
 	bad := ofTarget("cckm_sync_exporter_api_requests_total", `code!~"2.."`)
 	return []dashboard.Panel{
 		statPanel("Exporters down",
-			"Exporters, or targets of an exporter, that Prometheus cannot scrape now and could within the board's time range.",
-			4, wrong, now("count", "", down("cckm_sync_up", "cckm_sync_exporter_build_info"))),
-		statPanel("Lists unreadable", "Lists that could not be read completely in the last scrape.",
-			4, wrong, now("count", "", unreadable(selection{matchers: ofList, by: eachList}, ""))),
+			"Exporters, or targets of an exporter, of which every scrape of the last ten minutes failed, as in the alert.",
+			4, critical, now("count", "", countDown())),
+		statPanel("Lists unreadable", "Lists of which no read of the last ten minutes succeeded, as in the alert.",
+			4, critical, now("count", "", selection{matchers: ofList}.countUnreadable())),
 		statPanel("Configuration", "Whether the last load of the configuration succeeded on all exporters. After a failure the previous configuration is still in use.",
 			4, field{unit: "short", decimals: -1, noValue: "no data", mappings: loadTexts()}, now("reload", "", "min("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")")),
-		statPanel("Requests refused", "Share of the requests to the appliances within the board's time range without a 2xx response.",
+		statPanel("Requests without success", "Share of the requests to the appliances within the last hour that had no 2xx response.",
 			4, field{
 				unit: "percentunit", decimals: 1, mappings: nothing("no requests"), noValue: "no requests",
-				thresholds: thresholds(blue, from(0.001, orange), from(0.05, vermilion)),
-			}, now("share", "", "(sum(increase("+bad+"[$__range])) or 0 * sum(increase("+all+"[$__range])))\n/\nsum(increase("+all+"[$__range]))")),
-		statPanel("Logins refused", "Logins within the board's time range that the appliances rejected or did not answer. Prometheus extrapolates the count, so it may be fractional.",
-			4, wrong, now("count", "", "sum(increase("+ofTarget("cckm_sync_exporter_logins_total", `result!="success"`)+"[$__range]))")),
+				thresholds: thresholds(plain, from(0.05, amber)),
+			}, now("share", "", "(sum(increase("+bad+"[1h])) or 0 * sum(increase("+all+"[1h])))\n/\nsum(increase("+all+"[1h]))")),
+		statPanel("Logins rejected", "Logins within the last hour that the appliances rejected. A rejected refresh token does not count, because the password follows. Prometheus extrapolates the count.",
+			4, field{unit: "short", decimals: 0, thresholds: thresholds(plain, from(0.5, red)), noValue: "no data"},
+			now("count", "", "sum(increase("+ofTarget("cckm_sync_exporter_logins_total", `result="rejected", grant!="refresh_token"`)+"[1h]))")),
 		statPanel("Next token expiry", "Time until the first token expires. Tokens are renewed before that; a negative time means that renewal failed.",
-			4, field{unit: "s", decimals: 0, noValue: "no token", thresholds: thresholds(vermilion, from(0, blue))},
-			now("expiry", "", "min("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
+			4, field{unit: "s", decimals: 0, noValue: "no token", thresholds: thresholds(red, from(0, plain))},
+			now("expiry", "", "-max(cckm_sync_exporter:token_expired:seconds{"+ofExporter+"})")),
 	}
 }
 
@@ -83,17 +88,17 @@ func exporterTable() dashboard.Panel {
 }
 
 func loadTexts() []dashboard.ValueMapping {
-	return values(map[int]shown{0: {"✖ refused", vermilion}, 1: {"✔ loaded", blue}})
+	return values(map[int64]shown{0: {"✕ refused", amber}, 1: {"✓ loaded", plain}})
 }
 
 func reading() []dashboard.Panel {
-	lists := selection{matchers: ofList, by: eachList}
+	lists := selection{matchers: ofList}
 	const legend = "{{instance}} {{cloud}} {{item}}"
 	return []dashboard.Panel{
 		graph("Duration of each list's read", "Duration of each complete read of a list. Compare it with the scrape timeout.",
-			8, field{unit: "s", decimals: -1}, nil, query("duration", legend, lists.of("max", "scrape_duration_seconds"))),
+			8, field{unit: "s", decimals: -1}, nil, query("duration", legend, lists.of(eachList, "cckm_sync_scrape_duration_seconds"))),
 		graph("Pages of each list's read", "Number of pages that were requested to read each list.",
-			8, field{unit: "short", decimals: 0}, nil, query("pages", legend, lists.of("max", "scrape_pages"))),
+			8, field{unit: "short", decimals: 0}, nil, query("pages", legend, lists.of(eachList, "cckm_sync_scrape_pages"))),
 		graph("Duration of the scrape", "Duration of the scrape in Prometheus.",
 			8, field{unit: "s", decimals: -1}, nil,
 			query("duration", "{{instance}}", "max by (instance) ("+ofSelf("scrape_duration_seconds", "")+
@@ -118,19 +123,25 @@ func requests() []dashboard.Panel {
 	perMinute := func(by string) string {
 		return "60 * sum by (" + by + ") (rate(" + ofTarget("cckm_sync_exporter_api_requests_total", "") + "[$__rate_interval]))"
 	}
-	rate := func(name string) string { return "sum(rate(" + ofTarget(name, "") + "[$__rate_interval]))" }
 	const duration = "cckm_sync_exporter_api_request_duration_seconds"
+	rate := func(suffix string) string {
+		return "sum(rate(" + ofTarget(duration+suffix, "") + "[$__rate_interval]))"
+	}
+	// Prometheus keeps the classic or the native histogram, depending on its configuration.
 	buckets := "sum by (le) (rate(" + ofTarget(duration+"_bucket", "") + "[$__rate_interval]))"
+	quantile := func(q string) string {
+		return "histogram_quantile(" + q + ", " + buckets + ")\nor histogram_quantile(" + q + ", " + rate("") + ")"
+	}
 	return []dashboard.Panel{
 		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request without a response.",
-			8, field{unit: "reqpm", decimals: -1}, []override{colorOf("200", blue), colorOf("error", vermilion)}, query("requests", "{{code}}", perMinute("code"))),
+			8, field{unit: "reqpm", decimals: -1}, []override{colorOf("200", slate), colorOf("error", red)}, query("requests", "{{code}}", perMinute("code"))),
 		graph("Requests by path", "Requests to the appliances' API by the path below /api/v1/.",
 			8, field{unit: "reqpm", decimals: -1}, nil, query("requests", "{{endpoint}}", perMinute("endpoint"))),
 		graph("Time until an answer", "Time until the response header: mean, median and 95th percentile. Percentiles are estimated from the histogram's buckets.",
-			8, field{unit: "s", decimals: -1}, nil,
-			query("mean", "mean", rate(duration+"_sum")+" / "+rate(duration+"_count")),
-			query("p50", "median", "histogram_quantile(0.5, "+buckets+")"),
-			query("p95", "95 %", "histogram_quantile(0.95, "+buckets+")")),
+			8, field{unit: "s", decimals: -1}, []override{colorOf("mean", slate), colorOf("median", blue), colorOf("95 %", red)},
+			query("mean", "mean", rate("_sum")+" / "+rate("_count")+"\nor histogram_sum("+rate("")+") / histogram_count("+rate("")+")"),
+			query("p50", "median", quantile("0.5")),
+			query("p95", "95 %", quantile("0.95"))),
 	}
 }
 
@@ -141,10 +152,10 @@ func logins() []dashboard.Panel {
 			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
 		graph("Time until the token expires", "It rises at each login or refresh, and does not reach 0 if tokens are renewed in time. Absent if there is no token.",
 			8, field{unit: "s", decimals: 0}, nil,
-			query("expiry", "{{instance}} {{target}}", "min by (instance, target) ("+ofTarget("cckm_sync_exporter_token_expiry_timestamp_seconds", "")+") - time()")),
+			query("expiry", "{{instance}}", "-max by (instance) (cckm_sync_exporter:token_expired:seconds{"+ofExporter+"})")),
 		graph("Offset of the appliance's clock", "By how much the appliance's clock is ahead of the exporter's; negative if it is behind. It is accurate to a second.",
 			8, field{unit: "s", decimals: 0}, nil,
-			query("offset", "{{instance}} {{target}}", "max by (instance, target) ("+ofTarget("cckm_sync_exporter_appliance_clock_offset_seconds", "")+")")),
+			query("offset", "{{instance}}", "max by (instance) (cckm_sync_exporter:clock_offset:seconds{"+ofExporter+"})")),
 	}
 }
 

@@ -1,189 +1,230 @@
 package grafana
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+
+	"cckm_sync_exporter/collector/state"
+)
 
 // fleet is the board of all key rings and vaults.
 func fleet() Dashboard {
-	scopes := selection{matchers: ofList, by: eachScope}
-	seen := selection{matchers: ofList, by: eachScopeSeen}
+	s := selection{matchers: ofList}
 	return newBoard(fleetUID, "CCKM sync / Fleet",
-		"What is wrong now with the synchronization of key rings and key vaults: by appliance, cloud and item.",
-		"now-24h", "", append(commonVariables("cckm_sync_up"), limits()...),
-		heading("Now"),
-		fleetNow(scopes),
-		[]dashboard.Panel{listTable(seen)},
-		heading("Key rings and vaults"),
-		[]dashboard.Panel{scopeTable(seen)},
-		[]dashboard.Panel{timeline("Last result of each key ring and vault",
-			"The result of the newest finished job, over time. A gap means that the list could not be read. "+
-				"A click leads to the key ring or vault, or to the exporter's status page.",
-			10, stateTexts(), linksOfSeries(),
-			query("result", "{{cloud}} {{item}} {{scope}}", scopes.lastResult()))},
-		heading("Over time"),
-		fleetAges(scopes),
-		fleetJobs(scopes),
-		[]dashboard.Panel{readTimeline("Reading of each list")},
+		"What is wrong now with the synchronization of key rings and key vaults, since when, and what to do.",
+		"now-24h", "", append(commonVariables("cckm_sync_up"), stateVariable()),
+		open("Now",
+			[]dashboard.Panel{fleetNow(s)},
+			[]dashboard.Panel{firingTable()},
+			[]dashboard.Panel{scopeTable(s)},
+			[]dashboard.Panel{listTable(s)}),
+		open("Over time",
+			[]dashboard.Panel{scopeTimeline("The 20 worst now, over time",
+				"The worst state over time of the 20 worst key rings and vaults that are in a state with an alert now. A gap means that the list could not be read. "+
+					"A click leads to the key ring or vault, or to the exporter's status page.",
+				s.worstOf20())},
+			fleetAges(s),
+			fleetJobs(s),
+			[]dashboard.Panel{readTimeline("Reading of each list")}),
+		folded("Review: the last 7 days", review(s)),
+		folded("All key rings and vaults over time", []dashboard.Panel{scopeTimeline("Worst state of each key ring and vault",
+			"All of them, 20 a page.", s.atEnd().named(s.worst()))}),
 	)
 }
 
-// fleetNow is the row of numbers.
-func fleetNow(scopes selection) []dashboard.Panel {
-	count := func(title, description, expr string) dashboard.Panel {
-		return statPanel(title, description, 3,
-			field{unit: "short", decimals: 0, mappings: none("✔ 0"), thresholds: anyIsWrong(), noValue: "no data"}, now("count", "", expr))
+// fleetNow has a number for what cannot be seen, and for each state.
+func fleetNow(s selection) dashboard.Panel {
+	p := statPanel("Exporters, lists, and key rings and vaults by state",
+		"How many exporters are down, lists unreadable, and key rings and vaults in each state, by the rules of the alerts and for each appliance. "+
+			"A key ring or vault can be in several states; the alerts of some states wait before they fire. "+
+			"If an exporter is down or a list is unreadable, its key rings and vaults count for 20 minutes as they were.",
+		24, field{unit: "short", decimals: 0, thresholds: thresholds(plain), noValue: "no data, or the rules are not loaded"})
+	add := func(key, title, expr string, severity state.Severity) {
+		p.Targets = append(p.Targets, now(key, title, expr))
+		if severity != state.None {
+			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, byName(title, "thresholds", anyIs(severity)))
+		}
 	}
-	const once = " Each is counted once, even if several exporters report it."
-	lists := selection{matchers: ofList, by: eachList}
-	return []dashboard.Panel{
-		count("Exporters down",
-			"Exporters, or targets of an exporter, that Prometheus cannot scrape now and that reported a list within the board's time range. "+
-				"No other panel has data about them.", down("cckm_sync_up")),
-		count("Lists unreadable",
-			"Lists that could not be read completely in the last scrape. Their key rings and vaults are missing from all other panels, so look here first.",
-			unreadable(lists, "")),
-		count("Failed", "Key rings and vaults that failed in their newest finished job."+once, sumBy("", scopes.isFailed())),
-		count("Stuck", "Key rings and vaults with a job that has been in progress for more than $stuck hours."+once, sumBy("", scopes.isStuck())),
-		count("Overdue", "Key rings and vaults that last succeeded more than $overdue hours ago. "+
-			"Those that never succeeded are counted separately."+once, sumBy("", scopes.isOverdue())),
-		count("Never succeeded", "Key rings and vaults without a completed job in their list."+once, scopes.countNever("")),
-		statPanel("In progress",
-			"Key rings and vaults with a job in progress now; the table below has the number of jobs."+once,
-			3, field{unit: "short", decimals: 0, thresholds: thresholds(grey), noValue: "no data"},
-			now("count", "", sumBy("", scopes.of("max", "scope_jobs", `status="in_progress"`)+" > bool 0"))),
-		statPanel("Success rate",
-			"Share of completed results within the board's time range; the others are failed, aborted or unknown. "+
-				"A job of three vaults has three results. It is computed from the growth of the job counts: "+
-				"an appliance that deletes old jobs lowers it, and results before Prometheus first scraped the list are left out.",
-			3, field{unit: "percentunit", decimals: 1, min: new(0.0), max: new(1.0), mappings: nothing("nothing finished"), thresholds: share()},
-			now("rate", "", scopes.successRate(""))),
+	add("down", "✕ Exporters down", countDown(), state.Critical)
+	add("unreadable", "✕ Lists unreadable", s.countUnreadable(), state.Critical)
+	for _, st := range state.All() {
+		info := st.Info()
+		add(info.Key, titleOf(info), s.count(st), info.Severity)
 	}
+	options, _ := p.Options.(*stat.Options)
+	options.Text = &common.VizTextDisplayOptions{TitleSize: new(14.0), ValueSize: new(36.0)}
+	return p
+}
+
+// firingTable has a row for each alert, appliance and list.
+func firingTable() dashboard.Panel {
+	alert := label("alertname", "Alert", 220)
+	alert.links = []dashboard.DashboardLink{runbookLink()}
+	does := value("advice", "What to do", 0, field{unit: "short", decimals: -1, mappings: alertAdviceTexts()})
+	does.wrapped = true
+	return table("Firing now",
+		"The alerts that fire, by appliance, critical ones first, then the longest. “Since” is when the condition began. A click on an alert opens its runbook.",
+		11, "Severity",
+		[]column{
+			coloredValue("rank", "Severity", 90, field{unit: "short", decimals: -1, mappings: alertTexts()}),
+			alert,
+			value("count", "Alerts", 70, field{unit: "short", decimals: 0}),
+			value("since", "Since", 130, field{unit: "dateTimeFromNow", decimals: -1}),
+			label("instance", "Appliance", 130), does,
+			hiddenLabel("job"), hiddenLabel("severity"),
+		},
+		rows("rank", alertRank()),
+		rows("count", "count by ("+eachAlert+") ("+firing("")+")"),
+		rows("since", "1000 * min by ("+eachAlert+") "+since("")),
+		rows("advice", alertAdvice()),
+	)
+}
+
+// identity are the columns that name a key ring or vault. Names are not cut at 1280 pixels.
+func identity() []column {
+	name, project := label("name", "Name", 0), label("project", "Project", 0)
+	name.links, name.least, project.least = linksOfRow(), 205, 120
+	return []column{
+		name, project, label("location", "Location", 120), label("subscription", "Subscription", 103),
+		label("cloud", "Cloud", 62), label("item", "Item", 85), label("instance", "Appliance", 92),
+	}
+}
+
+// hiddenIdentity are the labels that identity leaves out. The identifier stays, for
+// the links and for what is cut off.
+func hiddenIdentity() []column {
+	scope := label("scope", "Identifier", 0)
+	scope.least = 150
+	return []column{scope, hiddenLabel("job"), hiddenLabel("kind")}
+}
+
+// scopeTable has a row for each key ring or vault, the worst on top.
+func scopeTable(s selection) dashboard.Panel {
+	age := func(ref, title string, mappings []dashboard.ValueMapping) column {
+		return value(ref, title, 98, field{unit: "s", decimals: 1, mappings: mappings})
+	}
+	columns := []column{
+		coloredValue("rank", "State", 112, field{unit: "short", decimals: -1, mappings: rankTexts()}),
+		value("also", "Also", 128, field{unit: "short", decimals: -1, mappings: alsoTexts()}),
+	}
+	columns = append(columns, identity()...)
+	columns = append(columns,
+		age("success", "Last success", infinite("never")),
+		age("progress", "In progress", values(map[int64]shown{0: {"–", plain}})),
+		hidden("info"),
+	)
+	return table("What is wrong, worst first",
+		"Each key ring or vault by its worst state: critical, then warning, then the others; in a state, the longest first. “Also” are its other states. "+
+			"Last success is how long ago it was; In progress is the age of the oldest job that is in progress. "+
+			"A click on a name leads to its board, or to the exporter's status page, which shows the job and the appliance's text.",
+		14, "State", append(columns, hiddenIdentity()...),
+		rows("rank", s.filtered(s.rank())),
+		rows("also", s.filtered(s.set())),
+		rows("success", s.filtered(s.sinceSuccessOrEver())),
+		rows("progress", s.filtered(s.of(eachScope, "cckm_sync_scope_in_progress_age_seconds"))),
+		rows("info", s.filtered(s.names())),
+	)
 }
 
 // listTable has a row for each list of each appliance.
-func listTable(seen selection) dashboard.Panel {
-	lists := selection{matchers: ofList, by: eachList}
-	wrong := func(ref, title string) column {
-		return value(ref, title, 0, field{unit: "short", decimals: 0, thresholds: anyIsWrong()})
-	}
-	read := coloredValue("read", "Reading", 160, field{unit: "short", decimals: -1, mappings: readTexts()})
+func listTable(s selection) dashboard.Panel {
+	read := coloredValue("read", "Reading", 170, field{unit: "short", decimals: -1, mappings: readTexts(plain)})
 	read.links = []dashboard.DashboardLink{statusLink("When and why (status page)", "")}
-	return table("What is wrong, by appliance, cloud and item",
-		"Each list of jobs: whether it was read completely in the last scrape, or the reason, and how many of its key rings and vaults have a problem. "+
-			"If a list cannot be read or its exporter is down, its numbers are missing. One key ring or vault may be counted in several columns.",
-		6, "Reading",
-		[]column{
-			read,
-			label("instance", "Appliance (instance)", 0),
-			label("cloud", "Cloud", 0),
-			label("item", "Item", 0),
-			value("scopes", "Key rings and vaults", 0, field{unit: "short", decimals: 0}),
-			wrong("failed", "Failed"), wrong("stuck", "Stuck"), wrong("overdue", "Overdue"), wrong("never", "Never succeeded"),
-			value("progress", "Jobs in progress", 0, field{unit: "short", decimals: 0}),
-			value("rate", "Success rate", 0, field{unit: "percentunit", decimals: 1, mappings: nothing("nothing finished"), thresholds: share()}),
-		},
-		rows("read", lists.readState()+"\nor "+lists.silent()),
-		rows("scopes", sumBy(eachList, seen.known())),
-		rows("failed", sumBy(eachList, seen.isFailed())),
-		rows("stuck", sumBy(eachList, seen.isStuck())),
-		rows("overdue", sumBy(eachList, seen.isOverdue())),
-		rows("never", seen.countNever(eachList)),
-		rows("progress", lists.of("max", "jobs", `status="in_progress"`)),
-		rows("rate", seen.successRate(eachList)),
-	)
-}
-
-// scopeTable has a row for each key ring or vault, the one that has been without a
-// success for longest on top.
-func scopeTable(seen selection) dashboard.Panel {
-	age := func(ref, title string, mappings []dashboard.ValueMapping, steps *dashboard.ThresholdsConfig) column {
-		return value(ref, title, 130, field{unit: "s", decimals: 1, mappings: mappings, thresholds: steps})
+	columns := []column{
+		read, label("instance", "Appliance", 130), label("cloud", "Cloud", 70), label("item", "Item", 90),
+		value("all", "All", 60, field{unit: "short", decimals: 0}),
 	}
-	scope := label("scope", "Key ring or vault", 0)
-	scope.links = linksOfRow()
-	const hour, day = 3600, 24 * 3600
-	return table("Worst first, by time since the last success",
-		"Each key ring or vault as each exporter reports it; those that never succeeded are first. “Verdict” is the worst that applies: never succeeded, "+
-			"overdue (more than $overdue hours since the last success), stuck (more than $stuck hours in progress), failed, aborted or unknown "+
-			"(result of the newest finished job). Ages change color at 24 and 48 hours since success and at 2 and 8 hours in progress, independent of the limits above. "+
-			"A click on a name leads to its board, or to the exporter's status page, which shows the job and the appliance's text.",
-		14, "Since last success",
-		[]column{
-			coloredValue("verdict", "Verdict", 170, field{unit: "short", decimals: -1, mappings: verdictTexts()}),
-			scope,
-			age("success", "Since last success", infinite("never"), thresholds(blue, from(day, orange), from(2*day, vermilion))),
-			coloredValue("result", "Last result", 120, field{unit: "short", decimals: -1, mappings: stateTexts(), noValue: "none finished"}),
-			coloredValue("status", "Newest job", 120, field{unit: "short", decimals: -1, mappings: stateTexts()}),
-			age("started", "Since newest job began", nil, nil),
-			age("progress", "In progress for", values(map[int]shown{0: {"–", grey}}),
-				thresholds(blue, from(2*hour, orange), from(8*hour, vermilion))),
-			value("rate", "Success rate", 110, field{unit: "percentunit", decimals: 1, mappings: nothing("nothing finished"), thresholds: share()}),
-			label("cloud", "Cloud", 80), label("item", "Item", 100), label("instance", "Appliance (instance)", 0),
-		},
-		rows("verdict", seen.verdict()),
-		rows("success", seen.sinceSuccessOrEver()),
-		rows("result", seen.lastResult()),
-		rows("status", seen.newestStatus()),
-		rows("started", seen.of("max", "scope_job_age_seconds")),
-		rows("progress", seen.inProgressAge()),
-		rows("rate", seen.successRate(eachScopeSeen)),
-	)
+	queries := make([]prometheus.Dataquery, 0, 2+state.NumStates)
+	queries = append(queries,
+		rows("read", s.readState()+"\nor "+s.silent()),
+		rows("all", "count by ("+eachList+") (group by ("+eachScope+") ("+s.states()+"))"))
+	for _, st := range state.All() {
+		info := st.Info()
+		c := coloredValue(info.Key, info.Name, 30+8*len(info.Name), field{unit: "short", decimals: 0, thresholds: anyIs(info.Severity)})
+		columns = append(columns, c)
+		queries = append(queries, rows(info.Key, "count by ("+eachList+") ("+s.in(st)+")"))
+	}
+	return table("What is wrong, by appliance, cloud and item",
+		"Each list of jobs: whether it was read completely in the last scrape, or the reason, and how many of its key rings and vaults are in each state. "+
+			"If a list cannot be read or its exporter is down, its numbers are at most 20 minutes old, then missing. One key ring or vault can be in several states.",
+		7, "Reading", append(columns, hiddenLabel("job")), queries...)
 }
 
-func fleetAges(scopes selection) []dashboard.Panel {
-	const group = "cloud, item"
+func scopeTimeline(title, description, expr string) dashboard.Panel {
+	return timeline(title, description, 12, worstTexts(), linksOfSeries(),
+		query("state", "{{name}} {{project}} {{cloud}} {{item}}", expr))
+}
+
+func fleetAges(s selection) []dashboard.Panel {
+	const group = "instance, cloud, item"
 	seconds := field{unit: "s", decimals: 1}
 	return []dashboard.Panel{
 		graph("What was wrong",
-			"How many key rings and vaults had a problem, and how many lists could not be read, over time, with the limits of $overdue and $stuck hours. "+
-				"While a list cannot be read, its key rings and vaults are not counted.",
-			8, field{unit: "short", decimals: 0}, []override{
-				colorOf("failed", vermilion), colorOf("stuck", sky), colorOf("overdue", orange),
-				colorOf("never succeeded", purple), colorOf("lists unreadable", grey),
-			},
-			query("failed", "failed", sumBy("", scopes.isFailed())),
-			query("stuck", "stuck", sumBy("", scopes.isStuck())),
-			query("overdue", "overdue", sumBy("", scopes.isOverdue())),
-			query("never", "never succeeded", scopes.countNever("")),
-			query("unreadable", "lists unreadable", unreadable(selection{matchers: ofList, by: eachList}, ""))),
+			"How many key rings and vaults were in each state with an alert.",
+			8, field{unit: "short", decimals: 0}, problemLines(),
+			query("states", "{{state}}", "count by (state) ("+s.states(`severity!=""`)+")")),
 		graph("Longest time since a success",
-			"The longest time since a success among the key rings and vaults of each list that have ever succeeded, and the limit of $overdue hours.",
+			"The longest time since a success among the key rings and vaults of each list that have ever succeeded. The dashed line is the shortest limit of the alerts.",
 			8, seconds, []override{limitLine()},
-			query("age", "{{cloud}} {{item}}", "max by ("+group+") ("+scopes.sinceSuccess()+")"),
-			query("limit", limitName, "vector($overdue * 3600)")),
+			query("age", "{{instance}} {{cloud}} {{item}}", s.of(group, "cckm_sync_scope:last_success_age:seconds")),
+			query("limit", limitName, "min("+s.series("cckm_sync_list:overdue_after:seconds")+")")),
 		graph("Longest time in progress",
-			"Age of the oldest job that is still in progress in each list, 0 if there is none, and the limit of $stuck hours.",
+			"Age of the oldest job that is still in progress in each list, 0 if there is none. The dashed line is the shortest limit of the alerts.",
 			8, seconds, []override{limitLine()},
-			query("age", "{{cloud}} {{item}}", "max by ("+group+") ("+scopes.inProgressAge()+")"),
-			query("limit", limitName, "vector($stuck * 3600)")),
+			query("age", "{{instance}} {{cloud}} {{item}}", s.of(group, "cckm_sync_scope_in_progress_age_seconds")),
+			query("limit", limitName, "min("+s.series("cckm_sync_list:stuck_after:seconds")+")")),
 	}
 }
 
-func fleetJobs(scopes selection) []dashboard.Panel {
+func fleetJobs(s selection) []dashboard.Panel {
 	return []dashboard.Panel{
-		resultBars(scopes),
-		jobAreas(scopes),
+		bars("Results", "Results of key rings and vaults in each interval, by status; a job of three vaults has three. "+
+			"They are computed from the growth of the job counts: results are missing if an appliance deletes old jobs.",
+			9, "5m", field{unit: "short", decimals: 0}, statusColors(),
+			// Both ends of a range count in some versions of Prometheus. The offset excludes the second.
+			query("results", "{{status}}", "sum by (status) (sum_over_time("+s.series(finished)+"[$__interval:5m] offset 1ms))")),
+		stacked(graph("Jobs in the lists, by status",
+			"All jobs that the appliances have. The count grows when jobs are started and falls when the appliance deletes old ones.",
+			9, field{unit: "short", decimals: 0}, statusColors(),
+			query("jobs", "{{status}}", "sum by (status) ("+s.series("cckm_sync_jobs")+")")), 60),
+		tall(statPanel("Success rate",
+			"Share of completed results within the board's time range; the others are failed, aborted or unknown. Results before Prometheus first scraped the list are left out.",
+			6, field{unit: "percentunit", decimals: 1, min: new(0.0), max: new(1.0), mappings: nothing("nothing finished"), thresholds: thresholds(plain), noValue: "no data"},
+			now("rate", "", s.successRate()))),
 	}
 }
 
-func jobAreas(s selection) dashboard.Panel {
-	return stacked(graph("Jobs in the lists, by status",
-		"All jobs that the appliances have, by the status of the key ring or vault in them; a job of three vaults counts three times. "+
-			"The count grows when jobs are started and falls when the appliance deletes old ones.",
-		12, field{unit: "short", decimals: 0}, stateColors(),
-		query("jobs", "{{status}}", "sum by (status) (max by ("+s.by+", status) ("+s.series("scope_jobs")+"))")), 60)
+// tall gives a panel the height of a graph.
+func tall(p dashboard.Panel) dashboard.Panel {
+	p.GridPos.H = 8
+	return p
 }
 
-func resultBars(s selection) dashboard.Panel {
-	return bars("Results per interval",
-		"Results in each interval, by status; a job of three vaults has three. It is computed from the growth of the job counts: "+
-			"results are missing if an appliance deletes old jobs.",
-		12, "5m", field{unit: "short", decimals: 0}, stateColors(),
-		query("results", "{{status}}", s.resultsPerInterval()))
+// review are the tables for a weekly look.
+func review(s selection) []dashboard.Panel {
+	worst := func(title, description, measure string, f field, expr string) dashboard.Panel {
+		columns := append([]column{value("worst", measure, 110, f)}, identity()...)
+		p := table(title, description, 10, measure, append(columns, hiddenIdentity()...),
+			rows("worst", s.named("topk(20, max by ("+eachScope+") ("+expr+") > 0)")))
+		p.GridPos.W = 8
+		return p
+	}
+	jobs := s.series("cckm_sync_scope_jobs", `status="failed"`)
+	seconds := field{unit: "s", decimals: 1}
+	return []dashboard.Panel{
+		worst("Most failures", "The 20 that failed most often in the last 7 days.",
+			"Failures", field{unit: "short", decimals: 0}, "sum_over_time(clamp_min("+jobs+" - "+jobs+" offset 1h, 0)[7d:1h])"),
+		worst("Longest gap between successes", "The 20 that were without a success for longest in the last 7 days, whether it has ended or not.",
+			"Gap", seconds, "max_over_time("+s.series("cckm_sync_scope:last_success_age:seconds")+"[7d:15m])"),
+		worst("Longest duration", "The 20 with the longest finished jobs of the last 7 days.",
+			"Duration", seconds, "max_over_time("+s.series("cckm_sync_scope_last_duration_seconds")+"[7d:15m])"),
+	}
 }
 
 func readTimeline(title string) dashboard.Panel {
-	lists := selection{matchers: ofList, by: eachList}
 	return timeline(title,
 		"Whether each list was read completely, or the reason; deploy/docs/troubleshooting.md has a remedy for each. A gap means that the exporter did not answer.",
-		6, readTexts(), nil, query("read", "{{instance}} {{cloud}} {{item}}", lists.readState()))
+		7, readTexts(slate), nil, query("read", "{{instance}} {{cloud}} {{item}}", selection{matchers: ofList}.readState()))
 }

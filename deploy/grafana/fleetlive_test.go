@@ -14,19 +14,21 @@ import (
 func TestLiveFleet(t *testing.T) {
 	livetest.Program(t, "prometheus")
 	_, exporter := livetest.StartExporter(t, livetest.BuildExporter(t), nil, "demo", "--targets=3")
-	p := &prometheusServer{livetest.StartPrometheus(t, fmt.Sprintf(`
-global: {scrape_interval: 1s, scrape_timeout: 1s}
+	p := startPrometheus(t, fmt.Sprintf(`
 scrape_configs:
   - job_name: cckm_sync
     http_sd_configs: [{url: "http://%[1]s/sd"}]
     static_configs: [{targets: [%[1]q]}]
-`, exporter))}
+`, exporter))
 	const name = "prod-eu"
 	// A scope that has data for every panel.
 	lively := `delta(cckm_sync_scope_jobs{instance="` + name + `", status="completed"}[1m]) > 0
 		and on (instance, scope) cckm_sync_scope_last_failure_timestamp_seconds`
 	p.Await(t, time.Minute, `count(count_over_time(up{job="cckm_sync"}[1m]) >= 8) == 4`)
 	p.Await(t, 2*time.Minute, lively)
+	p.Await(t, time.Minute, `ALERTS{alertname="CCKMSyncFailed", alertstate="firing"}`)
+	failed := `cckm_sync_scope_jobs{instance="` + name + `", status="failed"}`
+	p.Await(t, 2*time.Minute, `sum_over_time(clamp_min(`+failed+` - `+failed+` offset 5s, 0)[1m:5s]) > 0`)
 	found, err := p.Query(t.Context(), lively)
 	if err != nil || len(found) == 0 {
 		t.Fatal(found, err)

@@ -6,38 +6,40 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/state"
 )
 
-// The colors are Okabe and Ito's, which color-blind people can distinguish. A text or
-// sign always accompanies a color.
+// Colors follow severity; what is fine has none. A text or sign always says the same,
+// for those who cannot distinguish them. On the panels of both themes, each has a
+// contrast of at least 3:1, except amber, which only fills a cell behind dark text.
+// The text on each has at least 4.5:1.
 const (
-	blue      = "#0072B2" // good
-	sky       = "#56B4E9" // in progress
-	orange    = "#E69F00" // needs a look
-	vermilion = "#D55E00" // wrong
-	purple    = "#CC79A7" // unknown
-	grey      = "#8C8C8C"
+	red    = "#C4370A" // critical
+	amber  = "#F5B83D" // warning, behind text
+	brown  = "#9E6500" // warning, as a line or band
+	blue   = "#0072B2" // a line that is neither good nor bad
+	teal   = "#00805F"
+	purple = "#A4508B"
+	pink   = "#BE437A"
+	olive  = "#6C7700"
+	slate  = "#68707C" // fine, as a line or band
+	plain  = "transparent"
 )
 
-// Numbers of the states, in the order from good to bad, so that the greatest of
-// several is the worst. Queries and mappings use the same.
-const (
-	codeCompleted = iota + 1
-	codeInProgress
-	codeAborted
-	codeUnknown
-	codeFailed
-)
+// colorOfSeverity returns the color of a cell.
+func colorOfSeverity(s state.Severity) string {
+	switch s {
+	case state.Critical:
+		return red
+	case state.Warning:
+		return amber
+	default:
+		return plain
+	}
+}
 
-// Numbers of what is wrong with a key ring or vault.
-const (
-	inStep = iota
-	abortedOrUnknown
-	failed
-	stuck
-	overdue
-	never
-)
+// severities are those of alerts, from good to bad.
+func severities() []string { return []string{"info", "warning", "critical"} }
 
 // shown is the text and color of a value.
 type shown struct{ text, color string }
@@ -47,12 +49,12 @@ func (s shown) result() dashboard.ValueMappingResult {
 }
 
 // values shows texts for numbers.
-func values(texts map[int]shown) []dashboard.ValueMapping {
+func values(texts map[int64]shown) []dashboard.ValueMapping {
 	options := make(map[string]dashboard.ValueMappingResult, len(texts))
 	for value, s := range texts {
 		result := s.result()
 		result.Index = new(int32(value)) //nolint:gosec // The values are small.
-		options[strconv.Itoa(value)] = result
+		options[strconv.FormatInt(value, 10)] = result
 	}
 	return valueMap(options)
 }
@@ -61,53 +63,160 @@ func valueMap(options map[string]dashboard.ValueMappingResult) []dashboard.Value
 	return []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: options}}}
 }
 
-func stateTexts() []dashboard.ValueMapping {
-	return values(map[int]shown{
-		codeCompleted:  {"✔ completed", blue},
-		codeInProgress: {"▶ in progress", sky},
-		codeAborted:    {"⊘ aborted", orange},
-		codeUnknown:    {"? unknown", purple},
-		codeFailed:     {"✖ failed", vermilion},
-	})
+// rangeOf shows a text for all ranks with a code.
+func rangeOf(code int64, s shown) dashboard.ValueMapping {
+	lowest, highest := float64(code*span), float64(code*span+span-1)
+	return dashboard.ValueMapping{RangeMap: &dashboard.RangeMap{
+		Type: dashboard.MappingTypeRangeToText, Options: dashboard.DashboardRangeMapOptions{From: &lowest, To: &highest, Result: s.result()},
+	}}
 }
 
-func verdictTexts() []dashboard.ValueMapping {
-	return values(map[int]shown{
-		inStep:           {"✔ in step", blue},
-		abortedOrUnknown: {"⊘ aborted or unknown", orange},
-		failed:           {"✖ failed", vermilion},
-		stuck:            {"▶ stuck", vermilion},
-		overdue:          {"! overdue", vermilion},
-		never:            {"∅ never succeeded", purple},
-	})
-}
+func titleOf(i state.Info) string { return i.Symbol + " " + i.Name }
 
-// readTexts names the reasons by their place in reason.All, from 1.
-func readTexts() []dashboard.ValueMapping {
-	texts := map[int]shown{0: {"✔ readable", blue}}
-	for i, r := range reason.All() {
-		texts[i+1] = shown{"✖ " + string(r), vermilion}
+// rankTexts names the states of ranks.
+func rankTexts() []dashboard.ValueMapping {
+	texts := make([]dashboard.ValueMapping, 0, state.NumStates)
+	for _, s := range state.All() {
+		texts = append(texts, rangeOf(code(s), shown{titleOf(s.Info()), colorOfSeverity(s.Info().Severity)}))
 	}
-	texts[codeSilent()] = shown{"✖ exporter down", vermilion}
+	return texts
+}
+
+// worstTexts names the codes of states in bands over time.
+func worstTexts() []dashboard.ValueMapping {
+	texts := make(map[int64]shown, state.NumStates)
+	for _, s := range state.All() {
+		color := map[state.Severity]string{state.Critical: red, state.Warning: brown, state.None: slate}[s.Info().Severity]
+		texts[code(s)] = shown{titleOf(s.Info()), color}
+	}
+	return values(texts)
+}
+
+// adviceTexts says for the codes of states what to do.
+func adviceTexts() []dashboard.ValueMapping {
+	texts := make(map[int64]shown, state.NumStates)
+	for _, s := range state.All() {
+		text := s.Info().Advice
+		if text == "" {
+			text = "Nothing."
+		}
+		texts[code(s)] = shown{text, plain}
+	}
+	return values(texts)
+}
+
+// alsoTexts names all but the worst of a set of states.
+func alsoTexts() []dashboard.ValueMapping {
+	texts := map[int64]shown{}
+	for number := range state.Set(1 << len(problems())) {
+		if number == 0 || isImpossible(number) {
+			continue
+		}
+		text := ""
+		for _, s := range number.States()[1:] {
+			if text != "" {
+				text += ", "
+			}
+			text += s.Info().Name
+		}
+		if text == "" {
+			text = "–"
+		}
+		texts[int64(number)] = shown{text, plain}
+	}
+	return values(texts)
+}
+
+// isImpossible reports whether two states of a set exclude each other: a newest
+// finished job has one result, and what never succeeded has no last success.
+func isImpossible(set state.Set) bool {
+	results := 0
+	for _, s := range []state.State{state.Failed, state.PartlyFailed, state.Aborted} {
+		if set.Has(s) {
+			results++
+		}
+	}
+	return results > 1 || set.Has(state.Overdue) && set.Has(state.NeverSucceeded)
+}
+
+// statuses are those of jobs, from good to bad.
+func statuses() []string { return []string{"completed", "in_progress", "aborted", "unknown", "failed"} }
+
+// statusTexts names the numbers of statuses and results of jobs.
+func statusTexts() []dashboard.ValueMapping {
+	return values(map[int64]shown{
+		1: {"✓ completed", slate}, 2: {"► in progress", blue}, 3: {"■ aborted", brown}, 4: {"? unknown", brown}, 5: {"✕ failed", brown},
+	})
+}
+
+// statusCells is the same for cells.
+func statusCells() []dashboard.ValueMapping {
+	return values(map[int64]shown{
+		1: {"✓ completed", plain}, 2: {"► in progress", plain}, 3: {"■ aborted", amber}, 4: {"? unknown", amber}, 5: {"✕ failed", amber},
+	})
+}
+
+// readTexts names the reasons by their place in reason.All, from 1. The color of a
+// readable list is that of a cell or of a band.
+func readTexts(readable string) []dashboard.ValueMapping {
+	info := state.Unreadable.Info()
+	texts := map[int64]shown{0: {titleOf(state.Readable.Info()), readable}}
+	for i, r := range reason.All() {
+		texts[int64(i)+1] = shown{titleOf(info) + ": " + string(r), red}
+	}
+	texts[codeSilent()] = shown{info.Symbol + " Exporter down", red}
 	return values(texts)
 }
 
 // codeSilent is the number for an exporter that does not answer.
-func codeSilent() int { return len(reason.All()) + 1 }
+func codeSilent() int64 { return int64(len(reason.All())) + 1 }
+
+// alertTexts names the severities of the ranks of alerts.
+func alertTexts() []dashboard.ValueMapping {
+	texts := make([]dashboard.ValueMapping, 0, 1+len(severities()))
+	texts = append(texts, rangeOf(0, shown{"✓ nothing fires", plain}))
+	for i, severity := range severities() {
+		texts = append(texts, rangeOf(int64(i)+1, shown{severity, colorOfSeverity(state.Severity(severity))}))
+	}
+	return texts
+}
+
+// advice are the states of scopes and lists whose alerts have an advice.
+func advice() []state.Info {
+	var found []state.Info
+	for _, s := range problems() {
+		found = append(found, s.Info())
+	}
+	for _, s := range state.AllLists() {
+		if s.Info().Alert != "" {
+			found = append(found, s.Info())
+		}
+	}
+	return found
+}
+
+// alertAdviceTexts says what to do about an alert.
+func alertAdviceTexts() []dashboard.ValueMapping {
+	texts := map[int64]shown{0: {"Open its runbook: click on the alert.", plain}}
+	for i, info := range advice() {
+		texts[int64(i)+1] = shown{info.Advice, plain}
+	}
+	return values(texts)
+}
 
 // infinite shows a text for what has never happened, for which the queries return +Inf.
 func infinite(text string) []dashboard.ValueMapping {
-	return valueMap(map[string]dashboard.ValueMappingResult{"Infinity": shown{text, purple}.result()})
+	return valueMap(map[string]dashboard.ValueMappingResult{"Infinity": shown{text, plain}.result()})
 }
 
 // none shows a text for 0.
-func none(text string) []dashboard.ValueMapping { return values(map[int]shown{0: {text, blue}}) }
+func none(text string) []dashboard.ValueMapping { return values(map[int64]shown{0: {text, plain}}) }
 
 // nothing shows a text for a share of nothing.
 func nothing(text string) []dashboard.ValueMapping {
 	return []dashboard.ValueMapping{{SpecialValueMap: &dashboard.SpecialValueMap{
 		Type:    dashboard.MappingTypeSpecialValue,
-		Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchNullAndNan, Result: shown{text, grey}.result()},
+		Options: dashboard.DashboardSpecialValueMapOptions{Match: dashboard.SpecialValueMatchNullAndNan, Result: shown{text, plain}.result()},
 	}}}
 }
 
@@ -122,20 +231,29 @@ func from(value float64, color string) dashboard.Threshold {
 	return dashboard.Threshold{Color: color, Value: &value}
 }
 
-// anyIsWrong colors counts that should be 0.
-func anyIsWrong() *dashboard.ThresholdsConfig { return thresholds(blue, from(1, vermilion)) }
-
-// share colors success rates.
-func share() *dashboard.ThresholdsConfig {
-	return thresholds(vermilion, from(0.9, orange), from(0.99, blue))
+// anyIs colors counts that should be 0.
+func anyIs(s state.Severity) *dashboard.ThresholdsConfig {
+	return thresholds(plain, from(1, colorOfSeverity(s)))
 }
 
-// stateColors are the colors of series that are named after a state.
-func stateColors() []override {
+// statusColors are the colors of series that are named after a status of jobs.
+func statusColors() []override {
 	return []override{
-		colorOf("completed", blue), colorOf("in_progress", sky), colorOf("aborted", orange),
-		colorOf("unknown", purple), colorOf("failed", vermilion),
+		colorOf("completed", slate), colorOf("in_progress", blue), colorOf("aborted", purple),
+		colorOf("unknown", olive), colorOf("failed", red),
 	}
+}
+
+// problemLines names series after the keys of the states with an alert, and gives each a color of its own.
+func problemLines() []override {
+	colors := []string{red, brown, teal, blue, purple, pink, olive, slate}
+	overrides := make([]override, 0, len(problems()))
+	for i, s := range problems() {
+		o := colorOf(s.Info().Key, colors[i%len(colors)])
+		o.Properties = append(o.Properties, dashboard.DynamicConfigValue{Id: "displayName", Value: s.Info().Name})
+		overrides = append(overrides, o)
+	}
+	return overrides
 }
 
 func colorOf(name, color string) override { return byName(name, "color", fixed(color)) }
@@ -153,7 +271,7 @@ const limitName = "limit"
 
 // limitLine draws the limit as a dashed line.
 func limitLine() override {
-	o := colorOf(limitName, vermilion)
+	o := colorOf(limitName, red)
 	o.Properties = append(o.Properties,
 		dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{10, 10}}},
 		dashboard.DynamicConfigValue{Id: "custom.fillOpacity", Value: 0})
@@ -170,11 +288,21 @@ func dataLink(title, url string) dashboard.DashboardLink {
 	return dashboard.DashboardLink{Title: title, Type: dashboard.DashboardLinkTypeLink, Tags: []string{}, Url: &url}
 }
 
-// statusLink leads to the exporter's status page.
-func statusLink(title, query string) dashboard.DashboardLink {
-	link := dataLink(title, statusPage+query)
+// outside is a link that leaves Grafana.
+func outside(title, url string) dashboard.DashboardLink {
+	link := dataLink(title, url)
 	link.TargetBlank = true
 	return link
+}
+
+// statusLink leads to the exporter's status page.
+func statusLink(title, query string) dashboard.DashboardLink {
+	return outside(title, statusPage+query)
+}
+
+// runbookLink leads from the name of an alert to its runbook.
+func runbookLink() dashboard.DashboardLink {
+	return outside("Runbook", "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/deploy/runbooks/${__value.raw}.md")
 }
 
 // linksOf leads from a key ring or vault to its board and to the status page. The
@@ -183,7 +311,7 @@ func linksOf(prefix string) []dashboard.DashboardLink {
 	part := func(label string) string { return "${" + prefix + "." + label + ":percentencode}" }
 	return []dashboard.DashboardLink{
 		dataLink("Show this key ring or vault", "/d/"+scopeUID+
-			"?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${overdue:queryparam}&${stuck:queryparam}"+
+			"?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}"+
 			"&var-cloud="+part("cloud")+"&var-item="+part("item")+"&var-scope="+part("scope")+"&${__url_time_range}"),
 		statusLink("Job and the appliance's text (status page)", statusQuery(part("scope"))),
 	}

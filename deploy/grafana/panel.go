@@ -63,7 +63,7 @@ func panel(kind, title, description string, width, height uint32, f *field, colo
 		defaults.NoValue = &f.noValue
 	}
 	if defaults.Thresholds == nil {
-		defaults.Thresholds = thresholds(blue)
+		defaults.Thresholds = thresholds(plain)
 	}
 	for _, q := range queries {
 		p.Targets = append(p.Targets, variants.Dataquery(q))
@@ -79,7 +79,7 @@ func fixed(color string) dashboard.FieldColor {
 func statPanel(title, description string, width uint32, f field, queries ...prometheus.Dataquery) dashboard.Panel {
 	p := panel("stat", title, description, width, 4, &f, dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}, queries)
 	options := stat.NewOptions()
-	options.ColorMode, options.GraphMode = common.BigValueColorModeBackground, common.BigValueGraphModeNone
+	options.ColorMode, options.GraphMode = common.BigValueColorModeBackgroundSolid, common.BigValueGraphModeNone
 	options.JustifyMode, options.Orientation = common.BigValueJustifyModeCenter, common.VizOrientationAuto
 	options.ReduceOptions.Calcs = []string{"lastNotNull"}
 	p.Options = options
@@ -90,12 +90,14 @@ func statPanel(title, description string, width uint32, f field, queries ...prom
 func graph(title, description string, width uint32, f field, overrides []override, queries ...prometheus.Dataquery) dashboard.Panel {
 	p := panel("timeseries", title, description, width, 8, &f, dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassic}, queries)
 	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, overrides...)
+	// Rates over less than two scrapes have no value, and Grafana's default for a scrape is 15 s.
+	p.Interval = new("1m")
 	p.FieldConfig.Defaults.Custom = &timeseries.FieldConfig{
 		DrawStyle: new(common.GraphDrawStyleLine), LineInterpolation: new(common.LineInterpolationStepAfter), LineWidth: new(2.0),
 		FillOpacity: new(5.0), ShowPoints: new(common.VisibilityModeNever), AxisSoftMin: new(0.0),
 	}
 	p.Options = &timeseries.Options{
-		Legend:  legend(common.LegendDisplayModeTable, "lastNotNull", "max"),
+		Legend:  legend(common.LegendDisplayModeList),
 		Tooltip: common.VizTooltipOptions{Mode: common.TooltipDisplayModeMulti, Sort: common.SortOrderDescending},
 	}
 	return p
@@ -130,8 +132,10 @@ func stacked(p dashboard.Panel, opacity float64) dashboard.Panel {
 // timeline shows a band of states over time for each series.
 func timeline(title, description string, height uint32, texts []dashboard.ValueMapping, links []dashboard.DashboardLink, queries ...prometheus.Dataquery) dashboard.Panel {
 	f := field{unit: "short", decimals: -1, mappings: texts, links: links}
-	p := panel("state-timeline", title, description, 24, height, &f, fixed(grey), queries)
-	p.FieldConfig.Defaults.Custom = &statetimeline.FieldConfig{FillOpacity: new(uint32(80)), LineWidth: new(uint32(0))}
+	p := panel("state-timeline", title, description, 24, height, &f, fixed(slate), queries)
+	p.Interval = new("1m")
+	// Texts have their contrast on the opaque color.
+	p.FieldConfig.Defaults.Custom = &statetimeline.FieldConfig{FillOpacity: new(uint32(100)), LineWidth: new(uint32(0))}
 	options := statetimeline.NewOptions()
 	options.RowHeight, options.Legend = 0.8, legend(common.LegendDisplayModeList)
 	options.Tooltip = common.VizTooltipOptions{Mode: common.TooltipDisplayModeSingle, Sort: common.SortOrderNone}
@@ -142,13 +146,14 @@ func timeline(title, description string, height uint32, texts []dashboard.ValueM
 // column is one column of a table: a label, or "Value #" and a query's name.
 type column struct {
 	name, title string
-	width       int
-	field       *field
+	// width is fixed; least is that of a column which gets a share of the rest.
+	width, least int
+	field        *field
 	// hidden leaves the column out.
 	hidden bool
-	// colored shows the value on its color.
-	colored bool
-	links   []dashboard.DashboardLink
+	// colored shows the value on its color, wrapped on several lines.
+	colored, wrapped bool
+	links            []dashboard.DashboardLink
 }
 
 func label(name, title string, width int) column {
@@ -166,6 +171,8 @@ func coloredValue(ref, title string, width int, f field) column {
 }
 
 func hidden(ref string) column { return column{name: "Value #" + ref, hidden: true} }
+
+func hiddenLabel(name string) column { return column{name: name, hidden: true} }
 
 // table joins the results of several queries by their labels. It is sorted by the
 // column with a title, the greatest value first.
@@ -204,6 +211,12 @@ func (c *column) override() override {
 	if c.width > 0 {
 		add("custom.width", c.width)
 	}
+	if c.least > 0 {
+		add("custom.minWidth", c.least)
+	}
+	if c.field != nil && c.field.mappings != nil {
+		add("custom.align", "left") // It is a text.
+	}
 	if c.links != nil {
 		add("links", c.links)
 	}
@@ -220,13 +233,17 @@ func (c *column) override() override {
 	if c.field.thresholds != nil {
 		add("thresholds", c.field.thresholds)
 		add("color", map[string]any{"mode": "thresholds"})
-		add("custom.cellOptions", map[string]any{"type": "color-text"})
 	}
 	if c.field.noValue != "" {
 		add("noValue", c.field.noValue)
 	}
 	if c.colored {
 		add("custom.cellOptions", map[string]any{"type": "color-background", "mode": "basic"})
+	}
+	if c.wrapped {
+		// Grafana reads the first before version 12, the second since.
+		add("custom.cellOptions", map[string]any{"type": "auto", "wrapText": true})
+		add("custom.wrapText", true)
 	}
 	return o
 }

@@ -287,6 +287,11 @@ func TestMetricNames(t *testing.T) {
 			}
 		}
 	}
+	for _, file := range glob(t, "../grafana/dashboards/*.json") {
+		for _, name := range metric.FindAllString(livetest.ReadFile(t, file), -1) {
+			used[name] = true
+		}
+	}
 	for _, rule := range rules {
 		if rule.Record != "" && !used[rule.Name] {
 			t.Errorf("nothing uses the record %s", rule.Name)
