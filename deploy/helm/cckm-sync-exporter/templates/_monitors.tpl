@@ -37,7 +37,7 @@
   replacement: {{ . | replace "$" "$$" | quote }}
 {{- end }}
 {{- range $label, $value := .labels }}
-- targetLabel: {{ $label }}
+- targetLabel: {{ $label | quote }}
   replacement: {{ $value | replace "$" "$$" | quote }}
 {{- end }}
 {{- with .relabelings }}

@@ -18,9 +18,14 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "exporter.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{/* Names are quoted: YAML reads some of them, such as 1234, on and null, as other types. */}}
 {{- define "exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "exporter.labels" -}}
@@ -28,6 +33,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ include "exporter.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/* The metadata of an object, with labels and annotations of its own. Objects have no
+     namespace unless the values name one, as Helm and kubectl have it. */}}
+{{- define "exporter.metadata" -}}
+name: {{ .name | default (include "exporter.fullname" .root) | quote }}
+{{- with .namespace | default .root.Values.namespaceOverride }}
+namespace: {{ . | quote }}
+{{- end }}
+labels:
+  {{- include "exporter.labels" .root | nindent 2 }}
+  {{- with merge dict (.labels | default dict) .root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "exporter.image" -}}

@@ -40,6 +40,9 @@
 {{- end }}
 {{- if include "exporter.several" . }}
 - --config.file={{ $dir }}/config/targets.yaml
+{{- if not .Values.config.targets }}
+- --config.enable-auto-reload
+{{- end }}
 {{- end }}
 {{- with .Values.collectors }}
 - --collector.disable-defaults
@@ -64,6 +67,8 @@
     resourceFieldRef:
       containerName: exporter
       resource: limits.memory
+      # The server's default would be a conflict at the next kubectl apply --server-side.
+      divisor: "1"
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
@@ -109,7 +114,7 @@
 {{- if and $one .existingSecret }}
 - name: login
   secret:
-    secretName: {{ .existingSecret }}
+    secretName: {{ .existingSecret | quote }}
     defaultMode: 0440
     items:
       - {key: {{ .passwordKey | quote }}, path: password}
@@ -118,7 +123,7 @@
 {{- if and $one .existingSecret }}
 - name: certificate
   secret:
-    secretName: {{ .existingSecret }}
+    secretName: {{ .existingSecret | quote }}
     defaultMode: 0440
     items:
       - {key: {{ .certKey | quote }}, path: tls.crt}
@@ -128,14 +133,14 @@
 {{- if and $one .caSecret.name }}
 - name: ca
   secret:
-    secretName: {{ .caSecret.name }}
+    secretName: {{ .caSecret.name | quote }}
     defaultMode: 0440
     items:
       - {key: {{ .caSecret.key | quote }}, path: ca.crt}
 {{- else if and $one .caConfigMap.name }}
 - name: ca
   configMap:
-    name: {{ .caConfigMap.name }}
+    name: {{ .caConfigMap.name | quote }}
     items:
       - {key: {{ .caConfigMap.key | quote }}, path: ca.crt}
 {{- end }}
@@ -144,37 +149,37 @@
 {{- if .existingSecret }}
 - name: config
   secret:
-    secretName: {{ .existingSecret }}
+    secretName: {{ .existingSecret | quote }}
     defaultMode: 0440
     items:
       - {key: {{ .key | quote }}, path: targets.yaml}
 {{- else if .existingConfigMap }}
 - name: config
   configMap:
-    name: {{ .existingConfigMap }}
+    name: {{ .existingConfigMap | quote }}
     items:
       - {key: {{ .key | quote }}, path: targets.yaml}
 {{- else if .targets }}
 - name: config
   configMap:
-    name: {{ include "exporter.fullname" $ }}
+    name: {{ include "exporter.fullname" $ | quote }}
 {{- end }}
 {{- end }}
 {{- range $i, $name := .Values.mountSecrets }}
 - name: secret-{{ $i }}
   secret:
-    secretName: {{ $name }}
+    secretName: {{ $name | quote }}
     defaultMode: 0440
 {{- end }}
 {{- range $i, $name := .Values.mountConfigMaps }}
 - name: configmap-{{ $i }}
   configMap:
-    name: {{ $name }}
+    name: {{ $name | quote }}
 {{- end }}
 {{- with .Values.web.existingSecret }}
 - name: web
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with .Values.extraVolumes }}
@@ -200,9 +205,9 @@ httpGet:
 {{- end }}
 {{- end -}}
 
-{{/* Scheduling and security of a pod. */}}
+{{/* Scheduling, security and network of a pod. */}}
 {{- define "exporter.podSpec" -}}
-serviceAccountName: {{ include "exporter.serviceAccountName" . }}
+serviceAccountName: {{ include "exporter.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ .Values.serviceAccount.automount }}
 # A service called cckm-sync-exporter would put variables of the exporter's own prefix
 # into the environment.
@@ -212,10 +217,22 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.podSecurityContext }}
 securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.initContainers }}
+initContainers:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.nodeSelector }}

@@ -27,6 +27,9 @@
 {{- if and (or .Values.web.tls .Values.web.authentication) (not .Values.web.existingSecret) -}}
 {{- fail "web.tls and web.authentication describe the web configuration, which is missing: give web.existingSecret." -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
+{{- fail "The Ingress has no host: give ingress.hosts." -}}
+{{- end -}}
 {{- include "exporter.validateMonitors" . -}}
 {{- end -}}
 
