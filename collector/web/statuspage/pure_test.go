@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,6 +57,32 @@ func TestLinkRoundTrip(t *testing.T) {
 		}
 		if u.Path != "./" || u.Fragment != "scopes" {
 			t.Errorf("the link is %s", u)
+		}
+	}
+}
+
+// TestFailingSince checks since when a scope fails.
+func TestFailingSince(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, time.March, 14, hour, 0, 0, 0, time.UTC) }
+	good := func(hour int) syncjob.Result { return syncjob.Result{FinishedAt: at(hour), Status: syncjob.Completed} }
+	bad := func(hour int) syncjob.Result { return syncjob.Result{FinishedAt: at(hour), Status: syncjob.Failed} }
+	aborted := syncjob.Result{FinishedAt: at(8), Status: syncjob.Aborted}
+	untimed := syncjob.Result{Status: syncjob.Failed}
+	ten := slices.Repeat([]syncjob.Result{bad(9)}, syncjob.MaxResults)
+	for name, test := range map[string]struct {
+		results []syncjob.Result
+		since   time.Time
+		atLeast bool
+	}{
+		"no job has finished":      {nil, time.Time{}, false},
+		"the newest one succeeded": {[]syncjob.Result{good(9), bad(8)}, time.Time{}, false},
+		"failed before a success":  {[]syncjob.Result{bad(9), aborted, good(7), bad(6)}, at(8), false},
+		"failed each time":         {[]syncjob.Result{bad(9), bad(8)}, at(8), false},
+		"failed ten times":         {ten, at(9), true},
+		"one without a time":       {[]syncjob.Result{bad(9), untimed}, at(9), true},
+	} {
+		if since, atLeast := failingSince(&syncjob.Scope{Results: test.results}); !since.Equal(test.since) || atLeast != test.atLeast {
+			t.Errorf("%s: since %s, at least %t", name, since, atLeast)
 		}
 	}
 }

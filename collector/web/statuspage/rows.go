@@ -169,11 +169,14 @@ func contains(text, needle string) bool { return strings.Contains(strings.ToLowe
 // failingSince returns when the oldest job finished of those that did not complete the scope since its last
 // success. It is zero if the newest finished job completed. atLeast is true if there may be older ones.
 func failingSince(s *syncjob.Scope) (since time.Time, atLeast bool) {
-	for i, r := range s.Results {
+	for _, r := range s.Results {
 		if r.Status == syncjob.Completed {
 			return since, false
 		}
-		since, atLeast = r.FinishedAt, i == syncjob.MaxResults-1
+		if r.FinishedAt.IsZero() {
+			return since, true // The place of such a job is unknown.
+		}
+		since = r.FinishedAt
 	}
-	return since, atLeast
+	return since, len(s.Results) == syncjob.MaxResults
 }
