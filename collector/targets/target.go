@@ -157,14 +157,17 @@ func (r *running) Hint(hint string) string {
 	return (&config.Target{Source: *r.source.Load()}).Hint(hint)
 }
 
-// Read reads every list of the target. It starts to read the sources that are due, and waits for them only
-// in a command that reads once.
-func (t *Target) Read(ctx context.Context) *scrape.Snapshot {
+// Read reads every list of the target.
+func (t *Target) Read(ctx context.Context) *scrape.Snapshot { return t.ReadSome(ctx, t.ListNames()) }
+
+// ReadSome reads the lists with the given names. It starts to read the sources that are due, and waits for
+// them only in a command that reads once.
+func (t *Target) ReadSome(ctx context.Context, names []string) *scrape.Snapshot {
 	if t.sources == nil {
-		return t.scraper.Read(ctx)
+		return t.scraper.ReadSome(ctx, names)
 	}
 	done := t.sources.Start()
-	snapshot := t.scraper.Read(ctx)
+	snapshot := t.scraper.ReadSome(ctx, names)
 	if t.awaitSources {
 		select {
 		case <-done:
@@ -181,11 +184,6 @@ func (t *Target) Sources() *sources.State {
 		return nil
 	}
 	return t.sources.State()
-}
-
-// ReadSome reads the lists with the given names.
-func (t *Target) ReadSome(ctx context.Context, names []string) *scrape.Snapshot {
-	return t.scraper.ReadSome(ctx, names)
 }
 
 // Latest returns how the last read of each list ended. It reads nothing.
