@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -478,16 +477,5 @@ func TestForgottenScopes(t *testing.T) {
 	}
 	if strings.Contains(strings.Join(rows(t, body), "\n"), "archive") {
 		t.Error("a scope is shown although its newest job is too old")
-	}
-}
-
-// TestTelemetryPath checks the link to the metrics.
-func TestTelemetryPath(t *testing.T) {
-	page, err := statuspage.New(statuspage.Config{Source: fleettest.Source{}, TelemetryPath: "/own/metrics"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body := request(t, page, http.MethodGet, "/").Body.String(); !strings.Contains(body, `href="./own/metrics"`) {
-		t.Error("no link to the metrics")
 	}
 }

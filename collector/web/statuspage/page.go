@@ -66,13 +66,6 @@ func (t *Target) ours(at time.Time) time.Time {
 	return at.Add(-t.ClockOffset)
 }
 
-func (t *Target) hint(hint string) string {
-	if t.Hint == nil {
-		return hint
-	}
-	return t.Hint(hint)
-}
-
 // Config configures the page.
 type Config struct {
 	Source Source

@@ -158,8 +158,8 @@ func TestVerdict(t *testing.T) {
 		"critical: 2 overdue":                                   {read(0, late, late)},
 		"critical: 2 overdue; 2 failed":                         {read(0, late, worse, bad)},
 		"critical: 1 list out of date":                          {read(time.Hour, good)},
-		"critical: 1 list unreadable; 3 failed (1 old)":         {broken, read(0, bad, bad)},
-		"critical: 2 lists unreadable; 2 failed (2 old)":        {broken, waiting, broken},
+		"critical: 1 list unreadable; 3 failed":                 {broken, read(0, bad, bad)},
+		"critical: 2 lists unreadable; 2 failed":                {broken, waiting, broken},
 		"critical: 1 list unreadable":                           {{Read: broken.Read}, read(0, good)},
 	} {
 		verdict, tone := judge(newSurvey([]Target{{Lists: lists}}, now))

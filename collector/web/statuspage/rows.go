@@ -28,21 +28,16 @@ type row struct {
 	cause *cause
 }
 
-// counts are numbers of rows by state. A row counts for each of its states.
+// counts are numbers of rows: of all, and by state. A row counts for each of its states, also if it is old.
 type counts struct {
-	rows, old [state.NumStates]int
-	// all and allOld count each row once.
-	all, allOld int
+	all     int
+	byState [state.NumStates]int
 }
 
 func (c *counts) add(r *row) {
-	byState, all := &c.rows, &c.all
-	if r.old {
-		byState, all = &c.old, &c.allOld
-	}
-	*all++
+	c.all++
 	for _, s := range r.states.States() {
-		byState[s]++
+		c.byState[s]++
 	}
 }
 

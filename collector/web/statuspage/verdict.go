@@ -30,7 +30,7 @@ func judge(s *survey) (verdict []string, tone string) {
 		verdict, tone = []string{"No jobs in any list"}, tonePending
 	default:
 		for _, each := range [...]state.State{state.InSync, state.Running} {
-			if n := s.counts.rows[each]; n > 0 {
+			if n := s.counts.byState[each]; n > 0 {
 				verdict = append(verdict, number(n)+" "+strings.ToLower(each.Info().Name))
 			}
 		}
@@ -60,15 +60,11 @@ func countProblems(s *survey) (found []string, worst state.Severity) {
 	}
 	for _, each := range state.All() {
 		info := each.Info()
-		n, old := s.counts.rows[each], s.counts.old[each]
-		if info.Severity == state.None || n+old == 0 {
+		n := s.counts.byState[each]
+		if info.Severity == state.None || n == 0 {
 			continue
 		}
-		text := number(n+old) + " " + strings.ToLower(info.Name)
-		if old > 0 {
-			text += " (" + number(old) + " old)"
-		}
-		found = append(found, text)
+		found = append(found, number(n)+" "+strings.ToLower(info.Name))
 		if info.Severity == state.Critical {
 			worst = state.Critical
 		}

@@ -15,10 +15,7 @@ import (
 // documents has the project's documents, as the alerts link to them.
 const documents = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"
 
-// maxListRows bounds the table of lists. Hundreds of appliances have thousands; the form finds one.
-const maxListRows = 500
-
-// maxRows bounds the rows of the table, worst first. The form and the links find the others.
+// maxRows bounds the rows of each table. The form and the links find the others.
 const maxRows = 500
 
 // view is the data of the template. Its texts are not HTML.
@@ -79,10 +76,8 @@ type causeView struct {
 type stateCount struct {
 	state.Info
 
-	Count, Old string
-	None       bool
-	Link       string
-	Chosen     bool
+	Count, Link  string
+	None, Chosen bool
 }
 
 // group is the rows of one state.
@@ -134,11 +129,11 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	if len(targets) > 0 {
 		v.Example = apiBase(targets[0].URL)
 	}
-	if read := all.firstReadable; read != nil && all.counts.all+all.counts.allOld+all.forgotten == 0 {
+	if read := all.firstReadable; read != nil && all.counts.all+all.forgotten == 0 {
 		v.Empty = "Either no synchronization was ever started, or the user may not see any: " + read.AccessHint() + "."
 	}
-	if all.firstForgetting != nil {
-		v.ForgetHint = all.firstForgetting.hint("--collector.forget-scopes-after")
+	if v.ForgetHint = "--collector.forget-scopes-after"; all.firstForgetting != nil && all.firstForgetting.Hint != nil {
+		v.ForgetHint = all.firstForgetting.Hint(v.ForgetHint)
 	}
 	v.addCauses(cfg, all, now)
 	rows, counts := all.choose(q)
@@ -161,7 +156,7 @@ func (v *view) addCauses(cfg *Config, all *survey, now time.Time) {
 	for _, c := range found[:len(found)-v.MoreCauses] {
 		of := number(all.failures) + " failures say"
 		if c.state == state.Overdue {
-			of = number(all.counts.rows[c.state]+all.counts.old[c.state]) + " overdue"
+			of = number(all.counts.byState[c.state]) + " overdue"
 		}
 		shown := causeView{
 			Count: number(c.count) + " of " + of,
@@ -197,20 +192,14 @@ func namesOf(targets []Target) (lists, names []string) {
 }
 
 func (v *view) countStates(cfg *Config, c *counts, q *query) {
-	countOf := func(info state.Info, n, old int) stateCount {
-		shown := stateCount{
-			Info: info, Count: number(n), None: n+old == 0, Chosen: q.state == info.Key,
-			Link: cfg.query(q, func(q *query) { q.state = info.Key }),
-		}
-		if old > 0 {
-			shown.Old = number(old)
-		}
-		return shown
+	countOf := func(info state.Info, n int) stateCount {
+		link := cfg.query(q, func(q *query) { q.state = info.Key })
+		return stateCount{Info: info, Count: number(n), None: n == 0, Chosen: q.state == info.Key, Link: link}
 	}
 	for _, s := range state.All() {
-		v.States = append(v.States, countOf(s.Info(), c.rows[s], c.old[s]))
+		v.States = append(v.States, countOf(s.Info(), c.byState[s]))
 	}
-	v.All = countOf(state.Info{Name: "All"}, c.all, c.allOld)
+	v.All = countOf(state.Info{Name: "All"}, c.all)
 }
 
 func newForm(cfg *Config, q *query, lists, names []string, all *causes) form {
@@ -257,7 +246,7 @@ func (v *view) addRows(rows []row, now time.Time) {
 
 // listTargets fills the table of lists with those that match the query.
 func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Time) {
-	shown, all := 0, 0
+	all := 0
 	for i := range targets {
 		target := &targets[i]
 		if q.target != "" && q.target != target.Name {
@@ -269,8 +258,7 @@ func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Tim
 				continue
 			}
 			all++
-			if all <= maxListRows {
-				shown++
+			if all <= maxRows {
 				t.Lists = append(t.Lists, newListView(&target.Lists[j], now))
 			}
 		}
@@ -278,7 +266,7 @@ func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Tim
 			v.Lists = append(v.Lists, t)
 		}
 	}
-	v.MoreLists, v.ListCount = all-shown, count(all, "list")
+	v.MoreLists, v.ListCount = max(0, all-maxRows), count(all, "list")
 }
 
 func newTargetView(cfg *Config, target *Target) targetView {
