@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
 
+	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -63,7 +64,7 @@ func commonRows(flags []*kingpin.FlagModel) [][2]string {
 	return rows
 }
 
-// listsHelp names all lists.
+// listsHelp names all lists, and what else can be read.
 func listsHelp() string {
 	var on, off []string
 	for _, list := range syncjob.Lists() {
@@ -73,7 +74,7 @@ func listsHelp() string {
 			off = append(off, list.Name)
 		}
 	}
-	return "Read this list of synchronization jobs. On by default: " + strings.Join(on, ", ") + ". Off: " + strings.Join(off, ", ") + "."
+	return "Read this list. On by default: " + strings.Join(on, ", ") + ". Off: " + strings.Join(append(off, config.SourceSchedules, config.SourceInventory), ", ") + "."
 }
 
 // commandRows returns the rows of the commands.
