@@ -13,9 +13,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/collector/syncjob"
+	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
 // TestServe checks the metrics of a server, also without those of the process.
@@ -233,6 +235,20 @@ func TestDemo(t *testing.T) {
 	wantLines(t, p.metrics(t), `cckm_sync_exporter_list_reads_total{cloud="google",item="key",kind="incremental"} 1`)
 	if strings.Contains(p.log(), "level=warn during=read list") && strings.Contains(p.log(), "could not be read") {
 		t.Errorf("the log has failures:\n%s", p.log())
+	}
+	p.terminate(t)
+}
+
+// TestScrapesReadSources checks that scrapes start the reads of schedules and inventories, and have their
+// series, also if they choose lists.
+func TestScrapesReadSources(t *testing.T) {
+	p := start(t, nil, "--collector.schedules", "--collector.inventory", "demo")
+	for _, path := range []string{"/metrics", "/metrics?collect[]=google-keys"} {
+		livetest.Eventually(t, 30*time.Second, "the sources at "+path, func() bool {
+			metrics := p.mustRequest(t, http.MethodGet, path, http.StatusOK)
+			return strings.Contains(metrics, `cckm_sync_source_up{source="schedules"} 1`) &&
+				strings.Contains(metrics, `cckm_sync_scope_registered{cloud="google",item="key",`)
+		})
 	}
 	p.terminate(t)
 }
