@@ -171,7 +171,9 @@ func LivesOf(appliance int) []Life {
 	for i := range lives {
 		life := &lives[i]
 		for j, scope := range life.Scopes {
-			life.Scopes[j] = rename.Replace(scope)
+			if life.Scopes[j] = rename.Replace(scope); life.Scopes[j] == scope {
+				life.Scopes[j] = strings.ToLower(company) + "-" + scope
+			}
 		}
 		if life.Fate != Succeeds {
 			troubled[life.List] = append(troubled[life.List], life)

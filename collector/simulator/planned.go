@@ -2,6 +2,8 @@ package simulator
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,9 +50,13 @@ func (a *Appliance) SetPlans(lives []Life) {
 		}
 	}
 	azure, _ := KindNamed(AzureCertificates)
-	fresh := register(azure, "acme-fresh-vault"+production)
+	company := "acme"
+	if i := slices.IndexFunc(lives, func(life Life) bool { return life.List == AzureCertificates }); i >= 0 {
+		company, _, _ = strings.Cut(lives[i].Scopes[0], "-")
+	}
+	fresh := register(azure, company+"-fresh-vault"+production)
 	delete(fresh, "synced_at")
-	register(azure, "acme-retired-vault"+production)["status"] = "archived"
+	register(azure, company+"-retired-vault"+production)["status"] = "archived"
 	for _, s := range []Schedule{
 		{Name: "fresh-vault", RunAt: "0 * * * *", Field: "key_vaults", Containers: []string{fmt.Sprint(fresh["name"])}, Items: []string{"certificate"}},
 		{Name: "all-vaults-paused", RunAt: "0 3 * * *", All: true, Items: []string{"all"}, Disabled: true},
