@@ -26,6 +26,8 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal,
 	if err := s.validateDemo(); err != nil {
 		return err
 	}
+	// The simulated appliances have them.
+	s.reading.Schedules, s.reading.Inventory = true, true
 	// The appliances outlive ctx, because the shutdown sends requests to them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup

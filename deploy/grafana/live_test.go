@@ -280,7 +280,8 @@ func mappings(t *testing.T, panel *panel, column string) map[string]any {
 func (p *prometheusServer) checkEveryScope(t *testing.T, b *board, chosen map[string]string) {
 	t.Helper()
 	values := maps.Clone(chosen)
-	scopes := p.labelValues(t, `label_values(cckm_sync_scope_info{job="cckm"}, scope)`)
+	// Those that are only registered have no jobs to show.
+	scopes := p.labelValues(t, `label_values(cckm_sync_scope_status{job="cckm"}, scope)`)
 	if len(scopes) < 17 {
 		t.Errorf("only %d key rings and vaults", len(scopes))
 	}
