@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cckm_sync_exporter/collector/ciphertrust"
+	"cckm_sync_exporter/collector/e2e/broken"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/simulator"
 )
@@ -494,25 +495,10 @@ func zipped(t *testing.T, text string) string {
 // listen passes each connection to a loopback address to the function, and closes it afterwards.
 func listen(t *testing.T, serve func(net.Conn)) (address string) {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address, end, err := broken.Accept(t.Context(), "127.0.0.1:0", serve)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serve(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
-	})
-	return listener.Addr().String()
+	t.Cleanup(end)
+	return address
 }

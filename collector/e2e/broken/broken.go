@@ -5,6 +5,7 @@ package broken
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -88,6 +89,31 @@ func Raw(text string, reset bool) http.HandlerFunc {
 // Flood sends bytes that need not be HTTP, and repeats a line forever.
 func Flood(begin, line string) http.HandlerFunc {
 	return hijack(func(conn net.Conn) { repeat(conn, begin, line) })
+}
+
+// Accept passes each connection to an address to serve, one after the other, and closes it afterwards. It
+// returns the address with its port. end stops it.
+func Accept(ctx context.Context, address string, serve func(net.Conn)) (bound string, end func(), err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", nil, err //nolint:wrapcheck // It names the address.
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn)
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String(), func() {
+		_ = listener.Close()
+		<-done
+	}, nil
 }
 
 // Zip returns a gzip member. A body may consist of several.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"cckm_sync_exporter/collector/e2e/broken"
 	"cckm_sync_exporter/collector/reason"
 )
 
@@ -120,25 +121,12 @@ func (r *rig) reconnect() {
 func impostor(r *rig, serve func(net.Conn)) (end func()) {
 	r.t.Helper()
 	r.proxy.stop()
-	listener, err := new(net.ListenConfig).Listen(r.t.Context(), "tcp", r.proxy.address)
+	_, stop, err := broken.Accept(r.t.Context(), r.proxy.address, serve)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serve(conn)
-			_ = conn.Close()
-		}
-	}()
 	return func() {
-		_ = listener.Close()
-		<-done
+		stop()
 		up(r)
 	}
 }
