@@ -62,14 +62,14 @@ func (c *Client) retry(ctx context.Context, try func() error) (failure error) {
 		if answer, ok := errors.AsType[*APIError](err); ok {
 			wait += max(0, time.Until(answer.RetryAt))
 		}
-		if tried == c.retries || !isTemporary(ctx, err) || !sleep(ctx, wait) {
+		if tried == c.retries || !isTemporary(ctx, err) || !Sleep(ctx, wait) {
 			return failure
 		}
 	}
 }
 
-// sleep waits for d. It returns false if ctx ends earlier, at once if it knows that by the deadline.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits for d. It returns false if ctx ends earlier, at once if it knows that by the deadline.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return false
 	}

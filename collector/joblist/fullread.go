@@ -416,9 +416,9 @@ func (f *FullRead) request(ctx context.Context, skip int, retryFor time.Duration
 	}
 	p, err := f.send(ctx, skip)
 	giveUp := time.Now().Add(retryFor)
-	for pause := firstPause; err != nil && isTemporary(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
+	for pause := firstPause; err != nil && isRetryable(err) && time.Now().Add(pause).Before(giveUp); pause = min(2*pause, longestPause) {
 		f.failed(err)
-		if !sleep(ctx, pause) {
+		if !ciphertrust.Sleep(ctx, pause) {
 			return nil, err
 		}
 		p, err = f.send(ctx, skip)
@@ -426,20 +426,9 @@ func (f *FullRead) request(ctx context.Context, skip int, retryFor time.Duration
 	return p, err
 }
 
-// sleep waits for d. It returns false if ctx ends earlier.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// isTemporary reports whether a request that failed may succeed later.
-func isTemporary(err error) bool {
+// isRetryable reports whether a request that failed may succeed later. A read in the background can wait
+// for longer than the client, which retries within a scrape.
+func isRetryable(err error) bool {
 	if failure, ok := errors.AsType[*ciphertrust.APIError](err); ok && failure.Status == http.StatusRequestTimeout {
 		return true
 	}
