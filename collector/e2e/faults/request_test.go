@@ -25,8 +25,8 @@ func (r *rig) asked() []string {
 	return slices.Compact(all)
 }
 
-// TestRequestsChooseNothing sends unusual and malicious requests to the exporter. Each must cause the requests
-// to the appliance of a plain scrape, or none.
+// TestRequestsChooseNothing sends unusual and malicious requests to the exporter. Each must cause requests
+// to the appliance that a plain scrape causes, too, or none.
 func TestRequestsChooseNothing(t *testing.T) {
 	r := newRig(t, place{})
 	r.whole()
@@ -71,12 +71,12 @@ func TestRequestsChooseNothing(t *testing.T) {
 	scrapes := 0
 	for _, line := range lines {
 		r.send(line)
-		switch got := r.asked(); {
-		case len(got) == 0:
-		case slices.Equal(got, plain):
+		got := r.asked()
+		if slices.Equal(got, plain) {
 			scrapes++
-		default:
-			t.Errorf("%q causes the requests %q, want %q", line, got, plain)
+		}
+		if slices.ContainsFunc(got, func(request string) bool { return !slices.Contains(plain, request) }) {
+			t.Errorf("%q causes the requests %q, want some of %q", line, got, plain)
 		}
 	}
 	t.Logf("%d requests, of which %d were scrapes", len(lines), scrapes)
