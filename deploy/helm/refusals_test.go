@@ -31,6 +31,7 @@ func TestRefusals(t *testing.T) {
 		"password in the values": {values: "minimal", json: []string{`extraEnv=[{"name":"CM_PASSWORD","value":"geheim"}]`}, want: []string{"values must not contain secrets"}},
 		"password as a key":      {values: "minimal", set: []string{"ciphertrust.password=geheim"}, want: []string{"additional properties 'password' not allowed"}},
 		"password of a target":   {values: "fleet", json: []string{`config.targets=[{"name":"a","url":"https://cm","password":"geheim"}]`}, want: []string{"'password' not allowed"}},
+		"password of a proxy":    {values: "fleet", json: []string{`config.targets=[{"name":"a","url":"https://cm","proxy_url":"http://u:geheim@proxy:3128"}]`}, want: []string{"/config/targets/0/proxy_url"}},
 		"password in the URL":    {set: []string{"ciphertrust.url=https://me:geheim@cm.example.com", user, secret}, want: []string{"/ciphertrust/url"}},
 		"TLS of nothing":         {values: "minimal", set: []string{"web.tls=true"}, want: []string{"web.existingSecret"}},
 		"scraped twice":          {values: "discovery", set: []string{"serviceMonitor.enabled=true"}, want: []string{"twice"}},
