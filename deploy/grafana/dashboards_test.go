@@ -70,6 +70,8 @@ type panel struct {
 
 	title   string
 	queries []*prometheus.Dataquery
+	// folded panels are in a row that has to be opened.
+	folded bool
 }
 
 // board is a dashboard as its file has it.
@@ -108,16 +110,18 @@ func readBoards(t *testing.T) []board {
 		if err := json.Unmarshal(text, &b.Dashboard); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		var all []dashboard.Panel
+		var all []panel
 		for _, either := range b.Panels {
 			if either.Panel != nil {
-				all = append(all, *either.Panel)
-			} else {
-				all = append(all, either.RowPanel.Panels...)
+				all = append(all, panel{Panel: *either.Panel})
+				continue
+			}
+			for i := range either.RowPanel.Panels {
+				all = append(all, panel{Panel: either.RowPanel.Panels[i], folded: true})
 			}
 		}
-		for i := range all {
-			p := panel{Panel: all[i], title: *all[i].Title}
+		for _, p := range all { //nolint:gocritic // Copied to be completed.
+			p.title = *p.Title
 			for _, target := range p.Targets {
 				q, is := target.(*prometheus.Dataquery)
 				if !is {

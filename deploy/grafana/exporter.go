@@ -55,7 +55,7 @@ func exporterNow() []dashboard.Panel {
 			4, critical, now("count", "", selection{matchers: ofList}.countUnreadable())),
 		statPanel("Configuration", "Whether the last load of the configuration succeeded on all exporters. After a failure the previous configuration is still in use.",
 			4, field{unit: "short", decimals: -1, noValue: "no data", mappings: loadTexts()}, now("reload", "", "min("+ofSelf("cckm_sync_exporter_config_last_reload_successful", "")+")")),
-		statPanel("Requests without success", "Share of the requests to the appliances within the last hour that had no 2xx response.",
+		statPanel("Requests failed", "Share of the requests to the appliances within the last hour that had no 2xx response.",
 			4, field{
 				unit: "percentunit", decimals: 1, mappings: nothing("no requests"), noValue: "no requests",
 				thresholds: thresholds(plain, from(0.05, amber)),
@@ -147,9 +147,9 @@ func requests() []dashboard.Panel {
 
 func logins() []dashboard.Panel {
 	return []dashboard.Panel{
-		graph("Logins per hour", "Logins to the appliances by grant and result. There should be one in each lifetime of a token; more means that tokens are discarded.",
+		graph("Logins per hour", "Logins to the appliances by result. There should be one in each lifetime of a token; more means that tokens are discarded.",
 			8, field{unit: "suffix:/h", decimals: 1}, nil,
-			query("logins", "{{grant}} {{result}}", "3600 * sum by (grant, result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
+			query("logins", "{{result}}", "3600 * sum by (result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
 		graph("Time until the token expires", "It rises at each login or refresh, and does not reach 0 if tokens are renewed in time. Absent if there is no token.",
 			8, field{unit: "s", decimals: 0}, nil,
 			query("expiry", "{{instance}}", "-max by (instance) (cckm_sync_exporter:token_expired:seconds{"+ofExporter+"})")),

@@ -85,10 +85,10 @@ func firingTable() dashboard.Panel {
 // identity are the columns that name a key ring or vault. Names are not cut at 1280 pixels.
 func identity() []column {
 	name, project := label("name", "Name", 0), label("project", "Project", 0)
-	name.links, name.least, project.least = linksOfRow(), 205, 120
+	name.links, name.least, project.least = linksOfRow(), 195, 110
 	return []column{
-		name, project, label("location", "Location", 120), label("subscription", "Subscription", 103),
-		label("cloud", "Cloud", 62), label("item", "Item", 85), label("instance", "Appliance", 92),
+		name, project, label("location", "Location", 122), label("subscription", "Subscription", 100),
+		label("cloud", "Cloud", 60), label("item", "Item", 85), label("instance", "Appliance", 86),
 	}
 }
 
@@ -106,8 +106,8 @@ func scopeTable(s selection) dashboard.Panel {
 		return value(ref, title, 98, field{unit: "s", decimals: 1, mappings: mappings})
 	}
 	columns := []column{
-		coloredValue("rank", "State", 112, field{unit: "short", decimals: -1, mappings: rankTexts()}),
-		value("also", "Also", 128, field{unit: "short", decimals: -1, mappings: alsoTexts()}),
+		coloredValue("rank", "State", 140, field{unit: "short", decimals: -1, mappings: rankTexts()}),
+		value("also", "Also", 132, field{unit: "short", decimals: -1, mappings: alsoTexts()}),
 	}
 	columns = append(columns, identity()...)
 	columns = append(columns,
@@ -130,31 +130,36 @@ func scopeTable(s selection) dashboard.Panel {
 
 // listTable has a row for each list of each appliance.
 func listTable(s selection) dashboard.Panel {
-	read := coloredValue("read", "Reading", 170, field{unit: "short", decimals: -1, mappings: readTexts(plain)})
+	read := coloredValue("read", "Reading", 175, field{unit: "short", decimals: -1, mappings: readTexts(plain)})
 	read.links = []dashboard.DashboardLink{statusLink("When and why (status page)", "")}
 	columns := []column{
-		read, label("instance", "Appliance", 130), label("cloud", "Cloud", 70), label("item", "Item", 90),
-		value("all", "All", 60, field{unit: "short", decimals: 0}),
+		read, label("instance", "Appliance", 120), label("cloud", "Cloud", 65), label("item", "Item", 88),
+		value("all", "All", 55, field{unit: "short", decimals: 0}),
 	}
 	queries := make([]prometheus.Dataquery, 0, 2+state.NumStates)
 	queries = append(queries,
 		rows("read", s.readState()+"\nor "+s.silent()),
 		rows("all", "count by ("+eachList+") (group by ("+eachScope+") ("+s.states()+"))"))
-	for _, st := range state.All() {
+	for _, st := range problems() {
 		info := st.Info()
-		c := coloredValue(info.Key, info.Name, 30+8*len(info.Name), field{unit: "short", decimals: 0, thresholds: anyIs(info.Severity)})
+		c := coloredValue(info.Key, info.Name, 30+7*len(info.Name), field{unit: "short", decimals: 0, thresholds: anyIs(info.Severity)})
 		columns = append(columns, c)
 		queries = append(queries, rows(info.Key, "count by ("+eachList+") ("+s.in(st)+")"))
 	}
 	return table("What is wrong, by appliance, cloud and item",
-		"Each list of jobs: whether it was read completely in the last scrape, or the reason, and how many of its key rings and vaults are in each state. "+
+		"Each list of jobs: whether it was read completely in the last scrape, or the reason, how many key rings and vaults it has, and how many are in each state with an alert. "+
 			"If a list cannot be read or its exporter is down, its numbers are at most 20 minutes old, then missing. One key ring or vault can be in several states.",
 		7, "Reading", append(columns, hiddenLabel("job")), queries...)
 }
 
+// nothingWrong is shown if no series is in a state with an alert.
+const nothingWrong = "nothing, or no data"
+
 func scopeTimeline(title, description, expr string) dashboard.Panel {
-	return timeline(title, description, 12, worstTexts(), linksOfSeries(),
+	p := timeline(title, description, 12, worstTexts(), linksOfSeries(),
 		query("state", "{{name}} {{project}} {{cloud}} {{item}}", expr))
+	p.FieldConfig.Defaults.NoValue = new(nothingWrong)
+	return p
 }
 
 func fleetAges(s selection) []dashboard.Panel {
@@ -163,7 +168,7 @@ func fleetAges(s selection) []dashboard.Panel {
 	return []dashboard.Panel{
 		graph("What was wrong",
 			"How many key rings and vaults were in each state with an alert.",
-			8, field{unit: "short", decimals: 0}, problemLines(),
+			8, field{unit: "short", decimals: 0, noValue: nothingWrong}, problemLines(),
 			query("states", "{{state}}", "count by (state) ("+s.states(`severity!=""`)+")")),
 		graph("Longest time since a success",
 			"The longest time since a success among the key rings and vaults of each list that have ever succeeded. The dashed line is the shortest limit of the alerts.",

@@ -302,7 +302,11 @@ func (p *prometheusServer) checkEveryScope(t *testing.T, b *board, chosen map[st
 // times by some that the test can wait for.
 func substitute(query string, values map[string]string) string {
 	query = strings.NewReplacer("[7d:1h]", "[1m:5s]", "[7d:15m]", "[1m:5s]", "offset 1h", "offset 5s", ":5m]", ":5s]", "[10m]", "[10s]").Replace(query)
-	own := map[string]string{"__rate_interval": "30s", "__range": "1m", "__interval": "5s"}
+	return substituteAll(query, values, map[string]string{"__rate_interval": "30s", "__range": "1m", "__interval": "5s"})
+}
+
+// substituteAll replaces variables by their values, and Grafana's own by theirs.
+func substituteAll(query string, values, own map[string]string) string {
 	return regexp.MustCompile(`\$\w+`).ReplaceAllStringFunc(query, func(name string) string {
 		if value, is := own[name[1:]]; is {
 			return value

@@ -174,7 +174,7 @@ func codeSilent() int64 { return int64(len(reason.All())) + 1 }
 // alertTexts names the severities of the ranks of alerts.
 func alertTexts() []dashboard.ValueMapping {
 	texts := make([]dashboard.ValueMapping, 0, 1+len(severities()))
-	texts = append(texts, rangeOf(0, shown{"✓ nothing fires", plain}))
+	texts = append(texts, rangeOf(0, shown{"✓ none", plain}))
 	for i, severity := range severities() {
 		texts = append(texts, rangeOf(int64(i)+1, shown{severity, colorOfSeverity(state.Severity(severity))}))
 	}

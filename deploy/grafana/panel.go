@@ -133,7 +133,7 @@ func stacked(p dashboard.Panel, opacity float64) dashboard.Panel {
 func timeline(title, description string, height uint32, texts []dashboard.ValueMapping, links []dashboard.DashboardLink, queries ...prometheus.Dataquery) dashboard.Panel {
 	f := field{unit: "short", decimals: -1, mappings: texts, links: links}
 	p := panel("state-timeline", title, description, 24, height, &f, fixed(slate), queries)
-	p.Interval = new("1m")
+	p.Interval, p.MaxDataPoints = new("1m"), new(200.0)
 	// Texts have their contrast on the opaque color.
 	p.FieldConfig.Defaults.Custom = &statetimeline.FieldConfig{FillOpacity: new(uint32(100)), LineWidth: new(uint32(0))}
 	options := statetimeline.NewOptions()

@@ -81,8 +81,13 @@ const span = 1_000_000_000
 
 // worst is the code of each key ring's or vault's worst state.
 func (s selection) worst() string {
+	return fmt.Sprintf("max by (%s) (\n  %s\n)", eachScope, s.codes())
+}
+
+// codes are those of all states.
+func (s selection) codes() string {
 	all := state.All()
-	return fmt.Sprintf("max by (%s) (\n  %s\n)", eachScope, s.numbered(all[:], code, "0 * "))
+	return s.numbered(all[:], code, "0 * ")
 }
 
 // rank sorts key rings and vaults by their worst state, then by age: how long the
@@ -108,10 +113,15 @@ func (s selection) rank() string {
 		s.numbered([]state.State{state.Stuck}, rank, ""))
 }
 
-// worstOf20 is worst for the 20 that have the highest ranks now and are in a state with an alert.
+// worstOf20 is worst for the 20 that have the highest ranks now and are in a state with an
+// alert. They are selected first: at each point of a graph, the rest costs much less for 20
+// than for all.
 func (s selection) worstOf20() string {
 	all := problems()
-	return s.atEnd().named(fmt.Sprintf("%s\nand topk(20, %s >= %d)", s.worst(), s.atEnd().rank(), code(all[len(all)-1])*span))
+	last := all[len(all)-1]
+	of20 := fmt.Sprintf("\n  and on (%s) topk(20, %s >= %d)", eachScope, s.atEnd().rank(), code(last)*span)
+	return fmt.Sprintf("max by (%s) (\n  (%s)%s\n)\n* on (%s) group_left (name, project) (%s%s)",
+		eachScope, s.codes(), of20, eachScope, s.atEnd().names(), of20)
 }
 
 // problems are the states with an alert, worst first.

@@ -18,13 +18,13 @@ func scope() Dashboard {
 			scopeNumbers(s),
 			[]dashboard.Panel{scopeParts(s)}),
 		open("Over time",
-			[]dashboard.Panel{timeline("State, newest job and last result",
-				"The worst state, the status of the newest job, and the result of the newest finished one, over time. A gap means that the list could not be read.",
+			[]dashboard.Panel{timeline("Worst state", "The worst of its states over time, by the rules of the alerts.", 5, worstTexts(), nil,
+				query("state", legendOfScope, s.worst()))},
+			[]dashboard.Panel{timeline("Newest job and last result",
+				"The status of the newest job, and the result of the newest finished one, over time. A gap means that the list could not be read.",
 				7, statusTexts(), nil,
 				query("status", "{{instance}} {{cloud}} {{item}}: newest job", s.statusNumber("cckm_sync_scope_status", "status")),
 				query("result", "{{instance}} {{cloud}} {{item}}: last result", s.statusNumber("cckm_sync_scope_last_result", "result")))},
-			[]dashboard.Panel{timeline("Worst state", "The worst of its states over time, by the rules of the alerts.", 5, worstTexts(), nil,
-				query("state", legendOfScope, s.worst()))},
 			scopeAges(s),
 			scopeJobs(s)),
 	)
@@ -97,8 +97,8 @@ func scopeParts(s selection) dashboard.Panel {
 	columns := []column{
 		label("cloud", "Cloud", 70), label("item", "Item", 90), label("instance", "Appliance", 130),
 		when("success", "Last success"), when("failure", "Last failure"), when("completion", "Last finish"), when("job", "Newest job"),
-		label("kind", "Kind", 90), label("name", "Name", 0), label("project", "Project", 0), label("location", "Location", 0),
-		label("subscription", "Subscription", 0), hidden("info"), hiddenLabel("job"), hiddenLabel("scope"),
+		label("name", "Name", 0), label("project", "Project", 0), label("location", "Location", 0),
+		label("subscription", "Subscription", 0), hidden("info"), hiddenLabel("job"), hiddenLabel("kind"), hiddenLabel("scope"),
 	}
 	return table("Identifier and times",
 		"The parts of the identifier, and when the newest job was created, the newest finished job finished, and it last succeeded and failed. "+

@@ -24,9 +24,15 @@ type Prometheus struct {
 // Program does.
 func StartPrometheus(t *testing.T, config string, args ...string) *Prometheus {
 	t.Helper()
+	return StartPrometheusWith(t, t.TempDir(), config, args...)
+}
+
+// StartPrometheusWith starts one with the data of a directory.
+func StartPrometheusWith(t *testing.T, data, config string, args ...string) *Prometheus {
+	t.Helper()
 	path, address := Program(t, "prometheus"), FreeAddress(t)
 	args = append(args, "--config.file="+WriteFile(t, "prometheus.yml", []byte(config)),
-		"--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+address)
+		"--storage.tsdb.path="+data, "--web.listen-address="+address)
 	p := &Prometheus{
 		Process: Start(t, nil, path, args...),
 		URL:     "http://" + address,
