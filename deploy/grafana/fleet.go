@@ -85,9 +85,9 @@ func firingTable() dashboard.Panel {
 // identity are the columns that name a key ring or vault. Names are not cut at 1280 pixels.
 func identity() []column {
 	name, project := label("name", "Name", 0), label("project", "Project", 0)
-	name.links, name.least, project.least = linksOfRow(), 195, 110
+	name.links, name.least, project.least = linksOfRow(), 190, 110
 	return []column{
-		name, project, label("location", "Location", 122), label("subscription", "Subscription", 100),
+		name, project, label("location", "Location", 122), label("subscription", "Subscription", 97),
 		label("cloud", "Cloud", 60), label("item", "Item", 85), label("instance", "Appliance", 86),
 	}
 }
@@ -106,7 +106,7 @@ func scopeTable(s selection) dashboard.Panel {
 		return value(ref, title, 98, field{unit: "s", decimals: 1, mappings: mappings})
 	}
 	columns := []column{
-		coloredValue("rank", "State", 140, field{unit: "short", decimals: -1, mappings: rankTexts()}),
+		coloredValue("rank", "State", 150, field{unit: "short", decimals: -1, mappings: rankTexts()}),
 		value("also", "Also", 132, field{unit: "short", decimals: -1, mappings: alsoTexts()}),
 	}
 	columns = append(columns, identity()...)
