@@ -1,6 +1,7 @@
 package ciphertrust
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -59,7 +60,7 @@ func (p Proxy) function() func(*http.Request) (*url.URL, error) {
 
 // password returns the proxy's password; empty if there is none.
 func (p Proxy) password() string {
-	u, err := url.Parse(string(p.URL))
+	u, err := url.Parse(cmp.Or(string(p.URL), httpproxy.FromEnvironment().HTTPSProxy))
 	if err != nil {
 		return ""
 	}

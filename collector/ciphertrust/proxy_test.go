@@ -36,6 +36,8 @@ func TestProxyFromEnvironment(t *testing.T) {
 		err := h.failure(reason.Network)
 		wantText(t, err.Error(), "the proxy requires authentication (407)")
 		wantText(t, reason.HintOf(err), "HTTPS_PROXY", "NO_PROXY")
+		h.connect("https://repeating.example.invalid", func(cfg *ciphertrust.Config) { cfg.TLS.CAFile = ca }, nil)
+		wantText(t, h.failure(reason.Network).Error(), "no tunnel for <secret>")
 		return
 	}
 	appliance := simulator.New(simulator.Options{Password: password})
@@ -45,6 +47,10 @@ func TestProxyFromEnvironment(t *testing.T) {
 		asked.Add(1)
 		if r.Host == "refused.example.invalid:443" {
 			w.WriteHeader(http.StatusProxyAuthRequired)
+			return
+		}
+		if r.Host == "repeating.example.invalid:443" {
+			respondRaw(w, "HTTP/1.1 502 no tunnel for "+proxyPassword+"\r\n\r\n")
 			return
 		}
 		if r.Method != http.MethodConnect || r.Host != "cm.example.invalid:443" {
@@ -60,16 +66,29 @@ func TestProxyFromEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), executable, "-test.run=^TestProxyFromEnvironment$")
-	cmd.Env = []string{throughProxy + "=" + write(t, "ca.pem", string(server.CAPEM)), "HTTPS_PROXY=" + proxy.URL}
+	cmd.Env = []string{throughProxy + "=" + write(t, "ca.pem", string(server.CAPEM)), "HTTPS_PROXY=" + strings.Replace(proxy.URL, "://", "://user:"+proxyPassword+"@", 1)}
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, output)
 	}
-	if n := asked.Load(); n != 3 {
+	if n := asked.Load(); n != 4 {
 		t.Errorf("the proxy was asked for %d connections, want one for each address", n)
 	}
 	if n := appliance.LoginCount(simulator.GrantPassword, simulator.LoginAccepted); n != 1 {
 		t.Errorf("%d logins", n)
 	}
+}
+
+// proxyPassword is the password of a proxy.
+const proxyPassword = "proxy-SECRET-password"
+
+// respondRaw sends a response that net/http would not, and ends the connection.
+func respondRaw(w http.ResponseWriter, response string) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	_, _ = io.WriteString(conn, response)
+	_ = conn.Close()
 }
 
 // TestProxyOfTarget checks through which proxy a client connects, and that nobody sees its password.
@@ -80,16 +99,12 @@ func TestProxyOfTarget(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		switch auth := r.Header.Get("Proxy-Authorization"); auth {
-		case "Basic " + base64.StdEncoding.EncodeToString([]byte("user:proxy SECRET password")):
+		case "Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+proxyPassword)):
 			tunnel(r.Context(), t, w, server.Addr().String())
 		case "":
 			w.WriteHeader(http.StatusProxyAuthRequired)
 		default:
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				_, _ = io.WriteString(conn, "HTTP/1.1 502 no tunnel for other SECRET password\r\n\r\n")
-				_ = conn.Close()
-			}
+			respondRaw(w, "HTTP/1.1 502 no tunnel for other "+proxyPassword+"\r\n\r\n")
 		}
 	}))
 	defer proxy.Close()
@@ -100,7 +115,7 @@ func TestProxyOfTarget(t *testing.T) {
 			cfg.TLS.CA, cfg.TLS.ServerName, cfg.Proxy = string(server.CAPEM), "cm.example.invalid", proxy
 		}, nil)
 	}
-	through := ciphertrust.Proxy{URL: ciphertrust.Secret("http://user:proxy%20SECRET%20password@" + address)}
+	through := ciphertrust.Proxy{URL: ciphertrust.Secret("http://user:" + proxyPassword + "@" + address)}
 	for _, url := range []string{"https://cm.example.invalid", server.URL} {
 		connect(url, through)
 		h.mustGet()
@@ -119,7 +134,7 @@ func TestProxyOfTarget(t *testing.T) {
 	connect("https://cm.example.invalid", ciphertrust.Proxy{URL: ciphertrust.Secret(proxy.URL)})
 	err := h.failure(reason.Network)
 	wantText(t, err.Error(), "the proxy requires authentication (407)")
-	connect("https://cm.example.invalid", ciphertrust.Proxy{URL: ciphertrust.Secret("http://user:other%20SECRET%20password@" + address)})
+	connect("https://cm.example.invalid", ciphertrust.Proxy{URL: ciphertrust.Secret("http://user:other%20" + proxyPassword + "@" + address)})
 	err = h.failure(reason.Network)
 	wantText(t, err.Error(), "no tunnel for <secret>")
 }
