@@ -73,7 +73,7 @@ type counted struct {
 	job, address string
 	// fleet is true if Prometheus discovers the exporter's targets.
 	fleet bool
-	// want has the counts by key. Without it, every state must be there.
+	// want has the counts by key. Without it, some scopes must have failed, and some be in sync.
 	want map[string]int
 }
 
