@@ -117,6 +117,21 @@ func TestExposedFiles(t *testing.T) {
 		}
 	}
 	r.start(t).await(t, warning+file, 1)
+	f := newTargetsFile(t)
+	f.set(t, f.entry("one", ", proxy_url: http://proxy.example.com, no_proxy: 127.0.0.1"))
+	if err := os.Chmod(f.path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p = f.serve(t)
+	f.set(t, f.entry("one", ", proxy_url: 'http://u:geheim@proxy.example.com', no_proxy: 127.0.0.1"))
+	if err := os.Chmod(f.path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.mustRequest(t, http.MethodPost, "/-/reload", http.StatusOK)
+	p.await(t, warning+f.path, 1)
+	if n := strings.Count(p.log(), warning); n != 1 || strings.Contains(p.log(), "geheim") {
+		t.Errorf("%d warnings of a file with a proxy, with and without a password:\n%s", n, p.log())
+	}
 	out, _, code := runCommand(t, r.env, "check")
 	for _, want := range []string{"WARN  settings: " + warning + file, "      hint: chmod o-rw " + file, "ok    list google-keys"} {
 		if code != 0 || !strings.Contains(out, want) {

@@ -63,6 +63,7 @@ func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "configurati
 // Client reads from one appliance. It is safe for concurrent use.
 type Client struct {
 	base      *url.URL
+	proxy     Proxy
 	http      *http.Client
 	userAgent string
 	onRequest func(endpoint string, code int, took time.Duration)
@@ -121,6 +122,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		base:           base,
+		proxy:          cfg.Proxy,
 		userAgent:      cfg.UserAgent,
 		onRequest:      cfg.OnRequest,
 		onLogin:        cfg.OnLogin,

@@ -17,6 +17,9 @@ import (
 type Proxy struct {
 	// URL is the proxy's URL, which may have a user name and a password; empty means that of the environment.
 	URL Secret
+	// File is the file that URL is from, which must not be readable for everyone if there is a password;
+	// empty if it is from no file.
+	File string
 	// NoProxy are the hosts to which connections are direct, in the form of NO_PROXY; with URL, empty
 	// means none, else those of the environment. If it is not empty, connections to loopback addresses
 	// are direct, too, as by NO_PROXY.

@@ -82,7 +82,7 @@ func exposure(path string) (Warning, bool) {
 	}, true
 }
 
-// secretFiles returns the files with secrets that logins read.
+// secretFiles returns the files with secrets that logins use.
 func (s *session) secretFiles() []string {
 	var files []string
 	if s.tls.KeyFile != "" {
@@ -90,6 +90,9 @@ func (s *session) secretFiles() []string {
 	}
 	if s.credentials.ClientID == "" && s.credentials.PasswordFile != "" {
 		files = append(files, s.credentials.PasswordFile)
+	}
+	if proxy := s.client.proxy; proxy.File != "" && proxy.password() != "" {
+		files = append(files, proxy.File)
 	}
 	return files
 }

@@ -7,8 +7,6 @@ import (
 
 	"github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v4"
-
-	"cckm_sync_exporter/collector/ciphertrust"
 )
 
 // key is a key of a target or of its TLS settings.
@@ -31,7 +29,7 @@ func targetKeys() []key {
 		valueKey("connection", "ciphertrust.connection", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Connection }),
 		valueKey("client_id", "ciphertrust.client-id", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.ClientID }),
 		{"tls_config", "", (*reader).readTLS},
-		valueKey("proxy_url", "", (*reader).secret, func(t *Target) *ciphertrust.Secret { return &t.Proxy.URL }),
+		{"proxy_url", "", (*reader).readProxy},
 		valueKey("no_proxy", "", (*reader).hosts, func(t *Target) *string { return &t.Proxy.NoProxy }),
 		{"collectors", "collector.disable-defaults", (*reader).readCollectors},
 		{"labels", "", (*reader).readLabels},

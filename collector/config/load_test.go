@@ -111,7 +111,7 @@ func TestEverything(t *testing.T) {
 				CAFile: file("ca.pem"), ServerName: "cm", InsecureSkipVerify: true,
 				MinVersion: promconfig.TLSVersion(tls.VersionTLS12), MaxVersion: promconfig.TLSVersion(tls.VersionTLS13),
 			},
-			Proxy:  ciphertrust.Proxy{URL: "http://u:p%40ss@proxy.example.com:3128", NoProxy: ".example.org, 10.0.0.0/8"},
+			Proxy:  ciphertrust.Proxy{URL: "http://u:p%40ss@proxy.example.com:3128", NoProxy: ".example.org, 10.0.0.0/8", File: file("config.yml")},
 			Lists:  lists(t, "google-keys", "luna-keys"),
 			Labels: map[string]string{"region": "eu", "tier": "1", "version": "1.10", "on": "true", "_x": "a b"},
 			Reading: config.Reading{

@@ -208,6 +208,13 @@ const (
 	SourceInventory = "inventory"
 )
 
+// readProxy reads the address of the proxy, which may have a password.
+func (r *reader) readProxy(node *yaml.Node, at place) {
+	if address, ok := r.optionalText(node, at); ok {
+		r.target.Proxy.URL, r.target.Proxy.File = ciphertrust.Secret(address), r.file
+	}
+}
+
 // readCollectors reads the names of the lists, and whether schedules and the inventory are read.
 func (r *reader) readCollectors(node *yaml.Node, at place) {
 	all := syncjob.Lists()

@@ -11,8 +11,6 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/xhit/go-str2duration/v2"
 	"go.yaml.in/yaml/v4"
-
-	"cckm_sync_exporter/collector/ciphertrust"
 )
 
 // orNone is appended to the advice for an optional key. An empty value is a mistake, because it may
@@ -42,12 +40,6 @@ func (r *reader) text(node *yaml.Node, at place, wanted string) (string, bool) {
 // optionalText reads a text that may be omitted.
 func (r *reader) optionalText(node *yaml.Node, at place) (string, bool) {
 	return r.text(node, at, "a text"+orNone)
-}
-
-// secret reads a text that is never printed.
-func (r *reader) secret(node *yaml.Node, at place) (ciphertrust.Secret, bool) {
-	value, ok := r.optionalText(node, at)
-	return ciphertrust.Secret(value), ok
 }
 
 // hosts reads hosts in the form of the variable NO_PROXY.
