@@ -8,6 +8,8 @@ import (
 	"math/bits"
 	"time"
 
+	"cckm_sync_exporter/collector/plan"
+	"cckm_sync_exporter/collector/schedule"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -25,8 +27,10 @@ const (
 	// Stuck: the oldest job in progress is older than the threshold.
 	Stuck
 	// NeverSucceeded: no job completed, and one finished, or one has been in progress for longer than
-	// the threshold.
+	// the threshold. Or there is no job at all, and no refresh, although one was due.
 	NeverSucceeded
+	// Missed: the newest job is older than the run that was due.
+	Missed
 	// Aborted: the newest job and the newest finished one are aborted.
 	Aborted
 	// Unknown: the status of the newest job, or the result of the newest finished one, is unknown.
@@ -35,9 +39,11 @@ const (
 	Running
 	// InSync: the newest finished job completed.
 	InSync
+	// Removed: the scope is not registered any more. It has no state with an alert, except Unknown.
+	Removed
 
 	// NumStates is how many states there are.
-	NumStates = 9
+	NumStates = 11
 )
 
 // Severity is how urgent a state is: the label severity of its alert.
@@ -72,7 +78,7 @@ type Info struct {
 var infos = [NumStates]Info{
 	Overdue: {
 		"overdue", "Overdue", "!", Critical, "CCKMSyncOverdue",
-		"The last success is more than 2 days ago (by default).",
+		"The last success is more than 2 days ago (by default), or two intervals of its schedule and 15 minutes.",
 		"If its jobs fail, hang or are aborted, fix that. If no job was started, check its schedule on the appliance. Then start a synchronization.",
 	},
 	Failed: {
@@ -97,6 +103,11 @@ var infos = [NumStates]Info{
 		"No job has ever completed it.",
 		"Check that it exists under this name, and what its connection may do in it. Then start a synchronization and watch it finish.",
 	},
+	Missed: {
+		"missed", "Missed", "◷", Warning, "CCKMSyncMissed",
+		"A run of its schedule was due at least 15 minutes ago, and no job was started.",
+		"If a job is in progress, it takes longer than the schedule's interval. Otherwise check the schedule on the appliance, and start a synchronization.",
+	},
 	Aborted: {
 		"aborted", "Aborted", "■", Warning, "CCKMSyncAborted",
 		"The newest job was canceled before it was complete.",
@@ -109,6 +120,7 @@ var infos = [NumStates]Info{
 	},
 	Running: {"running", "Running", "►", None, "", "A job is in progress.", ""},
 	InSync:  {"in_sync", "In sync", "✓", None, "", "The newest finished job completed it.", ""},
+	Removed: {"removed", "Removed", "–", None, "", "It has jobs, and is not registered any more.", ""},
 }
 
 // Info returns how the state is named and shown.
@@ -116,7 +128,7 @@ func (s State) Info() Info { return infos[s] }
 
 // All returns every state, worst first.
 func All() [NumStates]State {
-	return [...]State{Overdue, Failed, PartlyFailed, Stuck, NeverSucceeded, Aborted, Unknown, Running, InSync}
+	return [...]State{Overdue, Failed, PartlyFailed, Stuck, NeverSucceeded, Missed, Aborted, Unknown, Running, InSync, Removed}
 }
 
 // Named returns the state with a key, and false if there is none.
@@ -166,27 +178,65 @@ func ThresholdsOf(cloud string) Thresholds {
 	return t
 }
 
-// OfScopes returns the states of each scope of one list, which are never empty. scopes are those that the
-// metrics show, so without forgotten ones, and now is the present by the appliance's clock.
-func OfScopes(cloud string, scopes []*syncjob.Scope, now time.Time) []Set {
+// Scope is what the states of a key ring or vault depend on.
+type Scope struct {
+	// Jobs sums up its jobs; nil if there are none.
+	Jobs *syncjob.Scope
+	// Plan is what schedules and the inventory say about it; the zero value if neither is read.
+	Plan Plan
+}
+
+// Plan is what schedules and the inventory say about a scope.
+type Plan struct {
+	// Times are those of its schedules at the present.
+	Times schedule.Times
+	// Removed is true if the inventory is known and does not have it.
+	Removed bool
+	// Refreshed is true if the inventory has a time of its last refresh.
+	Refreshed bool
+}
+
+// PlanOf returns the part of a plan that decides on states. now is the present by the appliance's clock.
+func PlanOf(s *plan.Scope, now time.Time) Plan {
+	return Plan{Times: s.Times(now), Removed: s.InventoryKnown && !s.Registered, Refreshed: !s.RefreshedAt.IsZero()}
+}
+
+// OfScopes returns the states of each scope of one list. A set can be empty only for a scope without jobs.
+// scopes are those that the metrics show, so without forgotten ones, and now is the present by the
+// appliance's clock.
+func OfScopes(cloud string, scopes []Scope, now time.Time) []Set {
 	completed := map[int64]bool{}
-	for _, s := range scopes {
-		if hasResult(s, syncjob.Completed) && !s.Last.FinishedAt.IsZero() {
+	for i := range scopes {
+		if s := scopes[i].Jobs; hasResult(s, syncjob.Completed) && !s.Last.FinishedAt.IsZero() {
 			completed[s.Last.FinishedAt.UnixMicro()] = true
 		}
 	}
 	thresholds := ThresholdsOf(cloud)
 	sets := make([]Set, len(scopes))
-	for i, s := range scopes {
-		sets[i] = ofScope(s, completed, thresholds, now)
+	for i := range scopes {
+		jobs, plan := scopes[i].Jobs, &scopes[i].Plan
+		switch {
+		case jobs == nil:
+			// A scope that was never synchronized cannot have missed a run or be overdue.
+			if !plan.Removed && !plan.Refreshed && !plan.Times.Late.IsZero() {
+				sets[i] = 1 << NeverSucceeded
+			}
+		case plan.Removed:
+			sets[i] = 1 << Removed
+			if isUnknown(jobs) {
+				sets[i] |= 1 << Unknown
+			}
+		default:
+			sets[i] = ofScope(jobs, plan, completed, thresholds, now)
+		}
 	}
 	return sets
 }
 
-// ofScope returns the states of a scope. completed has when the jobs finished that completed a scope and are
-// its newest finished one. Two scopes share a job if it finished at the same microsecond: jobs have no name
-// in the metrics, so the alert recognizes them by that.
-func ofScope(s *syncjob.Scope, completed map[int64]bool, t Thresholds, now time.Time) Set {
+// ofScope returns the states of a scope with jobs that was not removed. completed has when the jobs finished
+// that completed a scope and are its newest finished one. Two scopes share a job if it finished at the same
+// microsecond: jobs have no name in the metrics, so the alert recognizes them by that.
+func ofScope(s *syncjob.Scope, plan *Plan, completed map[int64]bool, t Thresholds, now time.Time) Set {
 	var set Set
 	add := func(state State, holds bool) {
 		if holds {
@@ -196,6 +246,9 @@ func ofScope(s *syncjob.Scope, completed map[int64]bool, t Thresholds, now time.
 	var running time.Duration
 	if !s.OldestInProgress.IsZero() {
 		running = now.Sub(s.OldestInProgress)
+	}
+	if interval := plan.Times.Interval; interval > 0 {
+		t.Overdue = 2*interval + schedule.Grace
 	}
 	add(Overdue, !s.LastSuccess.IsZero() && now.Sub(s.LastSuccess) > t.Overdue)
 	if hasResult(s, syncjob.Failed) {
@@ -207,8 +260,9 @@ func ofScope(s *syncjob.Scope, completed map[int64]bool, t Thresholds, now time.
 	// The count is used because the time of a success may be missing.
 	ended := s.Jobs[syncjob.Failed]+s.Jobs[syncjob.Aborted]+s.Jobs[syncjob.Unknown] > 0
 	add(NeverSucceeded, s.Jobs[syncjob.Completed] == 0 && (ended || running > t.NeverSucceeded))
+	add(Missed, plan.Times.Missed(s.Newest.CreatedAt))
 	add(Aborted, s.Newest.Status == syncjob.Aborted && hasResult(s, syncjob.Aborted))
-	add(Unknown, s.Newest.Status == syncjob.Unknown || hasResult(s, syncjob.Unknown))
+	add(Unknown, isUnknown(s))
 	switch {
 	case set != 0:
 	case s.Jobs[syncjob.InProgress] > 0:
@@ -222,7 +276,12 @@ func ofScope(s *syncjob.Scope, completed map[int64]bool, t Thresholds, now time.
 	return set
 }
 
+// isUnknown reports whether the newest job or the newest finished one of a scope has an unknown status.
+func isUnknown(s *syncjob.Scope) bool {
+	return s.Newest.Status == syncjob.Unknown || hasResult(s, syncjob.Unknown)
+}
+
 // hasResult reports whether the newest finished job of a scope has a result for it.
 func hasResult(s *syncjob.Scope, result syncjob.Status) bool {
-	return s.Last != nil && s.Last.Status == result
+	return s != nil && s.Last != nil && s.Last.Status == result
 }

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"cckm_sync_exporter/collector/reason"
+	"cckm_sync_exporter/collector/schedule"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
@@ -98,11 +99,58 @@ func TestOfScopes(t *testing.T) {
 		// Its newest finished job is that of the failed scope which finished a minute ago.
 		other := ended(syncjob.Completed, time.Minute, true)
 		keys := make([]string, 0, 2)
-		for _, s := range state.OfScopes(test.cloud, []*syncjob.Scope{test.scope, other}, now())[0].States() {
+		for _, s := range state.OfScopes(test.cloud, []state.Scope{{Jobs: test.scope}, {Jobs: other}}, now())[0].States() {
 			keys = append(keys, s.Info().Key)
 		}
 		if got := strings.Join(keys, " "); got != test.want {
 			t.Errorf("%s %+v: states %q, want %q", test.cloud, *test.scope, got, test.want)
+		}
+	}
+}
+
+// TestOfPlannedScopes lists what schedules and the inventory say about a scope, with the keys of its states.
+func TestOfPlannedScopes(t *testing.T) {
+	// daily was due hours ago, and hourly is due now.
+	daily := schedule.Times{Due: now().Add(-5 * time.Hour), Late: now().Add(-5 * time.Hour), Interval: 24 * time.Hour}
+	hourly := schedule.Times{Due: now(), Late: now().Add(-time.Hour), Interval: time.Hour}
+	started := func(s *syncjob.Scope, ago time.Duration) *syncjob.Scope {
+		s.Newest.CreatedAt = now().Add(-ago)
+		return s
+	}
+	good := func(ago time.Duration) *syncjob.Scope {
+		return succeeded(started(ended(syncjob.Completed, ago, true), ago), ago)
+	}
+	failing := func() *syncjob.Scope { return started(ended(syncjob.Failed, time.Minute, false), 0) }
+	for _, test := range []struct {
+		want string
+		jobs *syncjob.Scope
+		plan state.Plan
+	}{
+		{"in_sync", good(5 * time.Hour), state.Plan{Times: daily}},
+		{"in_sync", good(5*time.Hour + 2*time.Minute), state.Plan{Times: daily}},
+		{"missed", good(5*time.Hour + 2*time.Minute + time.Second), state.Plan{Times: daily}},
+		{"missed", started(running(good(29*time.Hour), time.Hour), time.Hour), state.Plan{Times: schedule.Times{Late: now()}}},
+		// Nobody knows when the newest job was created.
+		{"in_sync", ended(syncjob.Completed, time.Minute, true), state.Plan{Times: daily}},
+		{"in_sync", good(time.Hour), state.Plan{Times: hourly}},
+		{"in_sync", started(good(2*time.Hour+15*time.Minute), 0), state.Plan{Times: hourly}},
+		{"overdue", started(good(2*time.Hour+16*time.Minute), 0), state.Plan{Times: hourly}},
+		{"in_sync", good(13 * 24 * time.Hour), state.Plan{Times: schedule.Times{Interval: 7 * 24 * time.Hour}}},
+		{"removed", good(80 * time.Hour), state.Plan{Times: daily, Removed: true}},
+		{"removed", running(failing(), 80*time.Hour), state.Plan{Removed: true}},
+		{"unknown removed", ended(syncjob.Unknown, time.Minute, true), state.Plan{Removed: true}},
+		{"never_succeeded", nil, state.Plan{Times: daily}},
+		{"", nil, state.Plan{Times: schedule.Times{Due: now()}}},
+		{"", nil, state.Plan{Times: daily, Refreshed: true}},
+		{"", nil, state.Plan{}},
+		{"failed never_succeeded", failing(), state.Plan{Times: daily, Refreshed: true}},
+	} {
+		keys := make([]string, 0, 2)
+		for _, s := range state.OfScopes("", []state.Scope{{test.jobs, test.plan}}, now())[0].States() {
+			keys = append(keys, s.Info().Key)
+		}
+		if got := strings.Join(keys, " "); got != test.want {
+			t.Errorf("%+v %+v: states %q, want %q", test.jobs, test.plan, got, test.want)
 		}
 	}
 }

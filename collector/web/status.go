@@ -23,6 +23,7 @@ func (s statusSource) Targets() []statuspage.Target {
 			Domain:            t.Config.Credentials.Domain,
 			Labels:            t.Config.Labels,
 			Lists:             t.Latest(),
+			Sources:           t.Sources(),
 			ForgetScopesAfter: t.Config.ForgetScopesAfter,
 			Redact:            t.Client().Redact,
 			ClockOffset:       t.Client().ClockCorrection(),

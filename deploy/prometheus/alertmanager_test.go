@@ -32,20 +32,23 @@ func TestInhibitions(t *testing.T) {
 	}{
 		{"an exporter that is down inhibits its other alerts", []string{
 			"ExporterDown " + exporter, "-ListUnreadable " + list, "-CredentialsRejected " + exporter, "-TokenNotRenewed " + exporter,
-			"-ConfigNotReloaded " + exporter, "-Overdue " + vault, "-ThresholdMissing " + list, "Overdue instance=b cloud=azure item=certificate scope=vault",
+			"-ConfigNotReloaded " + exporter, "-Overdue " + vault, "-Missed " + vault, "-ThresholdMissing " + list, "Overdue instance=b cloud=azure item=certificate scope=vault",
 			"ExporterDown instance=b-of-another-job job=x", "ExporterAbsent job=",
 		}},
 		{"rejected credentials inhibit their consequences", []string{
 			"CredentialsRejected " + exporter, "-ListUnreadable " + list, "-ListUnreadable " + other, "-ListFlapping " + list,
-			"-TokenNotRenewed " + exporter, "ListUnreadable instance=b cloud=azure item=certificate",
+			"-TokenNotRenewed " + exporter, "-SourceUnreadable " + exporter + " source=schedules", "ListUnreadable instance=b cloud=azure item=certificate",
 		}},
 		{"a list that cannot be read inhibits its key rings and vaults", []string{
 			"ListUnreadable " + list, "-Failed " + vault, "-PartlyFailed " + vault, "-Stuck " + vault, "-Overdue " + vault,
-			"-NeverSucceeded " + vault, "-Aborted " + vault, "-StatusUnknown " + vault, "-ListFlapping " + list,
+			"-NeverSucceeded " + vault, "-Missed " + vault, "-Unscheduled " + list, "-Aborted " + vault, "-StatusUnknown " + vault, "-ListFlapping " + list,
 			"-TokenNotRenewed " + exporter, "Failed " + other + " scope=ring", "ThresholdMissing " + list,
 		}},
 		{"never succeeded inhibits failed", []string{
 			"NeverSucceeded " + vault, "-Failed " + vault, "-Aborted " + vault, "Stuck " + vault, "Failed " + list + " scope=other",
+		}},
+		{"overdue inhibits missed", []string{
+			"Overdue " + vault, "-Missed " + vault, "Missed " + list + " scope=other",
 		}},
 		{"one target inhibits nothing of another", []string{
 			"CredentialsRejected instance=a target=eu", "-ListUnreadable " + list + " target=eu", "ListUnreadable " + list + " target=us",

@@ -261,7 +261,7 @@ func TestMetricNames(t *testing.T) {
 			known[rule.Name] = true
 		}
 	}
-	exposition := livetest.ReadFile(t, "../../collector/e2e/testdata/troubles.prom")
+	exposition := livetest.ReadFile(t, "../../collector/e2e/testdata/troubles.prom") + livetest.ReadFile(t, "../../collector/e2e/testdata/sources.prom")
 	metric := regexp.MustCompile(`\bcckm_sync\w*(:\w+)*`)
 	matcher := regexp.MustCompile(`\b(cckm_sync\w+)\{(\w+)=~?"([^"]+)"\}`)
 	used := map[string]bool{}

@@ -18,6 +18,7 @@ import (
 
 	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/sources"
 )
 
 // Source returns the data of the page. It never contacts an appliance.
@@ -39,6 +40,8 @@ type Target struct {
 	Labels map[string]string
 	// Lists are the enabled lists.
 	Lists []scrape.Latest
+	// Sources are the schedules and inventories; nil if none are read.
+	Sources *sources.State
 	// ForgetScopesAfter omits scopes whose newest job is older, as the metrics do; 0 keeps every scope.
 	ForgetScopesAfter time.Duration
 	// Redact removes secrets from a name, because an appliance may repeat what it received; nil if there

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"cckm_sync_exporter/collector/plan"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
@@ -88,7 +89,8 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 	}
 	at = at.Add(target.ClockOffset)
 	all := latest.Complete.Summary.Scopes
-	scopes := make([]*syncjob.Scope, 0, len(all))
+	plans := target.plans(latest)
+	scopes := make([]state.Scope, 0, len(all))
 	for i := range all {
 		// By this host's clock, as the metrics do.
 		if all[i].ForgottenAfter(target.ForgetScopesAfter, now) {
@@ -96,10 +98,14 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 			s.firstForgetting = cmp.Or(s.firstForgetting, target)
 			continue
 		}
-		scopes = append(scopes, &all[i])
+		scope := state.Scope{Jobs: &all[i]}
+		if planned := plans[scope.Jobs]; planned != nil {
+			scope.Plan = state.PlanOf(planned, at)
+		}
+		scopes = append(scopes, scope)
 	}
 	for i, states := range state.OfScopes(latest.List.Cloud, scopes, at) {
-		r := row{scope: scopes[i], latest: latest, target: target, order: order, states: states, old: old, at: at}
+		r := row{scope: scopes[i].Jobs, latest: latest, target: target, order: order, states: states, old: old, at: at}
 		if states.Has(state.Failed) || states.Has(state.PartlyFailed) {
 			s.failures++
 		}
@@ -107,6 +113,21 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 		s.counts.add(&r)
 		s.rows = append(s.rows, r)
 	}
+}
+
+// plans returns what the schedules and the inventory say about the scopes of a list that have jobs.
+func (t *Target) plans(latest *scrape.Latest) map[*syncjob.Scope]*plan.Scope {
+	if t.Sources == nil {
+		return nil
+	}
+	planned := t.Sources.Plan(&latest.List, latest.Complete.Summary)
+	plans := make(map[*syncjob.Scope]*plan.Scope, len(planned))
+	for i := range planned {
+		if planned[i].Job != nil {
+			plans[planned[i].Job] = &planned[i]
+		}
+	}
+	return plans
 }
 
 // choose returns the rows that match the query, worst first, and the counts of those that match it except

@@ -197,7 +197,12 @@ func (v *view) countStates(cfg *Config, c *counts, q *query) {
 		return stateCount{Info: info, Count: number(n), None: n == 0, Chosen: q.state == info.Key, Link: link}
 	}
 	for _, s := range state.All() {
-		v.States = append(v.States, countOf(s.Info(), c.byState[s]))
+		shown := countOf(s.Info(), c.byState[s])
+		// Without schedules and inventories, nobody knows whether there are any.
+		if (s == state.Missed || s == state.Removed) && shown.None && !shown.Chosen {
+			continue
+		}
+		v.States = append(v.States, shown)
 	}
 	v.All = countOf(state.Info{Name: "All"}, c.all)
 }
