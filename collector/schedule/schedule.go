@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -88,6 +89,8 @@ type Schedule struct {
 	items []string
 	// spec is nil if RunAt is not understood.
 	spec *cron.SpecSchedule
+	// instant has the times that were computed last.
+	instant atomic.Pointer[instant]
 }
 
 // The bounds of all schedules together.

@@ -120,6 +120,46 @@ type moment struct {
 	gap  time.Duration
 }
 
+// instant has the times of one schedule at one minute.
+type instant struct {
+	now, due, late, next time.Time
+	// beyond is the first time after the horizon.
+	beyond time.Time
+	days   *days
+}
+
+// at returns the times at a minute. Many sets may have the schedule, and most of its times are those of the
+// minute before.
+func (s *Schedule) at(now time.Time) *instant {
+	before := s.instant.Load()
+	if before != nil && before.now.Equal(now) {
+		return before
+	}
+	i := &instant{now: now}
+	if before != nil && before.now.Before(now) {
+		i.due, i.next, i.beyond = before.due, before.next, before.beyond
+		if !i.next.IsZero() && !i.next.After(now) {
+			i.due, i.next = s.last(now), s.next(now)
+		}
+		if !i.beyond.IsZero() && !i.beyond.After(now.Add(Horizon)) {
+			i.beyond = s.next(now.Add(Horizon))
+		}
+	} else {
+		i.due, i.next, i.beyond = s.last(now), s.next(now), s.next(now.Add(Horizon))
+	}
+	i.late = i.due
+	if i.due.After(now.Add(-Grace)) {
+		i.late = s.last(now.Add(-Grace))
+	}
+	if before != nil && before.days.first.Equal(now.Truncate(day)) {
+		i.days = before.days
+	} else {
+		i.days = newDays(s, now.Truncate(day))
+	}
+	s.instant.Store(i)
+	return i
+}
+
 // Times returns the times of a container that was registered at created, which may be zero. Times before
 // that are not due.
 func (s *Set) Times(now, created time.Time) (t Times) {
@@ -153,37 +193,44 @@ func latest(times []time.Time, earliest time.Time) (last time.Time) {
 // count.
 func (s *Set) compute(now, earliest time.Time) *moment {
 	m := &moment{now: now}
-	from, horizon := now, now.Add(Horizon)
-	if earliest.After(now) {
-		from = earliest.Add(-1)
-	}
-	var union days
+	union := &days{first: now.Truncate(day)}
+	var beyond time.Time
 	for _, one := range s.schedules {
-		m.due = append(m.due, one.last(now))
-		m.late = append(m.late, one.last(now.Add(-Grace)))
-		union.add(one, now)
+		i := one.at(now)
+		m.due, m.late = append(m.due, i.due), append(m.late, i.late)
+		m.next, beyond = earlier(m.next, i.next), earlier(beyond, i.beyond)
+		union.add(i.days)
 	}
-	m.next = s.next(from)
+	horizon := now.Add(Horizon)
+	if earliest.After(now) {
+		m.next = s.next(earliest.Add(-1))
+	}
+	if earliest.After(horizon) {
+		beyond = m.next
+	}
 	if m.next.IsZero() {
 		return m
 	}
 	var last time.Time
 	m.gap, last = union.longestGap(m.next, horizon)
-	if horizon.Before(from) {
-		horizon = from
-	}
-	if t := s.next(horizon); !t.IsZero() {
-		m.gap = max(m.gap, t.Sub(last))
+	if !beyond.IsZero() {
+		m.gap = max(m.gap, beyond.Sub(last))
 	}
 	return m
+}
+
+// earlier returns the earlier one of two times that are not zero.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }
 
 // next returns the first time after a time of any of the schedules.
 func (s *Set) next(after time.Time) (next time.Time) {
 	for _, one := range s.schedules {
-		if t := one.next(after); !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
+		next = earlier(next, one.next(after))
 	}
 	return next
 }
@@ -194,53 +241,61 @@ const numDays = int(Horizon/day) + 1
 // days has a bit for each minute at which jobs should start, of the days from the first on.
 type days struct {
 	first   time.Time
-	minutes []dayBits
+	minutes [numDays]dayBits
 }
 
 // dayBits has a bit for each minute of a day.
 type dayBits [24]uint64
 
-func (d *dayBits) or(other *dayBits) {
-	for hour := range d {
-		d[hour] |= other[hour]
+// newDays returns the times of a schedule.
+func newDays(s *Schedule, first time.Time) *days {
+	d := &days{first: first}
+	// In UTC, a cron expression has the same times on each of its days.
+	var pattern *dayBits
+	for i := 0; ; i++ {
+		next := s.next(first.Add(time.Duration(i)*day - 1))
+		if next.IsZero() {
+			return d
+		}
+		// Days without any time are skipped.
+		i = int(next.Sub(first) / day)
+		if i >= numDays {
+			return d
+		}
+		begin := first.Add(time.Duration(i) * day)
+		end := begin.Add(day)
+		whole := !begin.Before(s.from) && (s.until.IsZero() || !end.After(s.until)) && s.spec.Location == time.Local
+		if whole && pattern != nil {
+			d.minutes[i] = *pattern
+			continue
+		}
+		for t := next; !t.IsZero() && t.Before(end); t = s.next(t) {
+			d.minutes[i][t.Hour()] |= 1 << t.Minute()
+		}
+		if whole {
+			pattern = &d.minutes[i]
+		}
 	}
 }
 
-// add adds the times of a schedule on the days from now on.
-func (d *days) add(s *Schedule, now time.Time) {
-	d.first = now.Truncate(day)
-	if d.minutes == nil {
-		d.minutes = make([]dayBits, numDays)
-	}
-	// In UTC, a cron expression has the same times on each of its days.
-	var pattern dayBits
-	known := false
-	for i := 0; ; i++ {
-		next := s.next(d.first.Add(time.Duration(i)*day - 1))
-		if next.IsZero() {
-			return
-		}
-		// Days without any time are skipped.
-		i = int(next.Sub(d.first) / day)
-		if i >= len(d.minutes) {
-			return
-		}
-		begin := d.first.Add(time.Duration(i) * day)
-		end := begin.Add(day)
-		whole := !begin.Before(s.from) && (s.until.IsZero() || !end.After(s.until)) && s.spec.Location == time.Local
-		if whole && known {
-			d.minutes[i].or(&pattern)
-			continue
-		}
-		var found dayBits
-		for t := next; !t.IsZero() && t.Before(end); t = s.next(t) {
-			found[t.Hour()] |= 1 << t.Minute()
-		}
-		d.minutes[i].or(&found)
-		if whole {
-			pattern, known = found, true
+// add adds the times of other, which has the same days.
+func (d *days) add(other *days) {
+	for i := range d.minutes {
+		for hour := range d.minutes[i] {
+			d.minutes[i][hour] |= other.minutes[i][hour]
 		}
 	}
+}
+
+// longestWithin returns the longest gap between consecutive bits from a first to a last one.
+func longestWithin(minutes uint64, first, last int) int {
+	all := uint64(1)<<(last+1) - uint64(1)<<first
+	gap := 1
+	// Each step shortens every gap by one.
+	for ; minutes&all != all; minutes |= minutes << 1 {
+		gap++
+	}
+	return gap
 }
 
 // longestGap returns the longest gap between consecutive times, from a time that is one of them on and up
@@ -249,14 +304,22 @@ func (d *days) longestGap(from, upTo time.Time) (longest time.Duration, last tim
 	const hours = len(dayBits{})
 	begin, end := int(from.Sub(d.first)/time.Minute), int(upTo.Sub(d.first)/time.Minute)
 	previous, gap := begin, 0
-	for i := range d.minutes {
-		for hour, minutes := range d.minutes[i] {
-			for ; minutes != 0; minutes &= minutes - 1 {
-				at := (i*hours+hour)*60 + bits.TrailingZeros64(minutes)
-				if at > begin && at <= end {
-					previous, gap = at, max(gap, at-previous)
-				}
-			}
+	for hour := begin / 60; hour <= end/60 && hour < numDays*hours; hour++ {
+		minutes := d.minutes[hour/hours][hour%hours]
+		if hour == begin/60 {
+			minutes &= ^uint64(0) << (begin % 60)
+		}
+		if hour == end/60 {
+			minutes &= 1<<(end%60+1) - 1
+		}
+		if minutes == 0 {
+			continue
+		}
+		first, last := bits.TrailingZeros64(minutes), bits.Len64(minutes)-1
+		gap = max(gap, hour*60+first-previous)
+		previous = hour*60 + last
+		if first < last {
+			gap = max(gap, longestWithin(minutes, first, last))
 		}
 	}
 	return time.Duration(gap) * time.Minute, d.first.Add(time.Duration(previous) * time.Minute)

@@ -232,6 +232,33 @@ func TestTimesOfOracle(t *testing.T) {
 	}
 }
 
+// TestTimesLater checks that times which were computed before give the same later times as new ones.
+func TestTimesLater(t *testing.T) {
+	seed := rand.Uint64() //nolint:gosec // Cases have to come again with their seed.
+	for number := range uint64(30) {
+		rng := rand.New(rand.NewPCG(seed, number)) //nolint:gosec // Cases have to come again with their seed.
+		now := at(t, "2026-01-01 00:00").Add(time.Duration(rng.Int64N(int64(365 * 24 * time.Hour))))
+		records := make([]schedule.Record, 1+rng.IntN(3))
+		for i := range records {
+			text, _ := randomCron(rng)
+			records[i].ID, records[i].RunAt = recordText(strconv.Itoa(i)), recordText(text)
+			records[i].StartDate.Time = now.Add(time.Duration(rng.Int64N(int64(20*24*time.Hour))) - 10*24*time.Hour)
+			if rng.IntN(2) == 0 {
+				records[i].EndDate.Time = now.Add(time.Duration(rng.Int64N(int64(40 * 24 * time.Hour))))
+			}
+		}
+		old := schedule.NewSet(build(t, records...))
+		for range 60 {
+			// Some steps go back, as the appliance's clock may.
+			now = now.Add([]time.Duration{time.Minute, 7 * time.Minute, time.Hour, 26 * time.Hour, -time.Minute, -30 * time.Hour}[rng.IntN(6)])
+			want, got := schedule.NewSet(build(t, records...)).Times(now, time.Time{}), old.Times(now, time.Time{})
+			if got != want {
+				t.Fatalf("case %d of seed %d: at %v of %+v: got %+v, want %+v", number, seed, now, records, got, want)
+			}
+		}
+	}
+}
+
 // BenchmarkTimes computes the times of one set of schedules, as happens once a minute.
 func BenchmarkTimes(b *testing.B) {
 	for _, runAt := range []string{"0 2 * * *", "*/5 * * * *", "* * * * *", "0 2 29 2 *", "0 2 30 2 *"} {
