@@ -10,7 +10,7 @@ import (
 )
 
 // TestLiveFleet runs every query against a Prometheus that scrapes one exporter
-// of several targets.
+// of several targets, and keeps native histograms instead of classic ones.
 func TestLiveFleet(t *testing.T) {
 	livetest.Program(t, "prometheus")
 	_, exporter := livetest.StartExporter(t, livetest.BuildExporter(t), nil, "demo", "--targets=3")
@@ -19,7 +19,7 @@ scrape_configs:
   - job_name: cckm_sync
     http_sd_configs: [{url: "http://%[1]s/sd"}]
     static_configs: [{targets: [%[1]q]}]
-`, exporter))
+`, exporter), "--enable-feature=native-histograms")
 	const name = "prod-eu"
 	// A scope that has data for every panel.
 	lively := `delta(cckm_sync_scope_jobs{instance="` + name + `", status="completed"}[1m]) > 0

@@ -89,7 +89,7 @@ type prometheusServer struct{ *livetest.Prometheus }
 // startPrometheus starts a Prometheus that scrapes and evaluates the rules of
 // deploy/prometheus every second, and whose alerts wait for seconds instead of minutes.
 // What is overdue is so after an hour.
-func startPrometheus(t *testing.T, scrapeConfigs string) *prometheusServer {
+func startPrometheus(t *testing.T, scrapeConfigs string, args ...string) *prometheusServer {
 	t.Helper()
 	dir := t.TempDir()
 	hasten := regexp.MustCompile(`interval: 1m|for: \w+|offset 5m|\[10m\]|vector\(2 \* 86400\)`)
@@ -104,7 +104,7 @@ func startPrometheus(t *testing.T, scrapeConfigs string) *prometheusServer {
 			t.Fatal(err)
 		}
 	}
-	return &prometheusServer{livetest.StartPrometheus(t, "global: {scrape_interval: 1s, scrape_timeout: 1s}\nrule_files: ["+dir+"/*.yml]"+scrapeConfigs)}
+	return &prometheusServer{livetest.StartPrometheus(t, "global: {scrape_interval: 1s, scrape_timeout: 1s}\nrule_files: ["+dir+"/*.yml]"+scrapeConfigs, args...)}
 }
 
 // several returns the text that Grafana substitutes for several values of a variable.

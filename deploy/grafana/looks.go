@@ -107,7 +107,7 @@ func adviceTexts() []dashboard.ValueMapping {
 
 // alsoTexts names all but the worst of a set of states.
 func alsoTexts() []dashboard.ValueMapping {
-	texts := map[int64]shown{}
+	texts := map[int64]shown{0: {"–", plain}}
 	for number := range state.Set(1 << len(problems())) {
 		if number == 0 || isImpossible(number) {
 			continue

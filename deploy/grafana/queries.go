@@ -135,10 +135,10 @@ func problems() []state.State {
 	return found
 }
 
-// set is the state.Set of the states with an alert, as a number.
+// set is the state.Set of the states with an alert, as a number. It is 0 if there are none.
 func (s selection) set() string {
 	bit := func(st state.State) int64 { return 1 << st }
-	return fmt.Sprintf("sum by (%s) (\n  %s\n)", eachScope, s.numbered(problems(), bit, "0 * "))
+	return fmt.Sprintf("sum by (%s) (\n  %s\n  or 0 * %s\n)", eachScope, s.numbered(problems(), bit, "0 * "), s.states(`severity=""`))
 }
 
 // filtered leaves only key rings and vaults that have a state which the user chose.
