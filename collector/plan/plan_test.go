@@ -239,3 +239,39 @@ func TestCreatedAt(t *testing.T) {
 		}
 	}
 }
+
+// FuzzPlan checks that no inventory makes the join panic, or name a scope twice.
+func FuzzPlan(f *testing.F) {
+	for _, page := range []string{
+		`{"total":1,"resources":[{"id":"v-1","name":"myvault::s","location":"westeurope","type":"vault","synced_at":"2026-05-01T02:00:31Z"}]}`,
+		`{"total":2,"resources":[{"id":"0b90","name":"kms","account_id":"1","regions":["a","a",null],"status":"active"},{"name":"KMS","kms":"kms","region":"a"}]}`,
+		`{"total":1,"resources":[{"id":"a","vault_id":"b","group_id":"a","Name":"b","display_name":{},"dsm_params":{"name":7},"gone":"true"}]}`,
+		`{"total":1,"resources":[{}]}`, `{"total":0,"resources":null}`, `[`,
+	} {
+		f.Add([]byte(page))
+	}
+	now := time.Date(2026, time.November, 20, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, page []byte) {
+		schedules := schedule.NewBuilder(func(text string) string { return text })
+		decode(t, []string{`"id":"1","run_at":"0 2 * * *","job_config_params":{"cloud_name":"AzureCloud","sync_items":["all"],"key_vaults":["a","v-1"]}`}, schedules.Add)
+		for _, list := range syncjob.Lists() {
+			b := inventory.NewBuilder(func(text string) string { return text })
+			for _, path := range inventory.Paths(list.Cloud, []syncjob.List{list}) {
+				_, _ = recordjson.Decode(bytes.NewReader(page), func(r *inventory.Record) error {
+					_, err := b.Add(path, r)
+					return err
+				})
+			}
+			summary := &syncjob.Summary{Scopes: []syncjob.Scope{{Name: "a"}, {Name: "myVault::s"}}}
+			keys := map[string]bool{}
+			for _, s := range plan.Of(&list, summary, schedules.Schedules(), b.Inventory()) {
+				if key := list.ScopeKey(s.Name); keys[key] || s.Name == "" {
+					t.Errorf("%s has the scope %q twice, or without a name", list.Name, s.Name)
+				} else {
+					keys[key] = true
+				}
+				s.Times(now)
+			}
+		}
+	})
+}
