@@ -135,7 +135,7 @@ func details(r *row) (found []detail) {
 		}
 		add(last.Text, fact, last.ID)
 	case r.cause != nil:
-		found = append(found, detail{Text: r.cause.said()})
+		found = append(found, detail{Fact: r.cause.text})
 	}
 	if r.states.Has(state.Stuck) {
 		add(s.OldestInProgressText, "in progress for "+coarse(r.at.Sub(s.OldestInProgress)), s.OldestInProgressID)
