@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
 )
 
@@ -171,4 +173,22 @@ func TestVerdict(t *testing.T) {
 	if want := "No recent jobs in any list"; verdict[0] != want || tone != tonePending {
 		t.Errorf("if every scope is forgotten: %s: %s, want %s", tone, verdict, want)
 	}
+
+	list := syncjob.Lists()[0]
+	inventory := sources.New(noRecords{}, sources.Options{Inventory: true, Lists: []syncjob.List{list}})
+	<-inventory.Start()
+	inventory.Close()
+	removed := read(0, good)
+	removed.List = list
+	verdict, tone = judge(newSurvey([]Target{{Sources: inventory.State(), Lists: []scrape.Latest{removed}}}, now))
+	if want := []string{"No registered key ring or vault has jobs"}; !slices.Equal(verdict, want) || tone != tonePending {
+		t.Errorf("if every scope is removed: %s: %s, want %s", tone, verdict, want)
+	}
+}
+
+// noRecords is a sources.Getter of an appliance on which nothing is registered.
+type noRecords struct{}
+
+func (noRecords) Get(_ context.Context, _ string, _ url.Values, read func(io.Reader) error) error {
+	return read(strings.NewReader(`{"total":0,"resources":[]}`))
 }

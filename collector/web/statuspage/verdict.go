@@ -28,6 +28,8 @@ func judge(s *survey) (verdict []string, tone string) {
 		verdict, tone = []string{"No recent jobs in any list"}, tonePending
 	case s.counts.all == 0:
 		verdict, tone = []string{"No jobs in any list"}, tonePending
+	case s.counts.byState[state.InSync]+s.counts.byState[state.Running] == 0:
+		verdict, tone = []string{"No registered key ring or vault has jobs"}, tonePending
 	default:
 		for _, each := range [...]state.State{state.InSync, state.Running} {
 			if n := s.counts.byState[each]; n > 0 {
