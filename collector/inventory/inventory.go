@@ -108,7 +108,7 @@ func Paths(cloud string, lists []syncjob.List) (paths []string) {
 // Container is a registered key ring, vault, KMS and so on, or one that was.
 type Container struct {
 	// Keys are the identifiers by which a job may name it, and Parts those of its regions, as
-	// detailed_status names them. Aliases also include its id and its names for people.
+	// detailed_status names them. Aliases are its id and its names for people, unless they are keys.
 	Keys, Parts, Aliases []string
 	// Display is its name for people, or empty.
 	Display string
@@ -204,7 +204,7 @@ func (b *Builder) container(path string, r *Record) Container {
 	if len(display) > 0 {
 		c.Display = b.clean(display[0])
 	}
-	c.Aliases = append(present(r.ID), display...)
+	c.Aliases = slices.DeleteFunc(append(present(r.ID), display...), func(name string) bool { return slices.Contains(c.Keys, name) })
 	switch path {
 	case "cckm/azure/vaults":
 		if r.Location != "" {
