@@ -248,7 +248,12 @@ func ofScope(s *syncjob.Scope, plan *Plan, completed map[int64]bool, t Threshold
 		running = now.Sub(s.OldestInProgress)
 	}
 	if interval := plan.Times.Interval; interval > 0 {
-		t.Overdue = 2*interval + schedule.Grace
+		own := 2*interval + schedule.Grace
+		if plan.Times.Late.IsZero() {
+			// The schedule was changed, and may have been less frequent.
+			own = max(own, t.Overdue)
+		}
+		t.Overdue = own
 	}
 	add(Overdue, !s.LastSuccess.IsZero() && now.Sub(s.LastSuccess) > t.Overdue)
 	if hasResult(s, syncjob.Failed) {

@@ -135,6 +135,8 @@ func TestOfPlannedScopes(t *testing.T) {
 		{"in_sync", good(time.Hour), state.Plan{Times: hourly}},
 		{"in_sync", started(good(2*time.Hour+15*time.Minute), 0), state.Plan{Times: hourly}},
 		{"overdue", started(good(2*time.Hour+16*time.Minute), 0), state.Plan{Times: hourly}},
+		// Its schedule has become more frequent, and no run of it was due.
+		{"in_sync", good(48 * time.Hour), state.Plan{Times: schedule.Times{Due: now(), Interval: time.Hour}}},
 		{"in_sync", good(13 * 24 * time.Hour), state.Plan{Times: schedule.Times{Interval: 7 * 24 * time.Hour}}},
 		{"removed", good(80 * time.Hour), state.Plan{Times: daily, Removed: true}},
 		{"removed", running(failing(), 80*time.Hour), state.Plan{Removed: true}},

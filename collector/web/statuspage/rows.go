@@ -89,8 +89,8 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 	}
 	at = at.Add(target.ClockOffset)
 	all := latest.Complete.Summary.Scopes
-	plans := target.plans(latest)
-	scopes := make([]state.Scope, 0, len(all))
+	plans, unused := target.plans(latest)
+	scopes := make([]state.Scope, 0, len(all)+len(unused))
 	for i := range all {
 		// By this host's clock, as the metrics do.
 		if all[i].ForgottenAfter(target.ForgetScopesAfter, now) {
@@ -104,8 +104,17 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 		}
 		scopes = append(scopes, scope)
 	}
+	for _, planned := range unused {
+		scopes = append(scopes, state.Scope{Plan: state.PlanOf(planned, at)})
+	}
 	for i, states := range state.OfScopes(latest.List.Cloud, scopes, at) {
 		r := row{scope: scopes[i].Jobs, latest: latest, target: target, order: order, states: states, old: old, at: at}
+		if r.scope == nil {
+			if states == 0 {
+				continue
+			}
+			r.scope = &syncjob.Scope{Name: unused[i+len(unused)-len(scopes)].Name}
+		}
 		if states.Has(state.Failed) || states.Has(state.PartlyFailed) {
 			s.failures++
 		}
@@ -115,19 +124,22 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 	}
 }
 
-// plans returns what the schedules and the inventory say about the scopes of a list that have jobs.
-func (t *Target) plans(latest *scrape.Latest) map[*syncjob.Scope]*plan.Scope {
+// plans returns what the schedules and the inventory say about the scopes of a list that have jobs, and the
+// registered scopes without jobs.
+func (t *Target) plans(latest *scrape.Latest) (plans map[*syncjob.Scope]*plan.Scope, unused []*plan.Scope) {
 	if t.Sources == nil {
-		return nil
+		return nil, nil
 	}
 	planned := t.Sources.Plan(&latest.List, latest.Complete.Summary)
-	plans := make(map[*syncjob.Scope]*plan.Scope, len(planned))
+	plans = make(map[*syncjob.Scope]*plan.Scope, len(planned))
 	for i := range planned {
-		if planned[i].Job != nil {
-			plans[planned[i].Job] = &planned[i]
+		if job := planned[i].Job; job != nil {
+			plans[job] = &planned[i]
+		} else {
+			unused = append(unused, &planned[i])
 		}
 	}
-	return plans
+	return plans, unused
 }
 
 // choose returns the rows that match the query, worst first, and the counts of those that match it except

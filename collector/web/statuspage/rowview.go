@@ -74,6 +74,9 @@ func newRowView(r *row, now time.Time) rowView {
 	for _, each := range r.states.States() {
 		v.States = append(v.States, each.Info())
 	}
+	if s.Newest.ID == "" {
+		v.Newest = "none"
+	}
 	if v.Name == v.Scope {
 		v.Scope = ""
 	}
