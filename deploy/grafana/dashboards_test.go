@@ -166,7 +166,7 @@ func checkColors(t *testing.T, b board) {
 		t.Fatal(err)
 	}
 	// Not all readers can distinguish Grafana's red from its green.
-	if found := regexp.MustCompile(`(?i)"[a-z-]*(red|green|yellow|orange|blue|purple)"`).Find(text); found != nil {
+	if found := regexp.MustCompile(`(?i)[cC]olor":"[a-z-]*(red|green|yellow|orange|blue|purple)"`).Find(text); found != nil {
 		t.Errorf("color %s is not of the palette", found)
 	}
 	for _, match := range regexp.MustCompile(`"(color|fixedColor)":"(#\w{6})"`).FindAllSubmatch(text, -1) {

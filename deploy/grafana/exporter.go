@@ -1,7 +1,9 @@
 package grafana
 
 import (
+	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 
 	"cckm_sync_exporter/collector/state"
 )
@@ -95,28 +97,35 @@ func reading() []dashboard.Panel {
 	lists := selection{matchers: ofList}
 	const legend = "{{instance}} {{cloud}} {{item}}"
 	return []dashboard.Panel{
-		graph("Duration of each list's read", "Duration of each complete read of a list. Compare it with the scrape timeout.",
-			8, field{unit: "s", decimals: -1}, nil, query("duration", legend, lists.of(eachList, "cckm_sync_scrape_duration_seconds"))),
-		graph("Pages of each list's read", "Number of pages that were requested to read each list.",
-			8, field{unit: "short", decimals: 0}, nil, query("pages", legend, lists.of(eachList, "cckm_sync_scrape_pages"))),
+		manyLines(graph("Duration of each list's read", "Duration of each complete read of a list. Compare it with the scrape timeout.",
+			12, field{unit: "s", decimals: -1}, nil, query("duration", legend, lists.of(eachList, "cckm_sync_scrape_duration_seconds")))),
+		manyLines(graph("Pages of each list's read", "Number of pages that were requested to read each list.",
+			12, field{unit: "short", decimals: 0}, nil, query("pages", legend, lists.of(eachList, "cckm_sync_scrape_pages")))),
+	}
+}
+
+// kinds are the panels about scrapes and the cache of long lists.
+func kinds() []dashboard.Panel {
+	const legend = "{{instance}} {{target}}"
+	return []dashboard.Panel{
 		graph("Duration of the scrape", "Duration of the scrape in Prometheus.",
 			8, field{unit: "s", decimals: -1}, nil,
 			query("duration", "{{instance}}", "max by (instance) ("+ofSelf("scrape_duration_seconds", "")+
 				" and on (job, instance) "+ofSelf("cckm_sync_up", "")+")")),
+		graph("Reads by kind", "How often lists were read, and how: “full” reads every page, in the background if the list is known; “incremental” reads what may have changed. Lists of one page are always read in full.",
+			8, field{unit: "suffix:/h", decimals: 0}, nil,
+			query("reads", "{{kind}}", "3600 * sum by (kind) (rate("+ofTarget("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
+		graph("Drift of the cache", "How often a full read of a list has differed from the cache since the exporter was started. Metrics before it may have been wrong; the full read has replaced the cache.",
+			8, field{unit: "short", decimals: 0}, nil,
+			query("drift", legend, "sum by (job, instance, target) ("+ofTarget("cckm_sync_exporter_history_drift_total", "")+")")),
 	}
 }
 
-// kinds are the panels about the cache of long lists.
-func kinds() []dashboard.Panel {
-	const legend = "{{instance}} {{target}} {{cloud}} {{item}}"
-	return []dashboard.Panel{
-		graph("Reads by kind", "How often each list was read, and how: “full” reads every page, in the background if the list is known; “incremental” reads what may have changed. Lists of one page are always read in full.",
-			12, field{unit: "suffix:/h", decimals: 0}, nil,
-			query("reads", legend+" {{kind}}", "3600 * sum by (job, instance, target, cloud, item, kind) (rate("+ofTarget("cckm_sync_exporter_list_reads_total", "")+"[$__rate_interval]))")),
-		graph("Drift of the cache", "How often a full read has differed from the cache since the exporter was started. Metrics before it may have been wrong; the full read has replaced the cache.",
-			12, field{unit: "short", decimals: 0}, nil,
-			query("drift", legend, "max by (job, instance, target, cloud, item) ("+ofTarget("cckm_sync_exporter_history_drift_total", "")+")")),
-	}
+// manyLines puts the legend beside a graph, where a list of lines can be long.
+func manyLines(p dashboard.Panel) dashboard.Panel {
+	options, _ := p.Options.(*timeseries.Options)
+	options.Legend.DisplayMode, options.Legend.Placement = common.LegendDisplayModeTable, common.LegendPlacementRight
+	return p
 }
 
 func requests() []dashboard.Panel {

@@ -163,7 +163,7 @@ func scopeTimeline(title, description, expr string) dashboard.Panel {
 }
 
 func fleetAges(s selection) []dashboard.Panel {
-	const group = "instance, cloud, item"
+	const group = "instance"
 	seconds := field{unit: "s", decimals: 1}
 	return []dashboard.Panel{
 		graph("What was wrong",
@@ -171,14 +171,14 @@ func fleetAges(s selection) []dashboard.Panel {
 			8, field{unit: "short", decimals: 0, noValue: nothingWrong}, problemLines(),
 			query("states", "{{state}}", "count by (state) ("+s.states(`severity!=""`)+")")),
 		graph("Longest time since a success",
-			"The longest time since a success among the key rings and vaults of each list that have ever succeeded. The dashed line is the shortest limit of the alerts.",
+			"The longest time since a success among the key rings and vaults of each appliance that have ever succeeded. The dashed line is the shortest limit of the alerts.",
 			8, seconds, []override{limitLine()},
-			query("age", "{{instance}} {{cloud}} {{item}}", s.of(group, "cckm_sync_scope:last_success_age:seconds")),
+			query("age", "{{instance}}", s.of(group, "cckm_sync_scope:last_success_age:seconds")),
 			query("limit", limitName, "min("+s.series("cckm_sync_list:overdue_after:seconds")+")")),
 		graph("Longest time in progress",
-			"Age of the oldest job that is still in progress in each list, 0 if there is none. The dashed line is the shortest limit of the alerts.",
+			"Age of the oldest job that is still in progress on each appliance, 0 if there is none. The dashed line is the shortest limit of the alerts.",
 			8, seconds, []override{limitLine()},
-			query("age", "{{instance}} {{cloud}} {{item}}", s.of(group, "cckm_sync_scope_in_progress_age_seconds")),
+			query("age", "{{instance}}", s.of(group, "cckm_sync_scope_in_progress_age_seconds")),
 			query("limit", limitName, "min("+s.series("cckm_sync_list:stuck_after:seconds")+")")),
 	}
 }

@@ -16,7 +16,7 @@ func scope() Dashboard {
 			[]dashboard.Panel{scopeStates(s)},
 			scopeNow(s),
 			scopeNumbers(s),
-			[]dashboard.Panel{scopeParts(s)}),
+			[]dashboard.Panel{scopeParts(s), scopePlan(s)}),
 		open("Over time",
 			[]dashboard.Panel{timeline("Worst state", "The worst of its states over time, by the rules of the alerts.", 5, worstTexts(), nil,
 				query("state", legendOfScope, s.worst()))},
@@ -100,13 +100,42 @@ func scopeParts(s selection) dashboard.Panel {
 		label("name", "Name", 0), label("project", "Project", 0), label("location", "Location", 0),
 		label("subscription", "Subscription", 0), hidden("info"), hiddenLabel("job"), hiddenLabel("kind"), hiddenLabel("scope"),
 	}
-	return table("Identifier and times",
+	p := table("Identifier and times",
 		"The parts of the identifier, and when the newest job was created, the newest finished job finished, and it last succeeded and failed. "+
 			"“never” means that no such job is in the list.",
 		5, "Last success", columns,
 		rows("info", s.names()),
 		last("success", "success"), last("failure", "failure"), last("completion", "completion"), last("job", "job"),
 	)
+	p.GridPos.W = 14
+	return p
+}
+
+// scopePlan says what should have happened.
+func scopePlan(s selection) dashboard.Panel {
+	when := func(ref, title string) column {
+		return value(ref, title, 160, field{unit: "dateTimeAsIso", decimals: -1})
+	}
+	planned := func(ref, name string) prometheus.Dataquery {
+		return rows(ref, "1000 * "+s.of(eachScope, "cckm_sync_scope_"+name+"_timestamp_seconds"))
+	}
+	p := table("Schedule and inventory",
+		"When the appliance's schedules should have started its last job and will start the next, and the longest time between two. "+
+			"Whether the inventory has it, and when that was refreshed. "+
+			"It is empty unless the exporter reads schedules and inventory (--collector.schedules, --collector.inventory).",
+		5, "Last due",
+		[]column{
+			label("cloud", "Cloud", 60), label("item", "Item", 85),
+			when("due", "Last due"), when("next", "Next run"), value("interval", "Interval", 80, field{unit: "s", decimals: 0}),
+			coloredValue("registered", "Registered", 95, field{unit: "short", decimals: -1, mappings: values(map[int64]shown{0: {"no", plain}, 1: {"yes", plain}})}),
+			when("refreshed", "Refreshed"), hiddenLabel("job"), label("instance", "Appliance", 0), hiddenLabel("scope"),
+		},
+		planned("due", "due"), planned("next", "next_run"),
+		rows("interval", s.of(eachScope, "cckm_sync_scope_schedule_interval_seconds")),
+		rows("registered", s.of(eachScope, "cckm_sync_scope_registered")),
+		planned("refreshed", "refreshed"))
+	p.GridPos.W = 10
+	return p
 }
 
 func scopeAges(s selection) []dashboard.Panel {
