@@ -78,9 +78,9 @@ func TestOpeningReadsNothing(t *testing.T) {
 func TestWorstFirst(t *testing.T) {
 	got := rows(t, get(t, newPage(t, fleettest.Fleet(fleettest.Now())), ""))
 	want := []string{
-		"kv-idle ! Overdue", "payments ! Overdue ✕ Failed", "kv-db was ! Overdue ◐ Partly failed",
-		"kv-web-prod ✕ Failed", "kv-legacy ◐ Partly failed", "ledger ▲ Stuck", "trial ∅ Never succeeded ■ Aborted",
-		"archive ■ Aborted", "partner-7 ? Unknown", "kv-edge ► Running", "signing ► Running",
+		"kv-idle ! Overdue ◷ Missed", "payments ! Overdue ✕ Failed", "kv-db was ! Overdue ◐ Partly failed",
+		"kv-web-prod ✕ Failed", "kv-legacy ◐ Partly failed", "ledger ▲ Stuck", "fresh ∅ Never succeeded",
+		"trial ∅ Never succeeded ■ Aborted", "kv-edge ◷ Missed", "archive ◷ Missed ■ Aborted", "partner-7 ? Unknown", "signing ► Running",
 		"tenant-239 ✓ In sync", "tenant-238 ✓ In sync",
 	}
 	for i := range want {
@@ -219,10 +219,13 @@ func TestFilters(t *testing.T) {
 	page := newPage(t, fleettest.Fleet(fleettest.Now()))
 	title := textOf(t, get(t, page, ""), "title")
 	for query, want := range map[string]string{
-		"":                                     "256 rows.",
+		"":                                     "261 rows.",
 		"?state=failed":                        "2 rows.",
 		"?state=overdue":                       "3 rows.",
 		"?state=aborted":                       "2 rows.",
+		"?state=missed":                        "4 rows.",
+		"?state=removed":                       "1 row.",
+		"?q=acme+sales":                        "2 rows.",
 		"?state=in_sync&target=prod-eu":        "5 rows.",
 		"?list=aws-keys":                       "2 rows.",
 		"?target=prod-us":                      "240 rows.",
@@ -467,7 +470,7 @@ func TestForgottenScopes(t *testing.T) {
 	// An appliance's clock that is wrong omits no scope.
 	fleet[0].ClockOffset = 365 * 24 * time.Hour
 	body := get(t, newPage(t, fleet), "")
-	if !strings.Contains(textOf(t, body, "p"), "2 left out, as in the metrics, because the newest job is older than --collector.forget-scopes-after .") {
+	if !strings.Contains(textOf(t, body, "p"), "3 left out, as in the metrics, because the newest job is older than --collector.forget-scopes-after .") {
 		t.Error("the page does not mention the omitted scope")
 	}
 	target := config.Target{Source: "targets.yml:2"}

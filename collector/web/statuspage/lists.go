@@ -9,6 +9,7 @@ import (
 	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
 )
@@ -70,6 +71,40 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 		v.Texts = append(v.Texts, printable.Line(text, maxWords))
 	}
 	return v
+}
+
+// unreadableSource is the state of a source whose last read failed. There is no state of the same name, so
+// that numbers of lists stay right.
+func unreadableSource() state.Info {
+	info := state.Unreadable.Info()
+	info.Name, info.Severity, info.Alert = "Source unreadable", state.Warning, "CCKMSyncSourceUnreadable"
+	return info
+}
+
+// newSourceView returns a source of schedules or registered containers as a row of the table of lists.
+func newSourceView(s *sources.Status, now time.Time) listView {
+	v := listView{Name: s.Name, State: state.Readable.Info()}
+	if !s.CompleteAt.IsZero() {
+		v.Scopes = count(s.Records, "record")
+	}
+	if s.Err == nil {
+		v.At = newShownTime(now, s.CompleteAt)
+		return v
+	}
+	v.State, v.Failure, v.Old = unreadableSource(), failureOf(s.Err), true
+	v.State.Meaning = "Never read."
+	if last := newShownTime(now, s.CompleteAt); last != nil {
+		v.State.Meaning = "Last read " + last.Relative + ", which counts for an hour."
+	}
+	return v
+}
+
+// sources returns the sources that were read at least once.
+func (t *Target) sources() []sources.Status {
+	if t.Sources == nil {
+		return nil
+	}
+	return t.Sources.Sources
 }
 
 // reading returns the progress of a full read, or "" if there is none.
@@ -141,6 +176,20 @@ func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 				found = append(found, newProblem(&targets[i], l, k.state, now))
 			}
 			found[n].Lists = append(found[n].Lists, l.List.Name)
+		}
+		for _, source := range targets[i].sources() {
+			if source.Err == nil {
+				continue
+			}
+			info := unreadableSource()
+			k := kind{i, state.NumListStates, info.Severity, reason.Of(source.Err)}
+			n, ok := at[k]
+			if !ok {
+				n = len(found)
+				at[k] = n
+				found = append(found, problem{Target: targets[i].Name, State: info, Failure: failureOf(source.Err), Since: newShownTime(now, source.CompleteAt)})
+			}
+			found[n].Lists = append(found[n].Lists, source.Name)
 		}
 	}
 	// "critical" is before "warning".

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/plan"
+	"cckm_sync_exporter/collector/schedule"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
@@ -14,11 +15,16 @@ import (
 
 // row is one scope of one list of one target.
 type row struct {
-	scope  *syncjob.Scope
+	// scope sums up its jobs. It has only its name if there are none.
+	scope *syncjob.Scope
+	// plan is what schedules and the inventory say about it, and times are when its jobs should start.
+	plan   *plan.Scope
+	times  schedule.Times
 	latest *scrape.Latest
 	target *Target
 	// order is the list's place among all lists of all targets.
-	order  int
+	order int
+	// states may be empty only if there are no jobs.
 	states state.Set
 	// old is true if the list's last read failed or was long ago, so that the row may be outdated.
 	old bool
@@ -49,6 +55,10 @@ type survey struct {
 	counts counts
 	// critical is true if there is a list whose state is critical.
 	critical bool
+	// unreadableSources is the number of sources whose last read failed.
+	unreadableSources int
+	// withoutJobs is the number of rows that no job covers.
+	withoutJobs int
 	// firstReadable is the first list that was read, if there is one.
 	firstReadable *syncjob.List
 	causes        *causes
@@ -65,6 +75,11 @@ func newSurvey(targets []Target, now time.Time) *survey {
 	order := 0
 	for i := range targets {
 		target := &targets[i]
+		for _, source := range target.sources() {
+			if source.Err != nil {
+				s.unreadableSources++
+			}
+		}
 		for j := range target.Lists {
 			order++
 			s.addList(target, &target.Lists[j], order, now)
@@ -88,32 +103,23 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 		s.firstReadable = cmp.Or(s.firstReadable, &latest.List)
 	}
 	at = at.Add(target.ClockOffset)
-	all := latest.Complete.Summary.Scopes
-	plans, unused := target.plans(latest)
-	scopes := make([]state.Scope, 0, len(all)+len(unused))
+	all := target.plan(latest)
+	shown, scopes := make([]*plan.Scope, 0, len(all)), make([]state.Scope, 0, len(all))
 	for i := range all {
 		// By this host's clock, as the metrics do.
-		if all[i].ForgottenAfter(target.ForgetScopesAfter, now) {
+		if jobs := all[i].Job; jobs != nil && jobs.ForgottenAfter(target.ForgetScopesAfter, now) {
 			s.forgotten++
 			s.firstForgetting = cmp.Or(s.firstForgetting, target)
 			continue
 		}
-		scope := state.Scope{Jobs: &all[i]}
-		if planned := plans[scope.Jobs]; planned != nil {
-			scope.Plan = state.PlanOf(planned, at)
-		}
-		scopes = append(scopes, scope)
-	}
-	for _, planned := range unused {
-		scopes = append(scopes, state.Scope{Plan: state.PlanOf(planned, at)})
+		shown = append(shown, &all[i])
+		scopes = append(scopes, state.Scope{Jobs: all[i].Job, Plan: state.PlanOf(&all[i], at)})
 	}
 	for i, states := range state.OfScopes(latest.List.Cloud, scopes, at) {
-		r := row{scope: scopes[i].Jobs, latest: latest, target: target, order: order, states: states, old: old, at: at}
+		r := row{scope: shown[i].Job, plan: shown[i], times: scopes[i].Plan.Times, latest: latest, target: target, order: order, states: states, old: old, at: at}
 		if r.scope == nil {
-			if states == 0 {
-				continue
-			}
-			r.scope = &syncjob.Scope{Name: unused[i+len(unused)-len(scopes)].Name}
+			r.scope = &syncjob.Scope{Name: r.plan.Name}
+			s.withoutJobs++
 		}
 		if states.Has(state.Failed) || states.Has(state.PartlyFailed) {
 			s.failures++
@@ -124,22 +130,12 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 	}
 }
 
-// plans returns what the schedules and the inventory say about the scopes of a list that have jobs, and the
-// registered scopes without jobs.
-func (t *Target) plans(latest *scrape.Latest) (plans map[*syncjob.Scope]*plan.Scope, unused []*plan.Scope) {
+// plan returns the scopes of a list that was read: those of jobs, and of the inventory.
+func (t *Target) plan(latest *scrape.Latest) []plan.Scope {
 	if t.Sources == nil {
-		return nil, nil
+		return plan.Of(&latest.List, latest.Complete.Summary, nil, nil)
 	}
-	planned := t.Sources.Plan(&latest.List, latest.Complete.Summary)
-	plans = make(map[*syncjob.Scope]*plan.Scope, len(planned))
-	for i := range planned {
-		if job := planned[i].Job; job != nil {
-			plans[job] = &planned[i]
-		} else {
-			unused = append(unused, &planned[i])
-		}
-	}
-	return plans, unused
+	return t.Sources.Plan(&latest.List, latest.Complete.Summary)
 }
 
 // choose returns the rows that match the query, worst first, and the counts of those that match it except
@@ -177,13 +173,21 @@ func worstFirst(a, b row) int {
 	return cmp.Or(a.scope.LastSuccess.Compare(b.scope.LastSuccess), cmp.Compare(a.order, b.order), cmp.Compare(a.scope.Name, b.scope.Name))
 }
 
+// info returns how the row's worst state is shown.
+func (r *row) info() state.Info {
+	if r.states == 0 {
+		return state.Info{Name: "No job", Symbol: "○", Meaning: "It is registered, and the list has no job of it."}
+	}
+	return r.states.Worst().Info()
+}
+
 // holds reports whether the row contains a lower-case text.
 func (r *row) holds(needle string) bool {
 	if needle == "" {
 		return true
 	}
 	s := r.scope
-	if contains(s.Name, needle) || contains(r.target.Name, needle) || contains(r.latest.List.Name, needle) ||
+	if contains(s.Name, needle) || contains(r.plan.DisplayName, needle) || contains(r.target.Name, needle) || contains(r.latest.List.Name, needle) ||
 		contains(s.Newest.ID, needle) || contains(s.Newest.Text, needle) ||
 		contains(s.OldestInProgressID, needle) || contains(s.OldestInProgressText, needle) {
 		return true

@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"cmp"
 	"html/template"
 	"net/url"
 	"strconv"
@@ -41,10 +42,15 @@ type rowView struct {
 	// time.
 	Success   *shownTime
 	Succeeded bool
-	// Newest is the status of the newest job.
+	// Newest is the status of the newest job; without a job, NewestAt is when the inventory says that it was
+	// refreshed.
 	Newest   string
 	NewestAt *shownTime
-	Details  []detail
+	// Schedules are the names of those that cover it, "no schedule", or empty if none are read. Due is when
+	// they should have started the newest job, and Next when they start the next one.
+	Schedules string
+	Due, Next *shownTime
+	Details   []detail
 }
 
 // run is a number of consecutive equal results.
@@ -65,17 +71,27 @@ func newRowView(r *row, now time.Time) rowView {
 	name := r.target.clean(s.Name)
 	v := rowView{
 		Target: printable.Line(r.target.Name, maxName), List: r.latest.List.Name,
-		Name: printable.Shorten(r.latest.List.Identify(name).Name, maxName), Scope: printable.Shorten(name, maxName),
+		Name: printable.Shorten(cmp.Or(r.plan.DisplayName, r.latest.List.Identify(name).Name), maxName), Scope: printable.Shorten(name, maxName),
 		Results: runs(s.Results),
 		Success: newShownTime(theirs, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
 		Newest: statusText(s.Newest.Status), NewestAt: newShownTime(theirs, s.Newest.CreatedAt),
+		Schedules: schedulesOf(r), Due: newShownTime(theirs, r.times.Due), Next: newShownTime(theirs, r.times.Next),
 		Details: details(r),
+	}
+	if v.Next != nil {
+		v.Next.Relative = "in " + coarse(r.times.Next.Sub(theirs))
+	}
+	if r.plan.Job == nil {
+		v.Newest = "none"
+		if v.NewestAt = newShownTime(theirs, r.plan.RefreshedAt); v.NewestAt != nil {
+			v.Newest = "none, but refreshed"
+		}
+	}
+	if r.states == 0 {
+		v.States = []state.Info{r.info()}
 	}
 	for _, each := range r.states.States() {
 		v.States = append(v.States, each.Info())
-	}
-	if s.Newest.ID == "" {
-		v.Newest = "none"
 	}
 	if v.Name == v.Scope {
 		v.Scope = ""
@@ -89,6 +105,25 @@ func newRowView(r *row, now time.Time) rowView {
 	since, atLeast := failingSince(s)
 	v.Since, v.AtLeast = newShownTime(theirs, since), atLeast
 	return v
+}
+
+// schedulesOf returns the names of the enabled schedules that cover a row, else of the others.
+func schedulesOf(r *row) string {
+	if r.target.Sources == nil || r.target.Sources.Schedules == nil {
+		return ""
+	}
+	var on, off []string
+	for _, s := range r.plan.Schedules() {
+		if s.Enabled(r.at) {
+			on = append(on, s.Label)
+		} else {
+			off = append(off, s.Label+" (off)")
+		}
+	}
+	if len(on) == 0 {
+		on = off
+	}
+	return printable.Line(cmp.Or(strings.Join(on, ", "), "no schedule"), maxName)
 }
 
 // runs returns results as runs.
@@ -127,7 +162,7 @@ func details(r *row) (found []detail) {
 		api := apiBase(r.target.URL) + "/api/v1/" + r.latest.List.Path + "/" + url.PathEscape(id)
 		found = append(found, detail{Text: jobText(text), Fact: fact, ID: printable.Shorten(id, maxName), API: api})
 	}
-	if r.states.Worst().Info().Severity == state.None {
+	if r.info().Severity == state.None {
 		return nil
 	}
 	switch last := s.Last; {

@@ -13,7 +13,7 @@ const (
 )
 
 // judge returns the summary of all lists and scopes, worst first, and its tone: the worst severity, toneFine
-// if every list was read and every scope is running or in sync, else tonePending.
+// if every list was read and no scope needs attention, else tonePending.
 func judge(s *survey) (verdict []string, tone string) {
 	if verdict, severity := countProblems(s); len(verdict) > 0 {
 		return verdict, string(severity)
@@ -24,14 +24,14 @@ func judge(s *survey) (verdict []string, tone string) {
 		return []string{"No list is enabled"}, string(state.Critical)
 	case s.lists[state.Readable] == 0:
 		verdict, tone = []string{"Nothing read yet"}, tonePending
-	case s.counts.all == 0 && s.forgotten > 0:
+	case s.counts.all == s.withoutJobs && s.forgotten > 0:
 		verdict, tone = []string{"No recent jobs in any list"}, tonePending
-	case s.counts.all == 0:
+	case s.counts.all == s.withoutJobs:
 		verdict, tone = []string{"No jobs in any list"}, tonePending
 	case s.counts.byState[state.InSync]+s.counts.byState[state.Running] == 0:
 		verdict, tone = []string{"No registered key ring or vault has jobs"}, tonePending
 	default:
-		for _, each := range [...]state.State{state.InSync, state.Running} {
+		for _, each := range [...]state.State{state.InSync, state.Running, state.Removed} {
 			if n := s.counts.byState[each]; n > 0 {
 				verdict = append(verdict, number(n)+" "+strings.ToLower(each.Info().Name))
 			}
@@ -70,6 +70,9 @@ func countProblems(s *survey) (found []string, worst state.Severity) {
 		if info.Severity == state.Critical {
 			worst = state.Critical
 		}
+	}
+	if n := s.unreadableSources; n > 0 {
+		found = append(found, count(n, "source")+" unreadable")
 	}
 	return found, worst
 }

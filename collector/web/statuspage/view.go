@@ -129,7 +129,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	if len(targets) > 0 {
 		v.Example = apiBase(targets[0].URL)
 	}
-	if read := all.firstReadable; read != nil && all.counts.all+all.forgotten == 0 {
+	if read := all.firstReadable; read != nil && all.counts.all-all.withoutJobs+all.forgotten == 0 {
 		v.Empty = "Either no synchronization was ever started, or the user may not see any: " + read.AccessHint() + "."
 	}
 	if v.ForgetHint = "--collector.forget-scopes-after"; all.firstForgetting != nil && all.firstForgetting.Hint != nil {
@@ -242,7 +242,7 @@ func (v *view) addRows(rows []row, now time.Time) {
 	for i := range rows {
 		worst := rows[i].states.Worst()
 		if i == 0 || worst != rows[i-1].states.Worst() {
-			v.Groups = append(v.Groups, group{Info: worst.Info()})
+			v.Groups = append(v.Groups, group{Info: rows[i].info()})
 		}
 		g := &v.Groups[len(v.Groups)-1]
 		g.Rows = append(g.Rows, newRowView(&rows[i], now))
@@ -265,6 +265,11 @@ func (v *view) listTargets(cfg *Config, targets []Target, q *query, now time.Tim
 			all++
 			if all <= maxRows {
 				t.Lists = append(t.Lists, newListView(&target.Lists[j], now))
+			}
+		}
+		for _, source := range target.sources() {
+			if q.list == "" && all <= maxRows {
+				t.Lists = append(t.Lists, newSourceView(&source, now))
 			}
 		}
 		if len(t.Lists) > 0 {

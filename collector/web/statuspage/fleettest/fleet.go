@@ -6,11 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
+	"strings"
 	"time"
 
 	"cckm_sync_exporter/collector/joblist"
 	"cckm_sync_exporter/collector/reason"
 	"cckm_sync_exporter/collector/scrape"
+	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web/statuspage"
 )
@@ -20,6 +24,8 @@ type Source []statuspage.Target
 
 // Targets implements statuspage.Source.
 func (s Source) Targets() []statuspage.Target { return s }
+
+const day = 24 * time.Hour
 
 // Now returns the time of the golden files and the screenshots.
 func Now() time.Time { return time.Date(2026, time.March, 14, 3, 7, 21, 0, time.UTC) }
@@ -37,6 +43,7 @@ func Fleet(now time.Time) Source {
 				"aws-keys":           f.awsKeys,
 				"luna-keys":          f.notThere,
 			}),
+			Sources: f.sources(),
 		},
 		{
 			Name: "prod-us", URL: "https://cm-us.example.com/api", Labels: map[string]string{"region": "us"},
@@ -104,6 +111,43 @@ func (f fleet) lists(special map[string]func(syncjob.List) scrape.Latest) []scra
 	return lists
 }
 
+// records are those of an appliance's schedules and inventories.
+type records map[string]string
+
+// Get implements sources.Getter.
+func (r records) Get(_ context.Context, path string, _ url.Values, read func(io.Reader) error) error {
+	if r[path] == "" {
+		return reason.New(reason.Forbidden, errors.New("the appliance answered 403 Forbidden, code 7, NCERRUnauthorizedAccess"),
+			"give it the permission view on each vault")
+	}
+	return read(strings.NewReader(fmt.Sprintf(`{"skip":0,"total":%d,"resources":[%s]}`, strings.Count(r[path], `"id"`), r[path])))
+}
+
+// sources returns what an appliance's schedules and inventories said at the time.
+func (f fleet) sources() *sources.State {
+	names := []string{"billing", "payments", "ledger", "signing", "archive", "trial", "partner-7", "fresh", "spare"}
+	rings := make([]string, 0, len(names))
+	for i, name := range names {
+		rings = append(rings, fmt.Sprintf(`{"id":"%d","name":"projects/acme-prod/locations/europe-west1/keyRings/%s"}`, i, name))
+	}
+	reader := sources.New(records{
+		"cckm/google/key-rings":   strings.Join(rings, ","),
+		"cckm/sfdc/organizations": `{"id":"2c3e8f41-7b0a-4d5e-9c61-0fa2b8d4e7a9","name":"Acme Sales","synced_at":"2026-03-12T01:00:00Z"}`,
+		"scheduler/job-configs": `
+			{"id":"1","name":"google-nightly","run_at":"0 2 * * *","job_config_params":{"cloud_name":"gcp","key_rings":["0","1","2","4","7"]}},
+			{"id":"2","name":"trial-weekly","run_at":"0 5 * * 0","disabled":true,"job_config_params":{"cloud_name":"gcp","key_rings":["5"]}},
+			{"id":"3","name":"azure-nightly","run_at":"0 1 * * *","job_config_params":{"cloud_name":"AzureCloud","sync_items":["certificate"],"synchronize_all":true}}`,
+	}, sources.Options{Schedules: true, Inventory: true, PageSize: 1000, Lists: []syncjob.List{listNamed("google-keys"), listNamed("oci-keys"), listNamed("sfdc-keys")}})
+	<-reader.Start()
+	state := reader.State()
+	for i := range state.Sources {
+		if s := &state.Sources[i]; s.Err == nil {
+			s.CompleteAt = f.now.Add(-2 * time.Minute)
+		}
+	}
+	return state
+}
+
 func (f fleet) googleKeys(list syncjob.List) scrape.Latest {
 	ring := func(name string) string { return "projects/acme-prod/locations/europe-west1/keyRings/" + name }
 	summary := &syncjob.Summary{Scopes: []syncjob.Scope{
@@ -116,6 +160,7 @@ func (f fleet) googleKeys(list syncjob.List) scrape.Latest {
 		f.ended(ring("archive"), syncjob.Aborted, 5*time.Hour, 29*time.Hour, ""),
 		f.ended(ring("trial"), syncjob.Aborted, 2*time.Hour, 0, "canceled by user"),
 		f.ended(ring("partner-7"), syncjob.Unknown, 90*time.Minute, 25*time.Hour, "partially_synchronized"),
+		f.completed(ring("retired"), 40*day, 11*time.Second),
 	}}
 	summary.UnknownTexts = []string{"partially_synchronized"}
 	summary.Jobs = [...]int{syncjob.InProgress: 2, syncjob.Completed: 18204, syncjob.Failed: 31, syncjob.Aborted: 4, syncjob.Unknown: 1}
