@@ -162,6 +162,7 @@ func addHistory(appliance *simulator.Appliance, lives []simulator.Life, jobs int
 	// The others have never succeeded, which a history would contradict.
 	succeeded := []simulator.Fate{
 		simulator.Succeeds, simulator.RecoversSometimes, simulator.HangsForever, simulator.FailsLately, simulator.Stopped,
+		simulator.MissedANight,
 	}
 	scopes := map[string][]string{}
 	for _, life := range lives {

@@ -33,6 +33,8 @@ const (
 	FailsLately
 	// Stopped completed its jobs until some days ago, and no other follows.
 	Stopped
+	// MissedANight completed its jobs until yesterday, and no other follows.
+	MissedANight
 )
 
 // Life is one synchronization that a [Fleet] keeps repeating.
@@ -59,7 +61,7 @@ type Life struct {
 
 // repeats reports whether new jobs keep starting.
 func (l Life) repeats() bool {
-	return l.Fate != HangsForever && l.Fate != NeverFinishesFirst && l.Fate != Stopped
+	return l.Fate != HangsForever && l.Fate != NeverFinishesFirst && l.Fate != Stopped && l.Fate != MissedANight
 }
 
 // Parts of the scopes of a fictitious company.
@@ -68,6 +70,9 @@ const (
 	production = "::7a1c4f0e-52d6-4b8e-9a43-1f0d6c2b9e75"
 	staging    = "::c3e0b9d2-8f14-4f6a-b1d7-60a95e3c2718"
 )
+
+// retired is the name of the life of a vault that is not registered any more.
+const retired = "retired-vault"
 
 // life returns a life whose jobs start every so many seconds, if it repeats.
 func life(name, list string, fate Fate, period int, scopes ...string) Life {
@@ -92,6 +97,7 @@ func DefaultLives() []Life {
 		life("warehouse", google, HangsForever, 0, acme+"analytics/locations/us-central1/keyRings/warehouse"),
 		life("sandbox", google, IsAborted, 110, acme+"dev/locations/europe-west4/keyRings/sandbox").starting(31),
 		life("ledger", google, Stopped, 0, acme+"prod/locations/europe-west3/keyRings/ledger"),
+		life("statements", google, MissedANight, 0, acme+"prod/locations/europe-west3/keyRings/statements"),
 		life("new-tenant", google, NeverFinishesFirst, 0, acme+"lab/locations/asia-northeast1/keyRings/new-tenant"),
 
 		life("prod-vaults", azure, Succeeds, 20, "acme-prod-vault"+production, "acme-payments-vault"+production).starting(5),
@@ -101,6 +107,7 @@ func DefaultLives() []Life {
 		life("archive-vault", azure, HangsForever, 0, "acme-archive-vault"+production),
 		life("dev-vault", azure, IsAborted, 120, "acme-dev-vault"+staging).starting(40),
 		life("lab-vault", azure, NeverFinishesFirst, 0, "acme-lab-vault"+staging),
+		life(retired, azure, Stopped, 0, "acme-retired-vault"+production),
 	}
 	for i := range lives {
 		if lives[i].Period == 20*time.Second {
@@ -175,7 +182,7 @@ func LivesOf(appliance int) []Life {
 				life.Scopes[j] = strings.ToLower(company) + "-" + scope
 			}
 		}
-		if life.Fate != Succeeds {
+		if life.Fate != Succeeds && life.Name != retired {
 			troubled[life.List] = append(troubled[life.List], life)
 		}
 	}

@@ -8,8 +8,9 @@ import (
 )
 
 // SetPlans gives the appliance what belongs to these lives: a registered container for each scope, and a
-// schedule for each life whose list has schedules. There is also one vault that was never synchronized
-// although a schedule covers it, one that is archived, and a schedule that is disabled.
+// schedule for each life whose list has schedules. The vault of one life is archived. There is also a vault
+// that was never synchronized although a schedule covers it, one without a schedule, and a schedule that is
+// disabled.
 func (a *Appliance) SetPlans(lives []Life) {
 	now := a.opts.Clock().UTC()
 	const month = 30 * 24 * time.Hour
@@ -36,6 +37,10 @@ func (a *Appliance) SetPlans(lives []Life) {
 		if !ok {
 			continue
 		}
+		if life.Name == retired {
+			register(kind, life.Scopes[0])["status"] = "archived"
+			continue
+		}
 		containers := make([]string, 0, len(life.Scopes))
 		for _, scope := range life.Scopes {
 			if kind.Name == "aws-custom-key-stores" {
@@ -56,7 +61,7 @@ func (a *Appliance) SetPlans(lives []Life) {
 	}
 	fresh := register(azure, company+"-fresh-vault"+production)
 	delete(fresh, "synced_at")
-	register(azure, company+"-retired-vault"+production)["status"] = "archived"
+	delete(register(azure, company+"-spare-vault"+production), "synced_at")
 	for _, s := range []Schedule{
 		{Name: "fresh-vault", RunAt: "0 * * * *", Field: "key_vaults", Containers: []string{fmt.Sprint(fresh["name"])}, Items: []string{"certificate"}},
 		{Name: "all-vaults-paused", RunAt: "0 3 * * *", All: true, Items: []string{"all"}, Disabled: true},
@@ -88,24 +93,15 @@ func (k Kind) schedule(life Life, created, now time.Time) (Schedule, bool) {
 		s.Cloud = "hsm-luna"
 	}
 	switch life.Fate {
-	case HangsForever, Stopped:
-		s.RunAt = "0 * * * *"
+	case Succeeds:
+		s.RunAt = "0 */6 * * *"
 	case NeverFinishesFirst:
 		s.RunAt = "30 */6 * * *"
 	default:
-		s.RunAt = fmt.Sprintf("*/%d * * * *", divisorOfHour(life.Period))
-		// The jobs of a fleet are that frequent from its start on.
-		s.UpdatedAt = now
+		s.RunAt = "0 2 * * *"
+	}
+	if life.repeats() {
+		s.UpdatedAt = now // The jobs before the fleet's start follow no schedule.
 	}
 	return s, true
-}
-
-// divisorOfHour returns the least divisor of an hour, in minutes, that is not less than a period.
-func divisorOfHour(period time.Duration) int {
-	for _, minutes := range []int{1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30} {
-		if period <= time.Duration(minutes)*time.Minute {
-			return minutes
-		}
-	}
-	return 60
 }

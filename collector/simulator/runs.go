@@ -6,6 +6,7 @@ import "time"
 const (
 	hangsSince   = 3 * time.Hour
 	troubleSince = 3 * 24 * time.Hour // of FailsLately and Stopped
+	missedSince  = 30 * time.Hour
 	firstSince   = 40 * time.Minute
 	shortestRun  = 2 * time.Second
 	longestRun   = 45 * time.Second
@@ -63,6 +64,8 @@ func (r *runs) createdAt(n int) time.Time {
 		end = end.Add(-hangsSince - time.Second)
 	case Stopped:
 		end = end.Add(-troubleSince)
+	case MissedANight:
+		end = end.Add(-missedSince)
 	}
 	return end.Add(-time.Duration(r.backlog-n)*r.spacing + r.within(n, 1, r.spacing/4))
 }
