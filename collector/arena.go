@@ -2,8 +2,6 @@ package collector
 
 import (
 	dto "github.com/prometheus/client_model/go"
-
-	"cckm_sync_exporter/collector/schedule"
 )
 
 // arena is the memory of one exposition's series. It is reused, because allocating it at each scrape
@@ -15,7 +13,7 @@ type arena struct {
 	gauges       chunk[gauge]
 	metrics      chunk[dto.Metric]
 	pointers     chunk[*dto.Metric]
-	times        chunk[schedule.Times]
+	planned      chunk[plannedScope]
 }
 
 // pair is a label with the strings that it points to.
@@ -38,7 +36,7 @@ func (a *arena) reset() {
 	a.gauges.reset()
 	a.metrics.reset()
 	a.pointers.reset()
-	a.times.reset()
+	a.planned.reset()
 }
 
 // label returns a label.

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"cckm_sync_exporter/collector/plan"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/sources"
 	"cckm_sync_exporter/collector/syncjob"
@@ -70,7 +69,7 @@ func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), 
 		}
 	}
 	if g.snapshot.Sources != nil {
-		for m, some := range a.series(a.ofSources(g.snapshot.Sources), now) {
+		for m, some := range e.sources(a, g.snapshot.Sources, now) {
 			series[m] = append(series[m], some...)
 		}
 	}
@@ -94,15 +93,13 @@ func (g *snapshotGatherer) Gather() (families []*dto.MetricFamily, done func(), 
 // appliance cannot omit all of them; ages are by the appliance's clock, now.
 func (e *Exposition) list(a *arena, read *scrape.ListRead, state *sources.State, here, now time.Time) (series [][]*dto.Metric) {
 	if read.Err != nil {
-		return a.series(a.samples(read, nil, nil, now), now)
+		return a.series(a.samples(read, nil, nil), now)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			if e.Logger != nil {
-				level.Error(e.Logger).Log("during", "exposition", "list", read.List.Name, "panic", p, "stack", string(debug.Stack()))
-			}
+			e.logPanic(read.List.Name, p)
 			failed := scrape.ListRead{List: read.List, Err: scrape.InternalError(read.List, p)}
-			series = a.series(a.samples(&failed, nil, nil, now), now)
+			series = a.series(a.samples(&failed, nil, nil), now)
 		}
 	}()
 	scopes := make([]*syncjob.Scope, 0, len(read.Summary.Scopes))
@@ -111,17 +108,46 @@ func (e *Exposition) list(a *arena, read *scrape.ListRead, state *sources.State,
 			scopes = append(scopes, scope)
 		}
 	}
-	var planned []*plan.Scope
-	if state != nil {
-		all := state.Plan(&read.List, read.Summary)
-		planned = make([]*plan.Scope, 0, len(all))
-		for i := range all {
-			if job := all[i].Job; job == nil || !job.ForgottenAfter(e.ForgetScopesAfter, here) {
-				planned = append(planned, &all[i])
-			}
+	return a.series(a.samples(read, scopes, e.planned(a, read, state, here, now)), now)
+}
+
+// planned returns the scopes of a list with what should have happened to them, or nil if the state is nil. If
+// that cannot be computed, the list has its other series.
+func (e *Exposition) planned(a *arena, read *scrape.ListRead, state *sources.State, here, now time.Time) (planned []plannedScope) {
+	if state == nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			e.logPanic(read.List.Name, p)
+			planned = nil
+		}
+	}()
+	all := state.Plan(&read.List, read.Summary)
+	planned = a.planned.take(len(all))[:0]
+	for i := range all {
+		if job := all[i].Job; job == nil || !job.ForgottenAfter(e.ForgetScopesAfter, here) {
+			planned = append(planned, plannedScope{&all[i], all[i].Times(now)})
 		}
 	}
-	return a.series(a.samples(read, scopes, planned, now), now)
+	return planned
+}
+
+// sources returns the series of schedules and inventories, or none if they cannot be computed.
+func (e *Exposition) sources(a *arena, state *sources.State, now time.Time) (series [][]*dto.Metric) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.logPanic("", p)
+			series = nil
+		}
+	}()
+	return a.series(a.ofSources(state), now)
+}
+
+func (e *Exposition) logPanic(list string, p any) {
+	if e.Logger != nil {
+		level.Error(e.Logger).Log("during", "exposition", "list", list, "panic", p, "stack", string(debug.Stack()))
+	}
 }
 
 // series returns the series of some samples for each metric.

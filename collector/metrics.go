@@ -45,7 +45,7 @@ var metrics = []metric{
 	{
 		"cckm_sync_scope_due_timestamp_seconds",
 		"Latest time up to now at which an enabled schedule should have started a job for the key ring or vault. Absent if there is none.",
-		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.times.Due) },
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.planned.times.Due) },
 	},
 	{
 		"cckm_sync_scope_in_progress_age_seconds",
@@ -123,7 +123,7 @@ var metrics = []metric{
 	{
 		"cckm_sync_scope_next_run_timestamp_seconds",
 		"Next time at which an enabled schedule should start a job for the key ring or vault. Absent if there is none.",
-		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.times.Next) },
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return timestamp(s.planned.times.Next) },
 	},
 	{
 		"cckm_sync_scope_refreshed_timestamp_seconds",
@@ -142,7 +142,9 @@ var metrics = []metric{
 		"cckm_sync_scope_schedule_interval_seconds",
 		"Longest gap between consecutive times at which schedules should start a job for the key ring or vault, from the last one that was due to " +
 			"the first one after the next 35 days. Absent if there are fewer than two.",
-		perPlanned, func(s *sample, _ time.Time) (float64, bool) { return s.times.Interval.Seconds(), s.times.Interval > 0 },
+		perPlanned, func(s *sample, _ time.Time) (float64, bool) {
+			return s.planned.times.Interval.Seconds(), s.planned.times.Interval > 0
+		},
 	},
 	{
 		"cckm_sync_scope_status",

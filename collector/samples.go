@@ -3,7 +3,6 @@ package collector
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -58,8 +57,7 @@ type sample struct {
 	status syncjob.Status
 	reason reason.Reason
 
-	planned  *plan.Scope
-	times    *schedule.Times
+	planned  *plannedScope
 	source   *sources.Status
 	schedule *schedule.Schedule
 
@@ -69,7 +67,7 @@ type sample struct {
 // samples returns the samples of one list for every dimension. As in a registry of client_golang,
 // those of a dimension are ordered by label values, and labels by name; scopes are ordered already.
 // Series of all metrics of a dimension share the labels, which must not be changed.
-func (a *arena) samples(read *scrape.ListRead, scopes []*syncjob.Scope, planned []*plan.Scope, now time.Time) (of [numDimensions][]sample) {
+func (a *arena) samples(read *scrape.ListRead, scopes []*syncjob.Scope, planned []plannedScope) (of [numDimensions][]sample) {
 	list := []*dto.LabelPair{a.label("cloud", read.List.Cloud), a.label("item", read.List.Item)}
 
 	of[perList] = append(a.sampleSlices.take(1)[:0], sample{read: read, labels: list})
@@ -114,25 +112,22 @@ func (a *arena) samples(read *scrape.ListRead, scopes []*syncjob.Scope, planned 
 			of[perIdentifier][i].scope = scope
 		}
 	} else {
-		of[perPlanned] = a.planned(list, planned, now)
-		of[perIdentifier] = a.sampleSlices.take(len(planned))
-		for i, scope := range planned {
-			of[perIdentifier][i] = a.identifier(&read.List, list, kind, a.label("scope", scope.Name), scope.DisplayName)
+		of[perPlanned], of[perIdentifier] = a.sampleSlices.take(len(planned)), a.sampleSlices.take(len(planned))
+		for i := range planned {
+			scope := a.label("scope", planned[i].Name)
+			of[perPlanned][i] = sample{planned: &planned[i], labels: a.join(list, scope)}
+			of[perIdentifier][i] = a.identifier(&read.List, list, kind, scope, planned[i].DisplayName)
 		}
 	}
 	sortByLabels(of[perIdentifier])
 	return of
 }
 
-// planned returns the samples of the scopes that are planned.
-func (a *arena) planned(list []*dto.LabelPair, planned []*plan.Scope, now time.Time) []sample {
-	samples := a.sampleSlices.take(len(planned))
-	times := a.times.take(len(planned))
-	for i, scope := range planned {
-		times[i] = scope.Times(now)
-		samples[i] = sample{planned: scope, times: &times[i], labels: a.join(list, a.label("scope", scope.Name))}
-	}
-	return samples
+// plannedScope is a scope with what should have happened to it.
+type plannedScope struct {
+	*plan.Scope
+
+	times schedule.Times
 }
 
 // identifier returns the sample of cckm_sync_scope_info of a scope. A display name, if there is one, replaces

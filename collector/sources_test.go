@@ -73,6 +73,19 @@ func TestExpositionOfSources(t *testing.T) {
 	})
 }
 
+// TestPanicOfSources checks that a state that cannot be written affects no series of a list.
+func TestPanicOfSources(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		snapshot := manyScopes(3)
+		want := answers(t, new(collector.Exposition).Of(snapshot), formats()[0])
+		snapshot.Sources = new(sources.State)
+		if diff := cmp.Diff(want, answers(t, new(collector.Exposition).Of(snapshot), formats()[0])); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
 // BenchmarkExpositionOfSources exports a list with and without schedules and an inventory.
 //
 //	go test ./collector -run '^$' -bench ExpositionOfSources -benchtime 1s

@@ -3,6 +3,7 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/url"
@@ -134,12 +135,7 @@ func New(getter Getter, options Options) *Reader {
 	if options.Schedules {
 		r.sources = append(r.sources, &source{name: Schedules, paths: []string{schedule.Path}, accessHint: schedulesHint})
 	}
-	slices.SortFunc(r.sources, func(a, b *source) int {
-		if a.name < b.name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(r.sources, func(a, b *source) int { return cmp.Compare(a.name, b.name) })
 	return r
 }
 
