@@ -60,7 +60,12 @@ func (b *bench) try(t *testing.T, script string) {
 	case strings.Contains(script, "https://wiki.example.com/cckm/"):
 		b.checkFile(t, "deploy/prometheus/cckm_sync_alerts.yml", "https://wiki.example.com/cckm/CCKMSyncFailed")
 	case strings.Contains(script, "[80m]"):
-		b.checkFile(t, "deploy/prometheus/cckm_sync_recording.yml", "[80m]", "[40m]")
+		for _, name := range []string{"cckm_sync_recording.yml", "cckm_sync_alerts.yml"} {
+			b.checkFile(t, "deploy/prometheus/"+name, "[80m]", "[40m]")
+			if text := livetest.ReadFile(t, b.dir, "deploy/prometheus/"+name); strings.Contains(text, "[20m]") || strings.Contains(text, "[10m]") {
+				t.Errorf("%s has a window that was not enlarged", name)
+			}
+		}
 	}
 }
 
