@@ -73,14 +73,15 @@ func (b *bench) addPrograms(t *testing.T) {
 	}
 }
 
-// addAppliance starts an appliance with jobs in every list, and writes the files that
-// the documents name.
+// addAppliance starts an appliance with jobs in every list, schedules and inventories, and
+// writes the files that the documents name.
 func (b *bench) addAppliance(t *testing.T) {
 	t.Helper()
 	appliance := simulator.New(simulator.Options{Kinds: simulator.AllKinds()})
 	if _, err := simulator.NewFleet(appliance, simulator.FleetOptions{Lives: simulator.AllLives()}); err != nil {
 		t.Fatal(err)
 	}
+	appliance.SetPlans(simulator.AllLives())
 	server := livetest.Serve(t, appliance)
 	password := b.write(t, "password", simulator.DefaultPassword+"\n", 0o600)
 	ca := b.write(t, "ca.pem", string(server.CAPEM), 0o600)
