@@ -116,6 +116,7 @@ func writeSamples(t *testing.T, path string, scopes int, start, end time.Time) {
 	})
 	age := func(minute int64) int64 { return minute % 60 * 60 }
 	each("cckm_sync_scope:last_success_age:seconds", func(name, labels string, _ int) { write(name, labels, age) })
+	each("cckm_sync_scope:overdue_after:seconds", func(name, labels string, _ int) { write(name, labels, constant(172800)) })
 	each("cckm_sync_scope_in_progress_age_seconds", func(name, labels string, _ int) { write(name, labels, age) })
 	each("cckm_sync_scope_info", func(name, labels string, i int) {
 		write(name, labels+fmt.Sprintf(`,kind="key_ring",name="ring-%d",project="acme",location="global",subscription=""`, i), constant(1))
@@ -133,7 +134,7 @@ func writeSamples(t *testing.T, path string, scopes int, start, end time.Time) {
 		})
 	}
 	list := `,cloud="google",item="key"`
-	for _, name := range []string{"cckm_sync_up", "cckm_sync_exporter:up:max_over_time10m", "cckm_sync_list:overdue_after:seconds", "cckm_sync_list:stuck_after:seconds"} {
+	for _, name := range []string{"cckm_sync_up", "cckm_sync_exporter:up:max_over_time10m", "cckm_sync_list:stuck_after:seconds"} {
 		_, _ = fmt.Fprintf(out, "# TYPE %s gauge\n", name)
 		write(name, list, constant(1))
 	}

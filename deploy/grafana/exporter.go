@@ -132,6 +132,16 @@ func requests() []dashboard.Panel {
 	perMinute := func(by string) string {
 		return "60 * sum by (" + by + ") (rate(" + ofTarget("cckm_sync_exporter_api_requests_total", "") + "[$__rate_interval]))"
 	}
+	return []dashboard.Panel{
+		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request without a response.",
+			8, field{unit: "reqpm", decimals: -1}, []override{colorOf("200", slate), colorOf("error", red)}, query("requests", "{{code}}", perMinute("code"))),
+		manyLines(graph("Requests by path", "Requests to the appliances' API by the path below /api/v1/.",
+			16, field{unit: "reqpm", decimals: -1}, nil, query("requests", "{{endpoint}}", perMinute("endpoint")))),
+	}
+}
+
+// answers is the panel of latencies.
+func answers() dashboard.Panel {
 	const duration = "cckm_sync_exporter_api_request_duration_seconds"
 	rate := func(suffix string) string {
 		return "sum(rate(" + ofTarget(duration+suffix, "") + "[$__rate_interval]))"
@@ -141,29 +151,24 @@ func requests() []dashboard.Panel {
 	quantile := func(q string) string {
 		return "histogram_quantile(" + q + ", " + buckets + ")\nor histogram_quantile(" + q + ", " + rate("") + ")"
 	}
-	return []dashboard.Panel{
-		graph("Requests by code", "Requests to the appliances' API by status code; “error” is a request without a response.",
-			8, field{unit: "reqpm", decimals: -1}, []override{colorOf("200", slate), colorOf("error", red)}, query("requests", "{{code}}", perMinute("code"))),
-		graph("Requests by path", "Requests to the appliances' API by the path below /api/v1/.",
-			8, field{unit: "reqpm", decimals: -1}, nil, query("requests", "{{endpoint}}", perMinute("endpoint"))),
-		graph("Time until an answer", "Time until the response header: mean, median and 95th percentile. Percentiles are estimated from the histogram's buckets.",
-			8, field{unit: "s", decimals: -1}, []override{colorOf("mean", slate), colorOf("median", blue), colorOf("95 %", red)},
-			query("mean", "mean", rate("_sum")+" / "+rate("_count")+"\nor histogram_sum("+rate("")+") / histogram_count("+rate("")+")"),
-			query("p50", "median", quantile("0.5")),
-			query("p95", "95 %", quantile("0.95"))),
-	}
+	return graph("Time until an answer", "Time until the response header: mean, median and 95th percentile. Percentiles are estimated from the histogram's buckets.",
+		6, field{unit: "s", decimals: -1}, []override{colorOf("mean", slate), colorOf("median", blue), colorOf("95 %", red)},
+		query("mean", "mean", rate("_sum")+" / "+rate("_count")+"\nor histogram_sum("+rate("")+") / histogram_count("+rate("")+")"),
+		query("p50", "median", quantile("0.5")),
+		query("p95", "95 %", quantile("0.95")))
 }
 
 func logins() []dashboard.Panel {
 	return []dashboard.Panel{
+		answers(),
 		graph("Logins per hour", "Logins to the appliances by result. There should be one in each lifetime of a token; more means that tokens are discarded.",
-			8, field{unit: "suffix:/h", decimals: 1}, nil,
+			6, field{unit: "suffix:/h", decimals: 1}, nil,
 			query("logins", "{{result}}", "3600 * sum by (result) (rate("+ofTarget("cckm_sync_exporter_logins_total", "")+"[$__rate_interval]))")),
 		graph("Time until the token expires", "It rises at each login or refresh, and does not reach 0 if tokens are renewed in time. Absent if there is no token.",
-			8, field{unit: "s", decimals: 0}, nil,
+			6, field{unit: "s", decimals: 0}, nil,
 			query("expiry", "{{instance}}", "-max by (instance) (cckm_sync_exporter:token_expired:seconds{"+ofExporter+"})")),
 		graph("Offset of the appliance's clock", "By how much the appliance's clock is ahead of the exporter's; negative if it is behind. It is accurate to a second.",
-			8, field{unit: "s", decimals: 0}, nil,
+			6, field{unit: "s", decimals: 0}, nil,
 			query("offset", "{{instance}}", "max by (instance) (cckm_sync_exporter:clock_offset:seconds{"+ofExporter+"})")),
 	}
 }

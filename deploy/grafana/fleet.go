@@ -47,14 +47,15 @@ func fleetNow(s selection) dashboard.Panel {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, byName(title, "thresholds", anyIs(severity)))
 		}
 	}
-	add("down", "✕ Exporters down", countDown(), state.Critical)
-	add("unreadable", "✕ Lists unreadable", s.countUnreadable(), state.Critical)
+	add("down", "Exporters down", countDown(), state.Critical)
+	add("unreadable", "Lists unreadable", s.countUnreadable(), state.Critical)
 	for _, st := range state.All() {
 		info := st.Info()
 		add(info.Key, titleOf(info), s.count(st), info.Severity)
 	}
 	options, _ := p.Options.(*stat.Options)
-	options.Text = &common.VizTextDisplayOptions{TitleSize: new(14.0), ValueSize: new(36.0)}
+	options.Text = &common.VizTextDisplayOptions{TitleSize: new(13.0), ValueSize: new(36.0)}
+	p.GridPos.H = 5
 	return p
 }
 
@@ -174,7 +175,7 @@ func fleetAges(s selection) []dashboard.Panel {
 			"The longest time since a success among the key rings and vaults of each appliance that have ever succeeded. The dashed line is the shortest limit of the alerts.",
 			8, seconds, []override{limitLine()},
 			query("age", "{{instance}}", s.of(group, "cckm_sync_scope:last_success_age:seconds")),
-			query("limit", limitName, "min("+s.series("cckm_sync_list:overdue_after:seconds")+")")),
+			query("limit", limitName, "min("+s.series("cckm_sync_scope:overdue_after:seconds")+")")),
 		graph("Longest time in progress",
 			"Age of the oldest job that is still in progress on each appliance, 0 if there is none. The dashed line is the shortest limit of the alerts.",
 			8, seconds, []override{limitLine()},

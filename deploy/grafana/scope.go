@@ -16,7 +16,8 @@ func scope() Dashboard {
 			[]dashboard.Panel{scopeStates(s)},
 			scopeNow(s),
 			scopeNumbers(s),
-			[]dashboard.Panel{scopeParts(s), scopePlan(s)}),
+			[]dashboard.Panel{scopeParts(s)},
+			[]dashboard.Panel{scopePlan(s)}),
 		open("Over time",
 			[]dashboard.Panel{timeline("Worst state", "The worst of its states over time, by the rules of the alerts.", 5, worstTexts(), nil,
 				query("state", legendOfScope, s.worst()))},
@@ -100,15 +101,13 @@ func scopeParts(s selection) dashboard.Panel {
 		label("name", "Name", 0), label("project", "Project", 0), label("location", "Location", 0),
 		label("subscription", "Subscription", 0), hidden("info"), hiddenLabel("job"), hiddenLabel("kind"), hiddenLabel("scope"),
 	}
-	p := table("Identifier and times",
+	return table("Identifier and times",
 		"The parts of the identifier, and when the newest job was created, the newest finished job finished, and it last succeeded and failed. "+
 			"“never” means that no such job is in the list.",
 		5, "Last success", columns,
 		rows("info", s.names()),
 		last("success", "success"), last("failure", "failure"), last("completion", "completion"), last("job", "job"),
 	)
-	p.GridPos.W = 14
-	return p
 }
 
 // scopePlan says what should have happened.
@@ -119,36 +118,33 @@ func scopePlan(s selection) dashboard.Panel {
 	planned := func(ref, name string) prometheus.Dataquery {
 		return rows(ref, "1000 * "+s.of(eachScope, "cckm_sync_scope_"+name+"_timestamp_seconds"))
 	}
-	p := table("Schedule and inventory",
+	return table("Schedule and inventory",
 		"When the appliance's schedules should have started its last job and will start the next, and the longest time between two. "+
 			"Whether the inventory has it, and when that was refreshed. "+
 			"It is empty unless the exporter reads schedules and inventory (--collector.schedules, --collector.inventory).",
 		5, "Last due",
 		[]column{
-			label("cloud", "Cloud", 60), label("item", "Item", 85),
-			when("due", "Last due"), when("next", "Next run"), value("interval", "Interval", 80, field{unit: "s", decimals: 0}),
-			coloredValue("registered", "Registered", 95, field{unit: "short", decimals: -1, mappings: values(map[int64]shown{0: {"no", plain}, 1: {"yes", plain}})}),
-			when("refreshed", "Refreshed"), hiddenLabel("job"), label("instance", "Appliance", 0), hiddenLabel("scope"),
+			label("cloud", "Cloud", 70), label("item", "Item", 90), label("instance", "Appliance", 130),
+			when("due", "Last due"), when("next", "Next run"), value("interval", "Interval", 100, field{unit: "s", decimals: 0}),
+			coloredValue("registered", "Registered", 110, field{unit: "short", decimals: -1, mappings: values(map[int64]shown{0: {"no", plain}, 1: {"yes", plain}})}),
+			when("refreshed", "Refreshed"), hiddenLabel("job"), hiddenLabel("scope"),
 		},
 		planned("due", "due"), planned("next", "next_run"),
 		rows("interval", s.of(eachScope, "cckm_sync_scope_schedule_interval_seconds")),
 		rows("registered", s.of(eachScope, "cckm_sync_scope_registered")),
 		planned("refreshed", "refreshed"))
-	p.GridPos.W = 10
-	return p
 }
 
 func scopeAges(s selection) []dashboard.Panel {
 	seconds := field{unit: "s", decimals: 1}
-	limit := func(after string) prometheus.Dataquery {
-		return query("limit", limitName, "min("+selection{matchers: ofList}.series("cckm_sync_list:"+after+"_after:seconds")+
-			" and on (job, instance, cloud, item) "+s.series("cckm_sync_scope_job_age_seconds")+")")
-	}
+	limit := func(expr string) prometheus.Dataquery { return query("limit", limitName, "min("+expr+")") }
+	stuckAfter := selection{matchers: ofList}.series("cckm_sync_list:stuck_after:seconds") +
+		" and on (job, instance, cloud, item) " + s.series("cckm_sync_scope_job_age_seconds")
 	return []dashboard.Panel{
 		graph("Time since last success", "It drops to 0 at each success. The dashed line is the limit of the alert.",
-			8, seconds, []override{limitLine()}, query("age", legendOfScope, s.of(eachScope, "cckm_sync_scope:last_success_age:seconds")), limit("overdue")),
+			8, seconds, []override{limitLine()}, query("age", legendOfScope, s.of(eachScope, "cckm_sync_scope:last_success_age:seconds")), limit(s.series("cckm_sync_scope:overdue_after:seconds"))),
 		graph("Time in progress", "Age of the oldest job that is still in progress, 0 if there is none. The dashed line is the limit of the alert.",
-			8, seconds, []override{limitLine()}, query("age", legendOfScope, s.of(eachScope, "cckm_sync_scope_in_progress_age_seconds")), limit("stuck")),
+			8, seconds, []override{limitLine()}, query("age", legendOfScope, s.of(eachScope, "cckm_sync_scope_in_progress_age_seconds")), limit(stuckAfter)),
 		graph("Duration of the newest finished job", "It changes whenever a job finishes. Only the last of several jobs that finish between two scrapes is visible.",
 			8, seconds, nil, query("duration", legendOfScope, s.of(eachScope, "cckm_sync_scope_last_duration_seconds"))),
 	}
