@@ -83,7 +83,7 @@ func (e *APIError) cause() (r reason.Reason, hint string) {
 	case e.Status == http.StatusUnauthorized:
 		return reason.Auth, "the appliance rejected a token that it has just issued: check its clock and its log"
 	case e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "license"):
-		return reason.Forbidden, "CCKM is not licensed for this on the appliance: add the license there, or turn the list off"
+		return reason.Forbidden, "CCKM is not licensed for this on the appliance: add the license there, or turn this off"
 	case e.Status == http.StatusForbidden:
 		// The missing permission depends on the list, so the list's reader names it.
 		return reason.Forbidden, ""

@@ -72,7 +72,7 @@ func (r *Reader) readSchedules(ctx context.Context) (read result, err error) {
 			return read, nil
 		}
 		if !errors.Is(err, errChanged) || attempt == maxAttempts {
-			return read, err
+			return read, fmt.Errorf("%s: %w", schedule.Path, err)
 		}
 	}
 }
