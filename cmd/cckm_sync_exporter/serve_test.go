@@ -238,7 +238,8 @@ func TestDemo(t *testing.T) {
 }
 
 // TestScrapesReadSources checks that scrapes start the reads of schedules and inventories, and have their
-// series, also if they choose lists.
+// series, also if they choose lists. The page of the demo then shows a missed night, what is registered and was
+// never synchronized, and what was removed.
 func TestScrapesReadSources(t *testing.T) {
 	p := start(t, nil, "--collector.schedules", "--collector.inventory", "demo")
 	for _, path := range []string{"/metrics", "/metrics?collect[]=google-keys"} {
@@ -247,6 +248,19 @@ func TestScrapesReadSources(t *testing.T) {
 			return strings.Contains(metrics, `cckm_sync_source_up{source="schedules"} 1`) &&
 				strings.Contains(metrics, `cckm_sync_scope_registered{cloud="google",item="key",`)
 		})
+	}
+	_, page, _ := strings.Cut(p.mustRequest(t, http.MethodGet, "/", http.StatusOK), `<table class="scopes"`)
+	page = regexp.MustCompile(`(<[^>]*>| )+`).ReplaceAllString(page, " ")
+	for _, row := range []string{
+		`statements google-keys ◷ Missed .* due .* ago , next in .* , statements`,
+		`acme-fresh-vault::.* azure-certificates ∅ Never succeeded .* never none due .* ago , next in .* , fresh-vault`,
+		`acme-spare-vault::.* azure-certificates ○ No job none finished – never none all-vaults-paused \(off\)`,
+		`acme-retired-vault::.* azure-certificates – Removed .* no schedule`,
+		`schedules ✓ Readable .* records`,
+	} {
+		if !regexp.MustCompile(row).MatchString(page) {
+			t.Errorf("the page does not have %s:\n%s", row, page)
+		}
 	}
 	p.terminate(t)
 }
