@@ -60,9 +60,9 @@ func (s *settings) check(ctx context.Context, logs logs, report *doctor.Report, 
 	for _, t := range targets {
 		lists += len(t.Config.Lists)
 	}
-	summary := fmt.Sprintf("%d lists enabled", lists)
+	summary := doctor.Count(lists, "list") + " enabled"
 	if s.several() {
-		summary = fmt.Sprintf("%d targets, %s", len(targets), summary)
+		summary = doctor.Count(len(targets), "target") + ", " + summary
 	}
 	report.OK("settings", summary)
 	for _, t := range targets {

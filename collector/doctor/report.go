@@ -67,12 +67,13 @@ func (r *Report) Add(other *Report) {
 // targets is 0 if it is not known.
 func (r *Report) Summarize(targets int) {
 	if targets > 0 {
-		_, _ = fmt.Fprintf(r.out, "%s: ", count(targets, "target"))
+		_, _ = fmt.Fprintf(r.out, "%s: ", Count(targets, "target"))
 	}
-	_, _ = fmt.Fprintf(r.out, "%d ok, %s, %s\n", r.ok, count(r.warnings, "warning"), count(r.failures, "failure"))
+	_, _ = fmt.Fprintf(r.out, "%d ok, %s, %s\n", r.ok, Count(r.warnings, "warning"), Count(r.failures, "failure"))
 }
 
-func count(n int, of string) string {
+// Count returns a number of things, such as "1 target" or "2 targets".
+func Count(n int, of string) string {
 	if n != 1 {
 		of += "s"
 	}
