@@ -23,12 +23,12 @@ import (
 )
 
 const (
-	// interval is the time between two reads of a source, and refusedInterval that after it was refused: a
-	// permission changes seldom, and the appliance may log each refusal.
-	interval        = 5 * time.Minute
-	refusedInterval = time.Hour
-	// keep is for how long the last good read counts.
-	keep = time.Hour
+	// defaultInterval is the time between two reads of a source.
+	defaultInterval = 5 * time.Minute
+	// refusedIntervals is after how many intervals a source that was refused is read again: a permission
+	// changes seldom, and the appliance may log each refusal. keepIntervals is for how many the last good read
+	// counts. Both are an hour.
+	refusedIntervals, keepIntervals = 12, 12
 	// readTimeout bounds a read of one source.
 	readTimeout = 2 * time.Minute
 	// maxLogged bounds how many schedules that are not understood are logged.
@@ -59,6 +59,8 @@ type Options struct {
 	Lists []syncjob.List
 	// PageSize is the limit that is requested from inventories.
 	PageSize int
+	// Interval is the time between two reads of a source; 0 is 5 minutes. Tests make time pass faster.
+	Interval time.Duration
 	// Redact removes secrets from a text of the appliance.
 	Redact func(text string) string
 	// Hint rewrites the hint about a failed read for the target's configuration. It may be nil.
@@ -121,6 +123,7 @@ func New(getter Getter, options Options) *Reader {
 		r.logger = log.NewNopLogger()
 	}
 	r.options.PageSize = max(1, options.PageSize)
+	r.options.Interval = cmp.Or(options.Interval, defaultInterval)
 	r.life, r.cancel = context.WithCancel(context.Background())
 	if options.Inventory {
 		for i := range options.Lists {
@@ -211,13 +214,13 @@ func (r *Reader) record(s *source, begun time.Time, read result, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, ever := s.err, s.read
-	s.read, s.err, s.due = true, err, begun.Add(interval)
+	s.read, s.err, s.due = true, err, begun.Add(r.options.Interval)
 	r.state = nil
 	logger := log.With(r.logger, "during", "read", "source", s.name)
 	if err != nil {
 		why := reason.Of(err)
 		if why == reason.Forbidden || why == reason.NotFound {
-			s.due = begun.Add(refusedInterval)
+			s.due = begun.Add(refusedIntervals * r.options.Interval)
 		}
 		leveled := level.Warn(logger)
 		if before != nil && reason.Of(before) == why {
@@ -265,7 +268,7 @@ func (r *Reader) State() *State {
 		}
 		status := Status{Name: s.name, Err: s.err, CompleteAt: s.goodAt, Records: s.good.records}
 		state.Sources = append(state.Sources, status)
-		expires := s.goodAt.Add(keep)
+		expires := s.goodAt.Add(keepIntervals * r.options.Interval)
 		if s.goodAt.IsZero() || !now.Before(expires) {
 			continue
 		}

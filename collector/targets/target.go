@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -30,6 +31,8 @@ type Options struct {
 	Logger log.Logger
 	// NoDeadline removes the deadline of reads, for a command that reads once.
 	NoDeadline bool
+	// SourceInterval is the time between two reads of the schedules or an inventory; 0 is the default.
+	SourceInterval time.Duration
 }
 
 // Target is one appliance, or one domain of it, with its current configuration.
@@ -125,7 +128,7 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 	if cfg.Schedules || cfg.Inventory {
 		t.awaitSources = options.NoDeadline
 		t.sources = sources.New(client, sources.Options{
-			Schedules: cfg.Schedules, Inventory: cfg.Inventory, Lists: cfg.Lists, PageSize: cfg.PageSize,
+			Schedules: cfg.Schedules, Inventory: cfg.Inventory, Lists: cfg.Lists, PageSize: cfg.PageSize, Interval: options.SourceInterval,
 			Redact: client.Redact, Hint: t.Hint, Logger: logger,
 		})
 	}

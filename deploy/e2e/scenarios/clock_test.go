@@ -51,6 +51,7 @@ func fasterRules(t *testing.T, text string) string {
 	text = faster(t, text, `(?m)^(\s*(?:- )?(?:for|interval|keep_firing_for): )(`+duration+`)(\s*)$`)
 	text = regexp.MustCompile(`(record: \w+:\w+:seconds\n(?:\s+labels: .*\n)?\s+expr: vector)\((.+)\)`).
 		ReplaceAllString(text, fmt.Sprintf("$1(($2) / %d)", scale))
+	text = regexp.MustCompile(`([+>]=? )(\d+ \* 60)\b`).ReplaceAllString(text, fmt.Sprintf("$1($2 / %d)", scale))
 	// No duration may be left.
 	if left := regexp.MustCompile(`\b\d+[smhdwy]\b`).FindAllString(text, -1); left != nil {
 		t.Fatalf("the durations %q were not divided", left)

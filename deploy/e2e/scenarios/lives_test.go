@@ -24,6 +24,8 @@ type life struct {
 	startsLate bool
 	// forgetScopesAfter is the value of the exporter's flag.
 	forgetScopesAfter time.Duration
+	// planned makes the exporter read schedules and inventories.
+	planned bool
 	// skew is how far the appliance's clock is ahead.
 	skew  time.Duration
 	steps []step
@@ -141,7 +143,7 @@ func failing() want { return want{name: "Failed", severity: warning, about: ring
 
 func allLives() []*life {
 	var lives []*life
-	for _, some := range [][]*life{healthyLives(), jobLives(), longLives(), scopeLives(), applianceLives(), passwordLives(), exporterLives(), fleetLives(), prometheusLives(), awayLives()} {
+	for _, some := range [][]*life{healthyLives(), jobLives(), longLives(), scopeLives(), applianceLives(), passwordLives(), exporterLives(), fleetLives(), prometheusLives(), awayLives(), plannedLives(), registeredLives()} {
 		lives = append(lives, some...)
 	}
 	return lives
@@ -160,8 +162,8 @@ func healthyLives() []*life {
 			step{m + 1, func(p *plant) { p.complete("google" + name) }},
 			step{m + 7, func(p *plant) { p.complete("azure" + name) }})
 	}
-	// The clock is wrong when the rules are loaded, up to five minutes before the lives start.
-	clockOffset := []want{{name: "ClockOffset", severity: warning, at: 7}}
+	// The clock is wrong when the rules are loaded, eight minutes before the lives start.
+	clockOffset := []want{{name: "ClockOffset", severity: warning, at: 4}}
 	return []*life{
 		{name: "healthy", steps: periodic},
 		{name: "slow Azure sync, below its threshold", steps: []step{
@@ -204,7 +206,7 @@ func jobLives() []*life {
 				{10, func(p *plant) { p.finished(google, failed, 0, ring) }},
 				{40, func(p *plant) { p.finished(google, completed, 0, ring) }},
 			},
-			wants: []want{{name: "Failed", severity: warning, about: ring, at: 10, clears: 40}, {name: "ClockOffset", severity: warning, at: 7}},
+			wants: []want{{name: "Failed", severity: warning, about: ring, at: 10, clears: 40}, {name: "ClockOffset", severity: warning, at: 4}},
 		},
 		{
 			name: "partly failed, then fixed", steps: []step{

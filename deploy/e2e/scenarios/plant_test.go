@@ -31,6 +31,9 @@ const (
 	timeoutOffset = 400 * time.Millisecond
 )
 
+// sourceInterval is the time between two reads of the schedules and the inventories.
+const sourceInterval = 5 * minute
+
 // plant is the appliance and the exporters of a life.
 type plant struct {
 	t          *testing.T
@@ -74,6 +77,11 @@ func newPlant(t *testing.T, l *life) *plant {
 		Clock:         func() time.Time { return time.Now().Add(l.skew) },
 		TokenLifetime: simulator.DefaultTokenLifetime / scale,
 	})
+	if l.planned {
+		p.register(google)
+		p.register(azure)
+		p.schedules(google)
+	}
 	var err error
 	if p.server, err = p.appliance.StartTLS(); err != nil {
 		t.Fatal(err)
@@ -114,7 +122,7 @@ func newPlant(t *testing.T, l *life) *plant {
 // startExporters starts new exporters, wired like the program.
 func (p *plant) startExporters() {
 	for _, e := range p.exporters {
-		targets := targets.NewSet(targets.Options{Logger: log.NewNopLogger()})
+		targets := targets.NewSet(targets.Options{Logger: log.NewNopLogger(), SourceInterval: sourceInterval})
 		if _, err := targets.Load(p.configs()); err != nil {
 			p.t.Fatal(err)
 		}
@@ -156,6 +164,7 @@ func (p *plant) configs() []config.Target {
 			TLS:         ciphertrust.TLSConfig{CA: string(p.server.CAPEM)},
 			Reading: config.Reading{
 				PageSize: 1000, Concurrency: 4, Timeout: timeout, TimeoutOffset: timeoutOffset, ForgetScopesAfter: p.life.forgetScopesAfter,
+				Schedules: p.life.planned, Inventory: p.life.planned,
 			},
 		}
 		for _, list := range syncjob.Lists() {
@@ -288,17 +297,22 @@ func (p *plant) unreachable() {
 
 // answerError makes the appliance respond with 500 to requests whose path contains a text.
 func (p *plant) answerError(path string) {
+	p.answer(path, http.StatusInternalServerError)
+}
+
+// answer makes the appliance respond with a status to requests whose path contains a text.
+func (p *plant) answer(path string, status int) {
 	p.appliance.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if strings.Contains(r.URL.Path, path) {
 			_, _ = io.Copy(io.Discard, r.Body)
-			simulator.WriteError(w, http.StatusInternalServerError, "")
+			simulator.WriteError(w, status, "")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// reachable ends unreachable and answerError.
+// reachable ends unreachable, answerError and answer.
 func (p *plant) reachable() { p.appliance.Intercept(nil) }
 
 // removeTargets removes the targets from the configuration of Prometheus; addTargets adds them again.

@@ -40,6 +40,10 @@ func TestScenarios(t *testing.T) {
 			t.Fatalf("a Prometheus does not scrape all of its %d targets:\n%s", len(s.targets), s.log.String())
 		}
 	}
+	// Schedules have whole minutes, in which an hour of a life passes: the first one is at minute firstRun.
+	const before = 8 * minute
+	start := time.Now().Add(before + firstRun*minute).Truncate(time.Minute).Add(time.Minute - firstRun*minute)
+	livetest.WaitFor(time.Until(start.Add(-before)), func() bool { return false })
 	for _, s := range servers {
 		s.loadRules(t)
 	}
@@ -49,7 +53,7 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 
-	start := time.Now()
+	livetest.WaitFor(time.Until(start), func() bool { return false })
 	live(t, start, plants)
 	hook.mu.Lock()
 	defer hook.mu.Unlock()
