@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/plan"
-	"cckm_sync_exporter/collector/schedule"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/state"
 	"cckm_sync_exporter/collector/syncjob"
@@ -17,9 +16,8 @@ import (
 type row struct {
 	// scope sums up its jobs. It has only its name if there are none.
 	scope *syncjob.Scope
-	// plan is what schedules and the inventory say about it, and times are when its jobs should start.
+	// plan is what schedules and the inventory say about it.
 	plan   *plan.Scope
-	times  schedule.Times
 	latest *scrape.Latest
 	target *Target
 	// order is the list's place among all lists of all targets.
@@ -116,7 +114,7 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 		scopes = append(scopes, state.Scope{Jobs: all[i].Job, Plan: state.PlanOf(&all[i], at)})
 	}
 	for i, states := range state.OfScopes(latest.List.Cloud, scopes, at) {
-		r := row{scope: shown[i].Job, plan: shown[i], times: scopes[i].Plan.Times, latest: latest, target: target, order: order, states: states, old: old, at: at}
+		r := row{scope: shown[i].Job, plan: shown[i], latest: latest, target: target, order: order, states: states, old: old, at: at}
 		if r.scope == nil {
 			r.scope = &syncjob.Scope{Name: r.plan.Name}
 			s.withoutJobs++
@@ -132,10 +130,15 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 
 // plan returns the scopes of a list that was read: those of jobs, and of the inventory.
 func (t *Target) plan(latest *scrape.Latest) []plan.Scope {
-	if t.Sources == nil {
-		return plan.Of(&latest.List, latest.Complete.Summary, nil, nil)
+	if t.Sources != nil {
+		return t.Sources.Plan(&latest.List, latest.Complete.Summary)
 	}
-	return t.Sources.Plan(&latest.List, latest.Complete.Summary)
+	all := latest.Complete.Summary.Scopes
+	scopes := make([]plan.Scope, len(all))
+	for i := range all {
+		scopes[i] = plan.Scope{Name: all[i].Name, Job: &all[i]}
+	}
+	return scopes
 }
 
 // choose returns the rows that match the query, worst first, and the counts of those that match it except

@@ -67,7 +67,7 @@ type detail struct {
 }
 
 func newRowView(r *row, now time.Time) rowView {
-	s, theirs := r.scope, now.Add(r.target.ClockOffset)
+	s, theirs, times := r.scope, now.Add(r.target.ClockOffset), r.plan.Times(r.at)
 	name := r.target.clean(s.Name)
 	v := rowView{
 		Target: printable.Line(r.target.Name, maxName), List: r.latest.List.Name,
@@ -75,11 +75,11 @@ func newRowView(r *row, now time.Time) rowView {
 		Results: runs(s.Results),
 		Success: newShownTime(theirs, s.LastSuccess), Succeeded: s.Jobs[syncjob.Completed] > 0,
 		Newest: statusText(s.Newest.Status), NewestAt: newShownTime(theirs, s.Newest.CreatedAt),
-		Schedules: schedulesOf(r), Due: newShownTime(theirs, r.times.Due), Next: newShownTime(theirs, r.times.Next),
+		Schedules: schedulesOf(r), Due: newShownTime(theirs, times.Due), Next: newShownTime(theirs, times.Next),
 		Details: details(r),
 	}
 	if v.Next != nil {
-		v.Next.Relative = "in " + coarse(r.times.Next.Sub(theirs))
+		v.Next.Relative = "in " + coarse(times.Next.Sub(theirs))
 	}
 	if r.plan.Job == nil {
 		v.Newest = "none"
