@@ -73,8 +73,7 @@ func AllLists() [NumListStates]ListState {
 // OfList returns the state of a list. now is the present by the exporter's clock.
 func OfList(l *scrape.Latest, now time.Time) ListState {
 	switch {
-	// A scrape that ends before the first read does reports a timeout.
-	case l.Complete == nil && l.FullRead != nil && now.Sub(l.FullRead.Started) <= maxAge && (l.Read == nil || reason.Of(l.Read.Err) == reason.Timeout):
+	case l.Complete == nil && l.FullRead != nil && now.Sub(l.FullRead.Started) <= maxAge && (l.Read == nil || outlived(l)):
 		return Reading
 	case l.Read == nil:
 		return Waiting
@@ -85,4 +84,11 @@ func OfList(l *scrape.Latest, now time.Time) ListState {
 	default:
 		return Readable
 	}
+}
+
+// outlived reports whether the last scrape ended before the full read that is running: it timed out while
+// pages arrive. If none has arrived, the appliance does not respond, and each further attempt would
+// hide that.
+func outlived(l *scrape.Latest) bool {
+	return reason.Of(l.Read.Err) == reason.Timeout && l.FullRead.Pages > 0
 }

@@ -165,14 +165,20 @@ func TestOfList(t *testing.T) {
 	full := func(ago time.Duration) *scrape.FullReadProgress {
 		return &scrape.FullReadProgress{Started: now().Add(-ago)}
 	}
+	arriving := func(ago time.Duration) *scrape.FullReadProgress {
+		read := full(ago)
+		read.Pages = 42
+		return read
+	}
 	for name, test := range map[string]struct {
 		latest scrape.Latest
 		want   state.ListState
 	}{
 		"no scrape":               {scrape.Latest{}, state.Waiting},
 		"first read":              {scrape.Latest{FullRead: full(0)}, state.Reading},
-		"the scrape has ended":    {scrape.Latest{FullRead: full(time.Minute), Read: late}, state.Reading},
-		"it takes too long":       {scrape.Latest{FullRead: full(11 * time.Minute), Read: late}, state.Unreadable},
+		"the scrape has ended":    {scrape.Latest{FullRead: arriving(time.Minute), Read: late}, state.Reading},
+		"it takes too long":       {scrape.Latest{FullRead: arriving(11 * time.Minute), Read: late}, state.Unreadable},
+		"no page arrives":         {scrape.Latest{FullRead: full(0), Read: late}, state.Unreadable},
 		"it has failed before":    {scrape.Latest{FullRead: full(0), Read: failed}, state.Unreadable},
 		"read":                    {scrape.Latest{Read: good, Complete: good, ReadAt: now()}, state.Readable},
 		"a full read is due":      {scrape.Latest{Read: good, Complete: good, ReadAt: now(), FullRead: full(0)}, state.Readable},
