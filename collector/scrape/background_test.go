@@ -87,12 +87,12 @@ func shrinkingListComesUp(r *rig) {
 		}
 		return nil
 	}
-	for range 40 {
+	for range 150 {
 		if read, _ := r.next(); read.Err == nil {
 			return
 		}
 	}
-	r.t.Error("no scrape of 40 returns the list")
+	r.t.Error("no scrape of 150 returns the list")
 }
 
 // outdatedFullRead has the list change in a way that only a full read can find, after the full read
