@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func (s *targetScrapes) response(snapshot *scrape.Snapshot, r *http.Request, han
 	request := [...]string{
 		strings.Join(r.Header.Values("Accept"), ","), strings.Join(r.Header.Values("Accept-Encoding"), ","),
 		// The query parameters that promhttp knows.
-		strings.Join(r.URL.Query()["name[]"], ","),
+		url.Values{"name[]": r.URL.Query()["name[]"]}.Encode(),
 	}
 	for _, other := range s.recent {
 		if other.request == request && other.snapshot.Same(snapshot) {
