@@ -10,6 +10,7 @@ import (
 func TestCause(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"":                       {"", ""},
+		"In progress":            {"", ""},
 		"failed: 403 Forbidden":  {"failed: 403 Forbidden", ""},
 		"[NCERRBadRequest: x]: ": {"[NCERRBadRequest: x]: ", ""},
 		"[NCERRBadRequest: Bad HTTP request]: Error Listing Azure vault : AADSTS7000222: expired": {
