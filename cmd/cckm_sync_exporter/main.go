@@ -18,7 +18,7 @@ import (
 // than the times of an orderly shutdown. The line about it may take abortGrace: standard error may be
 // what hangs.
 const (
-	abortAfter = 4800 * time.Millisecond
+	abortAfter = 4600 * time.Millisecond
 	abortGrace = 50 * time.Millisecond
 )
 

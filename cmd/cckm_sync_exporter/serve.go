@@ -25,8 +25,8 @@ import (
 // The times of a shutdown, counted from the signal. It must end within five seconds; see abortAfter.
 const (
 	giveUpReadsAfter   = 3500 * time.Millisecond
-	closeServerAfter   = 4200 * time.Millisecond
-	closeExporterAfter = 4600 * time.Millisecond
+	closeServerAfter   = 4000 * time.Millisecond
+	closeExporterAfter = 4400 * time.Millisecond
 )
 
 // The timeouts of clients that send or read nothing. An idle connection outlasts the usual scrape
