@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// The error of url.Parse quotes the address, which may have a password.
+var errUnparsable = errors.New("the appliance's URL cannot be parsed")
+
 // ParseURL parses an appliance's address. It removes a trailing "/", "/api" or "/api/v1", because
 // users copy any of them. A missing scheme means https. A path before that stays, because the
 // appliance may be behind a gateway. Errors do not quote the address, which may have a secret.
@@ -26,8 +29,7 @@ func ParseURL(address string) (*url.URL, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		// The error of url.Parse quotes the address, which may have a password.
-		return nil, errors.New("the appliance's URL cannot be parsed")
+		return nil, errUnparsable
 	}
 	if err := checkParts(u); err != nil {
 		return nil, err
@@ -38,6 +40,10 @@ func ParseURL(address string) (*url.URL, error) {
 		path = strings.TrimSuffix(path, "/api")
 	}
 	u.Path, u.RawPath = strings.TrimRight(path, "/"), ""
+	// A request parses the URL again, which fails for some zones of IPv6 addresses that url.Parse takes.
+	if _, err := url.Parse(u.String()); err != nil {
+		return nil, errUnparsable
+	}
 	return u, nil
 }
 

@@ -37,6 +37,9 @@ func TestParseURL(t *testing.T) {
 		{"https://user:SEC RET@cm.example.com", "", "cannot be parsed"},
 		{"https://cm.example.com:port", "", "cannot be parsed"},
 		{"2001:db8::1", "", "cannot be parsed"},
+		{"https://[fe80::1%25en0]:443", "https://[fe80::1%25en0]:443", ""},
+		// A zone that no request can have.
+		{"[::%25\xc5]", "", "cannot be parsed"},
 		{"https:/cm.example.com", "", "one slash"},
 		{"https:///cm.example.com", "", "no host"},
 		{"https://cm.example.com:0", "", "between 1 and 65535"},
