@@ -1,15 +1,12 @@
 package image_test
 
 import (
-	"bytes"
-	"context"
 	"debug/elf"
 	"encoding/json"
 	"io/fs"
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,121 +17,36 @@ import (
 
 	"cckm_sync_exporter/collector/simulator"
 	"cckm_sync_exporter/deploy/e2e/livetest"
+	"cckm_sync_exporter/deploy/e2e/platforms/testimage"
 )
 
 // maxImageBytes limits the size of the image, because every node pulls it.
 const maxImageBytes = 24 << 20
 
-// The files of the image, besides the license.
-const (
-	program     = "/bin/cckm_sync_exporter"
-	authorities = "/etc/ssl/certs/ca-certificates.crt"
-)
+// program is the path of the exporter in the image.
+const program = "/bin/cckm_sync_exporter"
 
-// buildah runs the program with a storage of its own.
-type buildah struct {
-	t       *testing.T
-	options []string
-}
-
-func newBuildah(t *testing.T) *buildah {
-	t.Helper()
-	path := livetest.Program(t, "buildah")
-	dir := t.TempDir()
-	b := &buildah{t: t, options: []string{path, "--storage-driver", "vfs", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run")}}
-	// A mounted layer leaves files that t.TempDir cannot always remove.
-	t.Cleanup(func() { _ = b.command("rm", "--all").Run() })
-	return b
-}
-
-func (b *buildah) command(args ...string) *exec.Cmd {
-	args = slices.Concat(b.options, args)
-	cmd := exec.CommandContext(context.WithoutCancel(b.t.Context()), args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "BUILDAH_ISOLATION=chroot")
-	return cmd
-}
-
-// run runs a command of buildah and returns its output without the last newline.
-func (b *buildah) run(args ...string) string {
-	b.t.Helper()
-	return b.output(b.command(args...))
-}
-
-func (b *buildah) output(cmd *exec.Cmd) string {
-	b.t.Helper()
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	output, err := cmd.Output()
-	if err != nil {
-		b.t.Fatalf("%s: %v\n%s%s", cmd, err, output, stderr.Bytes())
-	}
-	return strings.TrimSpace(string(output))
-}
-
-// standIn makes an image that replaces Go's image in the Dockerfile, because tests do
-// not use a registry. It has a shell and the system's CAs; Go itself is mounted.
-func (b *buildah) standIn(name string) {
-	b.t.Helper()
-	container := b.run("from", "scratch")
-	root := b.run("mount", container)
-	for _, dir := range []string{"bin", "tmp", "usr/local/go", "go/pkg/mod", "cache"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
-			b.t.Fatal(err)
-		}
-	}
-	b.copyTo(root+"/bin", "/", "--dereference", livetest.Program(b.t, "busybox"))
-	if err := os.Symlink("busybox", filepath.Join(root, "bin", "sh")); err != nil {
-		b.t.Fatal(err)
-	}
-	b.copyTo(root, "/", "--dereference", "--parents", authorities)
-	b.run("umount", container)
-	b.run("config", "--env", "PATH=/usr/local/go/bin:/bin", "--env", "GOPATH=/go", "--env", "GOPROXY=off", "--env", "GOCACHE=/cache", container)
-	b.run("commit", "--rm", container, name)
-}
-
-// copyTo copies files with GNU cp, which gives them the current time.
-func (b *buildah) copyTo(dir, from string, options ...string) {
-	b.t.Helper()
-	cmd := exec.CommandContext(b.t.Context(), "cp", append(options, "--target-directory="+dir)...)
-	cmd.Dir = from
-	b.output(cmd)
-}
-
-// build builds the image of a source tree with the users' script and options of it.
-func (b *buildah) build(source, name string, options ...string) {
-	b.t.Helper()
-	_, version, _ := strings.Cut(livetest.ReadFile(b.t, source, "Dockerfile"), "ARG GO_VERSION=")
-	version, _, _ = strings.Cut(version, "\n")
-	if b.run("images", "--quiet", "--filter", "reference=localhost/golang:"+version) == "" {
-		b.standIn("localhost/golang:" + version)
-	}
-	cmd := exec.CommandContext(b.t.Context(), filepath.Join(source, "deploy", "image", "build.sh"), slices.Concat([]string{name, "--pull=never"}, options)...)
-	for name, mount := range map[string]string{"GOROOT": "/usr/local/go:ro", "GOMODCACHE": "/go/pkg/mod:ro", "GOCACHE": "/cache"} {
-		cmd.Args = append(cmd.Args, "--volume", strings.TrimSpace(livetest.Run(b.t, "", "go", "env", name))+":"+mount)
-	}
-	cmd.Env = append(os.Environ(), "BUILDAH="+strings.Join(b.options, " "), "BUILDAH_ISOLATION=chroot",
-		"VERSION=1.2.3", "REVISION=abc", "SOURCE_DATE_EPOCH=1700000000")
-	b.output(cmd)
-}
+// images are the image and its variants.
+type images struct{ *testimage.Storage }
 
 // TestImage builds the image and runs it.
 func TestImage(t *testing.T) {
-	b := newBuildah(t)
+	b := &images{testimage.New(t)}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.build(root, "exporter:a")
+	b.Build(root, "exporter:a")
 	t.Run("same source, same bytes", func(t *testing.T) { b.rebuild(t, root) })
 	// publish.sh builds for a platform that is not this machine's.
-	b.build(root, "exporter:arm64", "--platform=linux/arm64")
+	b.Build(root, "exporter:arm64", "--platform=linux/arm64")
 	t.Run("configuration", func(t *testing.T) { b.configuration(t) })
-	container := b.run("from", "--pull-never", "exporter:a")
-	files := b.run("mount", container)
+	container := b.Run("buildah", "from", "--pull-never", "exporter:a")
+	files := b.Run("buildah", "mount", container)
 	t.Run("files", func(t *testing.T) { checkFiles(t, files) })
-	b.run("umount", container)
+	b.Run("buildah", "umount", container)
 	t.Run("version", func(t *testing.T) {
-		if got := b.run("run", container, "--", program, "--version"); !strings.Contains(got, "version 1.2.3 (branch: , revision: abc)") {
+		if got := b.Run("buildah", "run", container, "--", program, "--version"); !strings.Contains(got, "version 1.2.3 (branch: , revision: abc)") {
 			t.Errorf("--version prints %q", got)
 		}
 	})
@@ -143,19 +55,19 @@ func TestImage(t *testing.T) {
 }
 
 // rebuild builds a copy of the tree, whose files have other times.
-func (b *buildah) rebuild(t *testing.T, root string) {
+func (b *images) rebuild(t *testing.T, root string) {
 	t.Helper()
 	tree := t.TempDir()
-	b.copyTo(tree, root, "--recursive", "--parents", "cmd", "collector", "deploy/image", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
-	b.build(tree, "exporter:b")
-	id := func(name string) string { return b.run("images", "--no-trunc", "--quiet", name) }
+	livetest.Run(t, root, "cp", "--recursive", "--parents", "--target-directory="+tree, "cmd", "collector", "deploy/image", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
+	b.Build(tree, "exporter:b")
+	id := func(name string) string { return b.Run("buildah", "images", "--no-trunc", "--quiet", name) }
 	if first, second := id("exporter:a"), id("exporter:b"); first == "" || first != second {
 		t.Errorf("two builds of one source are %s and %s", first, second)
 	}
 }
 
 // configuration checks the metadata that Docker and Kubernetes use.
-func (b *buildah) configuration(t *testing.T) {
+func (b *images) configuration(t *testing.T) {
 	t.Helper()
 	type settings struct {
 		User         string            `json:"User"`
@@ -169,7 +81,7 @@ func (b *buildah) configuration(t *testing.T) {
 		} `json:"OCIv1"`
 	}
 	// Not all versions of buildah add the protocol to a port.
-	inspected := strings.ReplaceAll(b.run("inspect", "--type", "image", "exporter:a"), "10458/tcp", "10458")
+	inspected := strings.ReplaceAll(b.Run("buildah", "inspect", "--type", "image", "exporter:a"), "10458/tcp", "10458")
 	if err := json.Unmarshal([]byte(inspected), &image); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +143,7 @@ func checkFiles(t *testing.T, root string) {
 }
 
 // once reads a simulated appliance from within the image.
-func (b *buildah) once(t *testing.T, container string) {
+func (b *images) once(t *testing.T, container string) {
 	t.Helper()
 	appliance := simulator.New(simulator.Options{})
 	appliance.SetFixture("cckm/google/synchronization-jobs", simulator.GoogleKeysExample())
@@ -241,7 +153,7 @@ func (b *buildah) once(t *testing.T, container string) {
 	if err := os.Chmod(ca, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	metrics := "\n" + b.run("run", "--volume", ca+":/ca.pem:ro", "--env", "CM_ADDRESS="+server.URL,
+	metrics := "\n" + b.Run("buildah", "run", "--volume", ca+":/ca.pem:ro", "--env", "CM_ADDRESS="+server.URL,
 		"--env", "CM_USERNAME="+simulator.DefaultUsername, "--env", "CM_PASSWORD="+simulator.DefaultPassword,
 		container, "--", program, "once", "--ciphertrust.ca-file=/ca.pem") + "\n"
 	for _, want := range []string{`cckm_sync_up{cloud="google",item="key"} 1`, `cckm_sync_up{cloud="azure",item="certificate"} 1`} {
@@ -252,11 +164,10 @@ func (b *buildah) once(t *testing.T, container string) {
 }
 
 // demo serves from within the image.
-func (b *buildah) demo(t *testing.T, container string) {
+func (b *images) demo(t *testing.T, container string) {
 	t.Helper()
 	address := livetest.FreeAddress(t)
-	args := slices.Concat(b.options[1:], []string{"run", "--isolation=chroot", container, "--", program, "demo", "--web.listen-address=" + address})
-	livetest.Start(t, nil, b.options[0], args...)
+	livetest.Start(t, b.Env, "buildah", "run", container, "--", program, "demo", "--web.listen-address="+address)
 	healthy := func() bool {
 		status, _, ok := livetest.Get(t, "http://"+address+"/-/healthy")
 		return ok && status == http.StatusOK
