@@ -23,10 +23,11 @@ const (
 	programName    = "cckm_sync_exporter"
 	defaultAddress = ":10458"
 
-	commandServe = "serve"
-	commandOnce  = "once"
-	commandCheck = "check"
-	commandDemo  = "demo"
+	commandServe   = "serve"
+	commandOnce    = "once"
+	commandCheck   = "check"
+	commandHealthy = "healthy"
+	commandDemo    = "demo"
 )
 
 // settings are the values of flags and environment variables.
@@ -147,6 +148,7 @@ func newApp() (*kingpin.Application, *settings) {
 		"It is also replaced if a list could not be read.").NoEnvar().PlaceHolder("FILE").StringVar(&s.output)
 	checkCommand := app.Command(commandCheck, "Check the settings, the connection, the login and each list, with a hint for each failure.")
 	checkCommand.Flag("offline", "Check only flags and files, and do not connect.").BoolVar(&s.offline)
+	app.Command(commandHealthy, "Ask the exporter that runs on --web.listen-address whether it is healthy. Exits with 1 if it is not.")
 	demoCommand := app.Command(commandDemo, "Serve metrics of a CipherTrust Manager that this process simulates. Needs no other flag.")
 	demoCommand.Flag("targets", "Simulate this many appliances, as if a configuration file named them: /sd lists them, "+
 		"/probe?target=NAME reads one. 0 simulates one appliance, which /metrics reads.").

@@ -134,11 +134,15 @@ func (s *settings) baseURL(listeners []net.Listener) string {
 	if ip := net.ParseIP(host); ip.IsUnspecified() {
 		host = "localhost"
 	}
-	scheme := "http"
+	return s.scheme() + "://" + net.JoinHostPort(host, port)
+}
+
+// scheme returns the scheme of the exporter's URLs.
+func (s *settings) scheme() string {
 	if servesTLS(*s.web.WebConfigFile) {
-		scheme = "https"
+		return "https"
 	}
-	return scheme + "://" + net.JoinHostPort(host, port)
+	return "http"
 }
 
 // servesTLS reports whether a file of --web.config.file, which is valid, enables TLS.

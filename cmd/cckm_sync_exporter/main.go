@@ -57,6 +57,9 @@ func run(ctx context.Context, args []string) int {
 	case commandCheck:
 		hangup.Reset()
 		err = check(ctx, s, logs, os.Stdout)
+	case commandHealthy:
+		hangup.Reset()
+		err = healthy(ctx, s)
 	case commandDemo:
 		err = demo(ctx, s, logs, handleHangup(), os.Stdout)
 	default:

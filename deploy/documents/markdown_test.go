@@ -105,7 +105,7 @@ func parse(t *testing.T, name string) document {
 func (d document) scripts() []string {
 	typed := regexp.MustCompile(`^(((\./)?cckm_sync_exporter|go|bash|sh|docker|curl|promtool|prometheus|alertmanager|amtool|apt|dnf|` +
 		`systemctl|systemd-analyze|sed|npm|helm|kubectl|git|sha256sum|cosign|gh|install|kill|buildah|nfpm|sudo|make|python3|echo|cat) \S.*` +
-		`|(once|check|serve|demo) --.*|(deploy/\S+\.sh|\.ci/run)( .*)?)$`)
+		`|(once|check|healthy|serve|demo) --.*|(deploy/\S+\.sh|\.ci/run)( .*)?)$`)
 	var all []string
 	for _, b := range d.blocks {
 		if slices.Contains([]string{"sh", "bash", "shell", "console", ""}, b.language) {
