@@ -40,8 +40,10 @@ func TestCompose(t *testing.T) {
 	}
 	_, exporter, _ := strings.Cut(compose, "\n  exporter:\n")
 	exporter, _, _ = strings.Cut(exporter, "\n  prometheus:\n")
-	for _, setting := range []string{"read_only: true", "cap_drop: [ALL]", `security_opt: ["no-new-privileges:true"]`,
-		"healthcheck:\n      test: [CMD, /bin/cckm_sync_exporter, healthy]"} {
+	for _, setting := range []string{
+		"read_only: true", "cap_drop: [ALL]", `security_opt: ["no-new-privileges:true"]`,
+		"healthcheck:\n      test: [CMD, /bin/cckm_sync_exporter, healthy]",
+	} {
 		if !strings.Contains(exporter, "\n    "+setting+"\n") {
 			t.Errorf("the exporter lacks %s", setting)
 		}
