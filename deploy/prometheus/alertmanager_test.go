@@ -17,7 +17,7 @@ import (
 
 // TestInhibitions checks which of the firing alerts Alertmanager inhibits.
 func TestInhibitions(t *testing.T) {
-	path := livetest.Program(t, "prometheus-alertmanager", "alertmanager")
+	path := livetest.Program(t, "alertmanager", "prometheus-alertmanager")
 	const (
 		exporter = "instance=a"
 		list     = "instance=a cloud=azure item=certificate"

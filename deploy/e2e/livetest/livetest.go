@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -27,17 +28,47 @@ func Everything() bool { return os.Getenv("CCKM_TEST_ALL") != "" }
 
 // Program returns the path of the first of these programs that is installed:
 // distributions name the same one differently. It skips the test as All does, and
-// fails it if none is installed.
+// fails it if none is installed, or if its version is not the one that the environment
+// asks for.
 func Program(t *testing.T, names ...string) string {
 	t.Helper()
 	All(t)
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
+			checkVersion(t, names[0], path)
 			return path
 		}
 	}
 	t.Fatalf("%s is needed and not installed: run .ci/run install", strings.Join(names, " or "))
 	return ""
+}
+
+// checkVersion fails the test if CCKM_TEST_VERSIONS, such as "prometheus=3.16 amtool=0.34", has another version
+// of the program.
+func checkVersion(t *testing.T, name, path string) {
+	t.Helper()
+	for wanted := range strings.FieldsSeq(os.Getenv("CCKM_TEST_VERSIONS")) {
+		program, version, _ := strings.Cut(wanted, "=")
+		if program != name {
+			continue
+		}
+		found := Version(t, path)
+		if !strings.HasPrefix(found+".", version+".") {
+			t.Fatalf("%s has the version %s, want %s", path, found, version)
+		}
+		t.Logf("%s %s", name, found)
+	}
+}
+
+// Version returns the version of a program of Prometheus or Alertmanager, such as "3.16.0".
+func Version(t *testing.T, path string) string {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), path, "--version").CombinedOutput()
+	found := regexp.MustCompile(`, version (\d+(\.\d+)*)`).FindSubmatch(output)
+	if err != nil || found == nil {
+		t.Fatalf("%s --version: %v\n%s", path, err, output)
+	}
+	return string(found[1])
 }
 
 // Eventually waits until a condition holds, and fails the test after patience has passed.

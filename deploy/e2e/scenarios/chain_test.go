@@ -189,7 +189,7 @@ func (p *prometheusServer) reachesAll(ctx context.Context) bool {
 func startAlertmanager(t *testing.T, webhook string) *server {
 	t.Helper()
 	dir := t.TempDir()
-	return startServer(t, livetest.Program(t, "prometheus-alertmanager", "alertmanager"),
+	return startServer(t, livetest.Program(t, "alertmanager", "prometheus-alertmanager"),
 		"--config.file="+alertmanagerConfig(t, dir, webhook), "--storage.path="+dir, "--cluster.listen-address=")
 }
 
