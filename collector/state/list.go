@@ -54,12 +54,14 @@ var listInfos = [NumListStates]Info{
 func (s ListState) Info() Info { return listInfos[s] }
 
 // InfoOf is like Info for a list that is in the state. Nobody is paged for a list that was never readable because
-// the appliance does not have it, or does not let the user read it.
+// the appliance does not have it, or does not let the user read it. Prometheus remembers that longer than a
+// process lives, so that Meaning has what its alert depends on.
 func (s ListState) InfoOf(l *scrape.Latest) Info {
 	info := s.Info()
 	if s == Unreadable && l.Complete == nil {
 		if r := reason.Of(l.Read.Err); r == reason.NotFound || r == reason.Forbidden {
 			info.Severity = Warning
+			info.Meaning = "No read has succeeded since the exporter started. The alert is critical if one did before, otherwise a warning."
 		}
 	}
 	return info

@@ -163,17 +163,34 @@ func TestUnreadableList(t *testing.T) {
 	}
 	main := textOf(t, body, "main")
 	for _, words := range []string{
-		"the appliance answered 401 auth, list google-keys: login", "What to do: check the password file.", "Never read.", "5 s, 3 pages",
+		"the appliance answered 401 auth, list google-keys: login", "What to do: check the password file.", "No read has succeeded since the exporter started. What to do", "5 s, 3 pages",
 	} {
 		if !strings.Contains(main, words) {
 			t.Errorf("the page does not contain %q", words)
 		}
+	}
+	if strings.Contains(main, "The alert is critical") {
+		t.Error("the page does not know the severity of an alert that is critical")
 	}
 	if title, want := textOf(t, body, "title"), "14 lists unreadable · CCKM sync"; title != want {
 		t.Errorf("title %q, want %q", title, want)
 	}
 	if !strings.Contains(body, "CCKMSyncCredentialsRejected.md") {
 		t.Error("the runbook of rejected credentials is not linked")
+	}
+}
+
+// TestNeverReadable checks that the page says what the severity of the alert depends on: Prometheus remembers
+// whether a list was readable before the exporter started.
+func TestNeverReadable(t *testing.T) {
+	list := syncjob.Lists()[0]
+	for _, r := range []reason.Reason{reason.NotFound, reason.Forbidden} {
+		failed := &scrape.ListRead{List: list, Err: reason.New(r, errors.New("refused"), "disable it")}
+		body := get(t, newPage(t, fleettest.Source{{Lists: []scrape.Latest{{List: list, ReadAt: fleettest.Now(), Read: failed}}}}), "")
+		want := "since the exporter started. The alert is critical if one did before, otherwise a warning. What to do: disable it."
+		if main := textOf(t, body, "main"); !strings.Contains(main, want) || !strings.Contains(body, `<div class="problem warning">`) {
+			t.Errorf("%s: the page does not have %q as a warning: %s", r, want, main)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func newSourceView(s *sources.Status, now time.Time) listView {
 		return v
 	}
 	v.State, v.Failure, v.Old = unreadableSource(), failureOf(s.Err), true
-	v.State.Meaning = "Never read."
+	v.State.Meaning = neverRead
 	if last := newShownTime(now, s.CompleteAt); last != nil {
 		v.State.Meaning = "Last read " + last.Relative + ", which counts for an hour."
 	}
@@ -141,9 +141,14 @@ type problem struct {
 	Lists  []string
 	// Failure is that of the first of the lists, or nil if the lists are out of date.
 	Failure *failure
-	// Since is the time of the last complete read of the first of the lists, if there was one.
+	// Since is the time of the last complete read of the first of the lists, if there was one. Otherwise Never
+	// says so.
 	Since *shownTime
+	Never string
 }
+
+// neverRead is about a list or source without a complete read. Those before the start are not known.
+const neverRead = "No read has succeeded since the exporter started."
 
 // maxProblems bounds the problems, and the causes, above the table; the tables have all of them.
 const maxProblems = 5
@@ -187,7 +192,7 @@ func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 			if !ok {
 				n = len(found)
 				at[k] = n
-				found = append(found, problem{Target: targets[i].Name, State: info, Failure: failureOf(source.Err), Since: newShownTime(now, source.CompleteAt)})
+				found = append(found, problem{Target: targets[i].Name, State: info, Failure: failureOf(source.Err), Since: newShownTime(now, source.CompleteAt), Never: neverRead})
 			}
 			found[n].Lists = append(found[n].Lists, source.Name)
 		}
@@ -199,9 +204,12 @@ func problemsOf(targets []Target, now time.Time) (found []problem, more int) {
 }
 
 func newProblem(target *Target, l *scrape.Latest, condition state.ListState, now time.Time) problem {
-	p := problem{Target: target.Name, State: condition.InfoOf(l), Since: newShownTime(now, l.CompleteAt)}
+	p := problem{Target: target.Name, State: condition.InfoOf(l), Since: newShownTime(now, l.CompleteAt), Never: neverRead}
 	if condition == state.Unreadable {
 		p.Failure = failureOf(l.Read.Err)
+		if p.State.Severity == state.Warning {
+			p.Never = p.State.Meaning
+		}
 		if p.Failure.Reason == string(reason.Auth) {
 			p.State.Alert = "CCKMSyncCredentialsRejected"
 		}
