@@ -26,8 +26,7 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal,
 	if err := s.validateDemo(); err != nil {
 		return err
 	}
-	// The simulated appliances have them.
-	s.reading.Schedules, s.reading.Inventory = true, true
+	s.readSources()
 	// The appliances outlive ctx, because the shutdown sends requests to them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -41,6 +40,13 @@ func demo(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Signal,
 		s.use(server, i)
 	}
 	return serveWith(ctx, s, logs, hangUps, func(ctx context.Context, e *exporter, base string) { s.present(ctx, e, base, out) })
+}
+
+// readSources enables schedules and the inventory, which the simulated appliances have, unless the user has
+// disabled them.
+func (s *settings) readSources() {
+	s.reading.Schedules = s.reading.Schedules || !s.schedulesFlag.chosen()
+	s.reading.Inventory = s.reading.Inventory || !s.inventoryFlag.chosen()
 }
 
 // demoPatience is how long the addresses wait for the first reads, which --latency and --jobs prolong.
@@ -112,8 +118,7 @@ func (s *settings) use(server *simulator.Server, i int) {
 // demoLists returns the lists of the i-th of several simulated appliances: those that the user chose, or
 // two that depend on i.
 func (s *settings) demoLists(i int) []syncjob.List {
-	chosen := func(f *listFlag) bool { return f.given || os.Getenv(f.envar) != "" }
-	if s.disableDefaults || slices.ContainsFunc(s.listFlags, chosen) {
+	if s.disableDefaults || slices.ContainsFunc(s.listFlags, func(f *listFlag) bool { return f.chosen() }) {
 		return s.lists
 	}
 	names := [...][2]string{

@@ -40,6 +40,8 @@ type settings struct { //nolint:recvcheck // Format must also hide the values of
 	lists           []syncjob.List
 	listFlags       []*listFlag
 	disableDefaults bool
+	// schedulesFlag and inventoryFlag are those of reading.
+	schedulesFlag, inventoryFlag givenFlag
 
 	// reading is how lists are read; it is the default for targets of the configuration file.
 	reading config.Reading
@@ -82,27 +84,21 @@ func (settings) Format(f fmt.State, _ rune) {
 	_, _ = f.Write([]byte("settings of " + programName))
 }
 
-// listFlag is the flag that enables a list.
-type listFlag struct {
-	list syncjob.List
-	on   *bool
-	// given is true if the flag is on the command line.
-	given bool
-	envar string
-}
-
 // givenFlag is a flag and whether it is on the command line.
 type givenFlag struct {
 	name, envar string
 	given       bool
 }
 
-// enabled reports whether the list is read. Defaults do not count if they are disabled.
-func (f *listFlag) enabled(disableDefaults bool) bool {
-	if disableDefaults && !f.given && os.Getenv(f.envar) == "" {
-		return false
-	}
-	return *f.on
+// chosen reports whether the flag or its variable has a value.
+func (f *givenFlag) chosen() bool { return f.given || os.Getenv(f.envar) != "" }
+
+// listFlag is the flag that enables a list.
+type listFlag struct {
+	givenFlag
+
+	list syncjob.List
+	on   *bool
 }
 
 // parse parses the command line and the environment. It does not return after --help and --version.
@@ -120,7 +116,8 @@ func (s *settings) parse(app *kingpin.Application, args []string) (command strin
 	}
 	s.readEnvironment()
 	for _, flag := range s.listFlags {
-		if flag.enabled(s.disableDefaults) {
+		// Defaults do not count if they are disabled.
+		if *flag.on && (flag.chosen() || !s.disableDefaults) {
 			s.lists = append(s.lists, flag.list)
 		}
 	}
@@ -216,18 +213,18 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 	for _, list := range syncjob.Lists() {
 		flag := &listFlag{list: list}
 		name := "collector." + list.Name
-		clause := app.Flag(name, fmt.Sprintf("Read the list of synchronization jobs %s.", list.Path)).
-			Default(strconv.FormatBool(list.Default)).IsSetByUser(&flag.given)
 		flag.envar = envar(name)
-		flag.on = clause.Envar(flag.envar).Bool()
+		flag.on = app.Flag(name, fmt.Sprintf("Read the list of synchronization jobs %s.", list.Path)).
+			Default(strconv.FormatBool(list.Default)).IsSetByUser(&flag.given).Bool()
 		s.listFlags = append(s.listFlags, flag)
 	}
 	app.Flag("collector.disable-defaults", "Read only the lists that their own flags enable.").
 		BoolVar(&s.disableDefaults)
 	app.Flag("collector."+config.SourceSchedules, "Read the appliance's schedules, too: when jobs should have started and will start.").
-		Default("false").BoolVar(&s.reading.Schedules)
+		Default("false").IsSetByUser(&s.schedulesFlag.given).BoolVar(&s.reading.Schedules)
 	app.Flag("collector."+config.SourceInventory, "Read which key rings, vaults and other containers are registered, too.").
-		Default("false").BoolVar(&s.reading.Inventory)
+		Default("false").IsSetByUser(&s.inventoryFlag.given).BoolVar(&s.reading.Inventory)
+	s.schedulesFlag.envar, s.inventoryFlag.envar = envar("collector."+config.SourceSchedules), envar("collector."+config.SourceInventory)
 	app.Flag("collector.page-size", "Number of jobs to request per page. It adapts if the appliance rejects it or returns fewer.").
 		Default("1000").IntVar(&s.reading.PageSize)
 	app.Flag("collector.concurrency", "Number of concurrent page requests per appliance.").

@@ -241,7 +241,7 @@ func TestDemo(t *testing.T) {
 // series, also if they choose lists. The page of the demo then shows a missed night, what is registered and was
 // never synchronized, and what was removed.
 func TestScrapesReadSources(t *testing.T) {
-	p := start(t, nil, "--collector.schedules", "--collector.inventory", "demo")
+	p := start(t, nil, "demo")
 	for _, path := range []string{"/metrics", "/metrics?collect[]=google-keys"} {
 		livetest.Eventually(t, 30*time.Second, "the sources at "+path, func() bool {
 			metrics := p.mustRequest(t, http.MethodGet, path, http.StatusOK)
@@ -263,6 +263,32 @@ func TestScrapesReadSources(t *testing.T) {
 		}
 	}
 	p.terminate(t)
+}
+
+// TestDemoSources checks that the demo reads schedules and the inventory unless a flag or variable disables
+// them.
+func TestDemoSources(t *testing.T) {
+	for _, test := range []struct {
+		env                  string
+		args                 []string
+		schedules, inventory bool
+	}{
+		{"", nil, true, true},
+		{"", []string{"--no-collector.schedules"}, false, true},
+		{"", []string{"--no-collector.inventory", "--collector.schedules"}, true, false},
+		{"false", nil, true, false},
+		{"true", nil, true, true},
+	} {
+		t.Setenv("CCKM_SYNC_EXPORTER_COLLECTOR_INVENTORY", test.env)
+		_, s, err := parse(append([]string{commandDemo}, test.args...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.readSources()
+		if s.reading.Schedules != test.schedules || s.reading.Inventory != test.inventory {
+			t.Errorf("%+v: schedules %t, inventory %t", test, s.reading.Schedules, s.reading.Inventory)
+		}
+	}
 }
 
 func TestDemoBounds(t *testing.T) {
