@@ -164,11 +164,16 @@ func flagsTable() string {
 	_, _ = app.ParseContext(nil)
 	var table strings.Builder
 	table.WriteString("| flag | environment | default | meaning |\n|---|---|---|---|\n")
-	for _, f := range app.Model().Flags {
-		if f.Hidden {
-			continue
+	add := func(command string, flags []*kingpin.FlagModel) {
+		for _, f := range flags {
+			if !f.Hidden {
+				fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", command+flagName(f), code(f.Envar), code(strings.Join(f.Default, " ")), f.Help)
+			}
 		}
-		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", flagName(f), code(f.Envar), code(strings.Join(f.Default, " ")), f.Help)
+	}
+	add("", app.Model().Flags)
+	for _, command := range app.Model().Commands {
+		add(command.Name+" ", command.Flags)
 	}
 	return table.String()
 }

@@ -22,11 +22,20 @@ func newerNames() []string {
 	return []string{"ADDRESS", "USERNAME", "PASSWORD", "DOMAIN", "TENANT", "AUTH_DOMAIN", "CA_CERT"}
 }
 
+// allFlags returns the flags of the program and of its commands.
+func allFlags(app *kingpin.Application) []*kingpin.FlagModel {
+	flags := app.Model().Flags
+	for _, command := range app.Model().Commands {
+		flags = append(flags, command.Flags...)
+	}
+	return flags
+}
+
 // trimEnvironment removes leading and trailing white space from the variables of
 // the flags: a value from a Secret often ends in a newline. kingpin reads only the variables of the
 // process, so they are changed in place.
 func trimEnvironment(app *kingpin.Application) {
-	for _, flag := range app.Model().Flags {
+	for _, flag := range allFlags(app) {
 		name := envarOf(flag)
 		value := os.Getenv(name)
 		if trimmed := strings.TrimSpace(value); trimmed != value {

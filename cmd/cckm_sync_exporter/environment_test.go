@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestEnvironment checks the settings of one appliance from variables, their newer names and flags.
@@ -75,6 +76,36 @@ func TestEnvironment(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})
+	}
+}
+
+// TestVariables checks that each flag has a variable, also those of commands, and that white space around its
+// value is ignored.
+func TestVariables(t *testing.T) {
+	app, _ := newApp()
+	// Parsing gives the flags their environment variables.
+	if _, err := app.ParseContext(nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range allFlags(app) {
+		if (flag.Envar == "") != slices.Contains([]string{"help", "version"}, flag.Name) {
+			t.Errorf("--%s has the variable %q", flag.Name, flag.Envar)
+		}
+	}
+	for name, value := range map[string]string{"OFFLINE": "true", "OUTPUT": "file", "TARGETS": "3", "JOBS": "4", "LATENCY": "5s"} {
+		t.Setenv("CCKM_SYNC_EXPORTER_"+name, " "+value+"\n")
+	}
+	for command, want := range map[string]settings{
+		commandServe: {}, commandCheck: {offline: true}, commandOnce: {output: "file"},
+		commandDemo: {demoTargets: 3, demoJobs: 4, demoLatency: 5 * time.Second},
+	} {
+		_, s, err := parse([]string{command})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.offline != want.offline || s.output != want.output || s.demoTargets != want.demoTargets || s.demoJobs != want.demoJobs || s.demoLatency != want.demoLatency {
+			t.Errorf("%s: the variables are not those of its flags only", command)
+		}
 	}
 }
 

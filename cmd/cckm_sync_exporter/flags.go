@@ -142,18 +142,18 @@ func newApp() (*kingpin.Application, *settings) {
 	app.Command(commandServe, "Serve metrics over HTTP (the default).").Default()
 	onceCommand := app.Command(commandOnce, "Read every enabled list once and print the metrics. Exits with 1 if a list could not be read.")
 	onceCommand.Flag("output", "Replace this file with the metrics instead, atomically, for example for node_exporter's textfile collector. "+
-		"It is also replaced if a list could not be read.").NoEnvar().PlaceHolder("FILE").StringVar(&s.output)
+		"It is also replaced if a list could not be read.").PlaceHolder("FILE").StringVar(&s.output)
 	checkCommand := app.Command(commandCheck, "Check the settings, the connection, the login and each list, with a hint for each failure.")
 	checkCommand.Flag("offline", "Check only flags and files, and do not connect.").BoolVar(&s.offline)
 	app.Command(commandHealthy, "Ask the exporter that runs on --web.listen-address whether it is healthy. Exits with 1 if it is not.")
 	demoCommand := app.Command(commandDemo, "Serve metrics of a CipherTrust Manager that this process simulates. Needs no other flag.")
 	demoCommand.Flag("targets", "Simulate this many appliances, as if a configuration file named them: /sd lists them, "+
 		"/probe?target=NAME reads one. 0 simulates one appliance, which /metrics reads.").
-		Default("0").NoEnvar().IntVar(&s.demoTargets)
+		Default("0").IntVar(&s.demoTargets)
 	demoCommand.Flag("jobs", fmt.Sprintf("Add a history of this many finished jobs to each default list, up to %d.", maxDemoJobs)).
-		Default("0").NoEnvar().IntVar(&s.demoJobs)
+		Default("0").IntVar(&s.demoJobs)
 	demoCommand.Flag("latency", "Delay each page by this time, for example 200ms.").
-		Default("0s").NoEnvar().DurationVar(&s.demoLatency)
+		Default("0s").DurationVar(&s.demoLatency)
 
 	s.applianceFlags(app)
 	app.Flag("config.file", "File that names several appliances or domains; replaces --ciphertrust.*. "+

@@ -26,12 +26,10 @@ func TestManPage(t *testing.T) {
 	for _, name := range newerNames() {
 		want = append(want, " "+newerPrefix+name)
 	}
-	flags := app.Model().Flags
 	for _, command := range app.Model().Commands {
 		want = append(want, ".B "+command.Name+"\n"+roff(command.Help)+"\n")
-		flags = append(flags, command.Flags...)
 	}
-	for _, flag := range flags {
+	for _, flag := range allFlags(app) {
 		if flag.Hidden {
 			continue
 		}
