@@ -50,7 +50,12 @@ func TestAutoReload(t *testing.T) {
 		{"an update of the ConfigMap", func() { mount(t, "..2", one, two) }, "one two", "level=info", false},
 		{"an atomic replacement", func() { f.set(t, two) }, "two", "level=info", false},
 		{"a comment", func() { f.set(t, two, "# a comment\n") }, "two", "level=debug", false},
-		{"a half-written file", func() { replace(t, f.path, []byte("targets:\n"+one[:20])) }, "two", "level=error", true},
+		{"an invalid file", func() { replace(t, f.path, []byte("targets:\n"+one[:20])) }, "two", "level=error", true},
+		{"a valid file that is being written", func() {
+			f.set(t, one)
+			<-time.After(autoReloadInterval * 3 / 2)
+			f.set(t, one, two)
+		}, "one two", "level=info", false},
 		{"the same content as before", func() { f.set(t, two, "# a comment\n") }, "two", "level=info", false},
 		{"another mistake", func() { f.set(t, f.entry("one", ", nonsense: 1")) }, "two", "level=error", true},
 		{"a mistake after a mistake", func() { f.set(t, f.entry("one", ", nonsense: 1"), one) }, "two", "level=error", true},

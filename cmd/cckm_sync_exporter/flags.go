@@ -159,7 +159,7 @@ func newApp() (*kingpin.Application, *settings) {
 	app.Flag("config.file", "File that names several appliances or domains; replaces --ciphertrust.*. "+
 		"/probe?target=NAME reads one of them, /sd lists them for Prometheus. SIGHUP and POST /-/reload read the file again.").
 		PlaceHolder("FILE").StringVar(&s.configFile)
-	app.Flag("config.enable-auto-reload", fmt.Sprintf("Read --config.file again when its content has changed, which is checked every %s.", autoReloadInterval)).
+	app.Flag("config.enable-auto-reload", fmt.Sprintf("Read --config.file again when its content has changed and stayed the same for %s.", autoReloadInterval)).
 		BoolVar(&s.autoReload)
 	s.collectorFlags(app)
 	s.webFlags(app)

@@ -90,9 +90,10 @@ func (r *reloader) load() (changed bool, err error) {
 const autoReloadInterval = 30 * time.Second
 
 // watch reloads when the content of the file differs from what loaded is the checksum of, until ctx ends.
-// It tries again as long as the reload fails, because the file may be half-written, or name files that
-// do not exist yet.
+// The content must be the same at two checks, because a file that is being written may be valid, and lack
+// targets. It tries again as long as the reload fails, because the file may name files that do not exist yet.
 func (r *reloader) watch(ctx context.Context, loaded [sha256.Size]byte) {
+	seen := loaded
 	tick := time.NewTicker(autoReloadInterval)
 	defer tick.Stop()
 	for {
@@ -102,7 +103,9 @@ func (r *reloader) watch(ctx context.Context, loaded [sha256.Size]byte) {
 		case <-tick.C:
 		}
 		sum, err := config.Checksum(r.settings.configFile)
-		if err == nil && sum == loaded && !r.failed() {
+		settled := sum == seen
+		seen = sum
+		if !settled || err == nil && sum == loaded && !r.failed() {
 			continue
 		}
 		if _, err := r.reload(); err == nil { //nolint:contextcheck // A reload is not canceled halfway.
