@@ -142,7 +142,7 @@ func newApp() (*kingpin.Application, *settings) {
 	app.Command(commandServe, "Serve metrics over HTTP (the default).").Default()
 	onceCommand := app.Command(commandOnce, "Read every enabled list once and print the metrics. Exits with 1 if a list could not be read.")
 	onceCommand.Flag("output", "Replace this file with the metrics instead, atomically, for example for node_exporter's textfile collector. "+
-		"It is also replaced if a list could not be read.").PlaceHolder("FILE").StringVar(&s.output)
+		"It is also replaced if a list could not be read. Of a link, the target is replaced or created.").PlaceHolder("FILE").StringVar(&s.output)
 	checkCommand := app.Command(commandCheck, "Check the settings, the connection, the login and each list, with a hint for each failure.")
 	checkCommand.Flag("offline", "Check only flags and files, and do not connect.").BoolVar(&s.offline)
 	app.Command(commandHealthy, "Ask the exporter that runs on --web.listen-address whether it is healthy. Exits with 1 if it is not.")

@@ -19,20 +19,41 @@ type outputFile struct {
 
 // createOutput returns an error if the file cannot be replaced later. The caller calls discard.
 func createOutput(path string) (*outputFile, error) {
-	// A link stays, and what it leads to is replaced.
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	f := &outputFile{path: path}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { //nolint:gosec // The user of the program chose the file.
+	f := &outputFile{path: followLinks(path)}
+	info, err := os.Lstat(f.path) //nolint:gosec // The user of the program chose the file.
+	switch {
+	case err == nil && !info.Mode().IsRegular():
 		return nil, f.failed(errors.New("it is not a regular file"))
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return nil, f.failed(err)
 	}
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	next, err := os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".*")
 	if err != nil {
 		return nil, f.failed(err)
 	}
 	f.next = next
 	return f, nil
+}
+
+// followLinks returns what a link leads to, which may not exist yet. A link stays, and its target is replaced. It
+// returns a link if there are too many, as in a loop.
+func followLinks(path string) string {
+	const most = 40 // As Linux.
+	for range most {
+		target, err := os.Readlink(path)
+		if err != nil {
+			break // It is not a link.
+		}
+		if !filepath.IsAbs(target) {
+			dir := filepath.Dir(path)
+			if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+				dir = resolved // "..", if the link begins with it, is the parent of this.
+			}
+			target = filepath.Join(dir, target)
+		}
+		path = target
+	}
+	return path
 }
 
 // replace writes the content and replaces the file.
