@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"cckm_sync_exporter/collector/ciphertrust"
 	"cckm_sync_exporter/collector/config"
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web"
@@ -132,8 +133,8 @@ func parseExternalURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	// The text may have a password, so it is not repeated.
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || u.User != nil || strings.ContainsAny(text, "?#"):
-		return nil, errors.New("--web.external-url is not an absolute http or https URL without user, query and fragment: " +
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !ciphertrust.ValidPort(u) || u.User != nil || strings.ContainsAny(text, "?#"):
+		return nil, errors.New("--web.external-url is not an absolute http or https URL with a valid port and without user, query and fragment: " +
 			"give one such as https://monitoring.example.com/cckm")
 	case path.Clean("/"+u.Path) != "/"+strings.Trim(u.Path, "/"):
 		return nil, errors.New("--web.external-url has a path with empty elements or dots: give one such as https://monitoring.example.com/cckm")

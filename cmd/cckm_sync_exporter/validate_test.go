@@ -80,6 +80,8 @@ func TestValidate(t *testing.T) {
 		{name: "external URL of a file", args: []string{"--web.external-url=file:///cckm"}, want: []string{"--web.external-url is not"}},
 		{name: "external URL with a user", args: []string{"--web.external-url=https://u:secret-3@x.example.com"}, want: []string{"without user"}},
 		{name: "external URL that cannot be parsed", args: []string{"--web.external-url=https://u:secret-3@x y"}, want: []string{"without user"}},
+		{name: "external URL with an impossible port", args: []string{"--web.external-url=https://x.example.com:99999/"}, want: []string{"--web.external-url is not"}},
+		{name: "external URL with an empty port", args: []string{"--web.external-url=https://x.example.com:"}, want: []string{"--web.external-url is not"}},
 		{name: "external URL with a query", args: []string{"--web.external-url=https://x.example.com/?"}, want: []string{"query"}},
 		{name: "external URL with a fragment", args: []string{"--web.external-url=https://x.example.com/#"}, want: []string{"fragment"}},
 		{name: "external URL with dots", args: []string{"--web.external-url=https://x.example.com/a/../b"}, want: []string{"--web.external-url has a path"}},

@@ -34,7 +34,7 @@ func (p Proxy) Check(appliance *url.URL, insecureSkipVerify bool) error {
 	}
 	u, err := url.Parse(string(p.URL))
 	switch {
-	case err != nil || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) || u.Hostname() == "" || !validPort(u):
+	case err != nil || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) || u.Hostname() == "" || !ValidPort(u):
 		return errors.New("it is not a URL with a host and the scheme http, https or socks5")
 	case u.Path != "" && u.Path != "/" || strings.ContainsAny(string(p.URL), "?#"):
 		return errors.New("it has a path, a query or a fragment, or a character of the password is not percent-encoded")

@@ -56,7 +56,7 @@ func checkParts(u *url.URL) error {
 		return fmt.Errorf("the appliance's URL has the scheme %q, only https and http are supported", u.Scheme)
 	case u.Host == "" || u.Hostname() == "":
 		return errors.New("the appliance's URL has no host")
-	case !validPort(u):
+	case !ValidPort(u):
 		return errors.New("the appliance's URL has a port that is not between 1 and 65535")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("the appliance's URL has a query or a fragment: " +
@@ -65,8 +65,8 @@ func checkParts(u *url.URL) error {
 	return nil
 }
 
-// validPort reports whether the URL has a valid port, or none.
-func validPort(u *url.URL) bool {
+// ValidPort reports whether a URL has a valid port, or none.
+func ValidPort(u *url.URL) bool {
 	if u.Port() == "" {
 		return !strings.HasSuffix(u.Host, ":")
 	}

@@ -74,12 +74,9 @@ func (r *reader) items(root *yaml.Node) []*yaml.Node {
 	}
 	var list *yaml.Node
 	for _, e := range entries {
-		if e.key == keyTargets {
-			list, at = e.value, place{}.below(e)
-			continue
-		}
-		if r.unknown(place{}.below(e), e.key, []string{keyTargets}, r.belongsAtTop) != "" {
-			list = e.value
+		below := place{}.below(e)
+		if e.key == keyTargets || r.unknown(below, e.key, []string{keyTargets}, r.belongsAtTop) != "" {
+			list, at = e.value, below
 		}
 	}
 	if list == nil {
