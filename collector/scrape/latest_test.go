@@ -81,6 +81,23 @@ func TestLatest(t *testing.T) {
 	})
 }
 
+// TestScrapedAt checks that each list has the time of the last read of any.
+func TestScrapedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		lists := syncjob.Lists()
+		c := scrape.New([]scrape.Source{{List: lists[0], Reader: slow(time.Second)}, {List: lists[1], Reader: slow(time.Second)}}, scrape.Options{})
+		defer c.Close()
+		c.Read(t.Context())
+		c.ReadSome(t.Context(), []string{lists[1].Name})
+		for i, want := range []time.Duration{time.Second, 2 * time.Second} {
+			if latest := c.Latest()[i]; latest.ReadAt.Sub(begun) != want || latest.ScrapedAt.Sub(begun) != 2*time.Second {
+				t.Errorf("%s was read after %s, want %s; any list after %s", lists[i].Name, latest.ReadAt.Sub(begun), want, latest.ScrapedAt.Sub(begun))
+			}
+		}
+	})
+}
+
 // TestLatestOfSharedRead checks that the latest read is that of a scrape that left early, until the shared
 // read has ended.
 func TestLatestOfSharedRead(t *testing.T) {

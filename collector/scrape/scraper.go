@@ -108,12 +108,19 @@ func read(ctx context.Context, lists []*sharedList) *Snapshot {
 // running. It sends no request.
 func (s *Scraper) Latest() []Latest {
 	all := make([]Latest, 0, len(s.lists))
+	var scrapedAt time.Time
 	for _, list := range s.lists {
 		list.mu.Lock()
 		latest := list.latest
 		list.mu.Unlock()
 		latest.FullRead = list.Reader.FullReadProgress()
 		all = append(all, latest)
+		if latest.ReadAt.After(scrapedAt) {
+			scrapedAt = latest.ReadAt
+		}
+	}
+	for i := range all {
+		all[i].ScrapedAt = scrapedAt
 	}
 	return all
 }

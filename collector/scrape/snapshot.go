@@ -70,6 +70,8 @@ type Latest struct {
 	Complete *ListRead
 	// CompleteAt is when Complete ended.
 	CompleteAt time.Time
+	// ScrapedAt is when the last read of any list of the Scraper ended.
+	ScrapedAt time.Time
 	// FullRead is the progress of the full read that is running, or nil.
 	FullRead *FullReadProgress
 }

@@ -14,22 +14,28 @@ type ListState uint8
 const (
 	// Unreadable: the last read failed.
 	Unreadable ListState = iota
-	// OutOfDate: the last read succeeded, but nothing has asked for another for maxAge.
+	// OutOfDate: the last read succeeded, but nothing has asked for any list of the target for maxAge.
 	OutOfDate
 	// Waiting: nothing has asked for the list yet.
 	Waiting
 	// Reading: the first read is in progress.
 	Reading
+	// Unasked: other lists of the target were read later than this one by more than alertMemory.
+	Unasked
 	// Readable: the last read succeeded.
 	Readable
 
 	// NumListStates is how many states of lists there are.
-	NumListStates = 5
+	NumListStates = 6
 )
 
 // maxAge is the age of a read after which it is out of date, and how long the first read may take before the
 // list is unreadable. Scrape intervals are a minute or two, and the alerts wait as long.
 const maxAge = 10 * time.Minute
+
+// alertMemory is how long the alerts use the last samples of a list. A list that scrapes exclude by collect[] or
+// exclude[] has no alert after that.
+const alertMemory = 20 * time.Minute
 
 // listInfos are the states of lists in their order.
 //
@@ -42,11 +48,15 @@ var listInfos = [NumListStates]Info{
 	},
 	OutOfDate: {
 		"out_of_date", "Out of date", "▲", Critical, "CCKMSyncExporterDown",
-		"The last read succeeded, but no scrape has asked for the list for 10 minutes.",
+		"The last read succeeded, but no scrape has asked for any list of the target for 10 minutes.",
 		"Look at the target in Prometheus, under Status, Targets.",
 	},
-	Waiting:  {"waiting", "Waiting for the first read", "…", None, "", "No scrape has asked for the list yet.", ""},
-	Reading:  {"reading", "Reading", "…", None, "", "The first read is in progress.", ""},
+	Waiting: {"waiting", "Waiting for the first read", "…", None, "", "No scrape has asked for the list yet.", ""},
+	Reading: {"reading", "Reading", "…", None, "", "The first read is in progress.", ""},
+	Unasked: {
+		"unasked", "Not asked for", "–", None, "",
+		"Scrapes read other lists of the target, and stopped asking for this one more than 20 minutes ago (collect[], exclude[]).", "",
+	},
 	Readable: {"readable", "Readable", "✓", None, "", "The last read succeeded.", ""},
 }
 
@@ -69,7 +79,7 @@ func (s ListState) InfoOf(l *scrape.Latest) Info {
 
 // AllLists returns every state of lists, worst first.
 func AllLists() [NumListStates]ListState {
-	return [...]ListState{Unreadable, OutOfDate, Waiting, Reading, Readable}
+	return [...]ListState{Unreadable, OutOfDate, Waiting, Reading, Unasked, Readable}
 }
 
 // OfList returns the state of a list. now is the present by the exporter's clock.
@@ -79,9 +89,11 @@ func OfList(l *scrape.Latest, now time.Time) ListState {
 		return Reading
 	case l.Read == nil:
 		return Waiting
+	case l.ScrapedAt.Sub(l.ReadAt) > alertMemory:
+		return Unasked
 	case l.Read.Err != nil || l.Read.Summary == nil:
 		return Unreadable
-	case now.Sub(l.ReadAt) > maxAge:
+	case now.Sub(l.ReadAt) > maxAge && now.Sub(l.ScrapedAt) > maxAge:
 		return OutOfDate
 	default:
 		return Readable

@@ -174,15 +174,25 @@ func TestOfList(t *testing.T) {
 		latest scrape.Latest
 		want   state.ListState
 	}{
-		"no scrape":               {scrape.Latest{}, state.Waiting},
-		"first read":              {scrape.Latest{FullRead: full(0)}, state.Reading},
-		"the scrape has ended":    {scrape.Latest{FullRead: arriving(time.Minute), Read: late}, state.Reading},
-		"it takes too long":       {scrape.Latest{FullRead: arriving(11 * time.Minute), Read: late}, state.Unreadable},
-		"no page arrives":         {scrape.Latest{FullRead: full(0), Read: late}, state.Unreadable},
-		"it has failed before":    {scrape.Latest{FullRead: full(0), Read: failed}, state.Unreadable},
-		"read":                    {scrape.Latest{Read: good, Complete: good, ReadAt: now()}, state.Readable},
-		"a full read is due":      {scrape.Latest{Read: good, Complete: good, ReadAt: now(), FullRead: full(0)}, state.Readable},
-		"not scraped any more":    {scrape.Latest{Read: good, Complete: good, ReadAt: now().Add(-11 * time.Minute)}, state.OutOfDate},
+		"no scrape":            {scrape.Latest{}, state.Waiting},
+		"first read":           {scrape.Latest{FullRead: full(0)}, state.Reading},
+		"the scrape has ended": {scrape.Latest{FullRead: arriving(time.Minute), Read: late}, state.Reading},
+		"it takes too long":    {scrape.Latest{FullRead: arriving(11 * time.Minute), Read: late}, state.Unreadable},
+		"no page arrives":      {scrape.Latest{FullRead: full(0), Read: late}, state.Unreadable},
+		"it has failed before": {scrape.Latest{FullRead: full(0), Read: failed}, state.Unreadable},
+		"read":                 {scrape.Latest{Read: good, Complete: good, ReadAt: now()}, state.Readable},
+		"a full read is due":   {scrape.Latest{Read: good, Complete: good, ReadAt: now(), FullRead: full(0)}, state.Readable},
+		"not scraped any more": {scrape.Latest{Read: good, Complete: good, ReadAt: now().Add(-11 * time.Minute)}, state.OutOfDate},
+		"others are scraped": {
+			scrape.Latest{Read: good, Complete: good, ReadAt: now().Add(-20 * time.Minute), ScrapedAt: now()}, state.Readable,
+		},
+		"only others are scraped": {
+			scrape.Latest{Read: good, Complete: good, ReadAt: now().Add(-21 * time.Minute), ScrapedAt: now()}, state.Unasked,
+		},
+		"failed, and only others are scraped": {scrape.Latest{Read: failed, ReadAt: now().Add(-21 * time.Minute), ScrapedAt: now()}, state.Unasked},
+		"nothing is scraped any more": {
+			scrape.Latest{Read: good, Complete: good, ReadAt: now().Add(-21 * time.Minute), ScrapedAt: now().Add(-11 * time.Minute)}, state.OutOfDate,
+		},
 		"failed":                  {scrape.Latest{Read: failed, Complete: good, ReadAt: now()}, state.Unreadable},
 		"failed, read in full":    {scrape.Latest{Read: late, Complete: good, ReadAt: now(), FullRead: full(0)}, state.Unreadable},
 		"failed and not repeated": {scrape.Latest{Read: failed, ReadAt: now().Add(-11 * time.Minute)}, state.Unreadable},

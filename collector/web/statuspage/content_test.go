@@ -147,6 +147,24 @@ func TestOldRowsAreMarked(t *testing.T) {
 	}
 }
 
+// TestUnaskedList checks that a list that scrapes exclude has no rows and no severity, as it has no alert.
+func TestUnaskedList(t *testing.T) {
+	now := fleettest.Now()
+	asked := wholeList(syncjob.Scope{Name: "asked", Newest: syncjob.ScopeJob{ID: "1", Status: syncjob.InProgress, CreatedAt: now}})
+	unasked := wholeList(syncjob.Scope{Name: "unasked", Newest: syncjob.ScopeJob{ID: "2", Status: syncjob.Unknown, CreatedAt: now}})
+	asked.ScrapedAt, unasked.ScrapedAt, unasked.ReadAt = now, now, now.Add(-21*time.Minute)
+	body := get(t, newPage(t, fleettest.Source{{Lists: []scrape.Latest{asked, unasked}}}), "")
+	if found := rows(t, body); len(found) != 1 || !strings.Contains(found[0], "asked") || strings.Contains(found[0], "unasked") {
+		t.Errorf("rows: %q", found)
+	}
+	if title, want := textOf(t, body, "title"), "All is well: 1 running · 1 list not asked for · CCKM sync"; title != want {
+		t.Errorf("title %q, want %q", title, want)
+	}
+	if main := textOf(t, body, "main"); !strings.Contains(main, "– Not asked for Scrapes read other lists of the target") {
+		t.Errorf("the page does not say why: %s", main)
+	}
+}
+
 // TestUnreadableList checks that the page shows the cause and a hint, and that an appliance that is down is
 // one problem.
 func TestUnreadableList(t *testing.T) {

@@ -45,7 +45,7 @@ func newListView(l *scrape.Latest, now time.Time) listView {
 	if v.Reading != "" && condition != state.Reading {
 		v.Reading = "full read: " + v.Reading
 	}
-	if l.Read == nil {
+	if l.Read == nil || condition == state.Unasked {
 		return v
 	}
 	v.At = newShownTime(now, l.ReadAt)

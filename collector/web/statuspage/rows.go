@@ -90,7 +90,7 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 	condition := state.OfList(latest, now)
 	s.lists[condition]++
 	s.critical = s.critical || condition.InfoOf(latest).Severity == state.Critical
-	if latest.Complete == nil || latest.Complete.Summary == nil {
+	if latest.Complete == nil || latest.Complete.Summary == nil || condition == state.Unasked {
 		return
 	}
 	old := condition != state.Readable

@@ -41,7 +41,7 @@ func judge(s *survey) (verdict []string, tone string) {
 			verdict[0], tone = "All is well: "+verdict[0], toneFine
 		}
 	}
-	for _, l := range [...]state.ListState{state.Waiting, state.Reading} {
+	for _, l := range [...]state.ListState{state.Waiting, state.Reading, state.Unasked} {
 		if n := s.lists[l]; n > 0 {
 			verdict = append(verdict, count(n, "list")+" "+strings.ToLower(l.Info().Name))
 		}
