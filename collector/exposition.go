@@ -21,7 +21,7 @@ import (
 
 // Exposition converts snapshots to metric families. It must not be copied after first use.
 type Exposition struct {
-	// ForgetScopesAfter omits scopes whose newest job is older; 0 keeps every scope.
+	// ForgetScopesAfter omits scopes whose newest job is older, except registered ones; 0 keeps every scope.
 	ForgetScopesAfter time.Duration
 	// ClockOffset returns how far the appliance's clock is ahead of this host's, for ages; nil means 0.
 	ClockOffset func() time.Duration
@@ -102,13 +102,19 @@ func (e *Exposition) list(a *arena, read *scrape.ListRead, state *sources.State,
 			series = a.series(a.samples(&failed, nil, nil), now)
 		}
 	}()
+	planned := e.planned(a, read, state, here, now)
 	scopes := make([]*syncjob.Scope, 0, len(read.Summary.Scopes))
+	for i := range planned {
+		if planned[i].Job != nil {
+			scopes = append(scopes, planned[i].Job)
+		}
+	}
 	for i := range read.Summary.Scopes {
-		if scope := &read.Summary.Scopes[i]; !scope.ForgottenAfter(e.ForgetScopesAfter, here) {
+		if scope := &read.Summary.Scopes[i]; planned == nil && !scope.ForgottenAfter(e.ForgetScopesAfter, here) {
 			scopes = append(scopes, scope)
 		}
 	}
-	return a.series(a.samples(read, scopes, e.planned(a, read, state, here, now)), now)
+	return a.series(a.samples(read, scopes, planned), now)
 }
 
 // planned returns the scopes of a list with what should have happened to them, or nil if the state is nil. If
@@ -126,7 +132,7 @@ func (e *Exposition) planned(a *arena, read *scrape.ListRead, state *sources.Sta
 	all := state.Plan(&read.List, read.Summary)
 	planned = a.planned.take(len(all))[:0]
 	for i := range all {
-		if job := all[i].Job; job == nil || !job.ForgottenAfter(e.ForgetScopesAfter, here) {
+		if !all[i].ForgottenAfter(e.ForgetScopesAfter, here) {
 			planned = append(planned, plannedScope{&all[i], all[i].Times(now)})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,6 +72,23 @@ func TestExpositionOfSources(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRegisteredScopesAreNotForgotten checks that only scopes that the inventory does not know are omitted by their
+// age.
+func TestRegisteredScopesAreNotForgotten(t *testing.T) {
+	t.Parallel()
+	const name = `keyRings/ring-00000",status="completed"} 120`
+	exposition := &collector.Exposition{ForgetScopesAfter: time.Nanosecond}
+	snapshot := manyScopes(2)
+	if body := answers(t, exposition.Of(snapshot), formats()[0]); strings.Contains(body, name) {
+		t.Errorf("without an inventory, an old scope is kept:\n%s", body)
+	}
+	summary := withSources(t, snapshot).Lists[0].Summary
+	summary.Scopes = append(summary.Scopes, syncjob.Scope{Name: "removed", Newest: syncjob.ScopeJob{ID: "1", CreatedAt: time.Now().Add(-time.Hour)}})
+	if body := answers(t, exposition.Of(snapshot), formats()[0]); strings.Count(body, name) != 1 || strings.Contains(body, `"removed"`) {
+		t.Errorf("want the registered scopes only:\n%s", body)
+	}
 }
 
 // TestPanicOfSources checks that a state that cannot be written affects no series of a list.

@@ -240,7 +240,7 @@ func (s *settings) collectorFlags(app *kingpin.Application) {
 		Default("10m").DurationVar(&s.reading.FullReadInterval)
 	app.Flag("collector.full-read-timeout", "A full read fails after this long without a new page.").
 		Default("2m").DurationVar(&s.reading.FullReadTimeout)
-	app.Flag("collector.forget-scopes-after", "Omit a key ring or vault whose newest job is older than this. 0s disables this.").
+	app.Flag("collector.forget-scopes-after", "Omit a key ring or vault whose newest job is older than this, unless --collector.inventory finds it registered. 0s disables this.").
 		Default("0s").DurationVar(&s.reading.ForgetScopesAfter)
 }
 

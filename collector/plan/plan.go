@@ -49,6 +49,12 @@ func (s *Scope) Schedules() []*schedule.Schedule {
 	return s.set.Schedules()
 }
 
+// ForgottenAfter reports whether the scope is omitted everywhere, because its newest job is older than a limit
+// and it is not registered. A limit of 0 keeps every scope.
+func (s *Scope) ForgottenAfter(limit time.Duration, now time.Time) bool {
+	return s.Job != nil && !s.Registered && s.Job.ForgottenAfter(limit, now)
+}
+
 // Of returns the scopes of a list: those that jobs cover, and the registered containers that no job
 // covers, sorted by name. The schedules are nil, or the inventory is nil, if they are not known. The
 // result refers to the summary.

@@ -73,8 +73,8 @@ type Result struct {
 	Status Status
 }
 
-// ForgottenAfter reports whether the scope's newest job is older than a limit, so that the scope is
-// omitted everywhere. A limit of 0 keeps every scope.
+// ForgottenAfter reports whether the scope's newest job is older than a limit, so that the scope is omitted
+// unless it is registered. A limit of 0 keeps every scope.
 func (s *Scope) ForgottenAfter(limit time.Duration, now time.Time) bool {
 	newest := s.Newest.CreatedAt
 	return limit > 0 && !newest.IsZero() && now.Sub(newest) > limit

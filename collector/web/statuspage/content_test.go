@@ -504,6 +504,10 @@ func TestForgottenScopes(t *testing.T) {
 	fleet[0].ForgetScopesAfter = 4 * time.Hour
 	// An appliance's clock that is wrong omits no scope.
 	fleet[0].ClockOffset = 365 * 24 * time.Hour
+	if body := get(t, newPage(t, fleet), ""); !strings.Contains(textOf(t, body, "p"), "2 left out") || !strings.Contains(strings.Join(rows(t, body), "\n"), "archive") {
+		t.Error("a registered scope is left out")
+	}
+	fleet[0].Sources = nil
 	body := get(t, newPage(t, fleet), "")
 	if !strings.Contains(textOf(t, body, "p"), "3 left out, as in the metrics, because the newest job is older than --collector.forget-scopes-after .") {
 		t.Error("the page does not mention the omitted scope")

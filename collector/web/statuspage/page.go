@@ -42,7 +42,8 @@ type Target struct {
 	Lists []scrape.Latest
 	// Sources are the schedules and inventories; nil if none are read.
 	Sources *sources.State
-	// ForgetScopesAfter omits scopes whose newest job is older, as the metrics do; 0 keeps every scope.
+	// ForgetScopesAfter omits scopes whose newest job is older, except registered ones, as the metrics do; 0
+	// keeps every scope.
 	ForgetScopesAfter time.Duration
 	// Redact removes secrets from a name, because an appliance may repeat what it received; nil if there
 	// are none. Texts and errors are redacted already.

@@ -105,7 +105,7 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 	shown, scopes := make([]*plan.Scope, 0, len(all)), make([]state.Scope, 0, len(all))
 	for i := range all {
 		// By this host's clock, as the metrics do.
-		if jobs := all[i].Job; jobs != nil && jobs.ForgottenAfter(target.ForgetScopesAfter, now) {
+		if all[i].ForgottenAfter(target.ForgetScopesAfter, now) {
 			s.forgotten++
 			s.firstForgetting = cmp.Or(s.firstForgetting, target)
 			continue
