@@ -260,6 +260,8 @@ func TestFilters(t *testing.T) {
 		"?state=aborted":                       "2 rows.",
 		"?state=missed":                        "4 rows.",
 		"?state=removed":                       "1 row.",
+		"?state=no_job":                        "3 rows.",
+		"?state=no_job&list=oci-keys":          "No key ring or vault matches.",
 		"?q=acme+sales":                        "2 rows.",
 		"?state=in_sync&target=prod-eu":        "5 rows.",
 		"?list=aws-keys":                       "2 rows.",

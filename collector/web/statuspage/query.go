@@ -52,7 +52,7 @@ func (q *query) check(lists, targets []string, all *causes) {
 		}
 	}
 	_, isState := state.Named(q.state)
-	drop("state", &q.state, isState)
+	drop("state", &q.state, isState || q.state == stateless().Key)
 	drop("list", &q.list, slices.Contains(lists, q.list))
 	drop("target", &q.target, slices.Contains(targets, q.target))
 	drop("cause", &q.cause, all.find(q.cause) != nil)

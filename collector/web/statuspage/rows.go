@@ -33,14 +33,18 @@ type row struct {
 	cause *cause
 }
 
-// counts are numbers of rows: of all, and by state. A row counts for each of its states, also if it is old.
+// counts are numbers of rows: of all, by state, and without a state. A row counts for each of its states, also if
+// it is old.
 type counts struct {
-	all     int
-	byState [state.NumStates]int
+	all, stateless int
+	byState        [state.NumStates]int
 }
 
 func (c *counts) add(r *row) {
 	c.all++
+	if r.states == 0 {
+		c.stateless++
+	}
 	for _, s := range r.states.States() {
 		c.byState[s]++
 	}
@@ -146,13 +150,14 @@ func (t *Target) plan(latest *scrape.Latest) []plan.Scope {
 func (s *survey) choose(q *query) (rows []row, c counts) {
 	needle := strings.ToLower(q.text)
 	wanted, byState := state.Named(q.state)
+	without := q.state == stateless().Key
 	for i := range s.rows {
 		r := &s.rows[i]
 		if (q.list != "" && q.list != r.latest.List.Name) || (q.target != "" && q.target != r.target.Name) || !r.holds(needle) {
 			continue
 		}
 		c.add(r)
-		if (byState && !r.states.Has(wanted)) || (q.cause != "" && (r.cause == nil || r.cause.key != q.cause)) {
+		if (byState && !r.states.Has(wanted)) || (without && r.states != 0) || (q.cause != "" && (r.cause == nil || r.cause.key != q.cause)) {
 			continue
 		}
 		rows = append(rows, *r)
@@ -176,10 +181,15 @@ func worstFirst(a, b row) int {
 	return cmp.Or(a.scope.LastSuccess.Compare(b.scope.LastSuccess), cmp.Compare(a.order, b.order), cmp.Compare(a.scope.Name, b.scope.Name))
 }
 
+// stateless is shown for a row without a state.
+func stateless() state.Info {
+	return state.Info{Key: "no_job", Name: "No job", Symbol: "○", Meaning: "It is registered, and the list has no job of it."}
+}
+
 // info returns how the row's worst state is shown.
 func (r *row) info() state.Info {
 	if r.states == 0 {
-		return state.Info{Name: "No job", Symbol: "○", Meaning: "It is registered, and the list has no job of it."}
+		return stateless()
 	}
 	return r.states.Worst().Info()
 }

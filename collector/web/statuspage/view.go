@@ -196,14 +196,16 @@ func (v *view) countStates(cfg *Config, c *counts, q *query) {
 		link := cfg.query(q, func(q *query) { q.state = info.Key })
 		return stateCount{Info: info, Count: number(n), None: n == 0, Chosen: q.state == info.Key, Link: link}
 	}
-	for _, s := range state.All() {
-		shown := countOf(s.Info(), c.byState[s])
-		// Without schedules and inventories, nobody knows whether there are any.
-		if (s == state.Missed || s == state.Removed) && shown.None && !shown.Chosen {
-			continue
+	// Without schedules and inventories, nobody knows whether there are any that are missed, removed or without a job.
+	add := func(shown stateCount, always bool) {
+		if always || !shown.None || shown.Chosen {
+			v.States = append(v.States, shown)
 		}
-		v.States = append(v.States, shown)
 	}
+	for _, s := range state.All() {
+		add(countOf(s.Info(), c.byState[s]), s != state.Missed && s != state.Removed)
+	}
+	add(countOf(stateless(), c.stateless), false)
 	v.All = countOf(state.Info{Name: "All"}, c.all)
 }
 
