@@ -78,7 +78,10 @@ func NewHandler(cfg Config) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		mux.Handle("/", page)
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			limitSending(w)
+			page.ServeHTTP(w, r)
+		})
 	}
 	return mux, nil
 }

@@ -113,6 +113,38 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// deadlineRecorder records the deadline of the response.
+type deadlineRecorder struct {
+	*httptest.ResponseRecorder
+
+	deadline time.Time
+}
+
+func (r *deadlineRecorder) SetWriteDeadline(deadline time.Time) error {
+	r.deadline = deadline
+	return nil
+}
+
+// TestSlowReaders checks that a client cannot hold a response that is ready for as long as a scrape may take.
+func TestSlowReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handler(t, func(cfg *web.Config) {
+			cfg.Timeout = time.Hour
+			cfg.Read = func(context.Context, []string) *scrape.Snapshot {
+				<-time.After(time.Minute) // On the bubble's clock.
+				return snapshot()
+			}
+		})
+		for _, path := range []string{"/", "/metrics"} {
+			w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
+			if got := time.Until(w.deadline); w.Code != http.StatusOK || got != web.TransferTimeout {
+				t.Errorf("%s: status %d, %s are left to read the response, want %s", path, w.Code, got, web.TransferTimeout)
+			}
+		}
+	})
+}
+
 func TestMetrics(t *testing.T) {
 	tests := []struct {
 		name        string

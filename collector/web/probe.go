@@ -11,9 +11,6 @@ import (
 	"cckm_sync_exporter/collector/targets"
 )
 
-// TransferTimeout is how long a request and its response may take in addition to the longest scrape.
-const TransferTimeout = 30 * time.Second
-
 // probe reads the target that the query names. A request can only choose one of the configured
 // targets, never an address or a credential.
 func probe(set *targets.Set, limits *limits, logger log.Logger) http.HandlerFunc {

@@ -90,8 +90,18 @@ func (r *response) Write(p []byte) (int, error) {
 	return r.zip.Write(p)
 }
 
+// TransferTimeout is how long a request and its response may take in addition to the longest scrape.
+const TransferTimeout = 30 * time.Second
+
+// limitSending bounds the time for a response that is ready. The server's own bound includes the longest scrape,
+// for which a client that reads slowly would keep others from being served.
+func limitSending(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(TransferTimeout))
+}
+
 // send sends the response to one scraper.
 func (r *response) send(w http.ResponseWriter) error {
+	limitSending(w)
 	maps.Copy(w.Header(), r.header)
 	body := io.Reader(bytes.NewReader(r.body.Bytes()))
 	if !r.zipped {
