@@ -1,6 +1,7 @@
 package ciphertrust
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -36,3 +37,6 @@ func (g *LoginGuard) Secrets() int {
 
 // RetryAfter returns the parsed header Retry-After.
 func RetryAfter(header http.Header) time.Duration { return retryAfter(header) }
+
+// FileReader returns a function that reads files, and shares reads that block.
+func FileReader() func(ctx context.Context, path string) ([]byte, error) { return new(files).read }

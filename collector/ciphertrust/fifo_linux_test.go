@@ -1,6 +1,8 @@
 package ciphertrust_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -34,16 +36,7 @@ func TestFilesThatBlock(t *testing.T) {
 			if err := syscall.Mkfifo(path, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() {
-				// A writer releases the reader that is still blocked.
-				file, err := os.OpenFile(path, os.O_WRONLY, 0)
-				if err == nil {
-					err = file.Close()
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			})
+			t.Cleanup(func() { release(t, path) })
 			begun := time.Now()
 			wantReason(t, h.getWithin(50*time.Millisecond), reason.Timeout)
 			if err := h.close(); err != nil {
@@ -53,5 +46,39 @@ func TestFilesThatBlock(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 		})
+	}
+}
+
+// release releases the reader of a FIFO that is still blocked.
+func release(t *testing.T, fifo string) {
+	t.Helper()
+	file, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReplacedFIFO checks that a file is read that replaces one whose reading still blocks.
+func TestReplacedFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { release(t, path+".old") })
+	read := ciphertrust.FileReader()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := read(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the FIFO: %v", err)
+	}
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, path, "content")
+	if content, err := read(t.Context(), path); string(content) != "content" {
+		t.Errorf("the file: %q, %v", content, err)
 	}
 }

@@ -23,7 +23,7 @@ const (
 // files reads files. A FIFO or a file on a dead mount can block forever. The zero value is ready to
 // use. It is safe for concurrent use.
 type files struct {
-	// reads has one blocked goroutine for each path at most.
+	// reads has one blocked goroutine at most for each file.
 	reads singleflight.Group
 }
 
@@ -31,7 +31,13 @@ type files struct {
 func (f *files) read(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, fileTimeout, fmt.Errorf("no content after %s: %w", fileTimeout, context.DeadlineExceeded))
 	defer cancel()
-	result := f.reads.DoChan(path, func() (any, error) {
+	// A file that replaces one whose reading blocks must not wait for that. No path contains a zero byte.
+	key := path + "\x00"
+	if info, err := f.await(ctx, path, path, func() (any, error) { return os.Stat(path) }); err == nil {
+		info, _ := info.(fs.FileInfo)
+		key += fmt.Sprint(info.Mode(), info.ModTime())
+	}
+	content, err := f.await(ctx, path, key, func() (any, error) {
 		file, err := os.Open(path)
 		if err != nil {
 			return nil, err
@@ -39,10 +45,18 @@ func (f *files) read(ctx context.Context, path string) ([]byte, error) {
 		defer func() { _ = file.Close() }()
 		return io.ReadAll(io.LimitReader(file, maxFileBytes))
 	})
+	if err != nil {
+		return nil, err
+	}
+	text, _ := content.([]byte)
+	return text, nil
+}
+
+// await returns the result of do, which it shares with other calls that have the key, or an error when ctx ends.
+func (f *files) await(ctx context.Context, path, key string, do func() (any, error)) (any, error) {
 	select {
-	case r := <-result:
-		content, _ := r.Val.([]byte)
-		return content, r.Err
+	case r := <-f.reads.DoChan(key, do):
+		return r.Val, r.Err
 	case <-ctx.Done():
 		return nil, &fs.PathError{Op: "read", Path: path, Err: context.Cause(ctx)}
 	}
