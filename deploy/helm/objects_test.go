@@ -88,6 +88,7 @@ config: {existingConfigMap: %[1]q}
 scrapeConfig: {enabled: true, additionalLabels: {a: %[1]q}}
 `, name)
 		both := fmt.Sprintf(`
+image: {registry: registry.example.com}
 mountSecrets: [%[1]q]
 mountConfigMaps: [%[1]q]
 web: {existingSecret: %[1]q}

@@ -46,6 +46,7 @@ func TestRefusals(t *testing.T) {
 		"too short a grace":      {values: "minimal", set: []string{"terminationGracePeriodSeconds=5"}, want: []string{"/terminationGracePeriodSeconds"}},
 		"threshold of nothing":   {values: "monitoring", json: []string{`prometheusRule.thresholds=[{"record":"cckm_sync:overdue_after:seconds","expr":"86400"}]`}, want: []string{"/prometheusRule/thresholds/0/expr"}},
 		"nowhere to enter":       {values: "minimal", set: []string{"ingress.enabled=true"}, want: []string{"ingress.hosts"}},
+		"no registry":            {values: "minimal", set: []string{"image.registry=", "image.repository=cckm_sync_exporter"}, want: []string{"image has no registry", "image.registry"}},
 		"flag in two words":      {values: "minimal", json: []string{`extraArgs=["--log.level","debug"]`}, want: []string{"/extraArgs/1"}},
 	} {
 		t.Run(name, func(t *testing.T) {

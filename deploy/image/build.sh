@@ -27,6 +27,12 @@ case $(uname -m) in
   *) machine=$(uname -m) ;;
 esac
 
+# shellcheck source=deploy/address/published.env
+. deploy/address/published.env
+if [ -n "$REPOSITORY" ]; then
+  set -- --label "org.opencontainers.image.source=$REPOSITORY" --label "org.opencontainers.image.url=$REPOSITORY" "$@"
+fi
+
 # BUILDAH may contain options, such as another storage. Its versions before 1.31 do not set
 # BUILDPLATFORM in FROM.
 exec ${BUILDAH:-buildah} build --timestamp "$SOURCE_DATE_EPOCH" --build-arg "BUILDPLATFORM=linux/$machine" \

@@ -2,8 +2,9 @@
 # Signs and publishes the files that release.sh wrote to dist/, for the tag that the
 # workflow runs for. It builds nothing.
 #
-#   TAG=v1.2.3 GH_TOKEN=… CHARTS=registry.example.com/owner/charts REGISTRY_USER=… REGISTRY_PASSWORD=… deploy/release/publish.sh
+#   TAG=v1.2.3 GH_TOKEN=… REGISTRY_USER=… REGISTRY_PASSWORD=… deploy/release/publish.sh
 #
+# CHARTS is the place that deploy/address has set, unless it is given, such as registry.example.com/owner/charts.
 # Needs gh, helm, and cosign, which signs with the identity of the workflow.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -14,7 +15,11 @@ die() {
 }
 
 : "${TAG:?is not set, it is the tag of the release}"
-: "${CHARTS:?is not set, it is where charts are, such as registry.example.com/owner/charts}"
+charts=${CHARTS:-}
+# shellcheck source=deploy/address/published.env
+. deploy/address/published.env
+charts=${charts:-$CHARTS}
+: "${charts:?CHARTS is not set: go run ./deploy/address sets it}"
 : "${REGISTRY_USER:?is not set}" "${REGISTRY_PASSWORD:?is not set}"
 [[ $TAG =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] || die "the tag $TAG is not of the form v1.2.3"
 version=${TAG#v}
@@ -34,11 +39,11 @@ cosign sign-blob --yes --bundle dist/sha256sums.txt.sigstore.json dist/sha256sum
 # cosign reads the login from Docker's file.
 export HELM_REGISTRY_CONFIG=${DOCKER_CONFIG:-$HOME/.docker}/config.json
 mkdir -p "${HELM_REGISTRY_CONFIG%/*}"
-helm registry login --username "$REGISTRY_USER" --password-stdin "${CHARTS%%/*}" <<<"$REGISTRY_PASSWORD"
-pushed=$(helm push "dist/cckm-sync-exporter-$version.tgz" "oci://$CHARTS" 2>&1) || die "$pushed"
+helm registry login --username "$REGISTRY_USER" --password-stdin "${charts%%/*}" <<<"$REGISTRY_PASSWORD"
+pushed=$(helm push "dist/cckm-sync-exporter-$version.tgz" "oci://$charts" 2>&1) || die "$pushed"
 digest=$(sed -n 's/^Digest: *//p' <<<"$pushed")
 [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || die "helm printed no digest: $pushed"
-cosign sign --yes "$CHARTS/cckm-sync-exporter@$digest"
+cosign sign --yes "$charts/cckm-sync-exporter@$digest"
 
 kind=()
 [[ $version != *-* ]] || kind=(--prerelease)

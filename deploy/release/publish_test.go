@@ -18,7 +18,7 @@ const digest = "sha256:6056db745a6b2fede183b234f5512cde5d5ed26f705b55a98b838c2b8
 
 // registry returns the environment of a registry that answers with digest.
 func registry(env ...string) []string {
-	return append([]string{"CHARTS=registry.example.com/owner/charts", "REGISTRY_USER=robot", "REGISTRY_PASSWORD=token", "DIGEST=" + digest}, env...)
+	return append([]string{"REGISTRY_USER=robot", "REGISTRY_PASSWORD=token", "DIGEST=" + digest}, env...)
 }
 
 // publish runs a publishing script in a directory with a small release. Programs
@@ -48,6 +48,7 @@ func publish(t *testing.T, script string, replaced map[string]string, env ...str
 	write("programs/gh", record+`while [ $# -gt 0 ]; do [ "$1" != --notes-file ] || cat "$2" >>"$CALLS"; shift; done`)
 	write("programs/buildah", record+`[ "$1" != login ] || cat >>"$CALLS"
 [ "$1 $2" != "manifest push" ] || printf '%s' "$DIGEST" >"$5"`)
+	write("deploy/address/published.env", "IMAGE='registry.example.com/owner/published'\nCHARTS='registry.example.com/owner/charts'\n")
 	write("deploy/image/build.sh", "#!/bin/sh\necho \"build.sh $VERSION $*\" >>\"$CALLS\"\n")
 	for name, content := range replaced {
 		write(name, content)
@@ -113,7 +114,7 @@ build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-arm64 --platform linux/arm64
 buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-arm64
 buildah manifest push --all --digestfile TEMPORARY localhost/cckm_sync_exporter:1.2.3 docker://registry.example.com/owner/name:1.2.3
 cosign sign --yes registry.example.com/owner/name@` + digest + "\n"
-	if diff := cmp.Diff(want, calls); diff != "" || err != nil || output != "digest="+digest+"\n" {
+	if diff := cmp.Diff(want, calls); diff != "" || err != nil || output != "image=registry.example.com/owner/name\ndigest="+digest+"\n" {
 		t.Errorf("%v\n%s(-want +got):\n%s", err, output, diff)
 	}
 	for _, script := range []string{script, "deploy/release/publish.sh"} {

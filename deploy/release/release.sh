@@ -95,6 +95,7 @@ make_packages() {
   mkdir -p "$dir"
   cp -R deploy/packages/. "$dir"
   cp -R deploy/docs deploy/systemd deploy/prometheus deploy/grafana "$work/completions" LICENSE README.md "$2" "$dir"
+  [[ -z $REPOSITORY ]] || sed -i "s|^Upstream-Name: .*|&\nSource: $REPOSITORY|" "$dir/deb/copyright"
   gzip -n -9 -c "${2%/*}/THIRD_PARTY_NOTICES.txt" >"$dir/THIRD_PARTY_NOTICES.txt.gz"
   gzip -n -9 -c "$work/$name.1" >"$dir/$name.1.gz"
   gzip -n -9 -c CHANGELOG.md >"$dir/changelog.gz"
@@ -144,8 +145,11 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 BUILD_DATE=$(date -d "@$SOURCE_DATE_EPOCH" +%Y%m%d-%H:%M:%S)
 # The bytes must not depend on who builds where.
 BRANCH=HEAD BUILD_USER=release
-MAINTAINER='cckm_sync_exporter maintainers <cckm-sync-exporter@users.noreply.github.com>'
-export VERSION REVISION BRANCH BUILD_USER BUILD_DATE SOURCE_DATE_EPOCH MAINTAINER
+# shellcheck source=deploy/address/published.env
+. deploy/address/published.env
+# A package needs an address: nobody can have one in .invalid.
+: "${MAINTAINER:=cckm_sync_exporter maintainers <maintainers@cckm-sync-exporter.invalid>}"
+export VERSION REVISION BRANCH BUILD_USER BUILD_DATE SOURCE_DATE_EPOCH MAINTAINER REPOSITORY
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

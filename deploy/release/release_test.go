@@ -97,7 +97,7 @@ func testFiles(t *testing.T, dist string) {
 func testChart(t *testing.T, dist string) {
 	t.Helper()
 	rendered := livetest.Run(t, dist, livetest.Program(t, "helm"), "template", "release", "cckm-sync-exporter-"+version+".tgz",
-		"--set", "ciphertrust.url=https://cm.example.com,ciphertrust.username=prometheus,ciphertrust.existingSecret=secret,prometheusRule.enabled=true,dashboards.enabled=true")
+		"--set", "image.registry=registry.example.com,ciphertrust.url=https://cm.example.com,ciphertrust.username=prometheus,ciphertrust.existingSecret=secret,prometheusRule.enabled=true,dashboards.enabled=true")
 	for _, want := range []string{"/cckm_sync_exporter:" + version + "\"\n", "helm.sh/chart: cckm-sync-exporter-" + version, "alert: CCKMSyncFailed", "cckm-sync-fleet.json"} {
 		if !strings.Contains(rendered, want) {
 			t.Errorf("the chart's manifests lack %q", want)

@@ -31,6 +31,9 @@
 {{- fail "The Ingress has no host: give ingress.hosts." -}}
 {{- end -}}
 {{- include "exporter.validateMonitors" . -}}
+{{- if not (contains "/" (include "exporter.image" .)) -}}
+{{- fail "The image has no registry: push it to yours and give that in image.registry, or localhost if the nodes have the image already." -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "exporter.validateAppliance" -}}
