@@ -30,9 +30,24 @@ func StartPrometheus(t *testing.T, config string, args ...string) *Prometheus {
 // StartPrometheusWith starts one with the data of a directory.
 func StartPrometheusWith(t *testing.T, data, config string, args ...string) *Prometheus {
 	t.Helper()
-	path, address := Program(t, "prometheus"), FreeAddress(t)
-	args = append(args, "--config.file="+WriteFile(t, "prometheus.yml", []byte(config)),
-		"--storage.tsdb.path="+data, "--web.listen-address="+address)
+	address := FreeAddress(t)
+	return startAPI(t, Program(t, "prometheus"), address, append(args, "--config.file="+WriteFile(t, "prometheus.yml", []byte(config)),
+		"--storage.tsdb.path="+data, "--web.listen-address="+address))
+}
+
+// StartVictoriaMetrics starts a VictoriaMetrics that scrapes by the configuration of a Prometheus, and has its API.
+// Samples can be queried as soon as they are stored.
+func StartVictoriaMetrics(t *testing.T, config string) *Prometheus {
+	t.Helper()
+	address := FreeAddress(t)
+	return startAPI(t, Program(t, "victoria-metrics"), address, []string{
+		"-promscrape.config=" + WriteFile(t, "prometheus.yml", []byte(config)),
+		"-storageDataPath=" + t.TempDir(), "-httpListenAddr=" + address, "-search.latencyOffset=0s",
+	})
+}
+
+func startAPI(t *testing.T, path, address string, args []string) *Prometheus {
+	t.Helper()
 	p := &Prometheus{
 		Process: Start(t, nil, path, args...),
 		URL:     "http://" + address,
