@@ -333,6 +333,27 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// TestVersions checks that README.md has the newest versions that .ci/run tests with.
+func TestVersions(t *testing.T) {
+	script, readme := livetest.ReadFile(t, "../../.ci/run"), livetest.ReadFile(t, "README.md")
+	for programs, pattern := range map[string]string{
+		"Prometheus, promtool":     `'prometheus=(\d+\.\d+) promtool=(\d+\.\d+) `,
+		"Alertmanager, amtool":     ` alertmanager=(\d+\.\d+) amtool=(\d+\.\d+)'`,
+		"VictoriaMetrics, vmalert": `"victoriametrics v(\d+\.\d+)\.\d+"`,
+	} {
+		tested := regexp.MustCompile(pattern).FindStringSubmatch(script)
+		if tested == nil {
+			t.Errorf("found no %s in .ci/run", pattern)
+			continue
+		}
+		for _, version := range tested[1:] {
+			if !regexp.MustCompile(`(?m)^\| ` + programs + ` \| [^|]*\| ` + regexp.QuoteMeta(version) + ` \|$`).MatchString(readme) {
+				t.Errorf("README.md does not have %s of %s as the newest", version, programs)
+			}
+		}
+	}
+}
+
 // rule is an alert or a record.
 type rule struct {
 	Name        string
