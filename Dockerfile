@@ -10,6 +10,7 @@ RUN go mod download
 
 COPY cmd ./cmd
 COPY collector ./collector
+COPY deploy ./deploy
 
 # What --version and cckm_sync_exporter_build_info say. The caller gives them, so
 # that the same arguments make the same binary.

@@ -17,7 +17,7 @@ func TestImports(t *testing.T) {
 		"collector/ciphertrust", "collector/jobjson", "collector/recordjson",
 		"collector/inventory", "collector/schedule", "collector/plan", "collector/sources", "collector/joblist", "collector/scrape", "collector/state", "collector",
 		"collector/config", "collector/targets", "collector/doctor",
-		"collector/web/statuspage", "collector/web/statuspage/fleettest", "collector/web",
+		"collector/web/statuspage", "collector/web/statuspage/fleettest", "collector/web/documents", "collector/web",
 		"cmd/cckm_sync_exporter",
 	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").CombinedOutput()

@@ -116,7 +116,8 @@ func (s *settings) webProblems() (errs []error) {
 		errs = append(errs, err)
 	}
 	if !isPath(s.telemetryPath) || strings.HasPrefix(s.telemetryPath, "/-/") ||
-		slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath) {
+		slices.Contains([]string{web.PathProbe, web.PathDiscovery}, s.telemetryPath) ||
+		strings.HasPrefix(s.telemetryPath, web.PathDocuments) || strings.HasPrefix(s.telemetryPath, web.PathRunbooks) {
 		errs = append(errs, fmt.Errorf("--web.telemetry-path is %q: give a path such as /metrics that no other page of the exporter has", s.telemetryPath))
 	}
 	if s.maxRequests < 0 {

@@ -71,6 +71,7 @@ func TestValidate(t *testing.T) {
 		{name: "forget", args: []string{"--collector.forget-scopes-after=-1s"}, want: []string{"--collector.forget-scopes-after is -1s"}},
 		{name: "telemetry path", args: []string{"--web.telemetry-path=metrics"}, want: []string{`--web.telemetry-path is "metrics"`}},
 		{name: "telemetry path of a probe", args: []string{"--web.telemetry-path=/-/ready"}, want: []string{"--web.telemetry-path"}},
+		{name: "telemetry path of a runbook", args: []string{"--web.telemetry-path=/runbooks/x"}, want: []string{"--web.telemetry-path"}},
 		{name: "telemetry path above the root", args: []string{"--web.telemetry-path=/.."}, want: []string{`--web.telemetry-path is "/.."`}},
 		{name: "telemetry path at the root", args: []string{"--web.telemetry-path=/"}},
 		{name: "external URL", args: []string{"--web.external-url=https://monitoring.example.com/cckm/"}},

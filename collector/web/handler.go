@@ -1,5 +1,5 @@
 // Package web serves the exporter's HTTP interface: the metrics, the probes of single targets and their
-// discovery, the status page, health checks and reloads.
+// discovery, the status page, the documents, health checks and reloads.
 package web
 
 import (
@@ -16,14 +16,20 @@ import (
 	"cckm_sync_exporter/collector"
 	"cckm_sync_exporter/collector/scrape"
 	"cckm_sync_exporter/collector/targets"
+	"cckm_sync_exporter/collector/web/documents"
+	"cckm_sync_exporter/deploy"
 )
 
-// The paths of several targets.
+// The paths that are not configured.
 const (
 	// PathProbe reads the target that the query names.
 	PathProbe = "/probe"
 	// PathDiscovery lists the targets for Prometheus.
 	PathDiscovery = "/sd"
+	// PathDocuments is the directory of the documents.
+	PathDocuments = "/docs/"
+	// PathRunbooks is the directory of the runbooks.
+	PathRunbooks = "/runbooks/"
 )
 
 // Config configures a handler.
@@ -73,6 +79,12 @@ func NewHandler(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("/-/reload", reload(cfg.Reload))
 	mux.HandleFunc(PathProbe, probe(cfg.Targets, newLimits(cfg.MaxRequests), cfg.Logger))
 	mux.HandleFunc(PathDiscovery, discovery(cfg.Targets, cfg.ExternalURL))
+	pages, err := documents.New(deploy.Documents)
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("GET "+PathDocuments, pages)
+	mux.Handle("GET "+PathRunbooks, pages)
 	if cfg.TelemetryPath != "/" {
 		page, err := newStatusPage(cfg)
 		if err != nil {

@@ -58,7 +58,8 @@ func TestImage(t *testing.T) {
 func (b *images) rebuild(t *testing.T, root string) {
 	t.Helper()
 	tree := t.TempDir()
-	livetest.Run(t, root, "cp", "--recursive", "--parents", "--target-directory="+tree, "cmd", "collector", "deploy/image", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
+	livetest.Run(t, root, "cp", "--recursive", "--parents", "--target-directory="+tree, "cmd", "collector",
+		"deploy/address", "deploy/docs", "deploy/documents.go", "deploy/image", "deploy/runbooks", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
 	b.Build(tree, "exporter:b")
 	id := func(name string) string { return b.Run("buildah", "images", "--no-trunc", "--quiet", name) }
 	if first, second := id("exporter:a"), id("exporter:b"); first == "" || first != second {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
-	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,6 +19,7 @@ import (
 	"cckm_sync_exporter/collector/syncjob"
 	"cckm_sync_exporter/collector/web/statuspage"
 	"cckm_sync_exporter/collector/web/statuspage/fleettest"
+	"cckm_sync_exporter/deploy"
 )
 
 // countingReader counts how often a list is read.
@@ -463,12 +464,11 @@ func TestLinks(t *testing.T) {
 			t.Errorf("a link to %s although the target is configured by flags", link)
 		}
 	}
-	const repository = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"
 	found := 0
 	for _, link := range fleet {
-		if path, ok := strings.CutPrefix(link, repository); ok {
+		if path, ok := strings.CutPrefix(link, "./"); ok && regexp.MustCompile(`^(docs|runbooks)/`).MatchString(path) {
 			found++
-			if _, err := os.Stat(filepath.Join("..", "..", "..", filepath.FromSlash(path))); err != nil {
+			if _, err := fs.Stat(deploy.Documents, strings.TrimSuffix(path, "/")); err != nil {
 				t.Error(err)
 			}
 		}

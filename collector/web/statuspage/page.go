@@ -109,15 +109,16 @@ func New(cfg Config) (http.Handler, error) {
 	return &handler{
 		Config: cfg,
 		tmpl:   tmpl,
-		policy: contentSecurityPolicy(pageStyle),
+		policy: ContentSecurityPolicy(pageStyle),
 		slots:  make(chan struct{}, maxRenderings),
 
 		requests: make(chan struct{}, maxRequests),
 	}, nil
 }
 
-// contentSecurityPolicy allows only the embedded style sheet and icon, and the form.
-func contentSecurityPolicy(style string) string {
+// ContentSecurityPolicy returns the header's value that allows only the embedded style sheet and icon, and
+// forms that lead to the exporter.
+func ContentSecurityPolicy(style string) string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -167,7 +168,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", h.policy)
-	// The query may contain names of key rings, and runbooks are on another host.
+	// The query may contain names of key rings, which another host must not get.
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Content-Length", strconv.Itoa(len(page)))
 	w.Write(page) //nolint:gosec // The template has escaped what is somebody else's.

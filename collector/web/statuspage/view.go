@@ -12,9 +12,6 @@ import (
 	"cckm_sync_exporter/collector/state"
 )
 
-// documents has the project's documents, as the alerts link to them.
-const documents = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/"
-
 // maxRows bounds the rows of each table. The form and the links find the others.
 const maxRows = 500
 
@@ -53,8 +50,9 @@ type view struct {
 	MoreLists int
 
 	Metrics, Discovery string
-	Readme, Runbooks   string
-	Version            string
+	// Documents and Runbooks are links to directories, with a "/" at their ends.
+	Documents, Runbooks string
+	Version             string
 	// Example is a base URL of the API for an example request.
 	Example string
 }
@@ -119,7 +117,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	v := &view{
 		Style: style(), Now: newShownTime(now, now),
 		Forgotten: all.forgotten, ManyTargets: len(targets) > 1,
-		Metrics: cfg.link(cfg.TelemetryPath), Readme: documents + "README.md", Runbooks: documents + "deploy/runbooks", Version: cfg.Version,
+		Metrics: cfg.link(cfg.TelemetryPath), Documents: cfg.link("docs/"), Runbooks: cfg.link("runbooks/"), Version: cfg.Version,
 	}
 	v.Verdict, v.Tone = judge(all)
 	v.Problems, v.MoreProblems = problemsOf(targets, now)
