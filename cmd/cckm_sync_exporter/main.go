@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-kit/log"
+
 	"cckm_sync_exporter/cmd/cckm_sync_exporter/hangup"
 )
 
@@ -71,10 +73,12 @@ func run(ctx context.Context, args []string) int {
 	return 0
 }
 
-// fail prints the error, unless it has no text because everything is printed, and returns the exit code.
+// fail prints the error, unless it has no text because everything is printed, and returns the exit code. systemctl
+// status shows a service's status even if its log is rotated or of an earlier attempt.
 func fail(err error) int {
 	if text := err.Error(); text != "" {
 		fmt.Fprintf(os.Stderr, "%s: error: %s\n", programName, text)
+		notify(log.NewNopLogger(), status("error: "+text))
 	}
 	return 1
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/cmd/cckm_sync_exporter/hangup"
+	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/sandbox"
 )
 
@@ -38,4 +41,18 @@ func confine(logger log.Logger) {
 func handleHangup() <-chan os.Signal {
 	signal.Ignore(syscall.SIGPIPE)
 	return hangup.Signals()
+}
+
+// maxStatus is the length of the service's status, of which systemd receives at most 4,096 bytes.
+const maxStatus = 512
+
+// status returns the assignment of the service's status in systemd, which is one line.
+func status(text string) string { return "STATUS=" + printable.Line(text, maxStatus) }
+
+// notify sends assignments such as READY=1 to systemd, or to another service manager that listens on
+// $NOTIFY_SOCKET. It does nothing if there is none.
+func notify(logger log.Logger, assignments ...string) {
+	if _, err := daemon.SdNotify(false, strings.Join(assignments, "\n")); err != nil {
+		level.Warn(logger).Log("err", err, "hint", "look at NOTIFY_SOCKET in the environment", "msg", "systemd was not notified")
+	}
 }

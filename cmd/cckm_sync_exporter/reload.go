@@ -9,10 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"cckm_sync_exporter/collector/config"
+	"cckm_sync_exporter/collector/doctor"
 	"cckm_sync_exporter/collector/targets"
 )
 
@@ -29,10 +31,30 @@ type reloader struct {
 }
 
 // reload loads the configuration file again, and returns a sentence about what was done. After an error,
-// the previous configuration remains in use.
+// the previous configuration remains in use. The result is the service's status in systemd.
 func (r *reloader) reload() (done string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	switch done, err = r.reloadLocked(); {
+	case errors.Is(err, targets.ErrClosed):
+	case err != nil:
+		notify(r.logger, r.status("the configuration was not loaded: "+err.Error()))
+	default:
+		notify(r.logger, r.status(done))
+	}
+	return done, err
+}
+
+// status returns the status of the service in systemd: what runs, and the result of the last reload.
+func (r *reloader) status(result string) string {
+	text := doctor.Count(len(r.exporter.targets.All()), "target")
+	if result != "" {
+		text += "; " + result
+	}
+	return status(text)
+}
+
+func (r *reloader) reloadLocked() (done string, err error) {
 	if r.settings.configFile == "" {
 		done = "there is nothing to reload without --config.file: passwords, certificates and CAs from files are read again by themselves; " +
 			"flags and the system's CAs need a restart"
@@ -121,10 +143,13 @@ func (r *reloader) failed() bool {
 	return r.failure != ""
 }
 
-// follow reloads at each signal, also during a shutdown, until the process ends.
+// follow reloads at each signal, also during a shutdown, until the process ends. systemctl reload waits for
+// the end of the reload.
 func (r *reloader) follow(hangUps <-chan os.Signal) {
 	for range hangUps {
+		notify(r.logger, daemon.SdNotifyReloading, daemon.SdNotifyMonotonicUsec())
 		// The error is logged.
 		_, _ = r.reload()
+		notify(r.logger, daemon.SdNotifyReady)
 	}
 }

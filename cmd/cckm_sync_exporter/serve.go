@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
@@ -103,12 +104,13 @@ func serveWith(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Si
 	s.logStart(e, cmp.Or(strings.TrimRight(s.externalURL, "/"), base))
 	server := newServer(handler, e.longestScrape(), logs.slog)
 	confine(logs.kit)
+	served := make(chan error, 1)
+	go func() { served <- s.serveOn(listeners, server, logs) }()
+	notify(logs.kit, daemon.SdNotifyReady, reloads.status(""))
 	go reloads.follow(hangUps) //nolint:contextcheck // A reload is not canceled halfway.
 	if s.autoReload {
 		go reloads.watch(ctx, loaded)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.serveOn(listeners, server, logs) }()
 	var waiting sync.WaitGroup
 	defer waiting.Wait()
 	waiting.Go(func() { ready(ctx, e, base) })
@@ -118,6 +120,7 @@ func serveWith(ctx context.Context, s *settings, logs logs, hangUps <-chan os.Si
 	case <-ctx.Done():
 		level.Info(logs.kit).Log("during", "shutdown", "msg", "stopping")
 	}
+	notify(logs.kit, daemon.SdNotifyStopping, status("stopping"))
 	shutDown(server, e) //nolint:contextcheck // The context has ended by then.
 	if err == nil {
 		err = <-served
