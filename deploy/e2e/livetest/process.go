@@ -57,6 +57,9 @@ func (p *Process) End(t *testing.T) (code int, cpu time.Duration) {
 	return state.ExitCode(), state.UserTime() + state.SystemTime()
 }
 
+// PID returns the program's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 func (p *Process) wait() { p.ended.Do(func() { _ = p.cmd.Wait() }) }
 
 // PeakMemory returns the largest resident memory that the running program has had,
