@@ -38,11 +38,13 @@ type Decoder struct {
 	input       *input
 	tokens      *jsontext.Decoder
 	scopeFields []string
-	visit       func(*syncjob.Job) error
+	visit       func([]syncjob.Job) error
 	// visitErr is the error that visit returned.
 	visitErr error
-	// job is the job being decoded, jobBytes the size of its scopes and texts, and seen the fields of it
-	// that were read.
+	// matched has the jobs of the records in the input's buffer that matched a template.
+	matched batch
+	// job is the job that jsontext decodes, jobBytes the size of its scopes and texts, and seen the fields
+	// of it that were read.
 	job      syncjob.Job
 	jobBytes int
 	seen     [numFields]bool
@@ -78,14 +80,15 @@ func NewDecoder(scopeFields []string, redact func(text string) string) *Decoder 
 	return d
 }
 
-// Decode decodes the page in body and calls visit with each of its jobs, in order. The job is
+// Decode decodes the page in body and calls visit with its jobs, in order, some at a time. They are
 // only valid during the call. Decode returns the page's total.
 //
 // If visit returns an error, Decode stops and returns that error unchanged. Any other error has
 // reason.Decode; if the JSON ends too early, it wraps io.ErrUnexpectedEOF.
-func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total int, err error) {
+func (d *Decoder) Decode(body io.Reader, visit func([]syncjob.Job) error) (total int, err error) {
 	d.input.reset(body)
 	d.visit, d.visitErr, d.bypassed = visit, nil, 0
+	d.matched.reset()
 	// Secrets change between pages.
 	d.clean.reset()
 	// The decoder outlives the page: do not keep the body, what visit refers to, and a large job.
@@ -106,9 +109,9 @@ func (d *Decoder) Decode(body io.Reader, visit func(*syncjob.Job) error) (total 
 	return total, nil
 }
 
-// visitJob calls visit with d.job and stores its error.
-func (d *Decoder) visitJob() error {
-	d.visitErr = d.visit(&d.job)
+// visitJobs calls visit and stores its error.
+func (d *Decoder) visitJobs(jobs []syncjob.Job) error {
+	d.visitErr = d.visit(jobs)
 	return d.visitErr
 }
 
@@ -222,7 +225,7 @@ func (d *Decoder) readJob() error {
 	if d.job.ID == "" {
 		return d.errorf("a job has no id")
 	}
-	return d.visitJob()
+	return d.visitJobs([]syncjob.Job{d.job})
 }
 
 // readField reads the value of a job's field. A field that occurs twice is an error, because the

@@ -29,8 +29,10 @@ func newDecoder(scopeFields ...string) *Decoder {
 
 // decode decodes a page and returns its jobs.
 func decode(body io.Reader, scopeFields ...string) (jobs []syncjob.Job, total int, err error) {
-	total, err = newDecoder(scopeFields...).Decode(body, func(job *syncjob.Job) error {
-		jobs = append(jobs, job.Clone())
+	total, err = newDecoder(scopeFields...).Decode(body, func(some []syncjob.Job) error {
+		for i := range some {
+			jobs = append(jobs, some[i].Clone())
+		}
 		return nil
 	})
 	return jobs, total, err

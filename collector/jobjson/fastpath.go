@@ -6,7 +6,17 @@ import "cckm_sync_exporter/collector/syncjob"
 // differ in their fields.
 const maxTemplates = 8
 
-// readMatching reads and visits all records up to the first that matches no template.
+// batch has jobs, and the memory for their scopes and details.
+type batch struct {
+	jobs    []syncjob.Job
+	scopes  []string
+	details []syncjob.Detail
+}
+
+func (b *batch) reset() { b.jobs, b.scopes, b.details = b.jobs[:0], b.scopes[:0], b.details[:0] }
+
+// readMatching reads and visits all records up to the first that matches no template. It visits those in
+// the input's buffer together, because a visitor may have to lock something.
 //
 // It must be called after an element of an array, when jsontext expects a comma or the end of
 // the array. A comma and another element do not change what jsontext expects, so it decodes the
@@ -14,14 +24,17 @@ const maxTemplates = 8
 func (d *Decoder) readMatching() error {
 	for len(d.tokens.UnreadBuffer()) == 0 {
 		n, result := d.match(d.input.buffered())
-		switch {
-		case result == matches:
+		if result == matches {
 			d.input.remove(n)
 			d.bypassed++
-			if err := d.visitMatched(); err != nil {
-				return err
-			}
-		case result == differs, !d.input.fill(inputBytes):
+			d.addMatched()
+			continue
+		}
+		if err := d.visitJobs(d.matched.jobs); err != nil {
+			return err
+		}
+		d.matched.reset()
+		if result == differs || !d.input.fill(inputBytes) {
 			return nil
 		}
 	}
@@ -58,26 +71,26 @@ func (d *Decoder) match(b []byte) (n int, result matchResult) {
 	return 0, result
 }
 
-// visitMatched makes a job from d.record and visits it.
-func (d *Decoder) visitMatched() error {
-	v := &d.record
-	d.job = syncjob.Job{
+// addMatched makes a job from d.record and adds it to d.matched.
+func (d *Decoder) addMatched() {
+	v, b := &d.record, &d.matched
+	scopes, details := len(b.scopes), len(b.details)
+	for _, scope := range v.scopes {
+		b.scopes = append(b.scopes, d.strings.string(scope))
+	}
+	for i := 0; i < len(v.details); i += 2 {
+		b.details = append(b.details, d.detail(d.strings.string(v.details[i]), v.details[i+1]))
+	}
+	b.jobs = append(b.jobs, syncjob.Job{
 		ID:            string(v.texts[fieldID]),
 		OverallStatus: d.cleanStatus(v.texts[fieldOverallStatus]),
 		Abort:         v.abort,
 		CreatedAt:     d.parseTime(v.texts[fieldCreatedAt]),
 		UpdatedAt:     d.parseTime(v.texts[fieldUpdatedAt]),
 		CompletedAt:   d.parseTime(v.texts[fieldCompletedAt]),
-		Scopes:        d.job.Scopes[:0],
-		Details:       d.job.Details[:0],
-	}
-	for _, scope := range v.scopes {
-		d.job.Scopes = append(d.job.Scopes, d.strings.string(scope))
-	}
-	for i := 0; i < len(v.details); i += 2 {
-		d.job.Details = append(d.job.Details, d.detail(d.strings.string(v.details[i]), v.details[i+1]))
-	}
-	return d.visitJob()
+		Scopes:        b.scopes[scopes:],
+		Details:       b.details[details:],
+	})
 }
 
 // addTemplate adds the template of the record that jsontext has just read, if there is none that

@@ -27,8 +27,10 @@ type outcome struct {
 // decodeBy decodes a page by a decoder that may have decoded others.
 func decodeBy(d *Decoder, body io.Reader) outcome {
 	var o outcome
-	total, err := d.Decode(body, func(job *syncjob.Job) error {
-		o.Jobs = append(o.Jobs, job.Clone())
+	total, err := d.Decode(body, func(jobs []syncjob.Job) error {
+		for i := range jobs {
+			o.Jobs = append(o.Jobs, jobs[i].Clone())
+		}
 		return nil
 	})
 	o.Total, o.bypassed = total, d.bypassed

@@ -1,6 +1,10 @@
 package joblist
 
-import "time"
+import (
+	"time"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
 
 // page is a page of the list: its jobs from position skip on, as they were at one moment.
 type page struct {
@@ -32,6 +36,21 @@ func (p *page) reachesEnd() bool { return p.end() == p.total && (p.count > 0 || 
 // contradictsTotal reports whether the page has jobs at positions beyond its own total. Then the
 // total and the jobs are not of the same moment, and the page is requested again.
 func (p *page) contradictsTotal() bool { return p.count > 0 && p.end() > p.total }
+
+// add adds a job.
+func (p *page) add(job *syncjob.Job) {
+	id := newJobID(job.ID)
+	p.lastStatus = job.OverallStatus
+	if p.count == 0 {
+		p.first, p.firstStatus = id, p.lastStatus
+	} else {
+		p.digest = extendDigest(p.digest, id)
+	}
+	p.last = id
+	p.count++
+	p.ids = append(p.ids, id)
+	p.compare(job.CreatedAt)
+}
 
 // compare counts whether a job is newer or older than the one before it.
 func (p *page) compare(created time.Time) {

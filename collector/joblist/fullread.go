@@ -452,7 +452,7 @@ func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
 	ctx = ciphertrust.WithFailures(ctx, f.failed)
 	// If a transfer of the page fails, its jobs stay counted: they are in the list.
 	begin := func() { *p = page{skip: skip, ids: p.ids[:0]} }
-	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, &f.requests, begin, func(job *syncjob.Job) error { return f.visit(p, job) })
+	total, err := f.reader.get(ctx, pageRequest{skip: skip, limit: f.limit}, &f.requests, begin, func(jobs []syncjob.Job) error { return f.visit(p, jobs) })
 	if err != nil {
 		return nil, err
 	}
@@ -466,55 +466,48 @@ func (f *FullRead) send(ctx context.Context, skip int) (*page, error) {
 	return p, nil
 }
 
-// visit adds a job to a page.
-func (f *FullRead) visit(p *page, job *syncjob.Job) error {
-	if most := max(f.limit, maxUnasked); p.count >= most {
+// visit adds jobs to a page, and counts those that no page had before.
+func (f *FullRead) visit(p *page, jobs []syncjob.Job) error {
+	if most := max(f.limit, maxUnasked); p.count+len(jobs) > most {
 		return inconsistentf("a page has more than %d jobs although %d were requested", most, f.limit)
 	}
-	id := newJobID(job.ID)
-	p.lastStatus = job.OverallStatus
-	if p.count == 0 {
-		p.first, p.firstStatus = id, p.lastStatus
-	} else {
-		p.digest = extendDigest(p.digest, id)
+	if !f.reader.options.Cache && len(p.ids)+len(jobs) > 2*recentIDs {
+		p.ids = append(p.ids[:0], p.ids[max(0, len(p.ids)-recentIDs):]...)
 	}
-	p.last = id
-	p.count++
-	p.ids = append(p.ids, id)
-	if !f.reader.options.Cache && len(p.ids) >= 2*recentIDs {
-		p.ids = append(p.ids[:0], p.ids[len(p.ids)-recentIDs:]...)
+	for i := range jobs {
+		p.add(&jobs[i])
 	}
-	p.compare(job.CreatedAt)
-	isNew, err := f.add(id, job)
-	if !isNew {
-		p.duplicates++
-		if p.duplicates > f.limit+recentIDs {
-			return inconsistentf("a page repeats more than %d jobs", f.limit+recentIDs)
-		}
-	}
-	return err
-}
-
-// add counts a job, unless a page had it before. It reports whether the job is new.
-func (f *FullRead) add(id jobID, job *syncjob.Job) (isNew bool, err error) {
+	ids := p.ids[len(p.ids)-len(jobs):]
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.seen.add(id) {
-		return false, nil
+	for i, isNew := range f.seen.addAll(ids) {
+		if !isNew {
+			p.duplicates++
+		} else if err := f.add(ids[i], &jobs[i]); err != nil {
+			return err
+		}
 	}
+	if p.duplicates > f.limit+recentIDs {
+		return inconsistentf("a page repeats more than %d jobs", f.limit+recentIDs)
+	}
+	return nil
+}
+
+// add counts a job. The caller holds the lock.
+func (f *FullRead) add(id jobID, job *syncjob.Job) error {
 	if !f.caching || job.Settled() {
-		return true, f.settle(job)
+		return f.settle(job)
 	}
 	if err := f.settled.Reserve(job); err != nil {
-		return true, tooManyScopes(err)
+		return tooManyScopes(err)
 	}
 	f.open = append(f.open, openJob{id: id, job: job.Clone()})
 	f.openBytes += job.Size()
 	if len(f.open) <= maxOpen && f.openBytes <= maxOpenBytes {
-		return true, nil
+		return nil
 	}
 	f.caching = false
-	return true, f.settleOpen()
+	return f.settleOpen()
 }
 
 // settle adds a job to settled. The caller holds the lock, unless all pages have been read.

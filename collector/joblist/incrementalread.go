@@ -252,7 +252,7 @@ func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, 
 	page := jobPage{request: q}
 	begin := func() { page.jobs = page.jobs[:0] }
 	var err error
-	page.total, err = n.reader.get(ctx, q, &n.requests, begin, func(job *syncjob.Job) error { return n.visit(&page, job) })
+	page.total, err = n.reader.get(ctx, q, &n.requests, begin, func(jobs []syncjob.Job) error { return n.visit(&page, jobs) })
 	switch {
 	case rejectsRequest(err) && q.status != "":
 		return jobPage{}, contradictedf("the filter is rejected: %v", err)
@@ -273,19 +273,22 @@ func (n *incrementalRead) request(ctx context.Context, q pageRequest) (jobPage, 
 	return page, nil
 }
 
-// visit adds a job to a page.
-func (n *incrementalRead) visit(page *jobPage, job *syncjob.Job) error {
-	if len(page.jobs) >= maxAdded {
-		return unprovenf("a page has more than %d jobs", maxAdded)
-	}
-	found := openJob{id: newJobID(job.ID), job: syncjob.Job{OverallStatus: job.OverallStatus}}
-	if _, open := n.cache.open[found.id]; open || !n.cache.known.has(found.id) {
-		found.job = job.Clone()
-		if n.bytes.Add(int64(job.Size())) > maxReadBytes {
-			return unprovenf("the jobs that can have changed take more than %d bytes", maxReadBytes)
+// visit adds jobs to a page.
+func (n *incrementalRead) visit(page *jobPage, jobs []syncjob.Job) error {
+	for i := range jobs {
+		job := &jobs[i]
+		if len(page.jobs) >= maxAdded {
+			return unprovenf("a page has more than %d jobs", maxAdded)
 		}
+		found := openJob{id: newJobID(job.ID), job: syncjob.Job{OverallStatus: job.OverallStatus}}
+		if _, open := n.cache.open[found.id]; open || !n.cache.known.has(found.id) {
+			found.job = job.Clone()
+			if n.bytes.Add(int64(job.Size())) > maxReadBytes {
+				return unprovenf("the jobs that can have changed take more than %d bytes", maxReadBytes)
+			}
+		}
+		page.jobs = append(page.jobs, found)
 	}
-	page.jobs = append(page.jobs, found)
 	return nil
 }
 

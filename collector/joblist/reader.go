@@ -306,8 +306,9 @@ func (q pageRequest) String() string {
 }
 
 // get requests a page and returns its total. It adds 1 to sent, calls begin before the first job, and again
-// if the transfer is retried, and visit with each job, in order. The job is only valid during the call.
-func (r *Reader) get(ctx context.Context, q pageRequest, sent *atomic.Int64, begin func(), visit func(*syncjob.Job) error) (total int, err error) {
+// if the transfer is retried, and visit with the jobs, in order, some at a time. They are only valid during
+// the call.
+func (r *Reader) get(ctx context.Context, q pageRequest, sent *atomic.Int64, begin func(), visit func([]syncjob.Job) error) (total int, err error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -330,11 +331,11 @@ func (r *Reader) get(ctx context.Context, q pageRequest, sent *atomic.Int64, beg
 	err = r.getter.Get(ctx, r.list.Path, q.values(), func(body io.Reader) error {
 		begin()
 		var err error
-		total, err = d.Decode(body, func(job *syncjob.Job) error {
+		total, err = d.Decode(body, func(jobs []syncjob.Job) error {
 			if ctx.Err() != nil {
 				return reason.New(reason.Timeout, context.Cause(ctx), hintTimeout)
 			}
-			return visit(job)
+			return visit(jobs)
 		})
 		return err
 	})
