@@ -58,6 +58,9 @@ type Decoder struct {
 	// templates are those of this page and of earlier ones. Its capacity is their largest
 	// number; without capacity, every record is decoded with jsontext.
 	templates []template
+	// constants has the content of each field that is not decoded and has been the same in all records, and
+	// nil for those that differ. Without it, templates would have to search the end of each string.
+	constants map[string][]byte
 	// record has the values of the record that matched a template last.
 	record matcher
 	// bypassed counts the page's records that matched a template, so that jsontext did not
@@ -73,7 +76,7 @@ type Decoder struct {
 func NewDecoder(scopeFields []string, redact func(text string) string) *Decoder {
 	d := &Decoder{
 		scopeFields: scopeFields, redact: redact, strings: newInterner(), clean: newInterner(),
-		input: new(input), templates: make([]template, 0, maxTemplates),
+		input: new(input), constants: map[string][]byte{}, templates: make([]template, 0, maxTemplates),
 	}
 	d.tokens = jsontext.NewDecoder(d.input)
 	d.input.tokens = d.tokens

@@ -1,10 +1,17 @@
 package jobjson
 
-import "cckm_sync_exporter/collector/syncjob"
+import (
+	"bytes"
+
+	"cckm_sync_exporter/collector/syncjob"
+)
 
 // maxTemplates is the largest number of templates. Jobs that are running, finished or aborted
 // differ in their fields.
 const maxTemplates = 8
+
+// maxConstants bounds Decoder.constants.
+const maxConstants = 64
 
 // batch has jobs, and the memory for their scopes and details.
 type batch struct {
@@ -45,8 +52,7 @@ func (d *Decoder) readMatching() error {
 // d.record has the values of the record, and n is the length of comma and record.
 func (d *Decoder) match(b []byte) (n int, result matchResult) {
 	m := &d.record
-	m.b = b
-	m.reset()
+	m.b, m.at, m.result = b, 0, matches
 	if !m.optionalAfterSpace(',') {
 		m.fail()
 		return 0, m.result
@@ -60,7 +66,9 @@ func (d *Decoder) match(b []byte) (n int, result matchResult) {
 		case matches:
 			if len(m.texts[fieldID]) > 0 && !m.exceedsBounds() {
 				// The next record most likely matches the same template.
-				d.templates[0], d.templates[i] = d.templates[i], d.templates[0]
+				if i > 0 {
+					d.templates[0], d.templates[i] = d.templates[i], d.templates[0]
+				}
 				return before + m.at, matches
 			}
 		case tooShort:
@@ -116,7 +124,27 @@ func (d *Decoder) addTemplate(start, fills int) {
 		last := len(d.templates) - 1
 		t, d.templates = d.templates[last], d.templates[:last]
 	}
-	if t.set(m, d.fieldOf) {
+	if t.set(m, d.fieldOf, d.varies) {
 		d.templates = append(d.templates, t)
+	}
+}
+
+// varies reports whether a field needs a slot: it is decoded, or records differ in it. It is called with the
+// content of the first record and of those that match no template.
+func (d *Decoder) varies(field field, name, content []byte) bool {
+	constant, known := d.constants[string(name)]
+	switch {
+	case field != fieldOther:
+		return true
+	case known && !bytes.Equal(constant, content):
+		d.constants[string(name)] = nil
+		return true
+	case known:
+		return constant == nil
+	case len(d.constants) == maxConstants, len(name)+len(content) > maxInternedBytes:
+		return true
+	default:
+		d.constants[string(name)] = bytes.Clone(content)
+		return false
 	}
 }

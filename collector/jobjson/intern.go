@@ -68,5 +68,6 @@ func (in *interner) reset() {
 
 // recentIndex is a cheap hash. Names of scopes differ in their lengths and at their ends.
 func recentIndex[T string | []byte](b T) int {
-	return (len(b)*31 + int(b[len(b)-1]) + 7*int(b[len(b)/2])) % recentStrings
+	last := len(b) - 1
+	return (31*last + 10*int(b[max(0, last-1)]) + int(b[last])) % recentStrings
 }

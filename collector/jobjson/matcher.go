@@ -33,7 +33,8 @@ type matcher struct {
 
 // reset goes back to the beginning of b.
 func (m *matcher) reset() {
-	*m = matcher{b: m.b, scopes: m.scopes[:0], details: m.details[:0]}
+	m.at, m.result, m.abort = 0, matches, false
+	m.texts, m.scopes, m.details = [numFields][]byte{}, m.scopes[:0], m.details[:0]
 }
 
 // literal parses exactly the bytes in want. It reports whether they are there.

@@ -25,14 +25,15 @@ func plainEnd(b []byte, at int) int {
 func isPlain(c byte) bool { return ' ' <= c && c < 0x80 && c != '"' && c != '\\' }
 
 // notPlain sets the highest bit of each of eight bytes that is not plain. Only the lowest byte
-// that is marked is certain: the subtraction borrows from the byte above it, which may mark
+// that is marked is certain: a subtraction borrows from the byte above it, which may mark
 // that byte too.
 func notPlain(word uint64) uint64 {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x80 * ones
 	)
-	quote, backslash := word^('"'*ones), word^('\\'*ones)
-	control := (word - ' '*ones) &^ word
-	return (word | control | (quote-ones)&^quote | (backslash-ones)&^backslash) & highs
+	// The XOR swaps '"' and ' ', so that only '"' and the control characters are below '!'.
+	quoteOrControl := word ^ ('"'^' ')*ones - '!'*ones
+	backslash := word ^ '\\'*ones - ones
+	return (word | quoteOrControl | backslash) & highs
 }
