@@ -422,7 +422,10 @@ func (t *scopeState) addResult(r Result) {
 
 // newer orders jobs by a time and then by id. A missing time is older than any.
 func newer(at time.Time, id string, thanAt time.Time, thanID string) bool {
-	return cmp.Or(at.Compare(thanAt), cmp.Compare(id, thanID)) > 0
+	if order := at.Compare(thanAt); order != 0 {
+		return order > 0
+	}
+	return id > thanID
 }
 
 func later(a, b time.Time) time.Time {
