@@ -82,7 +82,7 @@ func formatVariants() []variant {
 		"OpenMetricsText0.0.1": "application/openmetrics-text; version=0.0.1",
 		"OpenMetricsText1.0.0": "application/openmetrics-text; version=1.0.0",
 	}
-	escapings := []string{"allow-utf-8", "underscores", "values"}
+	escapings := []string{"allow-utf-8", "underscores", "dots", "values"}
 	variants := make([]variant, 0, len(formats)*(2+len(escapings)))
 	for protocol, format := range formats {
 		only := "scrape_protocols: [" + protocol + "]"

@@ -36,6 +36,7 @@ func TestVictoriaMetrics(t *testing.T) {
 	livetest.Start(t, nil, vmalert, "-rule="+rules, "-datasource.url="+victoria.URL, "-remoteWrite.url="+victoria.URL, "-notifier.blackhole",
 		"-httpListenAddr="+livetest.FreeAddress(t), "-rule.evalDelay=0s", "-remoteWrite.flushInterval=500ms")
 
+	// VictoriaMetrics finds a new series after ten seconds, and records depend on records.
 	begin := time.Now()
 	for _, query := range []string{
 		`cckm_sync_scope:state`,
@@ -43,7 +44,7 @@ func TestVictoriaMetrics(t *testing.T) {
 		`count_values by (cloud, item) ("seconds", cckm_sync_list:overdue_after:seconds)`,
 	} {
 		var want, got []string
-		if !livetest.WaitFor(2*time.Minute, func() bool {
+		if !livetest.WaitFor(3*time.Minute, func() bool {
 			want, got = answer(t, prometheus, query), answer(t, victoria, query)
 			return len(want) > 0 && slices.Equal(want, got)
 		}) {
