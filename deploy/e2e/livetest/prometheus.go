@@ -51,7 +51,7 @@ func startAPI(t *testing.T, path, address string, args []string) *Prometheus {
 	p := &Prometheus{
 		Process: Start(t, nil, path, args...),
 		URL:     "http://" + address,
-		client:  &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
+		client:  &http.Client{Transport: &http.Transport{}, Timeout: time.Minute},
 	}
 	t.Cleanup(p.client.CloseIdleConnections)
 	return p
