@@ -9,12 +9,9 @@ import (
 	"cckm_sync_exporter/collector/web/statuspage"
 )
 
-// statusSource returns the configured targets to the status page.
-type statusSource struct{ targets *targets.Set }
-
-// Targets implements statuspage.Source.
-func (s statusSource) Targets() []statuspage.Target {
-	all := s.targets.All()
+// statusTargets returns the configured targets for the status page.
+func statusTargets(set *targets.Set) []statuspage.Target {
+	all := set.All()
 	shown := make([]statuspage.Target, 0, len(all))
 	for _, t := range all {
 		shown = append(shown, statuspage.Target{
@@ -40,8 +37,8 @@ func newStatusPage(cfg Config) (http.Handler, error) {
 		external = cfg.ExternalURL.String()
 	}
 	return statuspage.New(statuspage.Config{
-		ExternalURL: external,
-		Source:      statusSource{cfg.Targets}, Version: version.Version,
+		ExternalURL: external, Version: version.Version,
+		Targets:       func() []statuspage.Target { return statusTargets(cfg.Targets) },
 		TelemetryPath: cfg.TelemetryPath, ProbePath: PathProbe, DiscoveryPath: PathDiscovery,
 	})
 }

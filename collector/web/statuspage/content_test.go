@@ -39,19 +39,13 @@ func (r *countingReader) Read(context.Context) (*syncjob.Summary, int, error) {
 func (*countingReader) FullReadProgress() *scrape.FullReadProgress { return nil }
 func (*countingReader) Close()                                     {}
 
-// collectorSource is the source of a real scraper.
-type collectorSource struct{ *scrape.Scraper }
-
-func (s collectorSource) Targets() []statuspage.Target {
-	return []statuspage.Target{{URL: "https://cm.example.com", Lists: s.Latest()}}
-}
-
 // TestOpeningReadsNothing opens the page before a scrape and after it.
 func TestOpeningReadsNothing(t *testing.T) {
 	reader := &countingReader{}
 	c := scrape.New([]scrape.Source{{List: syncjob.Lists()[0], Reader: reader}}, scrape.Options{Timeout: time.Minute})
 	t.Cleanup(c.Close)
-	page, err := statuspage.New(statuspage.Config{Source: collectorSource{c}, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd"})
+	targets := func() []statuspage.Target { return []statuspage.Target{{URL: "https://cm.example.com", Lists: c.Latest()}} }
+	page, err := statuspage.New(statuspage.Config{Targets: targets, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +356,7 @@ func TestNoJobs(t *testing.T) {
 func TestExternalURL(t *testing.T) {
 	const external = "https://cckm.example.com/exporter"
 	page, err := statuspage.New(statuspage.Config{
-		Source: fleettest.Fleet(fleettest.Now()), ExternalURL: external, Now: fleettest.Now,
+		Targets: fleettest.Fleet(fleettest.Now()).Targets, ExternalURL: external, Now: fleettest.Now,
 		TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd",
 	})
 	if err != nil {
@@ -443,7 +437,7 @@ func TestLongWordsAreCut(t *testing.T) {
 
 // TestLinks checks the links of the page, and that the documents exist.
 func TestLinks(t *testing.T) {
-	links := func(source statuspage.Source) []string {
+	links := func(source fleettest.Source) []string {
 		anchors := elements(t, get(t, newPage(t, source), ""), "a")
 		found := make([]string, 0, len(anchors))
 		for _, a := range anchors {

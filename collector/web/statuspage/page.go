@@ -21,13 +21,6 @@ import (
 	"cckm_sync_exporter/collector/sources"
 )
 
-// Source returns the data of the page. It never contacts an appliance.
-type Source interface {
-	// Targets returns the appliances and domains in the order of the configuration. The result must
-	// not change later.
-	Targets() []Target
-}
-
 // Target is the data of one appliance or domain.
 type Target struct {
 	// Name is the target's name in the configuration file; empty for the target of the flags.
@@ -72,7 +65,9 @@ func (t *Target) ours(at time.Time) time.Time {
 
 // Config configures the page.
 type Config struct {
-	Source Source
+	// Targets returns the appliances and domains in the order of the configuration, without contacting an
+	// appliance. The result must not change later.
+	Targets func() []Target
 	// TelemetryPath, ProbePath and DiscoveryPath are the paths to link to.
 	TelemetryPath, ProbePath, DiscoveryPath string
 	// ExternalURL is the exporter's URL for users, without a "/" at its end. If it is empty, links are
@@ -178,7 +173,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // looks complete.
 func (h *handler) render(rawQuery string) ([]byte, error) {
 	var page bytes.Buffer
-	v := newView(&h.Config, h.Source.Targets(), parseQuery(rawQuery))
+	v := newView(&h.Config, h.Targets(), parseQuery(rawQuery))
 	if err := h.tmpl.Execute(&page, v); err != nil {
 		return nil, err
 	}

@@ -23,10 +23,10 @@ import (
 // update rewrites the golden files: go test ./collector/web/statuspage -update.
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
-func newPage(tb testing.TB, source statuspage.Source) http.Handler {
+func newPage(tb testing.TB, source fleettest.Source) http.Handler {
 	tb.Helper()
 	page, err := statuspage.New(statuspage.Config{
-		Source: source, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.2.3", Now: fleettest.Now,
+		Targets: source.Targets, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.2.3", Now: fleettest.Now,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -122,7 +122,7 @@ func TestGolden(t *testing.T) {
 	one := fleettest.Fleet(fleettest.Now())[:1]
 	one[0].Name, one[0].Labels, one[0].Lists = "", nil, one[0].Lists[:3]
 	for name, test := range map[string]struct {
-		source statuspage.Source
+		source fleettest.Source
 		query  string
 	}{
 		"fleet":    {fleettest.Fleet(fleettest.Now()), "?q=prod-eu"},

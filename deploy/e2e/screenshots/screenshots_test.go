@@ -41,11 +41,11 @@ func TestStatusPageInBrowser(t *testing.T) {
 		}
 	}
 	mux := http.NewServeMux()
-	for path, source := range map[string]statuspage.Source{
+	for path, source := range map[string]fleettest.Source{
 		"/": fleettest.Fleet(fleettest.Now()), "/large/": fleettest.Large(fleettest.Now(), 500), "/empty/": fleettest.Empty(fleettest.Now()),
 	} {
 		handler, err := statuspage.New(statuspage.Config{
-			Source: source, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.0.0", Now: fleettest.Now,
+			Targets: source.Targets, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd", Version: "1.0.0", Now: fleettest.Now,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -19,10 +19,10 @@ import (
 	"cckm_sync_exporter/collector/web/statuspage"
 )
 
-// Source is a statuspage.Source that does not change.
+// Source is targets that do not change.
 type Source []statuspage.Target
 
-// Targets implements statuspage.Source.
+// Targets is statuspage.Config.Targets.
 func (s Source) Targets() []statuspage.Target { return s }
 
 const day = 24 * time.Hour
