@@ -1,20 +1,24 @@
 package collector
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
-// Reloads are the metrics about loading the configuration. It implements prometheus.Collector.
+// Reloads are the metrics about loading the configuration.
 type Reloads struct {
 	successful, at prometheus.Gauge
 }
 
-// NewReloads returns the metrics after a first load that succeeded.
-func NewReloads() *Reloads {
+// NewReloads registers the metrics after a first load that succeeded.
+func NewReloads(registerer prometheus.Registerer) *Reloads {
+	register := promauto.With(registerer)
 	r := &Reloads{
-		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+		successful: register.NewGauge(prometheus.GaugeOpts{
 			Name: "cckm_sync_exporter_config_last_reload_successful",
 			Help: "Whether the last load of the configuration succeeded.",
 		}),
-		at: prometheus.NewGauge(prometheus.GaugeOpts{
+		at: register.NewGauge(prometheus.GaugeOpts{
 			Name: "cckm_sync_exporter_config_last_reload_success_timestamp_seconds",
 			Help: "Time of the last successful load of the configuration.",
 		}),
@@ -29,16 +33,4 @@ func (r *Reloads) Loaded(err error) {
 	if err == nil {
 		r.at.SetToCurrentTime()
 	}
-}
-
-// Describe implements prometheus.Collector.
-func (r *Reloads) Describe(ch chan<- *prometheus.Desc) {
-	r.successful.Describe(ch)
-	r.at.Describe(ch)
-}
-
-// Collect implements prometheus.Collector.
-func (r *Reloads) Collect(ch chan<- prometheus.Metric) {
-	r.successful.Collect(ch)
-	r.at.Collect(ch)
 }

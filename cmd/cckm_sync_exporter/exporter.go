@@ -46,32 +46,31 @@ func startExporter(s *settings, logs logs) (*exporter, error) {
 
 // newExporter wires an exporter. It does not connect. With noDeadline, reads have no deadline.
 func newExporter(configs []config.Target, logger log.Logger, noDeadline bool) (*exporter, error) {
+	process := prometheus.NewRegistry()
 	e := &exporter{
 		targets: targets.NewSet(targets.Options{UserAgent: programName + "/" + version.Version, Logger: logger, NoDeadline: noDeadline}),
-		reloads: collector.NewReloads(),
-		process: prometheus.NewRegistry(),
+		reloads: collector.NewReloads(process),
+		process: process,
 		logger:  logger,
 	}
 	if _, err := e.targets.Load(configs); err != nil {
 		return nil, err
 	}
-	e.process.MustRegister(versioncollector.NewCollector(programName), e.reloads)
+	process.MustRegister(versioncollector.NewCollector(programName))
 	return e, nil
 }
 
 // telemetry returns the metrics about the exporter itself: as a whole, and about each target.
 func (e *exporter) telemetry() prometheus.Gatherer {
-	return prometheus.Gatherers{withoutNameClash{e.process}, e.targets}
+	return prometheus.Gatherers{prometheus.GathererFunc(e.gatherProcess), e.targets}
 }
 
-// withoutNameClash omits the Go collector's gauge go_memstats_alloc_bytes. In OpenMetrics it has the name
-// of the family of the counter go_memstats_alloc_bytes_total, which strict parsers refuse. The gauge
-// go_memstats_heap_alloc_bytes has the same value.
-type withoutNameClash struct{ prometheus.Gatherer }
-
-// Gather implements prometheus.Gatherer.
-func (g withoutNameClash) Gather() ([]*dto.MetricFamily, error) {
-	families, err := g.Gatherer.Gather()
+// gatherProcess gathers the metrics about the exporter as a whole except the Go collector's gauge
+// go_memstats_alloc_bytes. In OpenMetrics it has the name of the family of the counter
+// go_memstats_alloc_bytes_total, which strict parsers refuse. The gauge go_memstats_heap_alloc_bytes has the
+// same value.
+func (e *exporter) gatherProcess() ([]*dto.MetricFamily, error) {
+	families, err := e.process.Gather()
 	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }), err //nolint:wrapcheck // This only filters.
 }
 

@@ -78,7 +78,7 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 		logger:     logger,
 	}}
 	t.source.Store(&cfg.Source)
-	telemetry := collector.NewTelemetry()
+	telemetry := collector.NewTelemetry(registerer)
 	client, err := ciphertrust.New(ciphertrust.Config{
 		URL:         cfg.URL,
 		Credentials: cfg.Credentials,
@@ -139,10 +139,8 @@ func newTarget(cfg config.Target, options Options, guard *ciphertrust.LoginGuard
 	t.scraper = scrape.New(lists, scrape.Options{
 		Timeout: scrapeTimeout, MinInterval: cfg.MinInterval, Redact: client.Redact, Hint: t.Hint, Logger: logger,
 	})
-	registerer.MustRegister(telemetry, collector.NewTokenExpiry(client.TokenExpiry), collector.NewLoginRetry(client.LoginRetry),
-		collector.NewClockOffset(client.ClockOffset), collector.NewFullReadProgress(t.scraper.Latest))
-	certificates := collector.NewCertificateExpiries(client.ApplianceCertificateExpiry, client.ClientCertificateExpiry)
-	registerer.MustRegister(certificates[:]...)
+	collector.RegisterClientMetrics(registerer, client)
+	registerer.MustRegister(collector.NewFullReadProgress(t.scraper.Latest))
 	return t, nil
 }
 

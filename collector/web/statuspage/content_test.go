@@ -44,7 +44,9 @@ func TestOpeningReadsNothing(t *testing.T) {
 	reader := &countingReader{}
 	c := scrape.New([]scrape.Source{{List: syncjob.Lists()[0], Reader: reader}}, scrape.Options{Timeout: time.Minute})
 	t.Cleanup(c.Close)
-	targets := func() []statuspage.Target { return []statuspage.Target{{URL: "https://cm.example.com", Lists: c.Latest()}} }
+	targets := func() []statuspage.Target {
+		return []statuspage.Target{{URL: "https://cm.example.com", Lists: c.Latest()}}
+	}
 	page, err := statuspage.New(statuspage.Config{Targets: targets, TelemetryPath: "/metrics", ProbePath: "/probe", DiscoveryPath: "/sd"})
 	if err != nil {
 		t.Fatal(err)

@@ -127,7 +127,8 @@ func (p *plant) startExporters() {
 			p.t.Fatal(err)
 		}
 		process := prometheus.NewRegistry()
-		process.MustRegister(version.NewCollector("cckm_sync_exporter"), collector.NewReloads())
+		process.MustRegister(version.NewCollector("cckm_sync_exporter"))
+		collector.NewReloads(process)
 		cfg := web.Config{
 			Targets: targets, Telemetry: prometheus.Gatherers{process, targets}, TelemetryPath: "/metrics",
 			Timeout: timeout, TimeoutOffset: timeoutOffset, Logger: log.NewNopLogger(),
