@@ -104,12 +104,12 @@ func (s *settings) doctorOf(t *targets.Target, report *doctor.Report) *doctor.Do
 	for i, reader := range t.Lists() {
 		list := t.Config.Lists[i]
 		enabled = append(enabled, list.Name)
-		d.Lists = append(d.Lists, doctor.List{List: list, First: reader.Total})
+		d.Lists = append(d.Lists, doctor.Source{Name: list.Name, AccessHint: list.AccessHint(), Read: reader.Total})
 	}
 	for _, list := range syncjob.Lists() {
 		if !slices.Contains(enabled, list.Name) {
 			reader := joblist.NewReader(list, t.Client(), joblist.Options{PageSize: probePageSize, Redact: t.Client().Redact})
-			d.Disabled = append(d.Disabled, doctor.List{List: list, First: reader.Total})
+			d.Disabled = append(d.Disabled, doctor.Source{Name: list.Name, AccessHint: list.AccessHint(), Read: reader.Total})
 		}
 	}
 	// Both are read, to report whether they could be enabled.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"cckm_sync_exporter/collector/reason"
-	"cckm_sync_exporter/collector/syncjob"
 )
 
 // Client is the appliance's client. ciphertrust.Client is one.
@@ -27,21 +26,13 @@ type Client interface {
 	ClockCorrection() time.Duration
 }
 
-// List is a list to check.
-type List struct {
-	syncjob.List
-
-	// First reads the first page and returns how many records the list has.
-	First func(context.Context) (total int, err error)
-}
-
-// Source is a source beside the lists, such as the schedules.
+// Source is a list to check, or a source beside the lists, such as the schedules.
 type Source struct {
 	Name string
-	// Flag enables it, and AccessHint is the hint for a user who must not read it.
+	// Flag enables a source beside the lists. AccessHint is the hint for a user who must not read it.
 	Flag, AccessHint string
-	// Read reads it and returns how many records it has.
-	Read func(context.Context) (records int, err error)
+	// Read reads its first page and returns how many records it has.
+	Read func(context.Context) (total int, err error)
 }
 
 // Doctor checks a target.
@@ -51,9 +42,9 @@ type Doctor struct {
 	// name of each step.
 	Target string
 	// Lists are the enabled lists.
-	Lists []List
+	Lists []Source
 	// Disabled are the other lists. They are read only to find those with jobs.
-	Disabled []List
+	Disabled []Source
 	// Sources are the enabled sources beside the lists, and DisabledSources the others.
 	Sources, DisabledSources []Source
 	// EnableHint returns how to enable disabled lists.
@@ -93,20 +84,27 @@ func (d *Doctor) Check(ctx context.Context) {
 		d.warn("clock", fmt.Sprintf("the appliance's clock is %s %s this host's", offset.Abs(), direction), "set NTP on the appliance, or on this host if its clock is wrong")
 	}
 	for i := range d.Lists {
-		d.checkList(ctx, &d.Lists[i])
+		d.check(ctx, "list "+d.Lists[i].Name, &d.Lists[i],
+			"no jobs in the list: nothing was ever synchronized, or the user may not see its containers", "if there should be jobs, ")
 	}
 	d.checkDisabled(ctx)
 	for i := range d.Sources {
-		switch records, err := d.read(ctx, &d.Sources[i]); {
-		case err != nil:
-			d.fail(d.Sources[i].Name, err)
-		case records == 0:
-			d.warn(d.Sources[i].Name, "there are no records, or the user may not see them", "if there should be some, "+d.Sources[i].AccessHint)
-		default:
-			d.ok(d.Sources[i].Name, fmt.Sprintf("total %d", records))
-		}
+		d.check(ctx, d.Sources[i].Name, &d.Sources[i], "there are no records, or the user may not see them", "if there should be some, ")
 	}
 	d.checkDisabledSources(ctx)
+}
+
+// check reports whether a source can be read. empty is the warning if it has no records, and condition precedes
+// its hint.
+func (d *Doctor) check(ctx context.Context, step string, source *Source, empty, condition string) {
+	switch total, err := d.read(ctx, source); {
+	case err != nil:
+		d.fail(step, err)
+	case total == 0:
+		d.warn(step, empty, condition+source.AccessHint)
+	default:
+		d.ok(step, fmt.Sprintf("total %d", total))
+	}
 }
 
 // checkDisabledSources reports which sources could be enabled. It is no problem if the user may not read
@@ -116,34 +114,13 @@ func (d *Doctor) checkDisabledSources(ctx context.Context) {
 	flags := map[string]bool{}
 	for i := range d.DisabledSources {
 		source := &d.DisabledSources[i]
-		if records, err := d.read(ctx, source); err == nil && records > 0 {
-			readable = append(readable, fmt.Sprintf("%s (total %d)", source.Name, records))
+		if total, err := d.read(ctx, source); err == nil && total > 0 {
+			readable = append(readable, fmt.Sprintf("%s (total %d)", source.Name, total))
 			flags[source.Flag] = true
 		}
 	}
 	if len(readable) > 0 {
 		d.ok("not enabled", d.hint(fmt.Sprintf("%s can be read, too: give %s", strings.Join(readable, ", "), strings.Join(slices.Sorted(maps.Keys(flags)), " and "))))
-	}
-}
-
-func (d *Doctor) read(ctx context.Context, source *Source) (records int, err error) {
-	err = d.step(ctx, func(ctx context.Context) (err error) {
-		records, err = source.Read(ctx)
-		return err
-	})
-	return records, err
-}
-
-func (d *Doctor) checkList(ctx context.Context, list *List) {
-	step := "list " + list.Name
-	switch total, err := d.first(ctx, list); {
-	case err != nil:
-		d.fail(step, err)
-	case total == 0:
-		d.warn(step, "no jobs in the list: nothing was ever synchronized, or the user may not see its containers",
-			"if there should be jobs, "+list.AccessHint())
-	default:
-		d.ok(step, fmt.Sprintf("total %d", total))
 	}
 }
 
@@ -154,7 +131,7 @@ func (d *Doctor) checkDisabled(ctx context.Context) {
 	var names, found []string
 	for i := range d.Disabled {
 		list := &d.Disabled[i]
-		total, err := d.first(ctx, list)
+		total, err := d.read(ctx, list)
 		switch r := reason.Of(err); {
 		case err == nil && total > 0:
 			names = append(names, list.Name)
@@ -173,9 +150,9 @@ func (d *Doctor) checkDisabled(ctx context.Context) {
 	}
 }
 
-func (d *Doctor) first(ctx context.Context, list *List) (total int, err error) {
+func (d *Doctor) read(ctx context.Context, source *Source) (total int, err error) {
 	err = d.step(ctx, func(ctx context.Context) (err error) {
-		total, err = list.First(ctx)
+		total, err = source.Read(ctx)
 		return err
 	})
 	return total, err

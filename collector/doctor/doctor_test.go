@@ -40,10 +40,10 @@ func (c *fakeClient) TokenExpiry() (time.Time, bool) { return c.expiry, !c.expir
 func (c *fakeClient) ClockCorrection() time.Duration { return c.clock }
 
 // list returns a list of the table whose first page has a total or an error.
-func list(name string, total int, err error) doctor.List {
+func list(name string, total int, err error) doctor.Source {
 	lists := syncjob.Lists()
 	i := slices.IndexFunc(lists, func(l syncjob.List) bool { return l.Name == name })
-	return doctor.List{List: lists[i], First: func(context.Context) (int, error) { return total, err }}
+	return doctor.Source{Name: name, AccessHint: lists[i].AccessHint(), Read: func(context.Context) (int, error) { return total, err }}
 }
 
 // enableHint names the lists to enable.
@@ -109,11 +109,11 @@ func failure(r reason.Reason, text, hint string) error {
 
 func TestCheck(t *testing.T) {
 	expiry := time.Date(2026, time.November, 21, 13, 5, 0, 0, time.FixedZone("", 3600))
-	lists := []doctor.List{list("google-keys", 12, nil), list("azure-certificates", 3, nil)}
+	lists := []doctor.Source{list("google-keys", 12, nil), list("azure-certificates", 3, nil)}
 	for _, test := range []struct {
 		name    string
 		client  fakeClient
-		lists   []doctor.List
+		lists   []doctor.Source
 		healthy bool
 		want    string
 	}{
@@ -153,7 +153,7 @@ ok    connect: https://cm.example.com
 FAIL  login: other: a mistake of ours
 `},
 		{
-			"a list fails", fakeClient{expiry: expiry}, []doctor.List{
+			"a list fails", fakeClient{expiry: expiry}, []doctor.Source{
 				list("google-keys", 0, fmt.Errorf("list google-keys: %w", failure(reason.NotFound, "404 Not Found", "turn the list off"))),
 				list("azure-certificates", 3, nil),
 			}, false, `
@@ -185,18 +185,18 @@ func TestWarnings(t *testing.T) {
 	gone, forbidden := failure(reason.NotFound, "404", ""), failure(reason.Forbidden, "403", "")
 	for _, test := range []struct {
 		name            string
-		lists, disabled []doctor.List
+		lists, disabled []doctor.Source
 		want            string
 	}{
-		{"an empty list", []doctor.List{list("azure-secrets", 0, nil)}, nil, `
+		{"an empty list", []doctor.Source{list("azure-secrets", 0, nil)}, nil, `
 WARN  list azure-secrets: no jobs in the list: nothing was ever synchronized, or the user may not see its containers
       hint: if there should be jobs, add the user to the group "CCKM Users" and give it the permission secretview on each key vault
 2 targets: 2 ok, 1 warning, 0 failures
 `},
 		{
 			"jobs in lists that are not enabled",
-			[]doctor.List{list("google-keys", 1, nil)},
-			[]doctor.List{
+			[]doctor.Source{list("google-keys", 1, nil)},
+			[]doctor.Source{
 				list("azure-keys", 12, nil), list("azure-secrets", 0, nil), list("aws-keys", 0, gone),
 				list("oci-keys", 0, forbidden), list("luna-synchronizations", 1, nil),
 			},
@@ -207,20 +207,20 @@ WARN  lists not enabled: there are jobs that are not read, in azure-keys (total 
 2 targets: 3 ok, 1 warning, 0 failures
 `,
 		},
-		{"no jobs in the other lists", nil, []doctor.List{list("aws-keys", 0, gone), list("oci-keys", 0, forbidden), list("sap-keys", 0, nil)}, `
+		{"no jobs in the other lists", nil, []doctor.Source{list("aws-keys", 0, gone), list("oci-keys", 0, forbidden), list("sap-keys", 0, nil)}, `
 ok    lists not enabled: no jobs found
 2 targets: 3 ok, 0 warnings, 0 failures
 `},
 		{
 			"another list fails in another way, which ends the search", nil,
-			[]doctor.List{list("aws-keys", 3, nil), list("oci-keys", 0, failure(reason.Server, "500", "wait")), list("sap-keys", 3, nil)},
+			[]doctor.Source{list("aws-keys", 3, nil), list("oci-keys", 0, failure(reason.Server, "500", "wait")), list("sap-keys", 3, nil)},
 			`
 WARN  lists not enabled: cannot be searched for jobs: server: 500
       hint: wait
 2 targets: 2 ok, 1 warning, 0 failures
 `,
 		},
-		{"a failure beside a warning", []doctor.List{list("google-keys", 0, gone), list("aws-keys", 0, nil)}, nil, `
+		{"a failure beside a warning", []doctor.Source{list("google-keys", 0, gone), list("aws-keys", 0, nil)}, nil, `
 FAIL  list google-keys: not_found: 404
 WARN  list aws-keys: no jobs in the list: nothing was ever synchronized, or the user may not see its containers
       hint: if there should be jobs, add the user to the group "CCKM Users" and give it the permissions viewnative, viewbyok, viewhyokkey and viewcloudhsmkey on each KMS
@@ -283,7 +283,7 @@ func TestEachStepHasItsTime(t *testing.T) {
 		report := doctor.NewReport(&out)
 		patient := doctor.Doctor{
 			Client: &fakeClient{}, Timeout: 10 * time.Second, Report: report,
-			Lists: []doctor.List{{List: syncjob.List{Name: "one"}, First: hangs}, {List: syncjob.List{Name: "two"}, First: inTime}},
+			Lists: []doctor.Source{{Name: "one", Read: hangs}, {Name: "two", Read: inTime}},
 		}
 		begun := time.Now()
 		patient.Check(t.Context())

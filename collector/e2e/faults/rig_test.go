@@ -255,10 +255,10 @@ func (r *rig) printing(read func(context.Context, []string) *scrape.Snapshot) fu
 }
 
 // firstPages returns the lists of a target for the doctor, which print their errors.
-func (r *rig) firstPages(t *targets.Target) []doctor.List {
-	lists := make([]doctor.List, 0, len(t.Lists()))
+func (r *rig) firstPages(t *targets.Target) []doctor.Source {
+	lists := make([]doctor.Source, 0, len(t.Lists()))
 	for i, reader := range t.Lists() {
-		lists = append(lists, doctor.List{List: t.Config.Lists[i], First: func(ctx context.Context) (int, error) {
+		lists = append(lists, doctor.Source{Name: t.Config.Lists[i].Name, Read: func(ctx context.Context) (int, error) {
 			total, err := reader.Total(ctx)
 			r.transcript.show(err)
 			return total, err
