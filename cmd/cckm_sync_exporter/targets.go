@@ -25,7 +25,7 @@ func (s *settings) configured() ([]config.Target, error) {
 	case s.simulated != nil:
 		return s.simulated, nil
 	case s.configFile != "":
-		return config.Load(s.configFile, config.Defaults{Lists: s.lists, Reading: s.reading})
+		return config.Load(s.configFile, config.Target{Lists: s.lists, Reading: s.reading})
 	default:
 		return []config.Target{{
 			URL: s.url, Credentials: s.credentials, TLS: s.tls, Lists: s.lists, Reading: s.reading,

@@ -175,7 +175,7 @@ func TestFlagsHaveKeys(t *testing.T) {
 		if outer, inner, ok := strings.Cut(key, "."); ok {
 			content = "targets:\n- {" + outer + ": {" + inner + ": null}}\n"
 		}
-		_, err := config.Load(write(t, dir, "targets.yml", content), config.Defaults{})
+		_, err := config.Load(write(t, dir, "targets.yml", content), config.Target{})
 		if strings.Contains(hint, "--") || err == nil || !strings.Contains(err.Error(), "targets[0]."+key+": ") || strings.Contains(err.Error(), "unknown key") {
 			t.Errorf("--%s becomes %q: %v", flag.Name, hint, err)
 		}

@@ -51,12 +51,6 @@ type Target struct { //nolint:recvcheck // Format has to hide what a copy holds 
 // Format implements fmt.Formatter, so that no verb prints the credentials.
 func (t Target) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "target %s at %s", t.Name, t.URL) }
 
-// Defaults are the settings of a target that its file does not set.
-type Defaults struct {
-	Lists []syncjob.List
-	Reading
-}
-
 // Reading are the settings of how a target's lists are read. The help of the flags with the same
 // names describes them.
 type Reading struct {
@@ -81,9 +75,10 @@ type Reading struct {
 	ForgetScopesAfter time.Duration
 }
 
-// Load reads the file. Relative paths in it are relative to its directory. The error lists all
-// mistakes, one a line, in the order of the file's lines. It contains no secret.
-func Load(path string, defaults Defaults) ([]Target, error) {
+// Load reads the file. A target that does not set its lists, or how they are read, has those of defaults.
+// Relative paths in the file are relative to its directory. The error lists all mistakes, one a line, in
+// the order of the file's lines. It contains no secret.
+func Load(path string, defaults Target) ([]Target, error) {
 	content, err := readFile(path)
 	if err != nil {
 		return nil, err

@@ -15,8 +15,8 @@ import (
 const secret = "SECRET"
 
 // defaults are those of the flags, with another list.
-func defaults() config.Defaults {
-	return config.Defaults{
+func defaults() config.Target {
+	return config.Target{
 		Lists: syncjob.Lists()[1:2],
 		Reading: config.Reading{
 			PageSize: 1000, Concurrency: 4, Timeout: 30 * time.Second, TimeoutOffset: 500 * time.Millisecond,

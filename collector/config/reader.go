@@ -17,7 +17,7 @@ const keyTargets = "targets"
 // reader reads a file and collects its mistakes.
 type reader struct {
 	file     string
-	defaults Defaults
+	defaults Target
 	// targetKeys and tlsKeys are the keys of a target and of its tls_config.
 	targetKeys, tlsKeys []key
 	// mistakes are those of each line, and found is their number.
@@ -30,7 +30,7 @@ type reader struct {
 	given map[string]place
 }
 
-func newReader(path string, defaults Defaults) *reader {
+func newReader(path string, defaults Target) *reader {
 	return &reader{file: path, defaults: defaults, targetKeys: targetKeys(), tlsKeys: tlsKeys(), mistakes: map[int][]error{}}
 }
 
