@@ -182,12 +182,6 @@ func ThresholdsOf(cloud string) Thresholds {
 type Scope struct {
 	// Jobs sums up its jobs; nil if there are none.
 	Jobs *syncjob.Scope
-	// Plan is what schedules and the inventory say about it; the zero value if neither is read.
-	Plan Plan
-}
-
-// Plan is what schedules and the inventory say about a scope.
-type Plan struct {
 	// Times are those of its schedules at the present.
 	Times schedule.Times
 	// Removed is true if the inventory is known and does not have it.
@@ -196,9 +190,9 @@ type Plan struct {
 	Refreshed bool
 }
 
-// PlanOf returns the part of a plan that decides on states. now is the present by the appliance's clock.
-func PlanOf(s *plan.Scope, now time.Time) Plan {
-	return Plan{Times: s.Times(now), Removed: s.InventoryKnown && !s.Registered, Refreshed: !s.RefreshedAt.IsZero()}
+// ScopeOf returns what decides on the states of a planned scope. now is the present by the appliance's clock.
+func ScopeOf(s *plan.Scope, now time.Time) Scope {
+	return Scope{Jobs: s.Job, Times: s.Times(now), Removed: s.InventoryKnown && !s.Registered, Refreshed: !s.RefreshedAt.IsZero()}
 }
 
 // OfScopes returns the states of each scope of one list. A set can be empty only for a scope without jobs.
@@ -214,20 +208,20 @@ func OfScopes(cloud string, scopes []Scope, now time.Time) []Set {
 	thresholds := ThresholdsOf(cloud)
 	sets := make([]Set, len(scopes))
 	for i := range scopes {
-		jobs, plan := scopes[i].Jobs, &scopes[i].Plan
+		s := &scopes[i]
 		switch {
-		case jobs == nil:
+		case s.Jobs == nil:
 			// A scope that was never synchronized cannot have missed a run or be overdue.
-			if !plan.Removed && !plan.Refreshed && !plan.Times.Late.IsZero() {
+			if !s.Removed && !s.Refreshed && !s.Times.Late.IsZero() {
 				sets[i] = 1 << NeverSucceeded
 			}
-		case plan.Removed:
+		case s.Removed:
 			sets[i] = 1 << Removed
-			if isUnknown(jobs) {
+			if isUnknown(s.Jobs) {
 				sets[i] |= 1 << Unknown
 			}
 		default:
-			sets[i] = ofScope(jobs, plan, completed, thresholds, now)
+			sets[i] = ofScope(s.Jobs, s.Times, completed, thresholds, now)
 		}
 	}
 	return sets
@@ -236,7 +230,7 @@ func OfScopes(cloud string, scopes []Scope, now time.Time) []Set {
 // ofScope returns the states of a scope with jobs that was not removed. completed has when the jobs finished
 // that completed a scope and are its newest finished one. Two scopes share a job if it finished at the same
 // microsecond: jobs have no name in the metrics, so the alert recognizes them by that.
-func ofScope(s *syncjob.Scope, plan *Plan, completed map[int64]bool, t Thresholds, now time.Time) Set {
+func ofScope(s *syncjob.Scope, times schedule.Times, completed map[int64]bool, t Thresholds, now time.Time) Set {
 	var set Set
 	add := func(state State, holds bool) {
 		if holds {
@@ -247,9 +241,9 @@ func ofScope(s *syncjob.Scope, plan *Plan, completed map[int64]bool, t Threshold
 	if !s.OldestInProgress.IsZero() {
 		running = now.Sub(s.OldestInProgress)
 	}
-	if interval := plan.Times.Interval; interval > 0 {
+	if interval := times.Interval; interval > 0 {
 		own := 2*interval + schedule.Grace
-		if plan.Times.Late.IsZero() {
+		if times.Late.IsZero() {
 			// The schedule was changed, and may have been less frequent.
 			own = max(own, t.Overdue)
 		}
@@ -265,7 +259,7 @@ func ofScope(s *syncjob.Scope, plan *Plan, completed map[int64]bool, t Threshold
 	// The count is used because the time of a success may be missing.
 	ended := s.Jobs[syncjob.Failed]+s.Jobs[syncjob.Aborted]+s.Jobs[syncjob.Unknown] > 0
 	add(NeverSucceeded, s.Jobs[syncjob.Completed] == 0 && (ended || running > t.NeverSucceeded))
-	add(Missed, plan.Times.Missed(s.Newest.CreatedAt))
+	add(Missed, times.Missed(s.Newest.CreatedAt))
 	add(Aborted, s.Newest.Status == syncjob.Aborted && hasResult(s, syncjob.Aborted))
 	add(Unknown, isUnknown(s))
 	switch {

@@ -124,31 +124,32 @@ func TestOfPlannedScopes(t *testing.T) {
 	for _, test := range []struct {
 		want string
 		jobs *syncjob.Scope
-		plan state.Plan
+		plan state.Scope
 	}{
-		{"in_sync", good(5 * time.Hour), state.Plan{Times: daily}},
-		{"in_sync", good(5*time.Hour + 2*time.Minute), state.Plan{Times: daily}},
-		{"missed", good(5*time.Hour + 2*time.Minute + time.Second), state.Plan{Times: daily}},
-		{"missed", started(running(good(29*time.Hour), time.Hour), time.Hour), state.Plan{Times: schedule.Times{Late: now()}}},
+		{"in_sync", good(5 * time.Hour), state.Scope{Times: daily}},
+		{"in_sync", good(5*time.Hour + 2*time.Minute), state.Scope{Times: daily}},
+		{"missed", good(5*time.Hour + 2*time.Minute + time.Second), state.Scope{Times: daily}},
+		{"missed", started(running(good(29*time.Hour), time.Hour), time.Hour), state.Scope{Times: schedule.Times{Late: now()}}},
 		// Nobody knows when the newest job was created.
-		{"in_sync", ended(syncjob.Completed, time.Minute, true), state.Plan{Times: daily}},
-		{"in_sync", good(time.Hour), state.Plan{Times: hourly}},
-		{"in_sync", started(good(2*time.Hour+15*time.Minute), 0), state.Plan{Times: hourly}},
-		{"overdue", started(good(2*time.Hour+16*time.Minute), 0), state.Plan{Times: hourly}},
+		{"in_sync", ended(syncjob.Completed, time.Minute, true), state.Scope{Times: daily}},
+		{"in_sync", good(time.Hour), state.Scope{Times: hourly}},
+		{"in_sync", started(good(2*time.Hour+15*time.Minute), 0), state.Scope{Times: hourly}},
+		{"overdue", started(good(2*time.Hour+16*time.Minute), 0), state.Scope{Times: hourly}},
 		// Its schedule has become more frequent, and no run of it was due.
-		{"in_sync", good(48 * time.Hour), state.Plan{Times: schedule.Times{Due: now(), Interval: time.Hour}}},
-		{"in_sync", good(13 * 24 * time.Hour), state.Plan{Times: schedule.Times{Interval: 7 * 24 * time.Hour}}},
-		{"removed", good(80 * time.Hour), state.Plan{Times: daily, Removed: true}},
-		{"removed", running(failing(), 80*time.Hour), state.Plan{Removed: true}},
-		{"unknown removed", ended(syncjob.Unknown, time.Minute, true), state.Plan{Removed: true}},
-		{"never_succeeded", nil, state.Plan{Times: daily}},
-		{"", nil, state.Plan{Times: schedule.Times{Due: now()}}},
-		{"", nil, state.Plan{Times: daily, Refreshed: true}},
-		{"", nil, state.Plan{}},
-		{"failed never_succeeded", failing(), state.Plan{Times: daily, Refreshed: true}},
+		{"in_sync", good(48 * time.Hour), state.Scope{Times: schedule.Times{Due: now(), Interval: time.Hour}}},
+		{"in_sync", good(13 * 24 * time.Hour), state.Scope{Times: schedule.Times{Interval: 7 * 24 * time.Hour}}},
+		{"removed", good(80 * time.Hour), state.Scope{Times: daily, Removed: true}},
+		{"removed", running(failing(), 80*time.Hour), state.Scope{Removed: true}},
+		{"unknown removed", ended(syncjob.Unknown, time.Minute, true), state.Scope{Removed: true}},
+		{"never_succeeded", nil, state.Scope{Times: daily}},
+		{"", nil, state.Scope{Times: schedule.Times{Due: now()}}},
+		{"", nil, state.Scope{Times: daily, Refreshed: true}},
+		{"", nil, state.Scope{}},
+		{"failed never_succeeded", failing(), state.Scope{Times: daily, Refreshed: true}},
 	} {
 		keys := make([]string, 0, 2)
-		for _, s := range state.OfScopes("", []state.Scope{{test.jobs, test.plan}}, now())[0].States() {
+		test.plan.Jobs = test.jobs
+		for _, s := range state.OfScopes("", []state.Scope{test.plan}, now())[0].States() {
 			keys = append(keys, s.Info().Key)
 		}
 		if got := strings.Join(keys, " "); got != test.want {

@@ -115,7 +115,7 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 			continue
 		}
 		shown = append(shown, &all[i])
-		scopes = append(scopes, state.Scope{Jobs: all[i].Job, Plan: state.PlanOf(&all[i], at)})
+		scopes = append(scopes, state.ScopeOf(&all[i], at))
 	}
 	for i, states := range state.OfScopes(latest.List.Cloud, scopes, at) {
 		r := row{scope: shown[i].Job, plan: shown[i], latest: latest, target: target, order: order, states: states, old: old, at: at}
