@@ -62,20 +62,13 @@ func (c Config) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "configurati
 
 // Client reads from one appliance. It is safe for concurrent use.
 type Client struct {
-	base      *url.URL
-	proxy     Proxy
-	http      *http.Client
-	userAgent string
-	onRequest func(endpoint string, code int, took time.Duration)
-	onLogin   func(grant, result string)
-	logger    log.Logger
-	hint      func(string) string
-	session   *session
-	secrets   secrets
-	files     files
-	retries   int
-	// attemptTimeout bounds one attempt at a page, 0 means no bound.
-	attemptTimeout time.Duration
+	// config has no nil function.
+	config  Config
+	base    *url.URL
+	http    *http.Client
+	session *session
+	secrets secrets
+	files   files
 	// lists honors Retry-After for each path.
 	lists retryAfters
 	// slots bounds the concurrent page requests.
@@ -120,27 +113,16 @@ func New(cfg Config) (*Client, error) {
 	if cfg.OnLogin == nil {
 		cfg.OnLogin = func(string, string) {}
 	}
-	c := &Client{
-		base:           base,
-		proxy:          cfg.Proxy,
-		userAgent:      cfg.UserAgent,
-		onRequest:      cfg.OnRequest,
-		onLogin:        cfg.OnLogin,
-		logger:         cfg.Logger,
-		hint:           cfg.Hint,
-		retries:        max(0, cfg.Retries),
-		attemptTimeout: cfg.AttemptTimeout,
-		slots:          make(chan struct{}, cfg.Concurrency),
-	}
+	c := &Client{config: cfg, base: base, slots: make(chan struct{}, cfg.Concurrency)}
 	c.secrets.proxy = newSecret(cfg.Proxy.password())
-	transport, err := c.newTransport(cfg.TLS, cfg.Proxy, cfg.Concurrency)
+	transport, err := c.newTransport()
 	if err != nil {
 		return nil, err
 	}
 	// A redirect could carry the token to another host.
 	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	c.readClientExpiry(context.Background(), &cfg.TLS)
-	c.session = newSession(c, cfg.Credentials, cfg.TLS, cfg.Guard)
+	c.readClientExpiry(context.Background())
+	c.session = newSession(c)
 	return c, nil
 }
 
@@ -192,7 +174,7 @@ func (c *Client) authorize(ctx context.Context, path string, query url.Values, r
 	if ctx.Err() != nil {
 		return classify(context.Cause(ctx))
 	}
-	if ctx.Value(withoutSlotKey{}) == nil {
+	if ctx.Value(withoutSlotKey) == nil {
 		select {
 		case c.slots <- struct{}{}:
 			defer func() { <-c.slots }()
@@ -219,9 +201,9 @@ func (c *Client) attempt(ctx context.Context, jwt, path string, query url.Values
 		return err
 	}
 	attempt, cancel := ctx, context.CancelFunc(func() {})
-	if c.attemptTimeout > 0 {
-		cause := fmt.Errorf("the page was not complete after %s: %w", c.attemptTimeout, context.DeadlineExceeded)
-		attempt, cancel = context.WithTimeoutCause(ctx, c.attemptTimeout, cause)
+	if c.config.AttemptTimeout > 0 {
+		cause := fmt.Errorf("the page was not complete after %s: %w", c.config.AttemptTimeout, context.DeadlineExceeded)
+		attempt, cancel = context.WithTimeoutCause(ctx, c.config.AttemptTimeout, cause)
 	}
 	defer cancel()
 	err := c.secrets.redactError(c.transfer(attempt, jwt, path, query, read))
@@ -260,8 +242,8 @@ func (c *Client) newRequest(ctx context.Context, method, path string, query url.
 		return nil, reason.New(reason.Other, fmt.Errorf("making a request for %s: %w", path, err), "")
 	}
 	req.Header.Set("Accept", "application/json")
-	if c.userAgent != "" {
-		req.Header.Set("User-Agent", c.userAgent)
+	if c.config.UserAgent != "" {
+		req.Header.Set("User-Agent", c.config.UserAgent)
 	}
 	return req, nil
 }

@@ -27,7 +27,7 @@ func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) 
 	resp, err := c.http.Do(req)
 	took := time.Since(start)
 	if err != nil {
-		c.onRequest(endpoint, 0, took)
+		c.config.OnRequest(endpoint, 0, took)
 		if refused, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			c.applianceExpiry.Store(earliestExpiry(refused.UnverifiedCertificates))
 		}
@@ -37,7 +37,7 @@ func (c *Client) do(req *http.Request, endpoint string) (*http.Response, error) 
 		}
 		return nil, classify(err)
 	}
-	c.onRequest(endpoint, resp.StatusCode, took)
+	c.config.OnRequest(endpoint, resp.StatusCode, took)
 	if resp.TLS != nil {
 		c.applianceExpiry.Store(earliestExpiry(resp.TLS.PeerCertificates))
 	}
@@ -99,11 +99,11 @@ func load[T any](p *atomic.Pointer[T]) (value T, ok bool) {
 }
 
 // readClientExpiry reads the client certificate and sets clientExpiry.
-func (c *Client) readClientExpiry(ctx context.Context, cfg *TLSConfig) {
-	content := []byte(cfg.Cert)
-	if cfg.CertFile != "" {
+func (c *Client) readClientExpiry(ctx context.Context) {
+	content := []byte(c.config.TLS.Cert)
+	if file := c.config.TLS.CertFile; file != "" {
 		// The error is ignored here: the request with this certificate returns it.
-		content, _ = c.files.read(ctx, cfg.CertFile)
+		content, _ = c.files.read(ctx, file)
 	}
 	c.clientExpiry.Store(earliestExpiry(parseChain(content)))
 }

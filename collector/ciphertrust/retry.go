@@ -22,27 +22,31 @@ const (
 	longestPause = 2 * time.Second
 )
 
-type failuresKey struct{}
+// contextKey is a key of values in contexts for Get.
+type contextKey int
+
+const (
+	failuresKey contextKey = iota
+	withoutSlotKey
+)
 
 // WithFailures returns a context for which Get calls report with the error of each attempt that
 // failed, also if another one follows.
 func WithFailures(ctx context.Context, report func(error)) context.Context {
-	return context.WithValue(ctx, failuresKey{}, report)
+	return context.WithValue(ctx, failuresKey, report)
 }
-
-type withoutSlotKey struct{}
 
 // WithoutSlot returns a context for which Get does not wait for a slot, for a caller that sends one request
 // at a time and must not delay others.
 func WithoutSlot(ctx context.Context) context.Context {
-	return context.WithValue(ctx, withoutSlotKey{}, true)
+	return context.WithValue(ctx, withoutSlotKey, true)
 }
 
 // retry calls try until it succeeds or fails permanently, the retries are used up, or the next pause
 // would outlast ctx. It returns the last error other than the end of ctx, which says less about the
 // cause.
 func (c *Client) retry(ctx context.Context, try func() error) (failure error) {
-	report, ok := ctx.Value(failuresKey{}).(func(error))
+	report, ok := ctx.Value(failuresKey).(func(error))
 	if !ok {
 		report = func(error) {}
 	}
@@ -62,7 +66,7 @@ func (c *Client) retry(ctx context.Context, try func() error) (failure error) {
 		if answer, ok := errors.AsType[*APIError](err); ok {
 			wait += max(0, time.Until(answer.RetryAt))
 		}
-		if tried == c.retries || !isTemporary(ctx, err) || !Sleep(ctx, wait) {
+		if tried >= c.config.Retries || !isTemporary(ctx, err) || !Sleep(ctx, wait) {
 			return failure
 		}
 	}

@@ -39,10 +39,7 @@ const (
 
 // session caches the tokens. If the token is not valid any more, all callers wait for one login.
 type session struct {
-	client      *Client
-	credentials Credentials
-	tls         TLSConfig
-	guard       *LoginGuard
+	client *Client
 	// exposed has the files with secrets that every user can read or change; see warnExposed.
 	exposed map[string]bool
 	// ctx is the context of logins. It ends when the session is closed.
@@ -75,8 +72,8 @@ type tokens struct {
 // dropJWT removes the jwt and keeps the refresh token.
 func (t *tokens) dropJWT() { t.jwt, t.renewAt, t.expiresAt = "", time.Time{}, time.Time{} }
 
-func newSession(c *Client, credentials Credentials, tls TLSConfig, guard *LoginGuard) *session {
-	s := &session{client: c, credentials: credentials, tls: tls, guard: guard, exposed: make(map[string]bool)}
+func newSession(c *Client) *session {
+	s := &session{client: c, exposed: make(map[string]bool)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, path := range s.secretFiles() {
 		_, s.exposed[path] = exposure(path)
@@ -121,7 +118,7 @@ func (s *session) renew() (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil && time.Now().Before(s.tokens.expiresAt) {
-		level.Debug(s.client.logger).Log("during", "login", "err", err, "expires", clock(s.tokens.expiresAt),
+		level.Debug(s.client.config.Logger).Log("during", "login", "err", err, "expires", clock(s.tokens.expiresAt),
 			"msg", "the token could not be renewed, the old one is used until it expires")
 		return s.tokens.jwt, nil
 	}
@@ -150,7 +147,7 @@ func (s *session) retryAt() (time.Time, bool) {
 	s.mu.Lock()
 	secret := s.secret
 	s.mu.Unlock()
-	return s.guard.retryAt(secret, s.credentials.Domain)
+	return s.client.config.Guard.retryAt(secret, s.client.config.Credentials.Domain)
 }
 
 // obtain gets a new token, unless the backoff after a failed login has not passed. If there is a
@@ -172,7 +169,7 @@ func (s *session) obtain(ctx context.Context) (jwt string, err error) {
 	if !failed || !failure.answered {
 		return jwt, err
 	}
-	level.Debug(s.client.logger).Log("during", "login", "grant", grantRefresh, "err", err,
+	level.Debug(s.client.config.Logger).Log("during", "login", "grant", grantRefresh, "err", err,
 		"msg", "the refresh token could not be used, logging in again")
 	if failure.rejected {
 		s.mu.Lock()
@@ -198,13 +195,13 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 	s.mu.Lock()
 	s.secret = secret
 	s.mu.Unlock()
-	begins, err := s.guard.attempt(ctx, secret, body.Domain, func() (err error) {
+	begins, err := s.client.config.Guard.attempt(ctx, secret, body.Domain, func() (err error) {
 		jwt, err = s.send(ctx, grant, body)
 		return err
 	})
 	if begins {
 		retry, _ := s.retryAt()
-		level.Warn(s.client.logger).Log("during", "login", "grant", grant, "err", err, "hint", s.client.hint(reason.HintOf(err)), "retry", clock(retry),
+		level.Warn(s.client.config.Logger).Log("during", "login", "grant", grant, "err", err, "hint", s.client.config.Hint(reason.HintOf(err)), "retry", clock(retry),
 			"msg", "login was rejected; it is retried with a backoff from 10s to 5m, or when the secret changes")
 	}
 	if _, ok := errors.AsType[*LoginError](err); err != nil && !ok {
@@ -216,48 +213,48 @@ func (s *session) loginBySecret(ctx context.Context) (jwt string, err error) {
 // primary returns the grant for the credentials, the body of the login, and a fingerprint of the
 // secret, the user and the appliance.
 func (s *session) primary(ctx context.Context) (grant string, body loginBody, secret uint64, err error) {
-	body = loginBody{Domain: s.credentials.Domain, Connection: s.credentials.Connection}
-	if domain := s.credentials.AuthDomain; strings.HasPrefix(domain, "/") {
+	body = loginBody{Domain: s.client.config.Credentials.Domain, Connection: s.client.config.Credentials.Connection}
+	if domain := s.client.config.Credentials.AuthDomain; strings.HasPrefix(domain, "/") {
 		body.AuthDomainPath = domain
 	} else {
 		body.AuthDomain = domain
 	}
 	fingerprint := func(secrets ...string) uint64 {
-		return s.guard.fingerprint(append(secrets, s.client.address(), s.credentials.AuthDomain, s.credentials.Connection)...)
+		return s.client.config.Guard.fingerprint(append(secrets, s.client.address(), s.client.config.Credentials.AuthDomain, s.client.config.Credentials.Connection)...)
 	}
-	if s.credentials.ClientID != "" {
-		cert, key, err := s.client.files.keyPair(ctx, &s.tls)
+	if s.client.config.Credentials.ClientID != "" {
+		cert, key, err := s.client.files.keyPair(ctx, &s.client.config.TLS)
 		if err != nil {
 			return "", loginBody{}, 0, unreadable(err, hintCertificate)
 		}
-		body.ClientID = s.credentials.ClientID
+		body.ClientID = s.client.config.Credentials.ClientID
 		return grantCertificate, body, fingerprint(body.ClientID, cert, key), nil
 	}
-	password, err := s.credentials.password(ctx, &s.client.files)
+	password, err := s.client.config.Credentials.password(ctx, &s.client.files)
 	if err != nil {
 		return "", loginBody{}, 0, unreadable(err, hintPassword)
 	}
-	body.Username, body.Password = s.credentials.Username, string(password)
+	body.Username, body.Password = s.client.config.Credentials.Username, string(password)
 	body.RevokeUnusedIn = unusedRefreshMinutes
 	return grantPassword, body, fingerprint(body.Username, body.Password), nil
 }
 
 // send sends one login and stores the token. Its errors are LoginErrors.
 func (s *session) send(ctx context.Context, grant string, body loginBody) (jwt string, err error) {
-	if err := s.guard.appliances.check(s.client.address()); err != nil {
+	if err := s.client.config.Guard.appliances.check(s.client.address()); err != nil {
 		return "", &LoginError{Err: err}
 	}
 	body.GrantType = grant
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
-	s.client.readClientExpiry(ctx, &s.tls)
+	s.client.readClientExpiry(ctx)
 	asked := time.Now()
 	answer, err := s.client.login(ctx, body)
-	s.client.onLogin(grant, loginResult(err))
+	s.client.config.OnLogin(grant, loginResult(err))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.guard.appliances.record(s.client.address(), err)
+		s.client.config.Guard.appliances.record(s.client.address(), err)
 		failure := &LoginError{Err: err, rejected: isRejected(err), answered: answered(err)}
 		if !failure.rejected {
 			s.failed.start(failure, firstFailureBackoff, longestFailureBackoff)

@@ -24,10 +24,10 @@ func (c TLSConfig) Format(f fmt.State, verb rune) {
 	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), shown)
 }
 
-// newTransport returns a transport for the given number of concurrent requests. It uses HTTP/1.1 only:
-// bulk reads over HTTP/2 share one connection and its flow control, which makes them slower.
-func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http.RoundTripper, error) {
-	settings := c.files.tlsFiles(&cfg)
+// newTransport returns a transport. It uses HTTP/1.1 only: bulk reads over HTTP/2 share one connection and
+// its flow control, which makes them slower.
+func (c *Client) newTransport() (http.RoundTripper, error) {
+	settings := c.files.tlsFiles(&c.config.TLS)
 	// Prometheus' package would wait for a file that blocks.
 	for _, file := range []config.SecretReader{settings.CA, settings.Cert, settings.Key} {
 		if file == nil {
@@ -37,7 +37,7 @@ func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http
 			return nil, fmt.Errorf("TLS settings: %w", err)
 		}
 	}
-	tlsConfig, err := config.NewTLSConfig((*config.TLSConfig)(&cfg))
+	tlsConfig, err := config.NewTLSConfig((*config.TLSConfig)(&c.config.TLS))
 	if err != nil {
 		return nil, fmt.Errorf("TLS settings: %w", err)
 	}
@@ -54,7 +54,7 @@ func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
 		return &http.Transport{
-			Proxy:                  proxy.function(),
+			Proxy:                  c.config.Proxy.function(),
 			OnProxyConnectResponse: checkProxy,
 			TLSClientConfig:        tlsConfig,
 			Protocols:              protocols,
@@ -65,7 +65,7 @@ func (c *Client) newTransport(cfg TLSConfig, proxy Proxy, concurrency int) (http
 			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 			// With the default of two idle connections, TLS connections would be closed between pages.
 			// A login needs one more.
-			MaxIdleConnsPerHost: concurrency + 1,
+			MaxIdleConnsPerHost: c.config.Concurrency + 1,
 			// net/http's default of 10 MB takes more than 100 MB in many short header lines.
 			MaxResponseHeaderBytes: 256 << 10,
 			IdleConnTimeout:        90 * time.Second,

@@ -21,16 +21,16 @@ type Warning struct{ Text, Hint string }
 // Warnings returns what exposes a secret of this client now.
 func (c *Client) Warnings(ctx context.Context) (warnings []Warning) {
 	switch {
-	case !c.session.tls.InsecureSkipVerify:
+	case !c.config.TLS.InsecureSkipVerify:
 	case c.base.Scheme == "http":
 		warnings = append(warnings, Warning{
 			"the password is sent in clear text, anyone on the network can read it",
-			c.hint("give --ciphertrust.url with https"),
+			c.config.Hint("give --ciphertrust.url with https"),
 		})
 	default:
 		warnings = append(warnings, Warning{
 			"the appliance's certificate is not verified, anyone on the network can read the password",
-			c.hint("give the appliance's CA in --ciphertrust.ca-file"),
+			c.config.Hint("give the appliance's CA in --ciphertrust.ca-file"),
 		})
 	}
 	if c.hasShortPassword(ctx) {
@@ -51,7 +51,7 @@ func (c *Client) Warnings(ctx context.Context) (warnings []Warning) {
 // appliance repeats it. It returns false if the password cannot be read, or is not in a regular file,
 // which may have its content only once.
 func (c *Client) hasShortPassword(ctx context.Context) bool {
-	credentials := &c.session.credentials
+	credentials := &c.config.Credentials
 	if credentials.ClientID != "" {
 		return false
 	}
@@ -85,13 +85,13 @@ func exposure(path string) (Warning, bool) {
 // secretFiles returns the files with secrets that logins use.
 func (s *session) secretFiles() []string {
 	var files []string
-	if s.tls.KeyFile != "" {
-		files = append(files, s.tls.KeyFile)
+	if s.client.config.TLS.KeyFile != "" {
+		files = append(files, s.client.config.TLS.KeyFile)
 	}
-	if s.credentials.ClientID == "" && s.credentials.PasswordFile != "" {
-		files = append(files, s.credentials.PasswordFile)
+	if s.client.config.Credentials.ClientID == "" && s.client.config.Credentials.PasswordFile != "" {
+		files = append(files, s.client.config.Credentials.PasswordFile)
 	}
-	if proxy := s.client.proxy; proxy.File != "" && proxy.password() != "" {
+	if proxy := s.client.config.Proxy; proxy.File != "" && proxy.password() != "" {
 		files = append(files, proxy.File)
 	}
 	return files
@@ -104,7 +104,7 @@ func (s *session) warnExposed() {
 	for _, path := range s.secretFiles() {
 		warning, exposed := exposure(path)
 		if exposed && !s.exposed[path] {
-			level.Warn(s.client.logger).Log("during", "login", "hint", warning.Hint, "msg", warning.Text)
+			level.Warn(s.client.config.Logger).Log("during", "login", "hint", warning.Hint, "msg", warning.Text)
 		}
 		s.exposed[path] = exposed
 	}
