@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"cckm_sync_exporter/collector/printable"
@@ -113,7 +112,7 @@ func (s *secrets) redact(text string) string {
 		}
 	}
 	for _, word := range s.words {
-		clean = redactWord(clean, word)
+		clean = printable.ReplaceWord(clean, word, redacted, "")
 	}
 	return clean
 }
@@ -146,27 +145,6 @@ func (s *secrets) prepare() {
 		pairs = append(pairs, form, redacted)
 	}
 	s.replacer = strings.NewReplacer(pairs...)
-}
-
-// redactWord redacts a short secret if it is a separate word.
-func redactWord(text, word string) string {
-	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, word)
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		last, _ := utf8.DecodeLastRuneInString(b.String())
-		next, _ := utf8.DecodeRuneInString(after)
-		if inWord(last) || inWord(next) {
-			b.WriteString(word)
-		} else {
-			b.WriteString(redacted)
-		}
-		text = after
-	}
 }
 
 // formsOf returns a secret as it is, and as encoded by Go, JSON, JSON pointers, URLs, HTML, base64 and

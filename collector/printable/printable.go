@@ -70,3 +70,28 @@ func Shorten(text string, limit int) string {
 	}
 	return text[:end] + Ellipsis
 }
+
+// ReplaceWord replaces a word of a text that is not a part of a longer word, which is made of letters, digits and
+// the characters in more. An empty word is not found.
+func ReplaceWord(text, word, replacement, more string) string {
+	if word == "" {
+		return text
+	}
+	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(more, r) }
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, word)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		last, _ := utf8.DecodeLastRuneInString(b.String())
+		next, _ := utf8.DecodeRuneInString(after)
+		if inWord(last) || inWord(next) {
+			b.WriteString(word)
+		} else {
+			b.WriteString(replacement)
+		}
+		text = after
+	}
+}

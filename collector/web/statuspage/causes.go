@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"cckm_sync_exporter/collector/printable"
 	"cckm_sync_exporter/collector/state"
@@ -36,29 +34,23 @@ type cause struct {
 	places []string
 }
 
-// causes are the causes in the order in which they were found.
-type causes struct {
-	all    []*cause
-	common map[string]*cause
-}
-
 // noJob is the text of an overdue scope whose jobs succeeded.
 const noJob = "no job was started after the last success"
 
-// add counts a row and returns its cause, or nil if it has none.
-func (c *causes) add(r *row) *cause {
+// countCause counts a row and returns its cause, or nil if it has none.
+func (s *survey) countCause(r *row) *cause {
 	first := causeOf(r)
 	if first == nil {
 		return nil
 	}
-	found := c.common[first.common]
+	found := s.byText[first.common]
 	if found == nil {
 		sum := fnv.New64a()
 		_, _ = sum.Write([]byte(first.common)) // It has no errors.
 		first.key = strconv.FormatUint(sum.Sum64(), 36)
 		found = first
-		c.common[found.common] = found
-		c.all = append(c.all, found)
+		s.byText[found.common] = found
+		s.causes = append(s.causes, found)
 	}
 	found.count++
 	found.differs = found.differs || found.text != first.text
@@ -97,9 +89,9 @@ func causeOf(r *row) *cause {
 	return c
 }
 
-// find returns the cause with a key, or nil.
-func (c *causes) find(key string) *cause {
-	for _, each := range c.all {
+// findCause returns the cause with a key, or nil.
+func (s *survey) findCause(key string) *cause {
+	for _, each := range s.causes {
 		if each.key == key {
 			return each
 		}
@@ -126,36 +118,10 @@ var differing = regexp.MustCompile(`\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a
 // withoutNames returns a text without the row's names, ids and times.
 func withoutNames(text string, r *row) string {
 	name := r.scope.Name
-	text = withoutWord(text, name)
-	if short := r.latest.List.Identify(name).Name; short != name {
-		text = withoutWord(text, short)
+	for _, word := range []string{name, r.latest.List.Identify(name).Name} {
+		text = printable.ReplaceWord(text, word, printable.Ellipsis, "-_")
 	}
 	return differing.ReplaceAllString(text, printable.Ellipsis)
-}
-
-// withoutWord replaces a word of a text by an ellipsis. Within another word it stays.
-func withoutWord(text, word string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, word)
-		if !found || word == "" {
-			b.WriteString(text)
-			return b.String()
-		}
-		last, _ := utf8.DecodeLastRuneInString(before)
-		next, _ := utf8.DecodeRuneInString(after)
-		b.WriteString(before)
-		if isWord(last) || isWord(next) {
-			b.WriteString(word)
-		} else {
-			b.WriteString(printable.Ellipsis)
-		}
-		text = after
-	}
-}
-
-func isWord(r rune) bool {
-	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_')
 }
 
 // said is a text that is split for people: what happened first, then where. It is the appliance's unless Ours.

@@ -44,7 +44,7 @@ func parseQuery(raw string) *query {
 func (q *query) notice(text string) { q.notices = append(q.notices, text) }
 
 // check removes a list, target or cause that does not exist.
-func (q *query) check(lists, targets []string, all *causes) {
+func (q *query) check(lists, targets []string, all *survey) {
 	drop := func(kind string, value *string, exists bool) {
 		if *value != "" && !exists {
 			q.notice("There is no " + kind + " “" + printable.Line(*value, 80) + "”; every " + kind + " is shown.")
@@ -55,7 +55,7 @@ func (q *query) check(lists, targets []string, all *causes) {
 	drop("state", &q.state, isState || q.state == stateless().Key)
 	drop("list", &q.list, slices.Contains(lists, q.list))
 	drop("target", &q.target, slices.Contains(targets, q.target))
-	drop("cause", &q.cause, all.find(q.cause) != nil)
+	drop("cause", &q.cause, all.findCause(q.cause) != nil)
 }
 
 // filtered reports whether the query omits anything.

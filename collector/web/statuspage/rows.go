@@ -63,7 +63,10 @@ type survey struct {
 	withoutJobs int
 	// firstReadable is the first list that was read, if there is one.
 	firstReadable *syncjob.List
-	causes        *causes
+	// causes are those of rows, in the order in which they were found, and byText are the same by
+	// cause.common.
+	causes []*cause
+	byText map[string]*cause
 	// failures is the number of rows that are failed or partly failed.
 	failures int
 	// forgotten counts the scopes that are omitted because of their age; firstForgetting is the first
@@ -73,7 +76,7 @@ type survey struct {
 }
 
 func newSurvey(targets []Target, now time.Time) *survey {
-	s := &survey{causes: &causes{common: map[string]*cause{}}}
+	s := &survey{byText: map[string]*cause{}}
 	order := 0
 	for i := range targets {
 		target := &targets[i]
@@ -126,7 +129,7 @@ func (s *survey) addList(target *Target, latest *scrape.Latest, order int, now t
 		if states.Has(state.Failed) || states.Has(state.PartlyFailed) {
 			s.failures++
 		}
-		r.cause = s.causes.add(&r)
+		r.cause = s.countCause(&r)
 		s.counts.add(&r)
 		s.rows = append(s.rows, r)
 	}

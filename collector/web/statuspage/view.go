@@ -113,7 +113,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	now := cfg.Now()
 	all := newSurvey(targets, now)
 	lists, names := namesOf(targets)
-	q.check(lists, names, all.causes)
+	q.check(lists, names, all)
 	v := &view{
 		Style: style(), Now: newShownTime(now, now),
 		Forgotten: all.forgotten, ManyTargets: len(targets) > 1,
@@ -136,7 +136,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 	v.addCauses(cfg, all, now)
 	rows, counts := all.choose(q)
 	v.countStates(cfg, &counts, q)
-	v.Form = newForm(cfg, q, lists, names, all.causes)
+	v.Form = newForm(cfg, q, lists, names, all)
 	v.addRows(rows, now)
 	v.listTargets(cfg, targets, q, now)
 	v.Notices = q.notices
@@ -145,7 +145,7 @@ func newView(cfg *Config, targets []Target, q *query) *view {
 
 // addCauses adds the most frequent causes, critical ones first.
 func (v *view) addCauses(cfg *Config, all *survey, now time.Time) {
-	found := slices.SortedStableFunc(slices.Values(all.causes.all), func(a, b *cause) int {
+	found := slices.SortedStableFunc(slices.Values(all.causes), func(a, b *cause) int {
 		// "critical" is before "warning".
 		return cmp.Or(cmp.Compare(a.state.Info().Severity, b.state.Info().Severity), cmp.Compare(b.count, a.count))
 	})
@@ -207,7 +207,7 @@ func (v *view) countStates(cfg *Config, c *counts, q *query) {
 	v.All = countOf(state.Info{Name: "All"}, c.all)
 }
 
-func newForm(cfg *Config, q *query, lists, names []string, all *causes) form {
+func newForm(cfg *Config, q *query, lists, names []string, all *survey) form {
 	f := form{Text: q.text, State: q.state, Cause: q.cause}
 	if len(lists) > 1 {
 		f.Lists = options(lists, q.list)
@@ -216,7 +216,7 @@ func newForm(cfg *Config, q *query, lists, names []string, all *causes) form {
 		f.Targets = options(names, q.target)
 	}
 	if q.cause != "" {
-		f.CauseText = all.find(q.cause).said()
+		f.CauseText = all.findCause(q.cause).said()
 	}
 	if q.filtered() {
 		f.Clear = cfg.query(&query{}, func(*query) {})
