@@ -116,7 +116,7 @@ func (g *LoginGuard) attempt(ctx context.Context, secret uint64, domain string, 
 	g.mu.Lock()
 	if err == nil {
 		*one = loginState{proven: true, attemptDone: one.attemptDone}
-		all.proven, all.pause = true, pause{}
+		all.proven = true
 		return false, nil
 	}
 	if failure, ok := errors.AsType[*LoginError](err); !ok || !failure.rejected {

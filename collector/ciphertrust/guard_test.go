@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,13 +29,14 @@ func withPasswordFile(path string) func(*ciphertrust.Config) {
 	return func(cfg *ciphertrust.Config) { cfg.Credentials.Password, cfg.Credentials.PasswordFile = "", path }
 }
 
-// scrapeFor reads each second for a while and returns when logins were sent, from its start.
-func scrapeFor(h *harness, lasts time.Duration) []time.Duration {
+// scrapeFor reads each second for a while, which fails for a reason, and returns when logins were sent, from its
+// start.
+func scrapeFor(h *harness, lasts time.Duration, why reason.Reason) []time.Duration {
 	h.t.Helper()
 	begun := time.Now()
 	before := h.logins()
 	for time.Since(begun) < lasts {
-		h.wantReason(reason.Auth)
+		h.wantReason(why)
 		advance(time.Second)
 	}
 	var sent []time.Duration
@@ -67,7 +69,7 @@ func wantTimes(t *testing.T, got []time.Duration, seconds ...int) {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
-		wantTimes(t, scrapeFor(h, 30*time.Minute), 0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510)
+		wantTimes(t, scrapeFor(h, 30*time.Minute, reason.Auth), 0, 10, 30, 70, 150, 310, 610, 910, 1210, 1510)
 		if n := h.lists(); n != 0 {
 			t.Errorf("%d requests for pages without a token", n)
 		}
@@ -79,7 +81,25 @@ func TestBackoff(t *testing.T) {
 		h.appliance.SetPassword(password)
 		h.appliance.RevokeRefreshTokens()
 		h.appliance.RevokeAllTokens()
-		wantTimes(t, scrapeFor(h, 20*time.Second), 0, 0, 10)
+		wantTimes(t, scrapeFor(h, 20*time.Second, reason.Auth), 0, 0, 10)
+	})
+}
+
+// TestBackoffOfFailures scrapes each second while logins fail without being rejected. After a success the
+// backoff starts from the beginning again, with the refresh token and then the password.
+func TestBackoffOfFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := inMemory(t, simulator.Options{}, nil)
+		h.on(isLogin, failing(http.StatusServiceUnavailable))
+		wantTimes(t, scrapeFor(h, time.Minute+10*time.Second, reason.Server), 0, 1, 3, 7, 15, 31, 61)
+
+		h.appliance.Intercept(nil)
+		advance(30 * time.Second)
+		h.mustGet()
+
+		h.appliance.RevokeAllTokens()
+		h.on(isLogin, failing(http.StatusServiceUnavailable))
+		wantTimes(t, scrapeFor(h, 5*time.Second, reason.Server), 0, 0, 1, 1, 3, 3)
 	})
 }
 
@@ -113,7 +133,7 @@ func TestPasswordFileEndsTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := write(t, "password", wrong)
 		h := inMemory(t, simulator.Options{}, withPasswordFile(path))
-		wantTimes(t, scrapeFor(h, 15*time.Second), 0, 10)
+		wantTimes(t, scrapeFor(h, 15*time.Second, reason.Auth), 0, 10)
 
 		overwrite(t, path, wrong)
 		later := time.Now().AddDate(30, 0, 0)
@@ -121,11 +141,11 @@ func TestPasswordFileEndsTheBackoff(t *testing.T) {
 			t.Fatal(err)
 		}
 		overwrite(t, path, wrong+"\r\n")
-		wantTimes(t, scrapeFor(h, 5*time.Second))
+		wantTimes(t, scrapeFor(h, 5*time.Second, reason.Auth))
 
 		// Another wrong one has a backoff of its own.
 		overwrite(t, path, wrong+"2")
-		wantTimes(t, scrapeFor(h, 25*time.Second), 0, 10)
+		wantTimes(t, scrapeFor(h, 25*time.Second, reason.Auth), 0, 10)
 
 		overwrite(t, path, password)
 		h.mustGet()
@@ -200,12 +220,12 @@ func TestWhatIsARejection(t *testing.T) {
 func TestFailuresDoNotEndABackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inMemory(t, simulator.Options{}, withPassword(wrong))
-		wantTimes(t, scrapeFor(h, 10*time.Second), 0)
+		wantTimes(t, scrapeFor(h, 10*time.Second, reason.Auth), 0)
 		h.on(isLogin, failing(http.StatusServiceUnavailable))
 		h.wantReason(reason.Server)
 		h.appliance.Intercept(nil)
 		advance(time.Second)
-		wantTimes(t, scrapeFor(h, 35*time.Second), 0, 20)
+		wantTimes(t, scrapeFor(h, 35*time.Second, reason.Auth), 0, 20)
 	})
 }
 
@@ -221,28 +241,28 @@ func TestRejectedCertificate(t *testing.T) {
 			cfg.TLS.CertFile, cfg.TLS.KeyFile = cert, key
 		})
 		h.on(isLogin, failing(http.StatusUnauthorized))
-		wantTimes(t, scrapeFor(h, 60*time.Second), 0, 10, 30)
+		wantTimes(t, scrapeFor(h, 60*time.Second, reason.Auth), 0, 10, 30)
 		err := h.failure(reason.Auth)
 		wantText(t, err.Error(), "login by client_credential was refused")
 		wantText(t, reason.HintOf(err), "--ciphertrust.cert-file")
 		overwrite(t, cert, newCert)
 		overwrite(t, key, newKey)
-		wantTimes(t, scrapeFor(h, 5*time.Second), 0)
+		wantTimes(t, scrapeFor(h, 5*time.Second, reason.Auth), 0)
 
 		if err := os.Remove(key); err != nil {
 			t.Fatal(err)
 		}
 		advance(time.Hour)
-		wantTimes(t, scrapeFor(h, 5*time.Second))
+		wantTimes(t, scrapeFor(h, 5*time.Second, reason.Auth))
 		wantText(t, h.failure(reason.Auth).Error(), "reading the client certificate's key", key)
 	})
 }
 
-// sharing returns a client of a domain, with a guard that it shares.
-func sharing(t *testing.T, guard *ciphertrust.LoginGuard, domain string, password ciphertrust.Secret) *harness {
+// sharing returns a client with a guard that it shares.
+func sharing(t *testing.T, guard *ciphertrust.LoginGuard, password ciphertrust.Secret) *harness {
 	t.Helper()
-	return inMemory(t, simulator.Options{Domains: []string{"emea", "apac"}}, func(cfg *ciphertrust.Config) {
-		cfg.Guard, cfg.Credentials.Domain, cfg.Credentials.Password = guard, domain, password
+	return inMemory(t, simulator.Options{}, func(cfg *ciphertrust.Config) {
+		cfg.Guard, cfg.Credentials.Password = guard, password
 	})
 }
 
@@ -270,7 +290,7 @@ func TestTargetsShareARejection(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			guard := ciphertrust.NewLoginGuard()
-			first := sharing(t, guard, "", wrong)
+			first := sharing(t, guard, wrong)
 			first.wantReason(reason.Auth)
 			second := inMemory(t, simulator.Options{Domains: []string{"emea"}}, func(cfg *ciphertrust.Config) {
 				cfg.Guard, cfg.Credentials.Password = guard, wrong
@@ -293,12 +313,44 @@ func TestTargetsShareARejection(t *testing.T) {
 	}
 }
 
+// TestOneTargetTriesARejectedSecret checks that targets whose password was right until now, and is rejected, send
+// it one at a time from then on.
+func TestOneTargetTriesARejectedSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guard := ciphertrust.NewLoginGuard()
+		targets := []*harness{sharing(t, guard, password), sharing(t, guard, password)}
+		for _, h := range targets {
+			h.mustGet()
+			h.appliance.SetPassword(wrong)
+			h.appliance.RevokeRefreshTokens()
+			h.appliance.RevokeAllTokens()
+			h.appliance.SetLatency(within(time.Second, isLogin))
+		}
+		// At first, both may send it at the same time.
+		for _, want := range []int{2, 3} {
+			var wait sync.WaitGroup
+			for _, h := range targets {
+				wait.Go(func() { h.wantReason(reason.Auth) })
+			}
+			wait.Wait()
+			sent := 0
+			for _, h := range targets {
+				sent += h.appliance.LoginCount(simulator.GrantPassword, simulator.LoginRejected)
+			}
+			if sent != want {
+				t.Errorf("the password was rejected %d times, want %d", sent, want)
+			}
+			advance(10 * time.Second)
+		}
+	})
+}
+
 // TestWaitingForAnotherTarget checks that a scrape that waits for another target's
 // login leaves at its own deadline, and that closing ends the wait.
 func TestWaitingForAnotherTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guard := ciphertrust.NewLoginGuard()
-		first, second := sharing(t, guard, "", password), sharing(t, guard, "", password)
+		first, second := sharing(t, guard, password), sharing(t, guard, password)
 		first.appliance.SetLatency(within(8*time.Second, isLogin))
 		done := make(chan error)
 		go func() { done <- first.get(t.Context()) }()

@@ -136,23 +136,6 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// TestRetryAfterTime checks that Retry-After may be a time, by the appliance's clock.
-func TestRetryAfterTime(t *testing.T) {
-	for _, ahead := range []time.Duration{0, -2 * time.Hour, 2 * time.Hour} {
-		synctest.Test(t, func(t *testing.T) {
-			theirs := func() time.Time { return time.Now().Add(ahead) }
-			h := inMemory(t, simulator.Options{Clock: theirs}, retrying)
-			h.mustGet()
-			begun := time.Now()
-			h.broken(1, status(http.StatusServiceUnavailable, theirs().Add(3*time.Second).UTC().Format(http.TimeFormat)))
-			h.mustGet()
-			if took := time.Since(begun); took < 3*time.Second || took > 3*time.Second+150*time.Millisecond {
-				t.Errorf("%s ahead: it took %s, want 3s and no more than a short pause", ahead, took)
-			}
-		})
-	}
-}
-
 // TestRetriesKeepToTheDeadline checks that a pause that would outlast the deadline does not begin, so that
 // a read fails early and with its real reason.
 func TestRetriesKeepToTheDeadline(t *testing.T) {
