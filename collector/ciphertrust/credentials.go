@@ -48,14 +48,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // maxPasswordBytes bounds a password file. If a file is larger, the path is wrong.
 const maxPasswordBytes = 64 << 10
 
-// Check returns an error if the credentials are not complete or cannot be read.
-func (c *Credentials) Check() error {
-	if c.ClientID != "" {
-		return nil
-	}
-	if c.Username == "" {
-		return errors.New("the user name is missing")
-	}
+// CheckPassword returns an error if the password is missing, cannot be read or cannot be one.
+func (c *Credentials) CheckPassword() error {
 	_, err := c.password(context.Background(), new(files))
 	return err
 }

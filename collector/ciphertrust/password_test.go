@@ -10,7 +10,7 @@ import (
 )
 
 // TestPassword checks what of a text is the password, in a file and in the settings. A text without one is
-// reason auth, and nothing is sent. Check returns the same error without a connection.
+// reason auth, and nothing is sent. CheckPassword returns the same error without a connection.
 func TestPassword(t *testing.T) {
 	longest := strings.Repeat("SECRET-a", 1<<13)
 	for _, test := range []struct {
@@ -40,7 +40,7 @@ func TestPassword(t *testing.T) {
 				"the password":              {Username: simulator.DefaultUsername, Password: ciphertrust.Secret(test.content)},
 			} {
 				h := inMemory(t, simulator.Options{Password: test.want}, func(cfg *ciphertrust.Config) { cfg.Credentials = credentials })
-				err := credentials.Check()
+				err := credentials.CheckPassword()
 				if test.want == "" {
 					wantNoPassword(t, h, name, test.problem)
 					wantText(t, err.Error(), name, test.problem)
@@ -75,18 +75,4 @@ func TestPasswordFileThatCannotBeRead(t *testing.T) {
 	wantNoPassword(t, h, "reading the password", path)
 	overwrite(t, path, password)
 	h.mustGet()
-}
-
-func TestCheckCredentials(t *testing.T) {
-	for want, credentials := range map[string]ciphertrust.Credentials{
-		"the user name is missing": {Password: password},
-		"the password is missing":  {Username: "u"},
-	} {
-		if err := credentials.Check(); err == nil || err.Error() != want {
-			t.Errorf("got %v, want %q", err, want)
-		}
-	}
-	if err := (&ciphertrust.Credentials{ClientID: "c"}).Check(); err != nil {
-		t.Error(err)
-	}
 }

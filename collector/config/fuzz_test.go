@@ -116,9 +116,6 @@ func checkTarget(t *testing.T, target *config.Target) {
 			t.Errorf("the label %q is %q", name, value)
 		}
 	}
-	if err := target.Credentials.Check(); err != nil {
-		t.Errorf("credentials: %v", err)
-	}
 	if byPassword := target.Credentials.Username != ""; byPassword == (target.Credentials.ClientID != "") {
 		t.Errorf("two logins, or none: %+v", target.Credentials)
 	}

@@ -76,7 +76,7 @@ func (t *Target) checkPassword() []Problem {
 	if problems := t.checkFile("password_file", t.Credentials.PasswordFile); problems != nil {
 		return problems
 	}
-	err := t.Credentials.Check()
+	err := t.Credentials.CheckPassword()
 	switch {
 	case err == nil:
 		return nil
