@@ -15,14 +15,14 @@ import (
 
 // BenchmarkPlan joins schedules and an inventory with the scopes of a list, which happens once per read of
 // theirs, and computes the times of all scopes, which happens once a minute. The last one is the worst that
-// the bounds allow: each scope has a set of schedules of its own, and all run every minute.
+// the bounds allow: each scope has a set of schedules of its own, and all run every minute of a time zone.
 //
 //	go test ./collector/plan -run '^$' -bench Plan -benchtime 5x
 func BenchmarkPlan(b *testing.B) {
 	for _, size := range []struct {
 		scopes, schedules int
 		runAt             string
-	}{{500, 10, "0 2 * * *"}, {5000, 50, "*/5 * * * *"}, {syncjob.MaxScopes, schedule.MaxSchedules, "* * * * *"}} {
+	}{{500, 10, "0 2 * * *"}, {5000, 50, "*/5 * * * *"}, {syncjob.MaxScopes, schedule.MaxSchedules, "TZ=Asia/Kolkata * * * * *"}} {
 		list := syncjob.Lists()[0]
 		summary := &syncjob.Summary{}
 		containers := inventory.NewBuilder(func(text string) string { return text })

@@ -238,52 +238,63 @@ func (s *Set) next(after time.Time) (next time.Time) {
 // numDays is how many days overlap with a horizon that begins within the first.
 const numDays = int(Horizon/day) + 1
 
-// days has a bit for each minute at which jobs should start, of the days from the first on.
+// days has a bit for each minute at which jobs should start, in the hours from the first day on.
 type days struct {
-	first   time.Time
-	minutes [numDays]dayBits
+	first time.Time
+	hours [24 * numDays]uint64
 }
-
-// dayBits has a bit for each minute of a day.
-type dayBits [24]uint64
 
 // newDays returns the times of a schedule.
 func newDays(s *Schedule, first time.Time) *days {
 	d := &days{first: first}
-	// In UTC, a cron expression has the same times on each of its days.
-	var pattern *dayBits
-	for i := 0; ; i++ {
-		next := s.next(first.Add(time.Duration(i)*day - 1))
-		if next.IsZero() {
-			return d
-		}
-		// Days without any time are skipped.
-		i = int(next.Sub(first) / day)
-		if i >= numDays {
-			return d
-		}
-		begin := first.Add(time.Duration(i) * day)
-		end := begin.Add(day)
-		whole := !begin.Before(s.from) && (s.until.IsZero() || !end.After(s.until)) && s.spec.Location == time.Local
-		if whole && pattern != nil {
-			d.minutes[i] = *pattern
+	end := first.Add(time.Duration(numDays) * day)
+	for t := s.next(first.Add(-1)); !t.IsZero() && t.Before(end); t = s.next(t) {
+		begin, next := localDay(t, s.spec.Location)
+		// Most days have all times that the expression has on a day. Searching one after another takes much longer.
+		if next.Sub(begin) == day && !begin.Before(s.from) && (s.until.IsZero() || !next.After(s.until)) {
+			for hour := range 24 {
+				if s.spec.Hour>>hour&1 == 1 {
+					d.addHour(begin.Add(time.Duration(hour)*time.Hour), s.spec.Minute)
+				}
+			}
+			t = next.Add(-1)
 			continue
 		}
-		for t := next; !t.IsZero() && t.Before(end); t = s.next(t) {
-			d.minutes[i][t.Hour()] |= 1 << t.Minute()
-		}
-		if whole {
-			pattern = &d.minutes[i]
+		d.addHour(t, 1)
+	}
+	return d
+}
+
+// localDay returns the beginnings of a time's day and of the next one in the location of a cron expression,
+// which is UTC unless the expression says otherwise.
+func localDay(t time.Time, location *time.Location) (begin, next time.Time) {
+	if location == time.Local {
+		location = time.UTC
+	}
+	year, month, date := t.In(location).Date()
+	return time.Date(year, month, date, 0, 0, 0, 0, location), time.Date(year, month, date+1, 0, 0, 0, 0, location)
+}
+
+// addHour adds times of the hour that begins at a time, given as bits. The time may be in the middle of an hour
+// of UTC.
+func (d *days) addHour(begin time.Time, minutes uint64) {
+	const all = 1<<60 - 1
+	since := begin.Sub(d.first)
+	hour, minute := int(since.Truncate(time.Hour)/time.Hour), int(since%time.Hour/time.Minute)
+	if minute < 0 {
+		hour, minute = hour-1, minute+60
+	}
+	for i, part := range [...]uint64{minutes & all << minute & all, minutes & all >> (60 - minute)} {
+		if at := hour + i; at >= 0 && at < len(d.hours) {
+			d.hours[at] |= part
 		}
 	}
 }
 
 // add adds the times of other, which has the same days.
 func (d *days) add(other *days) {
-	for i := range d.minutes {
-		for hour := range d.minutes[i] {
-			d.minutes[i][hour] |= other.minutes[i][hour]
-		}
+	for hour := range d.hours {
+		d.hours[hour] |= other.hours[hour]
 	}
 }
 
@@ -301,11 +312,10 @@ func longestWithin(minutes uint64, first, last int) int {
 // longestGap returns the longest gap between consecutive times, from a time that is one of them on and up
 // to another time, and the last of them.
 func (d *days) longestGap(from, upTo time.Time) (longest time.Duration, last time.Time) {
-	const hours = len(dayBits{})
 	begin, end := int(from.Sub(d.first)/time.Minute), int(upTo.Sub(d.first)/time.Minute)
 	previous, gap := begin, 0
-	for hour := begin / 60; hour <= end/60 && hour < numDays*hours; hour++ {
-		minutes := d.minutes[hour/hours][hour%hours]
+	for hour := begin / 60; hour <= end/60 && hour < len(d.hours); hour++ {
+		minutes := d.hours[hour]
 		if hour == begin/60 {
 			minutes &= ^uint64(0) << (begin % 60)
 		}

@@ -125,7 +125,8 @@ func TestMissed(t *testing.T) {
 }
 
 // randomCron returns a cron expression and a function that matches its minutes.
-func randomCron(rng *rand.Rand) (text string, matches func(time.Time) bool) {
+func randomCron(tb testing.TB, rng *rand.Rand) (text string, matches func(time.Time) bool) {
+	tb.Helper()
 	field := func(least, most int) (string, map[int]bool) {
 		set := map[int]bool{}
 		switch rng.IntN(5) {
@@ -155,7 +156,17 @@ func randomCron(rng *rand.Rand) (text string, matches func(time.Time) bool) {
 	dom, doms := field(1, 31)
 	month, months := field(1, 12)
 	dow, dows := field(0, 6)
-	return strings.Join([]string{minute, hour, dom, month, dow}, " "), func(t time.Time) bool {
+	zone := [...]string{"", "Asia/Kolkata", "America/New_York"}[rng.IntN(3)]
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	text = strings.Join([]string{minute, hour, dom, month, dow}, " ")
+	if zone != "" {
+		text = "TZ=" + zone + " " + text
+	}
+	return text, func(t time.Time) bool {
+		t = t.In(location)
 		onDay := doms[t.Day()] || dows[int(t.Weekday())]
 		if dom == "*" || dow == "*" {
 			onDay = doms[t.Day()] && dows[int(t.Weekday())]
@@ -185,7 +196,7 @@ func TestTimesOfOracle(t *testing.T) {
 		for i := range records {
 			r := &records[i]
 			var matches func(time.Time) bool
-			texts[i], matches = randomCron(rng)
+			texts[i], matches = randomCron(t, rng)
 			r.ID, r.RunAt, r.Disabled = recordText(strconv.Itoa(i)), recordText(texts[i]), rng.IntN(9) == 0
 			r.CreatedAt.Time, r.UpdatedAt.Time, r.StartDate.Time, r.EndDate.Time = somewhen(4), somewhen(4), somewhen(4), somewhen(4)
 			match[i] = func(t time.Time) bool {
@@ -240,7 +251,7 @@ func TestTimesLater(t *testing.T) {
 		now := at(t, "2026-01-01 00:00").Add(time.Duration(rng.Int64N(int64(365 * 24 * time.Hour))))
 		records := make([]schedule.Record, 1+rng.IntN(3))
 		for i := range records {
-			text, _ := randomCron(rng)
+			text, _ := randomCron(t, rng)
 			records[i].ID, records[i].RunAt = recordText(strconv.Itoa(i)), recordText(text)
 			records[i].StartDate.Time = now.Add(time.Duration(rng.Int64N(int64(20*24*time.Hour))) - 10*24*time.Hour)
 			if rng.IntN(2) == 0 {
