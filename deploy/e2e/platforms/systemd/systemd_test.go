@@ -34,6 +34,8 @@ const (
 	dropIn = "/etc/systemd/system/" + service + ".d/override.conf"
 	readme = "../../../systemd/README.md"
 
+	clientID = "client-1"
+
 	googleUp = `cckm_sync_up{cloud="google",item="key"} 1` + "\n"
 	azureUp  = `cckm_sync_up{cloud="azure",item="certificate"} 1` + "\n"
 )
@@ -59,7 +61,7 @@ func TestSystemd(t *testing.T) {
 	for _, release := range []string{"bullseye", "bookworm", "trixie"} {
 		t.Run(release, func(t *testing.T) {
 			begun := time.Now()
-			w := &world{machine: boot(t, rootfs(t, release)), Appliance: simulator.New(simulator.Options{})}
+			w := &world{machine: boot(t, rootfs(t, release)), Appliance: simulator.New(simulator.Options{ClientID: clientID})}
 			w.serveAppliance(t)
 			for path, from := range map[string]string{"/root/old.deb": old, "/root/new.deb": deb} {
 				w.write(t, path, livetest.ReadFile(t, from))
@@ -78,6 +80,8 @@ func TestSystemd(t *testing.T) {
 				{"reads the lists once started", w.testStarted},
 				{"has no rights", w.testRights},
 				{"starts again after a crash", w.testCrash},
+				{"another password", w.testPassword},
+				{"a certificate instead of the password", w.testCertificate},
 				{"reload returns the result", w.testReload},
 				{"stop revokes the token", w.testStopped},
 				{"socket", w.testSocket},
@@ -247,6 +251,54 @@ func (w *world) testCrash(t *testing.T) {
 	w.RevokeRefreshTokens()
 }
 
+// testPassword checks that a restart reads another password.
+func (w *world) testPassword(t *testing.T) {
+	t.Helper()
+	const another = "another-password"
+	w.SetPassword(another)
+	defer w.SetPassword(simulator.DefaultPassword)
+	w.writeMode(t, passwordFile, another, 0o600)
+	w.restart(t)
+	w.wantMetrics(t)
+	w.writeMode(t, passwordFile, simulator.DefaultPassword, 0o600)
+}
+
+// testCertificate uses the drop-in for a login by certificate of the README.
+func (w *world) testCertificate(t *testing.T) {
+	t.Helper()
+	cert, key, err := w.server.ClientCertificate("exporter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const keyFile, certFile = "/etc/cckm_sync_exporter/key.pem", "/etc/ssl/cm-client.pem"
+	w.writeMode(t, keyFile, string(key), 0o600)
+	defer func() { _ = os.Remove(w.root + keyFile) }()
+	w.write(t, certFile, string(cert))
+	settings, before := livetest.ReadFile(t, w.root, settingsFile), livetest.ReadFile(t, w.root, dropIn)
+	user := regexp.MustCompile(`(?m)^CM_USERNAME=.*$`)
+	w.write(t, settingsFile, user.ReplaceAllString(settings, "CCKM_SYNC_EXPORTER_CIPHERTRUST_CLIENT_ID="+clientID+"\n"+
+		"CCKM_SYNC_EXPORTER_CIPHERTRUST_CERT_FILE="+certFile))
+	w.edit(t, before+block(t, "ini", "key.pem"))
+	w.wantMetrics(t)
+	w.write(t, settingsFile, settings)
+	w.edit(t, before)
+}
+
+// edit replaces the drop-in and restarts the service.
+func (w *world) edit(t *testing.T, settings string) {
+	t.Helper()
+	w.write(t, dropIn, settings)
+	w.must(t, "systemctl", "daemon-reload")
+	w.restart(t)
+}
+
+// restart restarts the service. The test does so more often than the limit of starts allows.
+func (w *world) restart(t *testing.T) {
+	t.Helper()
+	w.must(t, "systemctl", "reset-failed", service)
+	w.must(t, "systemctl", "restart", service)
+}
+
 // testReload uses the drop-in for several appliances of the README, and then signals: systemd 253 waits for the end
 // of the reload.
 func (w *world) testReload(t *testing.T) {
@@ -254,12 +306,7 @@ func (w *world) testReload(t *testing.T) {
 	w.must(t, "systemctl", "reload", service)
 	before := livetest.ReadFile(t, w.root, dropIn)
 	defer func() { _ = errors.Join(os.Remove(w.root+targetsFile), os.Remove(w.root+secretFile)) }()
-	edit := func(settings string) {
-		t.Helper()
-		w.write(t, dropIn, before+settings)
-		w.must(t, "systemctl", "daemon-reload")
-		w.must(t, "systemctl", "restart", service)
-	}
+	edit := func(settings string) { w.edit(t, before+settings) }
 	wantTargets := func(want ...string) {
 		t.Helper()
 		_, body, err := w.get(t.Context(), "/sd")
