@@ -58,9 +58,6 @@ func TestConnectionsAreReused(t *testing.T) {
 	if n := len(ports); n > 8 {
 		t.Errorf("%d connections for 40 pages, four at once", n)
 	}
-	if n := h.appliance.MaxListsInFlight(); n != 4 {
-		t.Errorf("%d pages in flight at once, want 4", n)
-	}
 }
 
 // TestDeadlineWithinABody checks that the deadline is the reason, even if the error of the body is only that

@@ -125,11 +125,9 @@ func (a *Appliance) SetFixture(path string, body []byte) {
 func (a *Appliance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.RLock()
 	latency, intercept := a.latency, a.intercept
-	isList := a.lists[listKey{RootDomain, apiPath(r)}] != nil
 	a.mu.RUnlock()
 
-	tracked := a.log.arrive(w, r, a.opts.Clock(), isList && r.Method == http.MethodGet)
-	defer tracked.leave()
+	tracked := a.log.arrive(w, r, a.opts.Clock())
 	if latency != nil && !wait(r, latency(r)) {
 		panic(http.ErrAbortHandler) // Returning would send a 200.
 	}

@@ -32,23 +32,17 @@ func remember[T any](log []T, entry T, keep int) []T {
 
 // requestLog remembers requests in the order of arrival.
 type requestLog struct {
-	mu        sync.Mutex
-	records   []*RequestRecord
-	lists     int
-	mostLists int
+	mu      sync.Mutex
+	records []*RequestRecord
 }
 
 // arrive logs a request and returns the writer that will log the status of its response.
-func (l *requestLog) arrive(w http.ResponseWriter, r *http.Request, now time.Time, list bool) *trackedWriter {
+func (l *requestLog) arrive(w http.ResponseWriter, r *http.Request, now time.Time) *trackedWriter {
 	record := &RequestRecord{Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Time: now}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = remember(l.records, record, keepRequests)
-	if list {
-		l.lists++
-		l.mostLists = max(l.mostLists, l.lists)
-	}
-	return &trackedWriter{ResponseWriter: w, log: l, record: record, inFlight: list}
+	return &trackedWriter{ResponseWriter: w, log: l, record: record}
 }
 
 // Requests returns the requests since the start or the last ResetRequests, oldest first. It forgets
@@ -63,20 +57,11 @@ func (a *Appliance) Requests() []RequestRecord {
 	return records
 }
 
-// ResetRequests forgets the requests so far and resets MaxListsInFlight.
+// ResetRequests forgets the requests so far.
 func (a *Appliance) ResetRequests() {
 	a.log.mu.Lock()
 	defer a.log.mu.Unlock()
 	a.log.records = nil
-	a.log.mostLists = a.log.lists
-}
-
-// MaxListsInFlight returns the highest number of concurrent requests for pages of lists since the start or
-// the last ResetRequests. A request that SetLatency delays counts.
-func (a *Appliance) MaxListsInFlight() int {
-	a.log.mu.Lock()
-	defer a.log.mu.Unlock()
-	return a.log.mostLists
 }
 
 // trackedWriter logs the status of a response before the client can see it.
@@ -85,8 +70,6 @@ type trackedWriter struct {
 
 	log    *requestLog
 	record *RequestRecord
-	// inFlight is true while the request counts as in flight; log.mu guards it.
-	inFlight bool
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -112,21 +95,3 @@ func (t *trackedWriter) setStatus(status int) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (t *trackedWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
-
-// leave ends the request's time in flight.
-func (t *trackedWriter) leave() {
-	t.log.mu.Lock()
-	defer t.log.mu.Unlock()
-	if t.inFlight {
-		t.inFlight = false
-		t.log.lists--
-	}
-}
-
-// leaveFlight ends the time in flight of the request that the writer belongs to. If an interceptor has
-// wrapped the writer, the request stays in flight until its handler returns.
-func leaveFlight(w http.ResponseWriter) {
-	if t, ok := w.(*trackedWriter); ok {
-		t.leave()
-	}
-}

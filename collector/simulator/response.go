@@ -30,8 +30,6 @@ func (a *Appliance) openBody(w http.ResponseWriter, r *http.Request) (out *bufio
 	w.WriteHeader(http.StatusOK)
 	out = bufio.NewWriterSize(to, 32<<10)
 	return out, func() {
-		// A client may send its next request as soon as it has the last bytes.
-		leaveFlight(w)
 		_ = out.Flush() // A client that has gone misses nothing.
 		if compressor != nil {
 			_ = compressor.Close()
@@ -94,6 +92,5 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	leaveFlight(w)
 	_, _ = w.Write(text) // A client that has gone misses nothing.
 }

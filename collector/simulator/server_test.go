@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -144,37 +143,6 @@ func TestRequestLog(t *testing.T) {
 	a.ResetRequests()
 	if n := len(a.Requests()); n != 0 {
 		t.Errorf("%d requests after a reset", n)
-	}
-}
-
-// TestMaxListsInFlight delays requests until four have arrived.
-func TestMaxListsInFlight(t *testing.T) {
-	a := simulator.New(simulator.Options{})
-	c := connect(t, a)
-	for range 10 {
-		c.page(googlePath, 0, 10, "")
-	}
-	if n := a.MaxListsInFlight(); n != 1 {
-		t.Errorf("%d in flight, want 1", n)
-	}
-	const together = 4
-	var arrived, done sync.WaitGroup
-	arrived.Add(together)
-	a.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		arrived.Done()
-		arrived.Wait()
-		next.ServeHTTP(w, r)
-	})
-	for range together {
-		done.Go(func() { a.ServeHTTP(httptest.NewRecorder(), c.request(http.MethodGet, googlePath, "")) })
-	}
-	done.Wait()
-	if n := a.MaxListsInFlight(); n != together {
-		t.Errorf("%d in flight, want %d", n, together)
-	}
-	a.ResetRequests()
-	if n := a.MaxListsInFlight(); n != 0 {
-		t.Errorf("%d in flight after a reset", n)
 	}
 }
 

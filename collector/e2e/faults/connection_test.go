@@ -77,12 +77,6 @@ func page(name string, want outcome, handle interceptor) fault {
 	}}
 }
 
-// closing marks a fault at which the exporter closes the connection.
-func closing(f fault) fault {
-	f.closes = true
-	return f
-}
-
 // waiting changes the timeout of the scrape.
 func waiting(patience time.Duration, f fault) fault {
 	f.patience = patience

@@ -48,9 +48,9 @@ func statusFaults() []fault {
 		once("504 with HTML", html(http.StatusGatewayTimeout)),
 		page("status: 204", fails(reason.Other), status(http.StatusNoContent)),
 		page("status: 206", fails(reason.Other), status(http.StatusPartialContent)),
-		closing(page("status: 403 with a body without end", fails(reason.Forbidden), func(r *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
+		page("status: 403 with a body without end", fails(reason.Forbidden), func(r *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
 			broken.Stream(http.StatusForbidden, `{"message":"`, r.echo(req))(w, req)
-		})),
+		}),
 		elsewhere("status: redirect to another host", page("", fails(reason.Other), nil), http.StatusFound, isGooglePage),
 		elsewhere("status: redirect that keeps the method", page("", fails(reason.Other), nil), http.StatusPermanentRedirect, isGooglePage),
 		page("status: redirect to itself", fails(reason.Other), func(_ *rig, w http.ResponseWriter, req *http.Request, _ http.Handler) {
