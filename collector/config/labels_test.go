@@ -60,7 +60,7 @@ func TestLabelsOfMetrics(t *testing.T) {
 	// The exported series.
 	collect("collector/e2e/testdata/*.prom", `[{,](\w+)="`)
 	// The exporter's own metrics are declared with their labels.
-	collect("collector/targetmetrics.go", `\[\]string\{([^}]*)\}`)
+	collect("collector/telemetry.go", `\[\]string\{([^}]*)\}`)
 	// What the rules set, group and join by, except what Prometheus sets.
 	collect("deploy/prometheus/cckm_sync_*.yml", `(?:without|by|on|ignoring|group_left|labels:) *[({]([^(){}]*)[)}]`)
 	collect("deploy/prometheus/cckm_sync_alerts.yml", `labels:\n +(\w+):`)
