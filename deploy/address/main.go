@@ -102,10 +102,10 @@ type edit struct{ name, pattern, replacement string }
 func (a *address) edits() []edit {
 	const chart = "deploy/helm/cckm-sync-exporter/"
 	registry, image, _ := strings.Cut(a.Image, "/")
-	home, repository := "", "https://github.com/OWNER/REPOSITORY"
+	home, runbooks, repository := "", "", "https://github.com/OWNER/REPOSITORY"
 	if a.Repository != "" {
 		home = "home: " + a.Repository + "\nsources: [" + a.Repository + "]\n"
-		repository = a.Repository
+		runbooks, repository = a.Repository+"/blob/main/deploy/runbooks", a.Repository
 	} else {
 		image = "cckm_sync_exporter"
 	}
@@ -126,6 +126,9 @@ func (a *address) edits() []edit {
 		{chart + "README.md", "(?m)^(\\| `image\\.repository` \\| )`[^`]*`", "${1}`\"" + image + "\"`"},
 		{"deploy/kubernetes/values/values.yaml", `(?m)^(image:\n  registry: ).*$`, "${1}" + manifests},
 		{"deploy/kubernetes/exporter.yaml", `(?m)^( *image: ")[^:"]*(:\d+/[^:"]*)?(:[^:"]*")$`, "${1}" + manifests + "/" + image + "${3}"},
+
+		{"deploy/prometheus/cckm_sync_thresholds.yml", `(runbooks: )"[^"]*"`, `${1}"` + runbooks + `"`},
+		{"deploy/kubernetes/prometheusrule.yaml", `(?m)^( *runbooks: ).*$`, "${1}" + quoted(runbooks)},
 
 		{".github/SECURITY.md", `(--certificate-identity=)\S+(/\.github/workflows/)`, "${1}" + repository + "${2}"},
 		{".github/SECURITY.md", `(--repo )\S+`, "${1}" + strings.TrimPrefix(path, "github.com/")},

@@ -78,7 +78,7 @@ func TestNoOtherAddress(t *testing.T) {
 		"token.actions.githubusercontent.com", "json-schema.org", "semver.org", "www.apache.org", "www.contributor-covenant.org", "www.debian.org",
 		"github.com", // See below.
 	}
-	owners := []string{"goreleaser", "CycloneDX", "rhysd", "golangci", "prometheus-operator", "example", "OWNER", "cckm-sync-exporter"}
+	owners := []string{"goreleaser", "CycloneDX", "rhysd", "golangci", "prometheus-operator", "example", "OWNER"}
 	modules := livetest.ReadFile(t, top, "go.mod") + livetest.ReadFile(t, top, "go.sum")
 	set := published(t)
 	for name, text := range files(t) {
@@ -122,6 +122,7 @@ func TestSet(t *testing.T) {
 		file:                              {"REPOSITORY='" + url + "'\nIMAGE='" + image + "'\nCHARTS='ghcr.io/acme/charts'\nMAINTAINER='Jane Doe <jane@example.com>'\n"},
 		".github/SECURITY.md":             {"--certificate-identity=" + url + "/.github/workflows/release.yml@", "--repo Acme/cckm_sync_exporter\n"},
 		"deploy/kubernetes/exporter.yaml": {`image: "` + image + `:`},
+		"deploy/prometheus/cckm_sync_thresholds.yml": {`runbooks: "` + url + `/blob/main/deploy/runbooks"}`},
 		"deploy/helm/cckm-sync-exporter/Chart.yaml":  {"\nhome: " + url + "\nsources: [" + url + "]\n"},
 		"deploy/helm/cckm-sync-exporter/values.yaml": {"\n  registry: ghcr.io\n", "\n  repository: acme/cckm_sync_exporter\n"},
 	} {

@@ -302,7 +302,7 @@ func statusLink(title, query string) dashboard.DashboardLink {
 
 // runbookLink leads from the name of an alert to its runbook.
 func runbookLink() dashboard.DashboardLink {
-	return outside("Runbook", "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/deploy/runbooks/${__value.raw}.md")
+	return outside("Runbook", statusPage+"runbooks/${__value.raw}.md")
 }
 
 // linksOf leads from a key ring or vault to its board and to the status page. The

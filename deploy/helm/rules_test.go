@@ -1,6 +1,7 @@
 package helm_test
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"testing"
@@ -28,10 +29,19 @@ func ruleFiles(t *testing.T) map[string]object {
 	return all
 }
 
-// TestRules checks that the PrometheusRule has the groups of deploy/prometheus.
+// TestRules checks that the PrometheusRule has the groups of deploy/prometheus, and that links lead to the
+// service.
 func TestRules(t *testing.T) {
 	objects, _ := template(t, "--values", examples(t)["everything"])
-	if diff := cmp.Diff(ruleFiles(t), groups(map[string]object{}, objects.only(t, "PrometheusRule").list("spec", "groups"))); diff != "" {
+	want := ruleFiles(t)
+	service := objects.only(t, "Service")
+	for _, rule := range want["cckm_sync_thresholds"].list("rules") {
+		if rule.text("record") == "cckm_sync:links:info" {
+			port := service.list("spec", "ports")[0]["port"]
+			rule.child("labels")["status_page"] = fmt.Sprintf("http://%s.%s.svc:%v", service.text("metadata", "name"), service.text("metadata", "namespace"), port)
+		}
+	}
+	if diff := cmp.Diff(want, groups(map[string]object{}, objects.only(t, "PrometheusRule").list("spec", "groups"))); diff != "" {
 		t.Errorf("rules (-files +chart):\n%s", diff)
 	}
 }
@@ -46,7 +56,7 @@ func TestRuleValues(t *testing.T) {
 			rule["expr"] = "vector(14 * 86400)"
 		}
 		if rule.text("record") == "cckm_sync:links:info" {
-			rule["labels"] = map[string]any{"status_page": "https://cckm-sync.example.com", "grafana": "https://grafana.example.com"}
+			rule["labels"] = map[string]any{"status_page": "https://cckm-sync.example.com", "grafana": "https://grafana.example.com", "runbooks": "https://wiki.example.com/cckm"}
 		}
 	}
 	items, _ := want["cckm_sync_thresholds"].at("rules").([]any)
@@ -57,7 +67,6 @@ func TestRuleValues(t *testing.T) {
 	})
 	for _, alert := range want["cckm_sync_alerts"].list("rules") {
 		alert.child("labels")["team"] = "keys"
-		alert.child("annotations")["runbook_url"] = "https://wiki.example.com/cckm/" + alert.text("alert") + ".md"
 	}
 	objects, _ := template(t, "--values", examples(t)["monitoring"])
 	if diff := cmp.Diff(want, groups(map[string]object{}, objects.only(t, "PrometheusRule").list("spec", "groups"))); diff != "" {

@@ -4,6 +4,7 @@ package prometheus_test
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,7 +23,9 @@ const (
 	thresholdsFile = "cckm_sync_thresholds.yml"
 	recordingFile  = "cckm_sync_recording.yml"
 	alertsFile     = "cckm_sync_alerts.yml"
-	runbookURL     = "https://github.com/cckm-sync-exporter/cckm_sync_exporter/blob/main/deploy/runbooks/"
+	// runbookURL is before the name of the alert in the template of its link.
+	runbookURL = `{{ with printf "cckm_sync:runbooks:info{job=''} or on () cckm_sync:runbooks:info{job=%q}" $labels.job | query }}` +
+		`{{ (. | first).Labels.runbooks }}{{ else }}deploy/runbooks/{{ end }}`
 )
 
 func TestCheckFiles(t *testing.T) {
@@ -267,11 +270,7 @@ func TestMetricNames(t *testing.T) {
 	used := map[string]bool{}
 	for _, rule := range rules {
 		// The texts of alerts query series as well.
-		annotations := rule.Annotations
-		// The address of the runbook contains the name of the project.
-		texts := strings.Join([]string{
-			rule.Expr, annotations["summary"], annotations["description"], annotations["status_page_url"], annotations["dashboard_url"],
-		}, " ")
+		texts := strings.Join(slices.Concat([]string{rule.Expr}, slices.Sorted(maps.Values(rule.Annotations))), " ")
 		for _, name := range metric.FindAllString(texts, -1) {
 			used[name] = true
 			if !known[name] && !strings.HasSuffix(name, "_thresholds") && !strings.HasSuffix(name, "_recording") {
