@@ -34,12 +34,12 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{dir: filepath.Join(dir, "clone"), root: filepath.Join(dir, "root"), seen: map[string]bool{}}
-	for _, part := range []string{"cmd", "collector", "deploy/prometheus", "deploy/systemd"} {
+	for _, part := range []string{"cmd", "collector", "deploy/docs", "deploy/prometheus", "deploy/runbooks", "deploy/systemd"} {
 		if err := os.CopyFS(filepath.Join(b.dir, part), os.DirFS(filepath.Join(top, part))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"go.mod", "go.sum"} {
+	for _, name := range []string{"go.mod", "go.sum", "deploy/documents.go"} {
 		b.write(t, name, read(t, name), 0o600)
 	}
 	for _, name := range []string{"usr/bin", "etc/default", "etc/systemd/system"} {

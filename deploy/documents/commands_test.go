@@ -103,9 +103,10 @@ func elsewhere() map[string]string {
 	return map[string]string{
 		"curl -X POST http://localhost:10458/-/reload":                                       "deploy/documents checkTargets",
 		"curl -sS http://localhost:10458/-/healthy\ncurl -sS http://localhost:10458/-/ready": "deploy/documents checkTargets",
-		"go test ./...":     ".ci/run test",
-		".ci/run":           ".ci/run layout",
-		".ci/run lint test": ".ci/run lint",
+		"go test ./...":                  ".ci/run test",
+		".ci/run":                        ".ci/run layout",
+		".ci/run lint test":              ".ci/run lint",
+		"bash .ci/run install platforms": ".ci/run programs",
 		"go test ./collector/e2e -run TestGolden -update":                                 "collector/e2e TestGolden",
 		"go test ./cmd/... -run TestTables -update":                                       "cmd/cckm_sync_exporter TestTables",
 		"go test ./deploy/grafana -run TestGenerated -update && go test ./deploy/grafana": "deploy/grafana TestGenerated",
@@ -113,6 +114,7 @@ func elsewhere() map[string]string {
 		"go test ./deploy/e2e/peers -count 1 -v":                                          "deploy/e2e/peers TestPeers",
 		"go test ./deploy/e2e/peers -count 1 -v -peers.jobs 1000,10000,100000":            "deploy/e2e/peers TestPeers",
 		"go run ./deploy/performance":                                                     "deploy/performance TestRecorded",
+		"go run ./deploy/address https://github.com/example/cckm_sync_exporter":           "deploy/address TestSet",
 		"prometheus --config.file=prometheus.yml\nalertmanager --config.file=alertmanager.yml\n" +
 			"promtool check rules cckm_sync_*.yml && promtool test rules tests/*.test.yml": "deploy/prometheus TestPromtoolTestRules",
 		"npm ci": ".ci/run install",

@@ -112,8 +112,9 @@ func (d document) scripts() []string {
 			all = append(all, b.text)
 		}
 	}
+	flagOfCommand := regexp.MustCompile(`^(once|demo) --[a-z]+$`) // It is only named.
 	for _, span := range d.spans {
-		if typed.MatchString(span) {
+		if typed.MatchString(span) && !flagOfCommand.MatchString(span) {
 			all = append(all, span)
 		}
 	}
