@@ -30,18 +30,27 @@
 {{- define "exporter.relabelings" -}}
 - action: labeldrop
   regex: {{ ternary "endpoint" "endpoint|pod|container" (gt (int .root.Values.replicaCount) 1) }}
-- targetLabel: job
+- action: replace
+  targetLabel: job
   replacement: {{ include "exporter.job" . | replace "$" "$$" | quote }}
 {{- with .instance }}
-- targetLabel: instance
+- action: replace
+  targetLabel: instance
   replacement: {{ . | replace "$" "$$" | quote }}
 {{- end }}
 {{- range $label, $value := .labels }}
-- targetLabel: {{ $label | quote }}
+- action: replace
+  targetLabel: {{ $label | quote }}
   replacement: {{ $value | replace "$" "$$" | quote }}
 {{- end }}
-{{- with .relabelings }}
-{{ toYaml . }}
+{{- include "exporter.withActions" .relabelings }}
+{{- end -}}
+
+{{/* Relabelings, each with its action: the default of the Operator's schema would be a
+     conflict at the next kubectl apply --server-side. */}}
+{{- define "exporter.withActions" -}}
+{{- range . }}
+- {{ merge (dict) . (dict "action" "replace") | toYaml | indent 2 | trim }}
 {{- end }}
 {{- end -}}
 
