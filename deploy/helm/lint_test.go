@@ -58,9 +58,7 @@ func TestLinksLost(t *testing.T) {
 // version that the chart allows and a newer one, and of the Prometheus Operator.
 func TestSchemas(t *testing.T) {
 	validate := livetest.Program(t, "kubectl-validate")
-	// .ci/run has downloaded the module.
-	module := livetest.Run(t, "", "go", "mod", "download", "-json", "github.com/prometheus-operator/prometheus-operator@v0.85.0")
-	crds := filepath.Join(parse(t, module)[0].text("Dir"), "example", "prometheus-operator-crd")
+	crds := livetest.OperatorCRDs(t)
 	files, err := filepath.Glob(filepath.Join("..", "kubernetes", "*.yaml"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%v, %v", files, err)

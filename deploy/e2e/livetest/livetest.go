@@ -3,6 +3,7 @@
 package livetest
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,6 +108,19 @@ func Run(t *testing.T, dir, name string, args ...string) string {
 		t.Fatalf("%s %q: %v\n%s%s", filepath.Base(name), args, err, output, stderr.String())
 	}
 	return string(output)
+}
+
+// OperatorCRDs returns the directory of the Prometheus Operator's CustomResourceDefinitions.
+func OperatorCRDs(t *testing.T) string {
+	t.Helper()
+	var module struct {
+		Dir string `json:"Dir"`
+	}
+	output := Run(t, "", "go", "mod", "download", "-json", "github.com/prometheus-operator/prometheus-operator@v0.85.0")
+	if err := json.Unmarshal([]byte(output), &module); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(module.Dir, "example", "prometheus-operator-crd")
 }
 
 // ReadFile returns the content of a file, whose path may be given in parts.
