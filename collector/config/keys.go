@@ -15,24 +15,27 @@ type key struct {
 	// flag is the name of the flag with the same meaning; empty if there is none.
 	flag string
 	read func(r *reader, node *yaml.Node, at place)
+	// value is the zero value of the field that is read; nil if the key has a form of its own. The schema
+	// is made from it.
+	value any
 }
 
 // targetKeys returns the table of a target's keys.
 func targetKeys() []key {
 	return []key{
-		{"name", "", (*reader).readName},
-		{"url", "ciphertrust.url", (*reader).readURL},
+		{"name", "", (*reader).readName, nil},
+		{"url", "ciphertrust.url", (*reader).readURL, nil},
 		valueKey("username", "ciphertrust.username", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Username }),
 		valueKey("password_file", "ciphertrust.password-file", (*reader).filename, func(t *Target) *string { return &t.Credentials.PasswordFile }),
 		valueKey("domain", "ciphertrust.domain", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Domain }),
 		valueKey("auth_domain", "ciphertrust.auth-domain", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.AuthDomain }),
 		valueKey("connection", "ciphertrust.connection", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.Connection }),
 		valueKey("client_id", "ciphertrust.client-id", (*reader).optionalText, func(t *Target) *string { return &t.Credentials.ClientID }),
-		{"tls_config", "", (*reader).readTLS},
-		{"proxy_url", "", (*reader).readProxy},
+		{"tls_config", "", (*reader).readTLS, nil},
+		{"proxy_url", "", (*reader).readProxy, nil},
 		valueKey("no_proxy", "", (*reader).hosts, func(t *Target) *string { return &t.Proxy.NoProxy }),
-		{"collectors", "collector.disable-defaults", (*reader).readCollectors},
-		{"labels", "", (*reader).readLabels},
+		{"collectors", "collector.disable-defaults", (*reader).readCollectors, nil},
+		{"labels", "", (*reader).readLabels, nil},
 		valueKey("page_size", "collector.page-size", (*reader).number, func(t *Target) *int { return &t.PageSize }),
 		valueKey("concurrency", "collector.concurrency", (*reader).number, func(t *Target) *int { return &t.Concurrency }),
 		valueKey("timeout", "collector.timeout", (*reader).duration, func(t *Target) *time.Duration { return &t.Timeout }),
@@ -100,5 +103,5 @@ func valueKey[T any](name, flag string, read func(*reader, *yaml.Node, place) (T
 		if value, ok := read(r, node, at); ok {
 			*field(&r.target) = value
 		}
-	}}
+	}, *new(T)}
 }

@@ -15,6 +15,11 @@ func metricLabels() []string {
 	}
 }
 
+// ruleLabels returns the labels that the alerts and recording rules set.
+func ruleLabels() []string {
+	return []string{"alertname", "certificate", "finished", "grafana", "runbooks", "severity", "state", "status_page"}
+}
+
 // refused returns why a target cannot have a label, or "" if it can.
 func refused(label string) string {
 	switch {
@@ -25,7 +30,7 @@ func refused(label string) string {
 	case slices.Contains(metricLabels(), label):
 		return "is a label of the exporter's metrics: Prometheus would rename theirs to exported_" + label +
 			", and alerts and boards would miss it; give the label another name"
-	case slices.Contains([]string{"alertname", "certificate", "finished", "grafana", "runbooks", "severity", "state", "status_page"}, label):
+	case slices.Contains(ruleLabels(), label):
 		return "is a label that the alerts and recording rules set; give the label another name"
 	case strings.HasPrefix(label, model.ReservedLabelPrefix):
 		return "begins with __, which Prometheus reserves; give the label another name"
