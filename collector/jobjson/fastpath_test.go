@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -47,16 +48,22 @@ func byTokens() *Decoder {
 	return d
 }
 
+// position is where a syntax error is. jsontext leaves out names in it, depending on what its buffer
+// has from before; TestPositionOfAnError checks usual ones.
+var position = regexp.MustCompile(` within ".*" after offset`)
+
 // agree checks that a page has the same outcome with a decoder without templates and with one
 // that has the page's templates.
 func agree(t *testing.T, page []byte) (bypassed int) {
 	t.Helper()
 	want := decodeBy(byTokens(), bytes.NewReader(page))
+	want.Err = position.ReplaceAllString(want.Err, " after offset")
 	d := newDecoder("key_rings", "key_vaults")
 	for _, body := range []io.Reader{
 		bytes.NewReader(page), bytes.NewReader(page), iotest.HalfReader(bytes.NewReader(page)), iotest.DataErrReader(bytes.NewReader(page)),
 	} {
 		got := decodeBy(d, body)
+		got.Err = position.ReplaceAllString(got.Err, " after offset")
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(outcome{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("of %.2000q (-jsontext +templates):\n%s", page, diff)
 		}
@@ -191,6 +198,7 @@ func FuzzTemplates(f *testing.F) {
 		{` { "id" : "a" , "abort" : true } `, ` { "id" : "b" , "abort" : true } `},
 		{`{"id":"a","abort":true,"detailed_status":{"a":"b"}}`, `{"id":"","abort":true,"detailed_status":{"a":"b"}}`},
 		{`{"id":"a","createdAt":"2022-05-17T09:40:35Z"}`, `{"id":"a","createdAt":"0001-01-01T00:00:00Z"}`},
+		{`{[""`, `{"00000000": "000000000000000000000000000000000",       "0000000000": "00000000` + "\x00"},
 	} {
 		f.Add([]byte(pair[0]), []byte(pair[1]))
 	}
