@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -161,7 +162,7 @@ type probe struct {
 }
 
 // startKubelet starts a node of the cluster.
-func (c *cluster) startKubelet(t *testing.T, storage *testimage.Storage, image string, hosts []string, ports map[int]string) {
+func (c *cluster) startKubelet(t *testing.T, storage *testimage.Storage, image string, hosts []string, ports map[int]string) *kubelet {
 	t.Helper()
 	livetest.Program(t, "podman")
 	livetest.Program(t, "runc")
@@ -193,6 +194,7 @@ func (c *cluster) startKubelet(t *testing.T, storage *testimage.Storage, image s
 			k.end(pod, 10)
 		}
 	})
+	return k
 }
 
 func now() string { return time.Now().UTC().Format(time.RFC3339) }
@@ -578,15 +580,20 @@ func (k *kubelet) passes(r *process, c *container, p *probe) bool {
 	if p == nil {
 		return true
 	}
-	ctx := k.t.Context()
 	if p.HTTPGet == nil {
-		conn, err := r.network.dial(ctx, "tcp", c.address(p.TCPSocket.Port))
+		conn, err := r.network.dial(k.t.Context(), "tcp", c.address(p.TCPSocket.Port))
 		return err == nil && conn.Close() == nil
 	}
 	target := url.URL{Scheme: strings.ToLower(p.HTTPGet.Scheme), Host: c.address(p.HTTPGet.Port), Path: p.HTTPGet.Path}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
+	status, _, err := k.get(r, target.String())
+	return err == nil && status < http.StatusBadRequest
+}
+
+// get requests a page of a pod.
+func (k *kubelet) get(r *process, page string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(k.t.Context(), http.MethodGet, page, http.NoBody)
 	if err != nil {
-		return false
+		return 0, "", err
 	}
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DialContext: r.network.dial, DisableKeepAlives: true,
@@ -594,10 +601,27 @@ func (k *kubelet) passes(r *process, c *container, p *probe) bool {
 	}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return false
+		return 0, "", err
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode < http.StatusBadRequest
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// metrics returns what a pod of a namespace exports.
+func (k *kubelet) metrics(namespace string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for pod, running := range k.running {
+		if path.Dir(pod) == namespace {
+			_, body, err := k.get(running, "http://127.0.0.1:10458/metrics")
+			if err != nil {
+				k.t.Errorf("pod %s: %v", pod, err)
+			}
+			return body
+		}
+	}
+	return ""
 }
 
 // address returns the address of a port of the container, which may be a name.

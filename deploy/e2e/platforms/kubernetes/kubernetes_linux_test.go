@@ -133,7 +133,7 @@ func TestKubernetes(t *testing.T) {
 	c := startCluster(t)
 	u := newUsers(t)
 	storage := testimage.New(t)
-	c.startKubelet(t, storage, buildImage(t, storage, u.server.CAPEM), u.hosts, u.ports)
+	k := c.startKubelet(t, storage, buildImage(t, storage, u.server.CAPEM), u.hosts, u.ports)
 	t.Run("version", func(t *testing.T) { c.checkVersion(t) })
 
 	admin := c.namespace(t, "admin")
@@ -157,7 +157,7 @@ func TestKubernetes(t *testing.T) {
 			n.testChart(file, name != "fleet")
 		})
 	}
-	t.Run("manifests", func(t *testing.T) { c.namespace(t, "cckm").testManifests(u) })
+	t.Run("manifests", func(t *testing.T) { c.namespace(t, "cckm").testManifests(u, k) })
 }
 
 // checkVersion checks that the chart's documentation names the tested version.
@@ -232,7 +232,7 @@ func (n *namespace) testCheck(reachable bool) {
 
 // testManifests applies the plain manifests as their README does, and then in the other
 // ways in which users and their tools apply them.
-func (n *namespace) testManifests(u *users) {
+func (n *namespace) testManifests(u *users, k *kubelet) {
 	n.t.Helper()
 	defer n.checkEvents()
 	const dir = "../../../kubernetes"
@@ -254,6 +254,11 @@ func (n *namespace) testManifests(u *users) {
 		n.must("kubectl", append([]string{"diff"}, files...)...)
 		if revision := n.must("kubectl", "get", "deployment", "cckm-sync-exporter", `--output=jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}`); revision != "1" {
 			n.t.Errorf("apply %q, the %d. time, replaced the pods", options, i+1)
+		}
+	}
+	for _, list := range []string{`cloud="google",item="key"`, `cloud="azure",item="certificate"`} {
+		if metrics := k.metrics(n.name); !strings.Contains(metrics, "\ncckm_sync_up{"+list+"} 1\n") {
+			n.t.Errorf("the pod does not read %s:\n%s", list, metrics)
 		}
 	}
 	n.must("kubectl", append([]string{"delete", "--timeout=1m"}, files...)...)
