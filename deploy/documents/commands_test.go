@@ -108,6 +108,7 @@ func elsewhere() map[string]string {
 		".ci/run lint test":              ".ci/run lint",
 		"bash .ci/run install platforms": ".ci/run programs",
 		"go test ./collector/e2e -run TestGolden -update":                                 "collector/e2e TestGolden",
+		"go test ./collector/config -run TestSchemaFile -update":                          "collector/config TestSchemaFile",
 		"go test ./cmd/... -run TestTables -update":                                       "cmd/cckm_sync_exporter TestTables",
 		"go test ./deploy/grafana -run TestGenerated -update && go test ./deploy/grafana": "deploy/grafana TestGenerated",
 		"go test ./deploy/e2e/screenshots":                                                "deploy/e2e/screenshots TestStatusPageInBrowser",

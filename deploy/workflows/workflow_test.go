@@ -66,10 +66,15 @@ func TestWorkflows(t *testing.T) {
 		"release.yml/image":    {"contents": "read", "attestations": "write", "id-token": "write"},
 		"release.yml/publish":  {"contents": "write", "attestations": "write", "id-token": "write"},
 		"nightly.yml/nightly":  {"contents": "read"},
+		// They upload alerts of code scanning.
+		"codeql.yml/codeql":       {"contents": "read", "security-events": "write"},
+		"scorecard.yml/scorecard": {"contents": "read", "security-events": "write"},
 	}
 	script := regexp.MustCompile(`^bash (\.ci/run( [a-z]+)* ?(\$\{\{ matrix\.steps \}\})?|deploy/\S+\.sh)$`)
 	goVersion := find(t, "Dockerfile", `(?m)^ARG GO_VERSION=(.*)$`)[0]
 	ran := map[string][]string{}
+	// pins are the commits of actions, by the repository.
+	pins := map[string]string{}
 	files, err := filepath.Glob(top + "/.github/workflows/*")
 	if err != nil || len(files) < 2 {
 		t.Fatalf("workflows: %q, %v", files, err)
@@ -112,6 +117,13 @@ func TestWorkflows(t *testing.T) {
 			if !pinned.MatchString(used) {
 				t.Errorf("%s: %s is not pinned as OWNER/NAME@COMMIT # vX.Y.Z", file, used)
 			}
+			if action, pin, ok := strings.Cut(used, "@"); ok {
+				repository := strings.Join(strings.Split(action, "/")[:2], "/")
+				if other := pins[repository]; other != "" && other != pin {
+					t.Errorf("%s: %s is at %s here, and at %s elsewhere", file, repository, pin, other)
+				}
+				pins[repository] = pin
+			}
 		}
 	}
 	steps := strings.Fields(find(t, ".ci/run", `(?m)^steps=\(install (.*)\)$`)[0])
@@ -123,5 +135,36 @@ func TestWorkflows(t *testing.T) {
 	nightly := []string{"vulnerabilities", "fuzz", "platforms"}
 	if diff := cmp.Diff(nightly, ran["nightly.yml"]); diff != "" {
 		t.Errorf("what is not among the steps of .ci/run, and nightly.yml's matrix (-want +got):\n%s", diff)
+	}
+}
+
+// TestIssueForms checks that each form for issues has what GitHub requires, and asks for what is needed.
+func TestIssueForms(t *testing.T) {
+	required := map[string][]string{"problem.yml": {"check", "version", "what"}, "feature.yml": {"need"}}
+	for name, want := range required {
+		var form struct {
+			Name, Description string
+			Body              []struct {
+				Type, ID    string
+				Attributes  map[string]string
+				Validations struct{ Required bool }
+			}
+		}
+		if err := yaml.Unmarshal([]byte(read(t, ".github/ISSUE_TEMPLATE/"+name)), &form); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var got []string
+		for _, field := range form.Body {
+			if field.Type != "markdown" && (field.ID == "" || field.Attributes["label"] == "") {
+				t.Errorf("%s: a field has no id or label: %+v", name, field)
+			}
+			if field.Validations.Required {
+				got = append(got, field.ID)
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" || form.Name == "" || form.Description == "" {
+			t.Errorf("%s (%q, %q): required fields (-want +got):\n%s", name, form.Name, form.Description, diff)
+		}
 	}
 }
