@@ -16,16 +16,12 @@ COPY deploy ./deploy
 # that the same arguments make the same binary.
 ARG VERSION=dev
 ARG REVISION=""
-ARG BRANCH=""
-ARG BUILD_USER=""
 ARG BUILD_DATE=""
 ARG TARGETOS
 ARG TARGETARCH
-RUN p=github.com/prometheus/common/version && \
-    CGO_ENABLED=0 GOOS="${TARGETOS}" GOARCH="${TARGETARCH}" go build -trimpath \
-      -ldflags "-s -w -X '${p}.Version=${VERSION}' -X '${p}.Revision=${REVISION}' -X '${p}.Branch=${BRANCH}' -X '${p}.BuildUser=${BUILD_USER}' -X '${p}.BuildDate=${BUILD_DATE}'" \
-      -o /out/cckm_sync_exporter ./cmd/cckm_sync_exporter
-
+ARG TARGETVARIANT
+RUN if [ "$TARGETARCH" = arm ]; then export GOARM="${TARGETVARIANT#v}"; fi && \
+    GOOS="$TARGETOS" GOARCH="$TARGETARCH" deploy/release/build.sh /out/cckm_sync_exporter
 
 FROM scratch
 ARG VERSION=dev
@@ -33,6 +29,8 @@ ARG REVISION=""
 ARG BUILD_DATE=""
 LABEL org.opencontainers.image.title="cckm_sync_exporter" \
       org.opencontainers.image.description="Prometheus exporter for the synchronization jobs of CipherTrust Cloud Key Management" \
+      org.opencontainers.image.authors="The cckm_sync_exporter authors" \
+      org.opencontainers.image.vendor="The cckm_sync_exporter authors" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

@@ -12,13 +12,10 @@ import (
 //go:embed manpage.1.tmpl
 var manPage string
 
-// promuTime is how Prometheus' build tools write the date of a build.
-const promuTime = "20060102-15:04:05"
-
 // buildDay returns the day of the build, or nothing if the build has no date: today's would make the page
 // depend on when it is printed.
 func buildDay(date string) string {
-	built, err := time.Parse(promuTime, date)
+	built, err := time.Parse(time.RFC3339, date)
 	if err != nil {
 		return ""
 	}

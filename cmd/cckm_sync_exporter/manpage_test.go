@@ -63,7 +63,7 @@ func TestManPage(t *testing.T) {
 
 // TestBuildDay checks that the page has the date of the build, or none.
 func TestBuildDay(t *testing.T) {
-	for stamp, want := range map[string]string{"20261122-23:59:59": "2026-11-22", "": "", "yesterday": ""} {
+	for stamp, want := range map[string]string{"2026-11-22T23:59:59Z": "2026-11-22", "": "", "yesterday": ""} {
 		if got := buildDay(stamp); got != want {
 			t.Errorf("buildDay(%q) = %q, want %q", stamp, got, want)
 		}

@@ -46,7 +46,7 @@ func TestImage(t *testing.T) {
 	t.Run("files", func(t *testing.T) { checkFiles(t, files) })
 	b.Run("buildah", "umount", container)
 	t.Run("version", func(t *testing.T) {
-		if got := b.Run("buildah", "run", container, "--", program, "--version"); !strings.Contains(got, "version 1.2.3 (branch: , revision: abc)") {
+		if got := b.Run("buildah", "run", container, "--", program, "--version"); !strings.Contains(got, "version 1.2.3 (branch: HEAD, revision: abc)") {
 			t.Errorf("--version prints %q", got)
 		}
 	})
@@ -59,7 +59,7 @@ func (b *images) rebuild(t *testing.T, root string) {
 	t.Helper()
 	tree := t.TempDir()
 	livetest.Run(t, root, "cp", "--recursive", "--parents", "--target-directory="+tree, "cmd", "collector",
-		"deploy/address", "deploy/docs", "deploy/documents.go", "deploy/image", "deploy/runbooks", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
+		"deploy/address", "deploy/docs", "deploy/documents.go", "deploy/image", "deploy/release/build.sh", "deploy/runbooks", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
 	b.Build(tree, "exporter:b")
 	id := func(name string) string { return b.Run("buildah", "images", "--no-trunc", "--quiet", name) }
 	if first, second := id("exporter:a"), id("exporter:b"); first == "" || first != second {
@@ -91,7 +91,8 @@ func (b *images) configuration(t *testing.T) {
 	want := settings{
 		User: "65534:65534", ExposedPorts: map[string]any{"10458": map[string]any{}}, Entrypoint: []string{program},
 		Labels: map[string]string{
-			label + "title": "cckm_sync_exporter", label + "version": "1.2.3", label + "revision": "abc",
+			label + "title": "cckm_sync_exporter", label + "description": "Prometheus exporter for the synchronization jobs of CipherTrust Cloud Key Management",
+			label + "authors": "The cckm_sync_exporter authors", label + "vendor": "The cckm_sync_exporter authors", label + "version": "1.2.3", label + "revision": "abc",
 			label + "licenses": "Apache-2.0", label + "created": "2023-11-14T22:13:20Z",
 		},
 	}

@@ -98,7 +98,7 @@ func testProgram(t *testing.T, program, platform, revision string) {
 		return
 	}
 	want := "cckm_sync_exporter, version " + version + " (branch: HEAD, revision: " + revision + ")\n" +
-		"  build user:       release\n  build date:       20261122-12:34:56\n"
+		"  build user:       release\n  build date:       2026-11-22T12:34:56Z\n"
 	if got := livetest.Run(t, "", program, "--version"); !strings.HasPrefix(got, want) {
 		t.Errorf("--version prints\n%s, want\n%s", got, want)
 	}

@@ -129,7 +129,7 @@ bill_of_materials() {
   cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$VERSION" -output "$work/sbom.json" "$2" \
     2>"$work/sbom.log" || die "cyclonedx-gomod: $(<"$work/sbom.log")"
   # A module that cannot be downloaded lacks its license; the program's own module and std are not downloaded.
-  jq --arg time "$(date -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)" '
+  jq --arg time "$BUILD_DATE" '
     .metadata.timestamp = $time | .metadata.component.licenses = [{license: {id: "Apache-2.0"}}]
     | if all(.components[]; .name == "std" or .evidence.licenses) then . else error("a license is missing") end
   ' "$work/sbom.json" >"dist/$name-$VERSION.$1.cdx.json" || die "$(<"$work/sbom.log")"
@@ -142,14 +142,12 @@ for tool in go tar gzip zip jq nfpm cyclonedx-gomod; do
 done
 REVISION=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-BUILD_DATE=$(date -d "@$SOURCE_DATE_EPOCH" +%Y%m%d-%H:%M:%S)
-# The bytes must not depend on who builds where.
-BRANCH=HEAD BUILD_USER=release
+BUILD_DATE=$(date -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)
 # shellcheck source=deploy/address/published.env
 . deploy/address/published.env
 # A package needs an address: nobody can have one in .invalid.
 : "${MAINTAINER:=cckm_sync_exporter maintainers <maintainers@cckm-sync-exporter.invalid>}"
-export VERSION REVISION BRANCH BUILD_USER BUILD_DATE SOURCE_DATE_EPOCH MAINTAINER REPOSITORY
+export VERSION REVISION BUILD_DATE SOURCE_DATE_EPOCH MAINTAINER REPOSITORY
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

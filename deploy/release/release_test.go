@@ -5,7 +5,6 @@ package release_test
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -150,15 +149,6 @@ func TestRefused(t *testing.T) {
 	c.tag(t, "v2.0.0", "2.0.0 / 2026-11-22")
 	c.changelog(t, "2.0.0 / 2026-11-23")
 	want("the tree has changes")
-}
-
-// TestSameStamps checks that the image's program is compiled like the packages'.
-func TestSameStamps(t *testing.T) {
-	stamps := regexp.MustCompile(`-ldflags ".*"`)
-	script, image := stamps.FindString(livetest.ReadFile(t, "build.sh")), stamps.FindString(livetest.ReadFile(t, "../../Dockerfile"))
-	if script == "" || script != image {
-		t.Errorf("build.sh:\n%s\nDockerfile:\n%s", script, image)
-	}
 }
 
 // namesIn returns the names of a directory's entries.
