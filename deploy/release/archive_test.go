@@ -32,7 +32,12 @@ func testArchives(t *testing.T, dist, revision string) {
 	for platform, files := range map[string][][]string{
 		"linux-amd64":   {documents, {"cckm_sync_exporter"}, helps, units},
 		"linux-arm64":   {documents, {"cckm_sync_exporter"}, helps, units},
+		"linux-armv7":   {documents, {"cckm_sync_exporter"}, helps, units},
+		"linux-ppc64le": {documents, {"cckm_sync_exporter"}, helps, units},
+		"linux-riscv64": {documents, {"cckm_sync_exporter"}, helps, units},
+		"linux-s390x":   {documents, {"cckm_sync_exporter"}, helps, units},
 		"darwin-arm64":  {documents, {"cckm_sync_exporter"}, helps},
+		"freebsd-amd64": {documents, {"cckm_sync_exporter"}, helps},
 		"windows-amd64": {documents, {"cckm_sync_exporter.exe"}},
 	} {
 		t.Run(platform, func(t *testing.T) {
@@ -89,6 +94,7 @@ func testProgram(t *testing.T, program, platform, revision string) {
 	t.Helper()
 	info := livetest.Run(t, "", "go", "version", "-m", program)
 	system, arch, _ := strings.Cut(platform, "-")
+	arch, _ = strings.CutSuffix(arch, "v7")
 	for _, setting := range []string{"GOOS=" + system, "GOARCH=" + arch, "CGO_ENABLED=0", "-trimpath=true"} {
 		if !strings.Contains(info, "\tbuild\t"+setting+"\n") {
 			t.Errorf("not built with %s:\n%s", setting, info)
@@ -108,6 +114,7 @@ func testProgram(t *testing.T, program, platform, revision string) {
 type component struct {
 	Name     string `json:"name"`
 	Version  string `json:"version"`
+	PURL     string `json:"purl"`
 	Licenses []any  `json:"licenses"`
 }
 
@@ -148,6 +155,12 @@ func testSBOM(t *testing.T, dist, dir, program, platform string) {
 		t.Errorf("go version -m lists few modules:\n%s", rest)
 	}
 	got := make(map[string]string)
+	system, arch, _ := strings.Cut(strings.TrimSuffix(platform, "v7"), "-")
+	for _, c := range append(sbom.Components, sbom.Metadata.Component) {
+		if !strings.Contains(c.PURL, "?goarch="+arch+"&goos="+system+"&") {
+			t.Errorf("the SBOM has a component of another platform: %s", c.PURL)
+		}
+	}
 	for _, c := range sbom.Components {
 		got[c.Name] = c.Version
 	}

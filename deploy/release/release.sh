@@ -5,19 +5,19 @@
 #   deploy/release/release.sh              the tag on HEAD, such as v1.2.3
 #   deploy/release/release.sh --snapshot   the current files, to try them out
 #
-# PLATFORMS="linux/amd64" makes fewer of them. The same commit and tools make the same
+# PLATFORMS="linux/amd64 linux/arm/v7" makes fewer of them. The same commit and tools make the same
 # bytes: all times are the commit's. It signs and uploads nothing. Needs Linux, GNU tar, zip, jq, nfpm and cyclonedx-gomod.
 set -euo pipefail
 umask 022
 export LC_ALL=C TZ=UTC GOFLAGS='' GOWORK=off
-unset GOAMD64 GOARM64 GOEXPERIMENT
+unset GOAMD64 GOARM GOARM64 GOEXPERIMENT
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$top"
 
 name=cckm_sync_exporter
 # Debian does not allow underscores in the names of packages.
 package=cckm-sync-exporter
-read -ra platforms <<<"${PLATFORMS:-linux/amd64 linux/arm64 darwin/arm64 windows/amd64}"
+read -ra platforms <<<"${PLATFORMS:-linux/amd64 linux/arm64 linux/arm/v7 linux/ppc64le linux/s390x linux/riscv64 darwin/arm64 freebsd/amd64 windows/amd64}"
 
 die() {
   printf 'error: %s\n' "$*" >&2
@@ -126,7 +126,8 @@ make_chart() {
 # bill_of_materials GOOS-GOARCH PROGRAM writes the SBOM of a program from the modules
 # that Go recorded in it, with their hashes and licenses.
 bill_of_materials() {
-  cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$VERSION" -output "$work/sbom.json" "$2" \
+  # Its URLs of packages name the platform of the environment.
+  GOOS=$os GOARCH=$goarch cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$VERSION" -output "$work/sbom.json" "$2" \
     2>"$work/sbom.log" || die "cyclonedx-gomod: $(<"$work/sbom.log")"
   # A module that cannot be downloaded lacks its license; the program's own module and std are not downloaded.
   jq --arg time "$BUILD_DATE" '
@@ -171,13 +172,15 @@ while read -r module dir; do
 done < <(go list -m -f '{{.Path}} {{.Dir}}' all)
 
 for platform in "${platforms[@]}"; do
-  os=${platform%/*} arch=${platform#*/}
+  IFS=/ read -r os goarch variant <<<"$platform"
+  arch=$goarch$variant
   program=$work/$os-$arch/$name
   [[ $os != windows ]] || program+=.exe
-  [[ -e $program ]] || GOOS=$os GOARCH=$arch deploy/release/build.sh "$program"
+  [[ -e $program ]] || GOOS=$os GOARCH=$goarch GOARM=${variant#v} deploy/release/build.sh "$program"
   notices "$program" >"${program%/*}/THIRD_PARTY_NOTICES.txt"
   make_archive "$os" "$arch" "$program"
-  [[ $os != linux ]] || make_packages "$arch" "$program"
+  # Packages call arm/v7 by another name.
+  [[ $os != linux ]] || make_packages "$goarch${variant#v}" "$program"
   bill_of_materials "$os-$arch" "$program"
 done
 make_chart

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cckm_sync_exporter/deploy/e2e/livetest"
+	"cckm_sync_exporter/deploy/e2e/testclone"
 )
 
 const (
@@ -26,10 +27,10 @@ func TestRelease(t *testing.T) {
 	for _, tool := range []string{"git", "nfpm", "cyclonedx-gomod", "jq", "tar", "gzip", "zip"} {
 		livetest.Program(t, tool)
 	}
-	c := newClone(t)
-	c.tag(t, "v"+version, version+" / 2026-11-22")
-	revision := c.git(t, "rev-parse", "HEAD")
-	dist, _ := c.mustRelease(t, nil)
+	c := testclone.New(t)
+	c.Tag(t, "v"+version, version+" / 2026-11-22")
+	revision := c.Git(t, "rev-parse", "HEAD")
+	dist, _ := c.MustRelease(t, nil)
 
 	t.Run("files", func(t *testing.T) { testFiles(t, dist) })
 	t.Run("archives", func(t *testing.T) { testArchives(t, dist, revision) })
@@ -48,16 +49,16 @@ func TestRelease(t *testing.T) {
 	if err := os.Rename(dist, old); err != nil {
 		t.Fatal(err)
 	}
-	c.write(t, "deploy/packages/default", "# Other settings.\n")
-	c.tag(t, "v"+newer, newer+" / 2026-11-22")
+	c.Write(t, "deploy/packages/default", "# Other settings.\n")
+	c.Tag(t, "v"+newer, newer+" / 2026-11-22")
 	native := []string{"PLATFORMS=linux/" + runtime.GOARCH}
-	dist, _ = c.mustRelease(t, native)
+	dist, _ = c.MustRelease(t, native)
 	t.Run("deb", func(t *testing.T) { testDeb(t, old, dist) })
 
 	t.Run("snapshot", func(t *testing.T) {
-		c.write(t, "README.md", "Changed.\n")
-		dist, output := c.mustRelease(t, native, "--snapshot")
-		want := "\ncckm_sync_exporter " + newer + "-snapshot.g" + c.git(t, "rev-parse", "--short=12", "HEAD") + ".dirty\n"
+		c.Write(t, "README.md", "Changed.\n")
+		dist, output := c.MustRelease(t, native, "--snapshot")
+		want := "\ncckm_sync_exporter " + newer + "-snapshot.g" + c.Git(t, "rev-parse", "--short=12", "HEAD") + ".dirty\n"
 		if names := namesIn(t, dist); len(names) != 6 || !strings.Contains("\n"+output, want) {
 			t.Errorf("files: %q\n%s\nwant %s", names, output, want)
 		}
@@ -69,16 +70,34 @@ func testFiles(t *testing.T, dist string) {
 	t.Helper()
 	want := []string{
 		"cckm-sync-exporter-1.2.3-1.aarch64.rpm",
+		"cckm-sync-exporter-1.2.3-1.armv7hl.rpm",
+		"cckm-sync-exporter-1.2.3-1.ppc64le.rpm",
+		"cckm-sync-exporter-1.2.3-1.riscv64.rpm",
+		"cckm-sync-exporter-1.2.3-1.s390x.rpm",
 		"cckm-sync-exporter-1.2.3-1.x86_64.rpm",
 		"cckm-sync-exporter-1.2.3.tgz",
 		"cckm-sync-exporter_1.2.3-1_amd64.deb",
 		"cckm-sync-exporter_1.2.3-1_arm64.deb",
+		"cckm-sync-exporter_1.2.3-1_armhf.deb",
+		"cckm-sync-exporter_1.2.3-1_ppc64el.deb",
+		"cckm-sync-exporter_1.2.3-1_riscv64.deb",
+		"cckm-sync-exporter_1.2.3-1_s390x.deb",
 		"cckm_sync_exporter-1.2.3.darwin-arm64.cdx.json",
 		"cckm_sync_exporter-1.2.3.darwin-arm64.tar.gz",
+		"cckm_sync_exporter-1.2.3.freebsd-amd64.cdx.json",
+		"cckm_sync_exporter-1.2.3.freebsd-amd64.tar.gz",
 		"cckm_sync_exporter-1.2.3.linux-amd64.cdx.json",
 		"cckm_sync_exporter-1.2.3.linux-amd64.tar.gz",
 		"cckm_sync_exporter-1.2.3.linux-arm64.cdx.json",
 		"cckm_sync_exporter-1.2.3.linux-arm64.tar.gz",
+		"cckm_sync_exporter-1.2.3.linux-armv7.cdx.json",
+		"cckm_sync_exporter-1.2.3.linux-armv7.tar.gz",
+		"cckm_sync_exporter-1.2.3.linux-ppc64le.cdx.json",
+		"cckm_sync_exporter-1.2.3.linux-ppc64le.tar.gz",
+		"cckm_sync_exporter-1.2.3.linux-riscv64.cdx.json",
+		"cckm_sync_exporter-1.2.3.linux-riscv64.tar.gz",
+		"cckm_sync_exporter-1.2.3.linux-s390x.cdx.json",
+		"cckm_sync_exporter-1.2.3.linux-s390x.tar.gz",
 		"cckm_sync_exporter-1.2.3.windows-amd64.cdx.json",
 		"cckm_sync_exporter-1.2.3.windows-amd64.zip",
 		"sha256sums.txt",
@@ -106,9 +125,9 @@ func testChart(t *testing.T, dist string) {
 
 // testSameBytes checks that another clone, time zone, environment and user make the
 // same files. Two platforms have each kind of file between them.
-func testSameBytes(t *testing.T, c clone, dist string) {
+func testSameBytes(t *testing.T, c testclone.Clone, dist string) {
 	t.Helper()
-	again, _ := c.checkout(t, "v"+version).mustRelease(t, []string{
+	again, _ := c.Checkout(t, "v"+version).MustRelease(t, []string{
 		"PLATFORMS=linux/arm64 windows/amd64", "TZ=Asia/Tokyo", "LC_ALL=C.UTF-8",
 		"USER=somebody", "HOSTNAME=elsewhere", "GOFLAGS=-race", "GOAMD64=v3", "COLUMNS=40", "CM_ADDRESS=https://cm.example.com",
 	})
@@ -127,27 +146,27 @@ func testSameBytes(t *testing.T, c clone, dist string) {
 // tree, and gives the reason.
 func TestRefused(t *testing.T) {
 	livetest.Program(t, "git")
-	c := newClone(t)
+	c := testclone.New(t)
 	want := func(why string, args ...string) {
 		t.Helper()
-		output, err := c.release(t, nil, args...)
+		output, err := c.Release(t, nil, args...)
 		if err == nil || !strings.HasPrefix(output, "error: ") || !strings.Contains(output, why) {
 			t.Errorf("want %q: %v\n%s", why, err, output)
 		}
-		if _, err := os.Stat(filepath.Join(c.dir, "dist")); err == nil {
+		if _, err := os.Stat(filepath.Join(c.Dir, "dist")); err == nil {
 			t.Errorf("%s: there is a dist", why)
 		}
 	}
 	want("there is no tag on HEAD")
 	want("usage: ", "v1.2.3")
-	c.tag(t, "v1.2.3", "1.2.3 / unreleased")
+	c.Tag(t, "v1.2.3", "1.2.3 / unreleased")
 	want("the first section of CHANGELOG.md is '1.2.3 / unreleased'")
-	c.tag(t, "v1.2.10", "1.2.3 / 2026-11-22")
+	c.Tag(t, "v1.2.10", "1.2.3 / 2026-11-22")
 	want("for v1.2.10 it has to be '1.2.10 / ")
-	c.tag(t, "v1.2", "1.2 / 2026-11-22")
+	c.Tag(t, "v1.2", "1.2 / 2026-11-22")
 	want("v1.2 is not of the form")
-	c.tag(t, "v2.0.0", "2.0.0 / 2026-11-22")
-	c.changelog(t, "2.0.0 / 2026-11-23")
+	c.Tag(t, "v2.0.0", "2.0.0 / 2026-11-22")
+	c.Changelog(t, "2.0.0 / 2026-11-23")
 	want("the tree has changes")
 }
 
