@@ -21,7 +21,8 @@ ARG TARGETOS
 ARG TARGETARCH
 ARG TARGETVARIANT
 RUN if [ "$TARGETARCH" = arm ]; then export GOARM="${TARGETVARIANT#v}"; fi && \
-    GOOS="$TARGETOS" GOARCH="$TARGETARCH" deploy/release/build.sh /out/cckm_sync_exporter
+    GOOS="$TARGETOS" GOARCH="$TARGETARCH" deploy/release/build.sh /out/cckm_sync_exporter && \
+    GOOS="$TARGETOS" GOARCH="$TARGETARCH" deploy/release/notices.sh >/out/THIRD_PARTY_NOTICES.txt
 
 FROM scratch
 ARG VERSION=dev
@@ -38,6 +39,7 @@ LABEL org.opencontainers.image.title="cckm_sync_exporter" \
 
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/cckm_sync_exporter /bin/cckm_sync_exporter
+COPY --from=build /out/THIRD_PARTY_NOTICES.txt /THIRD_PARTY_NOTICES.txt
 COPY LICENSE /LICENSE
 
 # Numeric, so that a cluster can prove that it is not root.

@@ -59,7 +59,7 @@ func (b *images) rebuild(t *testing.T, root string) {
 	t.Helper()
 	tree := t.TempDir()
 	livetest.Run(t, root, "cp", "--recursive", "--parents", "--target-directory="+tree, "cmd", "collector",
-		"deploy/address", "deploy/docs", "deploy/documents.go", "deploy/image", "deploy/release/build.sh", "deploy/runbooks", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
+		"deploy/address", "deploy/docs", "deploy/documents.go", "deploy/image", "deploy/release", "deploy/runbooks", "go.mod", "go.sum", "LICENSE", "Dockerfile", ".dockerignore")
 	b.Build(tree, "exporter:b")
 	id := func(name string) string { return b.Run("buildah", "images", "--no-trunc", "--quiet", name) }
 	if first, second := id("exporter:a"), id("exporter:b"); first == "" || first != second {
@@ -126,7 +126,7 @@ func checkFiles(t *testing.T, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := gocmp.Diff([]string{"LICENSE", "bin/cckm_sync_exporter", "etc/ssl/certs/ca-certificates.crt"}, got); diff != "" {
+	if diff := gocmp.Diff([]string{"LICENSE", "THIRD_PARTY_NOTICES.txt", "bin/cckm_sync_exporter", "etc/ssl/certs/ca-certificates.crt"}, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	if size > maxImageBytes {

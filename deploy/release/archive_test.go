@@ -136,9 +136,13 @@ func testSBOM(t *testing.T, dist, dir, program, platform string) {
 		sbom.Metadata.Timestamp != "2026-11-22T12:34:56Z" {
 		t.Errorf("the SBOM is about %+v", sbom.Metadata)
 	}
-	notices := livetest.ReadFile(t, dir, "THIRD_PARTY_NOTICES.txt")
-	if !strings.Contains(notices, "== go: LICENSE\n\nCopyright 2009 The Go Authors.") {
+	notices := "\n" + livetest.ReadFile(t, dir, "THIRD_PARTY_NOTICES.txt")
+	if !strings.Contains(notices, "\n== go: LICENSE\n\nCopyright 2009 The Go Authors.") {
 		t.Error("Go's own license is missing")
+	}
+	// A package in this module is of others.
+	if !regexp.MustCompile(`(?m)^== github\.com/prometheus/client_golang: internal/.+/LICENSE$`).MatchString(notices) {
+		t.Error("the license in the directory of a package is missing")
 	}
 	first, rest, _ := strings.Cut(livetest.Run(t, "", "go", "version", "-m", filepath.Join(dir, program)), "\n")
 	words := strings.Fields(first)

@@ -47,24 +47,6 @@ find_version() {
     die "the first section of CHANGELOG.md is '$section / $dated', and for $tag it has to be '$VERSION / $(date +%F)'"
 }
 
-# notices PROGRAM prints the licenses of the modules in a program, which most of them
-# require of redistributions.
-notices() {
-  local path file modules found
-  modules=$(go version -m "$1" | awk '$1 == "dep" { print $2 }')
-  for path in go $modules; do
-    found=
-    for file in "${module_dirs[$path]}"/{LICENSE,License,COPYING,NOTICE}*; do
-      [[ -f $file ]] || continue
-      found=yes
-      printf '== %s: %s\n\n' "$path" "${file##*/}"
-      cat "$file"
-      printf '\n\n'
-    done
-    [[ $found ]] || die "$path has no license: see ${module_dirs[$path]}"
-  done
-}
-
 # make_archive GOOS GOARCH PROGRAM
 make_archive() {
   local base=$name-$VERSION.$1-$2
@@ -166,18 +148,13 @@ env -i "$here" --completion-script-zsh >"$work/completions/_$name"
 # shellcheck disable=SC2016 # zsh expands it.
 printf '[[ ${funcstack[1]-} != _%s ]] || _%s "$@"\n' "$name" "$name" >>"$work/completions/_$name"
 
-declare -A module_dirs=([go]=$(go env GOROOT))
-while read -r module dir; do
-  module_dirs[$module]=$dir
-done < <(go list -m -f '{{.Path}} {{.Dir}}' all)
-
 for platform in "${platforms[@]}"; do
   IFS=/ read -r os goarch variant <<<"$platform"
   arch=$goarch$variant
   program=$work/$os-$arch/$name
   [[ $os != windows ]] || program+=.exe
   [[ -e $program ]] || GOOS=$os GOARCH=$goarch GOARM=${variant#v} deploy/release/build.sh "$program"
-  notices "$program" >"${program%/*}/THIRD_PARTY_NOTICES.txt"
+  GOOS=$os GOARCH=$goarch deploy/release/notices.sh >"${program%/*}/THIRD_PARTY_NOTICES.txt"
   make_archive "$os" "$arch" "$program"
   # Packages call arm/v7 by another name.
   [[ $os != linux ]] || make_packages "$goarch${variant#v}" "$program"
