@@ -14,7 +14,16 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-const digest = "sha256:6056db745a6b2fede183b234f5512cde5d5ed26f705b55a98b838c2b89813139"
+// What a registry has after an image was pushed: the digest of the index, and of each platform's image in it.
+const (
+	digest  = "sha256:6056db745a6b2fede183b234f5512cde5d5ed26f705b55a98b838c2b89813139"
+	ofAMD64 = "sha256:be560bf04b570be5c03b2e105acd59f78ebfae17a211d1056d8996f1aa5cba07"
+	ofARM   = "sha256:f16fc7b38a9c94eb176d4b392ffba4cfb8e79b1e70fb5a2484c4328203dd1abb"
+	index   = `{"manifests": [
+  {"digest": "` + ofARM + `", "platform": {"os": "linux", "architecture": "arm", "variant": "v7"}},
+  {"digest": "` + ofAMD64 + `", "platform": {"os": "linux", "architecture": "amd64"}}
+]}`
+)
 
 // registry returns the environment of a registry that answers with digest.
 func registry(env ...string) []string {
@@ -47,7 +56,8 @@ func publish(t *testing.T, script string, replaced map[string]string, env ...str
 	write("programs/helm", record+`case $1 in registry) cat >>"$CALLS" ;; push) printf 'Pushed: x\nDigest: %s\n' "$DIGEST" >&2 ;; esac`)
 	write("programs/gh", record+`while [ $# -gt 0 ]; do [ "$1" != --notes-file ] || cat "$2" >>"$CALLS"; shift; done`)
 	write("programs/buildah", record+`[ "$1" != login ] || cat >>"$CALLS"
-[ "$1 $2" != "manifest push" ] || printf '%s' "$DIGEST" >"$5"`)
+[ "$1 $2" != "manifest push" ] || printf '%s' "$DIGEST" >"$5"
+[ "$1 $2" != "manifest inspect" ] || echo '`+index+"'")
 	write("deploy/address/published.env", "IMAGE='registry.example.com/owner/published'\nCHARTS='registry.example.com/owner/charts'\n")
 	write("deploy/image/build.sh", "#!/bin/sh\necho \"build.sh $VERSION $*\" >>\"$CALLS\"\n")
 	for name, content := range replaced {
@@ -103,22 +113,31 @@ func TestPublishNothing(t *testing.T) {
 // password is on no command line.
 func TestPublishImage(t *testing.T) {
 	const script = "deploy/image/publish.sh"
-	env := registry("IMAGE=registry.example.com/owner/name", "TAG=v1.2.3")
-	output, calls, err := publish(t, script, nil, env...)
+	env := registry("IMAGE=registry.example.com/owner/name", "TAG=v1.2.3", "PLATFORMS=linux/amd64 linux/arm/v7")
+	sboms := map[string]string{"dist/cckm_sync_exporter-1.2.3.linux-amd64.cdx.json": "{}", "dist/cckm_sync_exporter-1.2.3.linux-armv7.cdx.json": "{}"}
+	output, calls, err := publish(t, script, sboms, env...)
 	want := `buildah login --username robot --password-stdin registry.example.com
 token
 buildah manifest create localhost/cckm_sync_exporter:1.2.3
-build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-amd64 --platform linux/amd64
-buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-amd64
-build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-arm64 --platform linux/arm64
-buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-arm64
+build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-linux-amd64 --platform linux/amd64
+buildah manifest add localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-linux-amd64
+build.sh 1.2.3 localhost/cckm_sync_exporter:1.2.3-linux-arm-v7 --platform linux/arm/v7
+buildah manifest add --variant=v7 localhost/cckm_sync_exporter:1.2.3 containers-storage:localhost/cckm_sync_exporter:1.2.3-linux-arm-v7
 buildah manifest push --all --digestfile TEMPORARY localhost/cckm_sync_exporter:1.2.3 docker://registry.example.com/owner/name:1.2.3
-cosign sign --yes registry.example.com/owner/name@` + digest + "\n"
+cosign sign --yes registry.example.com/owner/name@` + digest + `
+buildah manifest inspect registry.example.com/owner/name@` + digest + `
+cosign attest --yes --type cyclonedx --predicate dist/cckm_sync_exporter-1.2.3.linux-amd64.cdx.json registry.example.com/owner/name@` + ofAMD64 + `
+cosign attest --yes --type cyclonedx --predicate dist/cckm_sync_exporter-1.2.3.linux-armv7.cdx.json registry.example.com/owner/name@` + ofARM + "\n"
 	if diff := cmp.Diff(want, calls); diff != "" || err != nil || output != "image=registry.example.com/owner/name\ndigest="+digest+"\n" {
 		t.Errorf("%v\n%s(-want +got):\n%s", err, output, diff)
 	}
+	// An image of a program without an SBOM is not published.
+	output, calls, err = publish(t, script, sboms, append(env, "PLATFORMS=linux/amd64 linux/386")...)
+	if err == nil || calls != "" || !strings.Contains(output, "dist/cckm_sync_exporter-1.2.3.linux-386.cdx.json is missing") {
+		t.Errorf("without an SBOM: %v\n%s\n%s", err, output, calls)
+	}
 	for _, script := range []string{script, "deploy/release/publish.sh"} {
-		output, calls, err = publish(t, script, nil, append(env, "DIGEST=")...)
+		output, calls, err = publish(t, script, sboms, append(env, "DIGEST=")...)
 		if err == nil || strings.Contains(calls, "cosign sign ") || strings.Contains(calls, "gh ") {
 			t.Errorf("%s, no digest: %v\n%s\n%s", script, err, output, calls)
 		}
