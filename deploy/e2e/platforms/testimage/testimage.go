@@ -80,17 +80,24 @@ func (s *Storage) output(cmd *exec.Cmd) string {
 // Build builds the image of a source tree with the users' script and options of it.
 func (s *Storage) Build(source, name string, options ...string) {
 	s.t.Helper()
+	cmd := s.Command(filepath.Join(source, "deploy", "image", "build.sh"), slices.Concat([]string{name}, s.Offline(source), options)...)
+	cmd.Env = append(cmd.Env, "VERSION=1.2.3", "REVISION=abc", "SOURCE_DATE_EPOCH=1700000000")
+	s.output(cmd)
+}
+
+// Offline returns the options with which buildah builds the image of a source tree without a registry.
+func (s *Storage) Offline(source string) []string {
+	s.t.Helper()
 	_, version, _ := strings.Cut(livetest.ReadFile(s.t, source, "Dockerfile"), "ARG GO_VERSION=")
 	version, _, _ = strings.Cut(version, "\n")
 	if s.Run("buildah", "images", "--quiet", "--filter", "reference=localhost/golang:"+version) == "" {
 		s.standIn("localhost/golang:" + version)
 	}
-	cmd := s.Command(filepath.Join(source, "deploy", "image", "build.sh"), slices.Concat([]string{name, "--pull=never"}, options)...)
+	options := []string{"--pull=never"}
 	for _, mount := range [][2]string{{"GOROOT", "/usr/local/go:ro"}, {"GOMODCACHE", "/go/pkg/mod:ro"}, {"GOCACHE", "/cache"}} {
-		cmd.Args = append(cmd.Args, "--volume", strings.TrimSpace(livetest.Run(s.t, "", "go", "env", mount[0]))+":"+mount[1])
+		options = append(options, "--volume", strings.TrimSpace(livetest.Run(s.t, "", "go", "env", mount[0]))+":"+mount[1])
 	}
-	cmd.Env = append(cmd.Env, "VERSION=1.2.3", "REVISION=abc", "SOURCE_DATE_EPOCH=1700000000")
-	s.output(cmd)
+	return options
 }
 
 // standIn makes an image that replaces Go's image in the Dockerfile. It has a shell and
