@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Signs and publishes the files that release.sh wrote to dist/, for the tag that the
-# workflow runs for. It builds nothing.
+# workflow runs for, and writes name and digest of the chart to GITHUB_OUTPUT. It builds nothing.
 #
 #   TAG=v1.2.3 GH_TOKEN=… REGISTRY_USER=… REGISTRY_PASSWORD=… deploy/release/publish.sh
 #
@@ -44,6 +44,7 @@ pushed=$(helm push "dist/cckm-sync-exporter-$version.tgz" "oci://$charts" 2>&1) 
 digest=$(sed -n 's/^Digest: *//p' <<<"$pushed")
 [[ $digest =~ ^sha256:[0-9a-f]{64}$ ]] || die "helm printed no digest: $pushed"
 cosign sign --yes "$charts/cckm-sync-exporter@$digest"
+printf 'chart=%s\ndigest=%s\n' "$charts/cckm-sync-exporter" "$digest" >>"${GITHUB_OUTPUT:-/dev/stdout}"
 
 kind=()
 [[ $version != *-* ]] || kind=(--prerelease)

@@ -83,7 +83,7 @@ func TestPublishRelease(t *testing.T) {
 			"gh release create " + tag + " --verify-tag --title " + tag + " --notes-file TEMPORARY " + kind +
 			"dist/cckm_sync_exporter-1.2.3.linux-amd64.tar.gz dist/cckm_sync_exporter-1.3.0-rc.0.linux-amd64.tar.gz " +
 			"dist/sha256sums.txt dist/sha256sums.txt.sigstore.json\n\n* [FEATURE] New.\n\n"
-		if diff := cmp.Diff(want, calls); diff != "" || err != nil {
+		if diff := cmp.Diff(want, calls); diff != "" || err != nil || output != "chart=registry.example.com/owner/charts/cckm-sync-exporter\ndigest="+digest+"\n" {
 			t.Errorf("%s: %v\n%s(-want +got):\n%s", tag, err, output, diff)
 		}
 	}
