@@ -251,7 +251,7 @@ func (p *publisher) chart(t *testing.T) {
 		t.Errorf("the chart is not signed: %q", calls)
 	}
 	cmd := exec.CommandContext(t.Context(), livetest.Program(t, "helm"), "template", "release", "oci://"+chart, "--version="+version,
-		"--set=ciphertrust.url=https://cm.example.com,ciphertrust.username=prometheus,ciphertrust.existingSecret=secret")
+		"--set=image.registry=registry.example.com,ciphertrust.url=https://cm.example.com,ciphertrust.username=prometheus,ciphertrust.existingSecret=secret")
 	cmd.Env = slices.Concat(os.Environ(), p.registry.env, []string{"HELM_REGISTRY_CONFIG=" + filepath.Join(p.dir, "config.json")})
 	rendered, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(rendered), "/cckm_sync_exporter:"+version+"\"\n") {
