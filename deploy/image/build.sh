@@ -30,7 +30,9 @@ esac
 # shellcheck source=deploy/address/published.env
 . deploy/address/published.env
 if [ -n "$REPOSITORY" ]; then
-  set -- --label "org.opencontainers.image.source=$REPOSITORY" --label "org.opencontainers.image.url=$REPOSITORY" "$@"
+  for label in source url documentation; do
+    set -- --label "org.opencontainers.image.$label=$REPOSITORY" "$@"
+  done
 fi
 
 # BUILDAH may contain options, such as another storage. Its versions before 1.31 do not set

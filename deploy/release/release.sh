@@ -105,17 +105,33 @@ make_chart() {
     gzip -n >"dist/$package-$VERSION.tgz"
 }
 
-# bill_of_materials GOOS-GOARCH PROGRAM writes the SBOM of a program from the modules
+# bill_of_materials GOOS GOARCH ARCH PROGRAM writes the SBOM of a program from the modules
 # that Go recorded in it, with their hashes and licenses.
 bill_of_materials() {
+  local sbom=${4%/*}/sbom.json log=${4%/*}/sbom.log
   # Its URLs of packages name the platform of the environment.
-  GOOS=$os GOARCH=$goarch cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$VERSION" -output "$work/sbom.json" "$2" \
-    2>"$work/sbom.log" || die "cyclonedx-gomod: $(<"$work/sbom.log")"
+  GOOS=$1 GOARCH=$2 cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$VERSION" -output "$sbom" "$4" \
+    2>"$log" || die "cyclonedx-gomod: $(<"$log")"
   # A module that cannot be downloaded lacks its license; the program's own module and std are not downloaded.
   jq --arg time "$BUILD_DATE" '
     .metadata.timestamp = $time | .metadata.component.licenses = [{license: {id: "Apache-2.0"}}]
     | if all(.components[]; .name == "std" or .evidence.licenses) then . else error("a license is missing") end
-  ' "$work/sbom.json" >"dist/$name-$VERSION.$1.cdx.json" || die "$(<"$work/sbom.log")"
+  ' "$sbom" >"dist/$name-$VERSION.$1-$3.cdx.json" || die "$(<"$log")"
+}
+
+# make_platform OS/ARCH[/VARIANT] makes the files of one platform.
+make_platform() {
+  local os goarch variant arch program
+  IFS=/ read -r os goarch variant <<<"$1"
+  arch=$goarch$variant
+  program=$work/$os-$arch/$name
+  [[ $os != windows ]] || program+=.exe
+  [[ -e $program ]] || GOOS=$os GOARCH=$goarch GOARM=${variant#v} deploy/release/build.sh "$program"
+  GOOS=$os GOARCH=$goarch deploy/release/notices.sh >"${program%/*}/THIRD_PARTY_NOTICES.txt"
+  make_archive "$os" "$arch" "$program"
+  # Packages call arm/v7 by another name.
+  [[ $os != linux ]] || make_packages "$goarch${variant#v}" "$program"
+  bill_of_materials "$os" "$goarch" "$arch" "$program"
 }
 
 find_version "$@"
@@ -133,7 +149,7 @@ BUILD_DATE=$(date -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)
 export VERSION REVISION BUILD_DATE SOURCE_DATE_EPOCH MAINTAINER REPOSITORY
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || :; rm -rf "$work"' EXIT
 rm -rf dist
 mkdir dist
 
@@ -148,18 +164,17 @@ env -i "$here" --completion-script-zsh >"$work/completions/_$name"
 # shellcheck disable=SC2016 # zsh expands it.
 printf '[[ ${funcstack[1]-} != _%s ]] || _%s "$@"\n' "$name" "$name" >>"$work/completions/_$name"
 
+# As many at once as there are processors.
+running=()
 for platform in "${platforms[@]}"; do
-  IFS=/ read -r os goarch variant <<<"$platform"
-  arch=$goarch$variant
-  program=$work/$os-$arch/$name
-  [[ $os != windows ]] || program+=.exe
-  [[ -e $program ]] || GOOS=$os GOARCH=$goarch GOARM=${variant#v} deploy/release/build.sh "$program"
-  GOOS=$os GOARCH=$goarch deploy/release/notices.sh >"${program%/*}/THIRD_PARTY_NOTICES.txt"
-  make_archive "$os" "$arch" "$program"
-  # Packages call arm/v7 by another name.
-  [[ $os != linux ]] || make_packages "$goarch${variant#v}" "$program"
-  bill_of_materials "$os-$arch" "$program"
+  make_platform "$platform" &
+  running+=("$!")
+  if ((${#running[@]} == $(nproc))); then
+    wait "${running[0]}"
+    running=("${running[@]:1}")
+  fi
 done
+for job in "${running[@]}"; do wait "$job"; done
 make_chart
 
 cd dist

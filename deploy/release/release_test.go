@@ -62,6 +62,9 @@ func TestRelease(t *testing.T) {
 		if names := namesIn(t, dist); len(names) != 6 || !strings.Contains("\n"+output, want) {
 			t.Errorf("files: %q\n%s\nwant %s", names, output, want)
 		}
+		if output, err := c.Release(t, []string{"PLATFORMS=linux/none " + runtime.GOOS + "/" + runtime.GOARCH}, "--snapshot"); err == nil {
+			t.Errorf("a platform that does not exist is no failure:\n%s", output)
+		}
 	})
 }
 

@@ -29,6 +29,7 @@ import (
 
 const (
 	version        = "1.2.3"
+	repository     = "https://git.example.com/owner/name"
 	user, password = "robot", "registry-password"
 )
 
@@ -121,7 +122,6 @@ func (p *publisher) publish(t *testing.T, script string, env ...string) (output 
 	cmd.Env = slices.Concat(os.Environ(), p.registry.env, []string{
 		"PATH=" + p.dir + ":" + os.Getenv("PATH"), "CALLS=" + filepath.Join(p.dir, "calls"), "DOCKER_CONFIG=" + p.dir, "GITHUB_OUTPUT=/dev/stdout",
 		"TAG=v" + version, "REGISTRY_USER=" + user, "REGISTRY_PASSWORD=" + password,
-		"IMAGE=" + p.registry.address + "/owner/name", "CHARTS=" + p.registry.address + "/owner/charts",
 	}, env)
 	text, err := cmd.CombinedOutput()
 	if err != nil {
@@ -137,6 +137,7 @@ func TestPublish(t *testing.T) {
 		livetest.Program(t, tool)
 	}
 	p := &publisher{clone: testclone.New(t), dir: t.TempDir(), registry: startRegistry(t)}
+	p.clone.Write(t, "deploy/address/published.env", fmt.Sprintf("REPOSITORY=%s\nIMAGE=%s/owner/name\nCHARTS=%[2]s/owner/charts\nMAINTAINER=\n", repository, p.registry.address))
 	p.clone.Tag(t, "v"+version, version+" / 2026-11-22")
 	p.clone.MustRelease(t, []string{"PLATFORMS=linux/amd64 linux/arm/v7"})
 	t.Run("image", p.image)
@@ -203,6 +204,7 @@ func (p *publisher) platform(t *testing.T, digest, sbom string) {
 	p.registry.decode(t, "owner/name/blobs/"+manifest.Config.Digest, &config)
 	for label, want := range map[string]string{
 		"version": version, "revision": p.clone.Git(t, "rev-parse", "HEAD"), "created": "2026-11-22T12:34:56Z", "licenses": "Apache-2.0",
+		"source": repository, "url": repository, "documentation": repository,
 	} {
 		if got := config.Config.Labels["org.opencontainers.image."+label]; got != want {
 			t.Errorf("the label %s is %q, want %q", label, got, want)
