@@ -296,6 +296,7 @@ func TestDemoBounds(t *testing.T) {
 		"--jobs=-1":        "--jobs is -1: give 0 to 1000000",
 		"--jobs=1000001":   "--jobs is 1000001: give 0 to 1000000",
 		"--latency=-1s":    "--latency is -1s: give 0s or more",
+		"--targets=-1":     "--targets is -1: give 0 to 1000",
 		"--targets=1001":   "--targets is 1001: give 0 to 1000",
 		"--config.file=/x": "does not read --config.file",
 	} {
