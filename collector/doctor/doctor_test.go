@@ -86,6 +86,7 @@ FAIL  c: forbidden: 403
 ok    not enabled: a (total 7), d (total 1) can be read, too: give --collector.a and --collector.d
 `,
 		},
+		{"one is not enabled", nil, []doctor.Source{source("a", 7, nil)}, true, "\nok    not enabled: a (total 7) can be read, too: give --collector.a\n"},
 		{"not enabled and refused", nil, []doctor.Source{source("a", 0, refused)}, true, "\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -207,6 +208,11 @@ WARN  lists not enabled: there are jobs that are not read, in azure-keys (total 
 2 targets: 3 ok, 1 warning, 0 failures
 `,
 		},
+		{"jobs in one list that is not enabled", nil, []doctor.Source{list("aws-keys", 3, nil)}, `
+WARN  lists not enabled: there are jobs that are not read, in aws-keys (total 3)
+      hint: enable aws-keys
+2 targets: 2 ok, 1 warning, 0 failures
+`},
 		{"no jobs in the other lists", nil, []doctor.Source{list("aws-keys", 0, gone), list("oci-keys", 0, forbidden), list("sap-keys", 0, nil)}, `
 ok    lists not enabled: no jobs found
 2 targets: 3 ok, 0 warnings, 0 failures
