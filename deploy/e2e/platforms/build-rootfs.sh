@@ -6,6 +6,6 @@ release=$1 dir=$2
 [[ $(id -u) -eq 0 ]] || exec sudo -n "$0" "$@"
 
 mkdir -p "$dir"
-mmdebstrap --quiet --mode=root --variant=minbase --include=systemd,systemd-sysv,dbus,curl,ca-certificates,procps,iproute2 \
+mmdebstrap --quiet --mode=root --variant=minbase --include=systemd,systemd-sysv,dbus,curl,ca-certificates,procps,iproute2,rpm \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
   "$release" "$dir/rootfs.tar"

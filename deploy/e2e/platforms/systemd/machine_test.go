@@ -41,7 +41,7 @@ func boot(t *testing.T, rootfs string) *machine {
 		"--boot", "--directory="+m.root, "--machine=cckm-"+strconv.Itoa(os.Getpid()), "--register=no", "--keep-unit",
 		"--private-network", "--console=pipe", "--resolv-conf=off", "--timezone=off",
 		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self")
-	livetest.Eventually(t, time.Minute, "the machine has booted", func() bool {
+	livetest.Eventually(t, 2*time.Minute, "the machine has booted", func() bool {
 		m.leader = systemdOf(nspawn.PID())
 		if m.leader == 0 {
 			return false

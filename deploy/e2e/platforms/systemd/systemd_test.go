@@ -1,4 +1,4 @@
-// Package systemd_test installs the deb on machines with a running systemd, and uses the service as its users do.
+// Package systemd_test installs the packages on machines with a running systemd, and uses the service as its users do.
 package systemd_test
 
 import (
@@ -50,20 +50,20 @@ type world struct {
 	version int
 }
 
-// TestSystemd goes through the life of the package on each release of Debian. The steps need each other.
+// TestSystemd goes through the life of the packages on each release of Debian. The steps need each other.
 func TestSystemd(t *testing.T) {
 	livetest.All(t)
 	if os.Geteuid() != 0 {
 		t.Fatal("systemd-nspawn needs root")
 	}
-	deb := buildDeb(t)
+	deb, rpm := buildPackages(t)
 	old := olderDeb(t, deb)
 	for _, release := range []string{"bullseye", "bookworm", "trixie"} {
 		t.Run(release, func(t *testing.T) {
 			begun := time.Now()
 			w := &world{machine: boot(t, rootfs(t, release)), Appliance: simulator.New(simulator.Options{ClientID: clientID})}
 			w.serveAppliance(t)
-			for path, from := range map[string]string{"/root/old.deb": old, "/root/new.deb": deb} {
+			for path, from := range map[string]string{"/root/old.deb": old, "/root/new.deb": deb, "/root/new.rpm": rpm} {
 				w.write(t, path, livetest.ReadFile(t, from))
 			}
 			printed := w.must(t, "systemctl", "--version")
@@ -87,6 +87,7 @@ func TestSystemd(t *testing.T) {
 				{"socket", w.testSocket},
 				{"upgrade keeps the settings", w.testUpgrade},
 				{"removed and purged", w.testRemoved},
+				{"rpm", w.testRPM},
 			} {
 				if !t.Run(step.name, step.do) {
 					t.FailNow()
@@ -110,8 +111,8 @@ func rootfs(t *testing.T, release string) string {
 	return path
 }
 
-// buildDeb makes a package of the repository's files as they are now, and returns its path.
-func buildDeb(t *testing.T) string {
+// buildPackages makes the packages of the repository's files as they are now, and returns their paths.
+func buildPackages(t *testing.T) (deb, rpm string) {
 	t.Helper()
 	for _, tool := range []string{"git", "nfpm", "cyclonedx-gomod", "jq", "zip"} {
 		livetest.Program(t, tool)
@@ -134,11 +135,14 @@ func buildDeb(t *testing.T) string {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("release.sh: %v\n%s", err, output)
 	}
-	debs, err := filepath.Glob(filepath.Join(dir, "dist", "*.deb"))
-	if err != nil || len(debs) != 1 {
-		t.Fatalf("packages: %q, %v", debs, err)
+	built := func(format string) string {
+		packages, err := filepath.Glob(filepath.Join(dir, "dist", "*."+format))
+		if err != nil || len(packages) != 1 {
+			t.Fatalf("packages: %q, %v", packages, err)
+		}
+		return packages[0]
 	}
-	return debs[0]
+	return built("deb"), built("rpm")
 }
 
 // olderDeb returns a copy of a package with a lower version.
@@ -171,6 +175,11 @@ func (w *world) serveAppliance(t *testing.T) {
 func (w *world) testInstalled(t *testing.T) {
 	t.Helper()
 	w.must(t, "dpkg", "--install", "/root/old.deb")
+	w.wantDisabled(t)
+}
+
+func (w *world) wantDisabled(t *testing.T) {
+	t.Helper()
 	for _, unit := range []string{service, socket} {
 		enabled, _ := w.run(t, "systemctl", "is-enabled", unit)
 		active, _ := w.run(t, "systemctl", "is-active", unit)
@@ -207,13 +216,19 @@ func (w *world) testWrongSetting(t *testing.T) {
 // testStarted scrapes at once after systemctl start, which waits until the exporter listens.
 func (w *world) testStarted(t *testing.T) {
 	t.Helper()
-	w.write(t, settingsFile, fmt.Sprintf("CM_ADDRESS=%s\nCM_USERNAME=%s\nCCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=/etc/ssl/cm-ca.pem\n",
-		w.server.URL, simulator.DefaultUsername))
+	w.configure(t)
 	w.must(t, "systemctl", "enable", "--now", service)
 	w.wantMetrics(t)
 	if status := w.show(t, "StatusText"); status != "1 target" {
 		t.Errorf("the status is %q", status)
 	}
+}
+
+// configure writes the settings.
+func (w *world) configure(t *testing.T) {
+	t.Helper()
+	w.write(t, settingsFile, fmt.Sprintf("CM_ADDRESS=%s\nCM_USERNAME=%s\nCCKM_SYNC_EXPORTER_CIPHERTRUST_CA_FILE=/etc/ssl/cm-ca.pem\n",
+		w.server.URL, simulator.DefaultUsername))
 }
 
 func (w *world) testRights(t *testing.T) {
@@ -430,20 +445,62 @@ func (w *world) testUpgrade(t *testing.T) {
 func (w *world) testRemoved(t *testing.T) {
 	t.Helper()
 	w.must(t, "dpkg", "--remove", "cckm-sync-exporter")
+	w.wantEnd(t)
+	w.must(t, "dpkg", "--purge", "cckm-sync-exporter")
+	w.wantLeft(t, passwordFile, dropIn)
+}
+
+// wantEnd fails if the exporter serves, or has left a token or a unit.
+func (w *world) wantEnd(t *testing.T) {
+	t.Helper()
 	if _, _, err := w.get(t.Context(), "/-/healthy"); err == nil {
 		t.Error("the exporter still serves")
 	}
 	if n := len(w.RefreshTokens()); n != 0 {
 		t.Errorf("%d tokens are left", n)
 	}
-	w.must(t, "dpkg", "--purge", "cckm-sync-exporter")
-	if failed := w.must(t, "systemctl", "list-units", "--all", "--no-legend", "cckm*"); failed != "" {
-		t.Errorf("units are left:\n%s", failed)
+	if units := w.must(t, "systemctl", "list-units", "--all", "--no-legend", "cckm*"); units != "" {
+		t.Errorf("units are left:\n%s", units)
 	}
+}
+
+// wantLeft fails unless these are the only files that are left.
+func (w *world) wantLeft(t *testing.T, want ...string) {
+	t.Helper()
 	left := strings.Fields(w.must(t, "find", "/etc", "/usr", "/var", "-path", "*cckm*", "!", "-type", "d"))
-	if len(left) != 2 || left[0] != passwordFile && left[1] != passwordFile || left[0] != dropIn && left[1] != dropIn {
-		t.Errorf("purge leaves %q", left)
+	slices.Sort(left)
+	if !slices.Equal(left, want) {
+		t.Errorf("there are the files %q, want %q", left, want)
 	}
+}
+
+// testRPM installs the rpm, reinstalls it, which runs the scripts of an upgrade, and erases it. The password is still
+// there.
+func (w *world) testRPM(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(w.root + dropIn); err != nil {
+		t.Fatal(err)
+	}
+	// Debian's packages are not in the database of rpm.
+	w.must(t, "rpm", "--nodeps", "--install", "/root/new.rpm")
+	w.wantDisabled(t)
+	w.configure(t)
+	w.must(t, "systemctl", "enable", "--now", service)
+	w.wantMetrics(t)
+
+	settings, pid := livetest.ReadFile(t, w.root, settingsFile), w.show(t, "MainPID")
+	w.must(t, "rpm", "--nodeps", "--reinstall", "/root/new.rpm")
+	if now := w.show(t, "MainPID"); now == pid || now == "0" {
+		t.Errorf("the process was %s and is %s", pid, now)
+	}
+	if got := livetest.ReadFile(t, w.root, settingsFile); got != settings {
+		t.Errorf("the settings are %q", got)
+	}
+	w.wantMetrics(t)
+
+	w.must(t, "rpm", "--erase", "cckm-sync-exporter")
+	w.wantEnd(t)
+	w.wantLeft(t, passwordFile, settingsFile+".rpmsave")
 }
 
 func (w *world) await(t *testing.T, what string, condition func() bool) {
