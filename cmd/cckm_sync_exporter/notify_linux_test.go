@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -67,6 +68,22 @@ func TestNotifyFails(t *testing.T) {
 	p := r.start(t)
 	p.wantUp(t, "/metrics")
 	p.await(t, "systemd was not notified", 1)
+	p.terminate(t)
+}
+
+// TestNotifyBlocks checks that a service manager that receives nothing delays neither reloads nor the end for long.
+func TestNotifyBlocks(t *testing.T) {
+	socket := listenForNotifications(t, filepath.Join(t.TempDir(), "notify"))
+	r := newRig(t)
+	r.env = append(r.env, "NOTIFY_SOCKET="+socket.LocalAddr().String())
+	p := r.start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	for !strings.Contains(p.log(), "systemd was not notified") { // Until the socket's queue is full.
+		if status, body, err := p.request(ctx, http.MethodPost, "/-/reload"); err != nil || status != http.StatusOK {
+			t.Fatalf("reload: %v, status %d: %s; log:\n%s", err, status, body, p.log())
+		}
+	}
 	p.terminate(t)
 }
 

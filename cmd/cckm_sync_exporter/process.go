@@ -1,12 +1,13 @@
 package main
 
 import (
+	"net"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
@@ -49,10 +50,32 @@ const maxStatus = 512
 // status returns the assignment of the service's status in systemd, which is one line.
 func status(text string) string { return "STATUS=" + printable.Line(text, maxStatus) }
 
+// notifyTimeout bounds a notification. A service manager that does not receive blocks it, which must not delay
+// reloads and the end of the process.
+const notifyTimeout = 500 * time.Millisecond
+
 // notify sends assignments such as READY=1 to systemd, or to another service manager that listens on
 // $NOTIFY_SOCKET. It does nothing if there is none.
 func notify(logger log.Logger, assignments ...string) {
-	if _, err := daemon.SdNotify(false, strings.Join(assignments, "\n")); err != nil {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return
+	}
+	if err := send(socket, strings.Join(assignments, "\n")); err != nil {
 		level.Warn(logger).Log("err", err, "hint", "look at NOTIFY_SOCKET in the environment", "msg", "systemd was not notified")
 	}
+}
+
+// send is daemon.SdNotify with a deadline.
+func send(socket, message string) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(message))
+	return err
 }

@@ -143,8 +143,8 @@ func (r *reloader) failed() bool {
 	return r.failure != ""
 }
 
-// follow reloads at each signal, also during a shutdown, until the process ends. systemctl reload waits for
-// the end of the reload.
+// follow reloads at each signal, also during a shutdown, until the process ends. With Type=notify-reload,
+// systemctl reload waits for the end of the reload.
 func (r *reloader) follow(hangUps <-chan os.Signal) {
 	for range hangUps {
 		notify(r.logger, daemon.SdNotifyReloading, daemon.SdNotifyMonotonicUsec())
