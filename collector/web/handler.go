@@ -83,17 +83,14 @@ func NewHandler(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux.Handle("GET "+PathDocuments, pages)
-	mux.Handle("GET "+PathRunbooks, pages)
+	mux.Handle(PathDocuments, limited(pages))
+	mux.Handle(PathRunbooks, limited(pages))
 	if cfg.TelemetryPath != "/" {
 		page, err := newStatusPage(cfg)
 		if err != nil {
 			return nil, err
 		}
-		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-			limitSending(w)
-			page.ServeHTTP(w, r)
-		})
+		mux.Handle("/", limited(page))
 	}
 	return mux, nil
 }

@@ -135,7 +135,7 @@ func TestSlowReaders(t *testing.T) {
 				return snapshot()
 			}
 		})
-		for _, path := range []string{"/", "/metrics"} {
+		for _, path := range []string{"/", "/metrics", "/docs/", "/runbooks/CCKMSyncFailed"} {
 			w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
 			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
 			if got := time.Until(w.deadline); w.Code != http.StatusOK || got != web.TransferTimeout {
@@ -368,6 +368,23 @@ func TestOtherPaths(t *testing.T) {
 				t.Error("the page links to profiles that are not served")
 			}
 		})
+	}
+}
+
+// TestMethodsOfDocuments checks that no other method than GET and HEAD is accepted, as of the other pages.
+func TestMethodsOfDocuments(t *testing.T) {
+	for _, path := range []string{"/", "/metrics"} {
+		h := handler(t, func(cfg *web.Config) { cfg.TelemetryPath = path })
+		for method, code := range map[string]int{
+			http.MethodGet: http.StatusOK, http.MethodHead: http.StatusOK, http.MethodPost: http.StatusMethodNotAllowed,
+		} {
+			for _, document := range []string{"/docs/", "/runbooks/CCKMSyncFailed.md"} {
+				got := ask(t, h, method, document)
+				if allowed := got.Header().Get("Allow"); got.Code != code || (allowed == "GET, HEAD") != (code == http.StatusMethodNotAllowed) {
+					t.Errorf("%s %s: status %d, Allow: %q", method, document, got.Code, allowed)
+				}
+			}
+		}
 	}
 }
 

@@ -99,6 +99,14 @@ func limitSending(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(TransferTimeout))
 }
 
+// limited returns a handler of pages that are ready at once, which bounds the time for sending them.
+func limited(page http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limitSending(w)
+		page.ServeHTTP(w, r)
+	})
+}
+
 // send sends the response to one scraper.
 func (r *response) send(w http.ResponseWriter) error {
 	limitSending(w)

@@ -64,6 +64,11 @@ func New(files fs.FS) (http.Handler, error) {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "The documents allow only GET and HEAD.", http.StatusMethodNotAllowed)
+		return
+	}
 	name := strings.Trim(r.URL.Path, "/")
 	shown := page{Style: template.CSS(pageStyle), Home: "../"} //nolint:gosec // The style sheet is ours.
 	var err error
