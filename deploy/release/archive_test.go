@@ -22,9 +22,11 @@ import (
 func testArchives(t *testing.T, dist, revision string) {
 	t.Helper()
 	documents := []string{"CHANGELOG.md", "LICENSE", "README.md", "THIRD_PARTY_NOTICES.txt"}
-	for _, name := range namesIn(t, "../docs") {
-		if strings.HasSuffix(name, ".md") {
-			documents = append(documents, "deploy/docs/"+name)
+	for _, dir := range []string{"config", "docs", "runbooks"} {
+		for _, name := range namesIn(t, "../"+dir) {
+			if dir == "config" || strings.HasSuffix(name, ".md") {
+				documents = append(documents, "deploy/"+dir+"/"+name)
+			}
 		}
 	}
 	helps := []string{"completions/_cckm_sync_exporter", "completions/cckm_sync_exporter.bash", "man/cckm_sync_exporter.1"}

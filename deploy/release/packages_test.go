@@ -140,6 +140,18 @@ func testRPM(t *testing.T, dist string) {
 		"sh", livetest.Program(t, "rpm2cpio"), path, livetest.Program(t, "cpio"))
 	livetest.Run(t, "", livetest.Program(t, "dpkg-deb"), "--extract", filepath.Join(dist, "cckm-sync-exporter_"+version+"-1_"+runtime.GOARCH+".deb"), fromDeb)
 	got, want := tree(t, fromRPM), tree(t, fromDeb)
+	for _, name := range []string{
+		"prometheus/cckm_sync_alerts.yml", "config/cckm_sync_exporter.yml", "config/cckm_sync_exporter.schema.json",
+	} {
+		if want["/usr/share/cckm_sync_exporter/"+name] != "-rw-r--r--\n"+livetest.ReadFile(t, "../", name) {
+			t.Errorf("the packages do not have deploy/%s", name)
+		}
+	}
+	for _, name := range []string{"docs/lists.md", "runbooks/CCKMSyncFailed.md"} {
+		if want["/usr/share/doc/cckm-sync-exporter/deploy/"+name] == "" {
+			t.Errorf("the packages do not have deploy/%s", name)
+		}
+	}
 	const debZsh, rpmZsh = "/usr/share/zsh/vendor-completions/_cckm_sync_exporter", "/usr/share/zsh/site-functions/_cckm_sync_exporter"
 	want[rpmZsh] = want[debZsh]
 	want["/usr/share/licenses/cckm-sync-exporter/LICENSE"] = "-rw-r--r--\n" + livetest.ReadFile(t, "../../LICENSE")

@@ -54,6 +54,8 @@ make_archive() {
   install -D -m 0755 -t "$dir" "$3"
   install -m 0644 -t "$dir" LICENSE README.md CHANGELOG.md "${3%/*}/THIRD_PARTY_NOTICES.txt"
   install -D -m 0644 -t "$dir/deploy/docs" deploy/docs/*.md
+  install -D -m 0644 -t "$dir/deploy/runbooks" deploy/runbooks/*.md
+  install -D -m 0644 -t "$dir/deploy/config" deploy/config/*
   if [[ $1 != windows ]]; then
     install -D -m 0644 -t "$dir/man" "$work/$name.1"
     install -D -m 0644 -t "$dir/completions" "$work/completions"/*
@@ -76,7 +78,7 @@ make_packages() {
   local format dir=$work/packages-$1
   mkdir -p "$dir"
   cp -R deploy/packages/. "$dir"
-  cp -R deploy/docs deploy/systemd deploy/prometheus deploy/grafana "$work/completions" LICENSE README.md "$2" "$dir"
+  cp -R deploy/docs deploy/systemd deploy/prometheus deploy/grafana deploy/runbooks deploy/config "$work/completions" LICENSE README.md "$2" "$dir"
   [[ -z $REPOSITORY ]] || sed -i "s|^Upstream-Name: .*|&\nSource: $REPOSITORY|" "$dir/deb/copyright"
   gzip -n -9 -c "${2%/*}/THIRD_PARTY_NOTICES.txt" >"$dir/THIRD_PARTY_NOTICES.txt.gz"
   gzip -n -9 -c "$work/$name.1" >"$dir/$name.1.gz"
