@@ -7,7 +7,7 @@ import (
 	"cckm_sync_exporter/deploy/e2e/livetest"
 )
 
-// TestVersion checks that the chart and the manifests deploy the version that CHANGELOG.md has at the
+// TestVersion checks that the chart, the manifests and README.md deploy the version that CHANGELOG.md has at the
 // top, which a release's tag must have, too.
 func TestVersion(t *testing.T) {
 	find := func(pattern string, path ...string) string {
@@ -22,6 +22,7 @@ func TestVersion(t *testing.T) {
 	for name, got := range map[string]string{
 		"chart":     find(`^version: (\S+)$`, "helm", "cckm-sync-exporter", "Chart.yaml"),
 		"app":       find(`^appVersion: (\S+)$`, "helm", "cckm-sync-exporter", "Chart.yaml"),
+		"README":    find(`^docker push \S+:(\S+)$`, "README.md"),
 		"manifests": find(`^ *image: "\S+:(\S+)"$`, "kubernetes", "exporter.yaml"),
 	} {
 		if got != want {

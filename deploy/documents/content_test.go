@@ -111,7 +111,7 @@ func TestNames(t *testing.T) {
 			// The program, its files and the namespace.
 			[]string{"cckm_sync_exporter", "cckm_sync_alerts", "cckm_sync_recording", "cckm_sync_thresholds", "cckm_sync_"},
 		},
-		{"record", `\b(cckm_sync\w*:[\w:]+)`, rules, `(?m)record: (\S+)$`, nil},
+		{"record", `\b(cckm_sync\w*:[a-z][\w:]*)`, rules, `(?m)record: (\S+)$`, nil},
 		{"alert", `\b(CCKMSync\w+)`, rules, `(?m)alert: (\w+)$`, nil},
 		{
 			"flag", `--((?:\[no-\]|no-)?(?:ciphertrust|collector|config|log|web)\.[\w.-]*\w)`, settings, "(?m)^\\| `--(?:\\[no-\\])?([^`]+)` \\|",
