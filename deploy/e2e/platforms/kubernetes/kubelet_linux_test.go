@@ -54,7 +54,7 @@ type process struct {
 	log     livetest.Buffer
 	network *network
 	ended   chan struct{}
-	// status is the last that the API server was told.
+	// status is the last that was sent to the API server.
 	status string
 }
 
@@ -288,7 +288,7 @@ func (k *kubelet) checkConfined(p *pod) {
 	}
 }
 
-// report tells the API server the state of a pod, if it has changed.
+// report sends the state of a pod to the API server, if it has changed.
 func (k *kubelet) report(p *pod, running *process, path, phase string, ready bool, state object) error {
 	status := fmt.Sprint(phase, ready)
 	if status == running.status {
