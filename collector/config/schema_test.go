@@ -35,7 +35,7 @@ func schema(t *testing.T) object {
 	// special are the keys whose values have more rules than their type.
 	special := object{
 		"name":       object{"type": []string{"string", "integer"}, "pattern": `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`},
-		"url":        object{"type": "string", "maxLength": config.MaxTextBytes, "pattern": `^(https?://)?(\[[0-9A-Fa-f:.%]+\]|[^/:?#@\s\[\]]+)(:[0-9]{1,5})?(/[^?#@\s]*)?$`},
+		"url":        object{"type": "string", "maxLength": config.MaxTextBytes, "pattern": `^([Hh][Tt][Tt][Pp][Ss]?://)?(\[[0-9A-Fa-f:.]+(%25[^/?#@\s\[\]]+)?\]|[^/:?#@\s\[\]]+)(:[0-9]{1,5})?(/[^?#@\s]*)?$`},
 		"proxy_url":  text,
 		"no_proxy":   object{"type": "string", "pattern": `^[^\s;@]+(,\s*[^\s;@]+)*$`, "not": object{"pattern": "://"}},
 		"collectors": object{"type": "array", "minItems": 1, "uniqueItems": true, "items": object{"enum": lists}},
@@ -149,7 +149,10 @@ func TestSchemaFile(t *testing.T) {
 	if !bytes.HasPrefix(example, []byte("# yaml-language-server: $schema="+filepath.Base(path)+"\n")) {
 		t.Error("the example does not begin with the name of the schema")
 	}
-	for name, content := range map[string][]byte{"the example": example, "everything": []byte(everything)} {
+	for name, content := range map[string][]byte{
+		"the example": example, "everything": []byte(everything),
+		"the zone of an address": []byte("targets: [{name: a, url: 'HTTPS://[fe80::1%25eth0]:443', username: u, password_file: p}]"),
+	} {
 		if err := validate(compiled(t), content); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
