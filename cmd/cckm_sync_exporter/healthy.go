@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -19,7 +20,11 @@ func healthy(ctx context.Context, s *settings) error {
 	if err := s.validateListening(ctx); err != nil {
 		return err
 	}
-	address := (*s.web.WebListenAddresses)[0]
+	addresses := slices.DeleteFunc(slices.Clone(*s.web.WebListenAddresses), isVsock)
+	if len(addresses) == 0 {
+		return errors.New("--web.listen-address has no TCP address, and healthy asks no other")
+	}
+	address := addresses[0]
 	ctx, cancel := context.WithTimeout(ctx, healthyTimeout)
 	defer cancel()
 	transport := &http.Transport{

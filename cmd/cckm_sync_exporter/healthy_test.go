@@ -63,6 +63,13 @@ func TestHealthyAddress(t *testing.T) {
 	if _, log, code := runCommand(t, env, "healthy"); code != 0 {
 		t.Errorf("code %d:\n%s", code, log)
 	}
+	const vsock = "--web.listen-address=vsock://:10458"
+	if _, log, code := runCommand(t, nil, "healthy", vsock, "--web.listen-address="+p.address); code != 0 {
+		t.Errorf("a vsock address and %s: code %d:\n%s", p.address, code, log)
+	}
+	if _, log, code := runCommand(t, nil, "healthy", vsock); code != 1 || !strings.Contains(log, "has no TCP address") {
+		t.Errorf("a vsock address alone: code %d:\n%s", code, log)
+	}
 	config := filepath.Join(r.dir, "nowhere.yml")
 	if _, log, code := runCommand(t, env, "healthy", "--web.config.file="+config); code != 1 || !strings.Contains(log, config+" cannot be used") {
 		t.Errorf("code %d:\n%s", code, log)
