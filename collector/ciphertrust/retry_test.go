@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,14 +226,13 @@ func TestAttemptTimeout(t *testing.T) {
 				cfg.Retries, cfg.AttemptTimeout = 1, timeout
 			})
 			h.mustGet()
-			latency := first
+			var latency atomic.Int64
+			latency.Store(int64(first))
 			h.appliance.SetLatency(func(r *http.Request) time.Duration {
 				if !isList(r) {
 					return 0
 				}
-				now := latency
-				latency = 0
-				return now
+				return time.Duration(latency.Swap(0))
 			})
 			begun := time.Now()
 			h.mustGet()

@@ -93,7 +93,8 @@ func (s *Storage) Offline(source string) []string {
 	if s.Run("buildah", "images", "--quiet", "--filter", "reference=localhost/golang:"+version) == "" {
 		s.standIn("localhost/golang:" + version)
 	}
-	options := []string{"--pull=never"}
+	options := make([]string, 0, 7)
+	options = append(options, "--pull=never")
 	for _, mount := range [][2]string{{"GOROOT", "/usr/local/go:ro"}, {"GOMODCACHE", "/go/pkg/mod:ro"}, {"GOCACHE", "/cache"}} {
 		options = append(options, "--volume", strings.TrimSpace(livetest.Run(s.t, "", "go", "env", mount[0]))+":"+mount[1])
 	}
