@@ -84,7 +84,7 @@ func (h *hostile) test(t *testing.T, executable string, good *simulator.Server) 
 		bad.CloseClientConnections()
 		bad.Close()
 	})
-	p, address := start(t, executable, map[string]target{
+	p, address := start(t, executable, nil, map[string]target{
 		"good":    {good.URL, string(good.CAPEM)},
 		"hostile": {bad.URL, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: bad.Certificate().Raw}))},
 	})
@@ -132,7 +132,7 @@ func (h *hostile) test(t *testing.T, executable string, good *simulator.Server) 
 type target struct{ url, ca string }
 
 // start starts the exporter with targets that read the list google-keys.
-func start(t *testing.T, executable string, targets map[string]target, args ...string) (p *livetest.Process, address string) {
+func start(t *testing.T, executable string, env []string, targets map[string]target, args ...string) (p *livetest.Process, address string) {
 	t.Helper()
 	password := livetest.WriteFile(t, "password", []byte(simulator.DefaultPassword))
 	var config strings.Builder
@@ -142,7 +142,7 @@ func start(t *testing.T, executable string, targets map[string]target, args ...s
 			name, to.url, simulator.DefaultUsername, password, livetest.WriteFile(t, "ca.pem", []byte(to.ca)))
 	}
 	args = append(args, "--config.file="+livetest.WriteFile(t, "targets.yml", []byte(config.String())))
-	return livetest.StartExporter(t, executable, nil, args...)
+	return livetest.StartExporter(t, executable, env, args...)
 }
 
 // probe scrapes a target as Prometheus does. It returns "up", the reason of a failed read, or the error of

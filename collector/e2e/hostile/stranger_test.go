@@ -31,7 +31,7 @@ func TestStrangersAtThePort(t *testing.T) {
 		server := livetest.Serve(t, appliance)
 		targets[name] = target{server.URL, string(server.CAPEM)}
 	}
-	p, address := start(t, livetest.BuildExporter(t), targets)
+	p, address := start(t, livetest.BuildExporter(t), nil, targets)
 	if outcome := probe(t, address, "large"); outcome != "up" {
 		t.Fatalf("the large target's outcome is %q", outcome)
 	}
