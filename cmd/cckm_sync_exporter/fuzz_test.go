@@ -17,6 +17,7 @@ func FuzzFlags(f *testing.F) {
 		{"", "CM_ADDRESS", "https://cm.example.com"},
 		{"check\n--offline", "CIPHERTRUST_TENANT", " acme\n"},
 		{"once\n--ciphertrust.url=https://user:URL-SECRET@cm", "CM_USERNAME", "prometheus"},
+		{"\xdf--ciphertrust.url=https://user:URL-SECRET@", "", ""},
 		{"check\n--offline\n--ciphertrust.url\nftp://cm", "", ""},
 		{"--no-collector.google-keys\n--collector.disable-defaults", "CCKM_SYNC_EXPORTER_COLLECTOR_AWS_KEYS", "true"},
 		{"--collector.page-size=many", "CCKM_SYNC_EXPORTER_COLLECTOR_PAGE_SIZE", "1e300"},

@@ -2,7 +2,7 @@ package main
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +18,11 @@ var (
 	unknownCommand = regexp.MustCompile(`^(?:unexpected |expected command but got )"?([^"]*)"?$`)
 )
 
+// userInfo is the part of a URL that may have a password.
+var userInfo = regexp.MustCompile(`://[^/\s]*@`)
+
 // advise adds to an error of kingpin the flag or command that was probably meant, or where to look.
+// The argument that kingpin quotes may be a URL with a password, which is removed.
 func advise(app *kingpin.ApplicationModel, err error) error {
 	advice := ""
 	if found := unknownFlag.FindStringSubmatch(err.Error()); found != nil {
@@ -32,7 +36,8 @@ func advise(app *kingpin.ApplicationModel, err error) error {
 			advice = "did you mean " + meant + "?"
 		}
 	}
-	return fmt.Errorf("%w; %s", err, cmp.Or(advice, "see --help"))
+	text := userInfo.ReplaceAllLiteralString(err.Error(), "://<secret>@")
+	return errors.New(text + "; " + cmp.Or(advice, "see --help"))
 }
 
 // adviseFlag returns the flag that was probably meant: one that is spelled similarly or, for a name
