@@ -24,6 +24,15 @@ func All(t *testing.T) {
 	}
 }
 
+// Root skips a test that needs root as All does, and fails it for another user.
+func Root(t *testing.T) {
+	t.Helper()
+	All(t)
+	if os.Geteuid() != 0 {
+		t.Fatal("this test needs root: run .ci/run platforms")
+	}
+}
+
 // Everything reports whether the environment asks for every test and every random case.
 func Everything() bool { return os.Getenv("CCKM_TEST_ALL") != "" }
 

@@ -27,21 +27,12 @@ func hardened() []string {
 	return []string{"--network=none", "--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges"}
 }
 
-// root skips a test that needs root, as livetest.Program does if a program is missing.
-func root(t *testing.T) {
-	t.Helper()
-	livetest.All(t)
-	if os.Geteuid() != 0 {
-		t.Fatal("containers without a user's namespace need root")
-	}
-}
-
 // engine runs containers of the images in a storage.
 type engine struct{ *testimage.Storage }
 
 func newEngine(t *testing.T) engine {
 	t.Helper()
-	root(t)
+	livetest.Root(t)
 	for _, tool := range []string{"podman", "runc", "nsenter", "curl"} {
 		livetest.Program(t, tool)
 	}

@@ -132,7 +132,7 @@ func (p *publisher) publish(t *testing.T, script string, env ...string) (output 
 
 // TestPublish makes a release, publishes its image and its chart to a registry, and pulls them.
 func TestPublish(t *testing.T) {
-	root(t)
+	livetest.Root(t)
 	for _, tool := range []string{"buildah", "git", "helm", "jq", "nfpm", "cyclonedx-gomod"} {
 		livetest.Program(t, tool)
 	}

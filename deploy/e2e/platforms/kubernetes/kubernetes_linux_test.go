@@ -126,10 +126,7 @@ func buildImage(t *testing.T, storage *testimage.Storage, ca []byte) (name strin
 
 // TestKubernetes needs root, for podman and the networks of pods.
 func TestKubernetes(t *testing.T) {
-	livetest.All(t)
-	if os.Getuid() != 0 {
-		t.Fatal("this test needs root")
-	}
+	livetest.Root(t)
 	c := startCluster(t)
 	u := newUsers(t)
 	storage := testimage.New(t)

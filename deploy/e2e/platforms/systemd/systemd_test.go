@@ -52,10 +52,7 @@ type world struct {
 
 // TestSystemd goes through the life of the packages on each release of Debian. The steps need each other.
 func TestSystemd(t *testing.T) {
-	livetest.All(t)
-	if os.Geteuid() != 0 {
-		t.Fatal("systemd-nspawn needs root")
-	}
+	livetest.Root(t)
 	deb, rpm := buildPackages(t)
 	old := olderDeb(t, deb)
 	for _, release := range []string{"bullseye", "bookworm", "trixie"} {
